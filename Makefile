@@ -1,0 +1,37 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Both set up a locked environment in the checkout first.
+PY ?= python3
+VENV ?= .venv
+# Any index or wheel for torch, e.g. TORCH_ARGS="--index-url URL" for a CPU or another CUDA build.
+TORCH ?= torch==2.13.0
+TORCH_ARGS ?=
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: setup demo test lint figures clean
+
+$(READY): pyproject.toml constraints.txt
+	$(PY) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "mixval needs Python 3.11 to 3.13, found " + sys.version.split()[0] + ". Run: make PY=python3.11")'
+	$(PY) -m venv $(VENV)
+	$(BIN)/python -m pip install -q "uv==0.13.8" "$(TORCH)" $(TORCH_ARGS)
+	$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -e ".[s3,dev]" -c constraints.txt
+	touch $@
+
+setup: $(READY)
+
+demo: $(READY)
+	$(BIN)/python -m examples.demo
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+figures: $(READY)
+	$(BIN)/python -m benchmarks.main_job
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""What follows what: Prefect flows and the cluster that they run on."""

@@ -1,0 +1,68 @@
+"""What a run keeps account of on its way: stages, seconds, what was made and what was found."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from mixval.config.valuation import ValuationConfig
+from mixval.contracts.record import ArtifactRef
+from mixval.progress import current
+from mixval.stages import gating, publishing
+
+
+@dataclass
+class Account:
+    """What a run keeps account of on its way: stages, seconds, what was made and what was found."""
+
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    timings_seconds: dict[str, float] = field(default_factory=dict)
+    recomputed: Counter[str] = field(default_factory=Counter)
+    reused: Counter[str] = field(default_factory=Counter)
+    recomputed_contributors: list[str] = field(default_factory=list)
+    artifacts: list[ArtifactRef] = field(default_factory=list)
+    gate_refs: dict[str, ArtifactRef] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str, total: int) -> Iterator[Words]:
+        """Time a stage and tell the front end of its beginning and end."""
+        words = Words()
+        current().begin(name, total)
+        began = time.perf_counter()
+        yield words
+        self.timings_seconds[name] = round(time.perf_counter() - began, 3)
+        current().end(name, words.said)
+
+    def count(self, kind: str, refs: list[ArtifactRef], config: ValuationConfig) -> set[ArtifactRef]:
+        """Count which artifacts are there already; the others, to be made."""
+        store = gating.open_store(config)
+        pending = {ref for ref in refs if store.committed(ref) is None}
+        self.recomputed[kind] += len(pending)
+        self.reused[kind] += len(set(refs)) - len(pending)
+        return pending
+
+    def closed(self) -> publishing.RunAccount:
+        """The account as publication takes it."""
+        return publishing.RunAccount(
+            started=self.started,
+            timings_seconds=dict(self.timings_seconds),
+            recomputed=dict(self.recomputed),
+            reused=dict(self.reused),
+            recomputed_contributors=self.recomputed_contributors,
+            artifacts=self.artifacts,
+            gate_refs=self.gate_refs,
+        )
+
+
+class Words:
+    """What a stage says when it ends."""
+
+    said = ""
+
+    def __call__(self, words: str) -> None:
+        """Say it."""
+        self.said = words

@@ -1,0 +1,68 @@
+"""One Prefect API for a run: the configured one, else a temporary server that lives as long as the session."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
+from prefect.server.api.server import SubprocessASGIServer
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.utilities.asyncutils import run_coro_as_sync
+
+from mixval.errors import MixvalError
+
+START_TIMEOUT_SECONDS = 90
+"""The first start on a machine migrates a fresh database."""
+
+
+class ApiStart:
+    """The API that flow, tasks and artifacts of this process talk to."""
+
+    def __init__(self) -> None:
+        """Nothing starts yet."""
+        self._server: SubprocessASGIServer | None = None
+
+    def begin(self) -> None:
+        """Start a temporary server, unless an API is configured or one was started. Waits until it answers."""
+        if PREFECT_API_URL.value() or self._server is not None:
+            return
+        self._server = SubprocessASGIServer()
+        try:
+            self._server.start(timeout=START_TIMEOUT_SECONDS)
+        except RuntimeError as error:
+            raise MixvalError(
+                f"a temporary Prefect server was expected within {START_TIMEOUT_SECONDS} s, found: {error}. "
+                "Start one with `prefect server start` and set PREFECT_API_URL."
+            ) from error
+
+    @contextmanager
+    def ready(self) -> Iterator[None]:
+        """Within this block Prefect talks to the API."""
+        self.begin()
+        if self._server is None:
+            yield
+            return
+        with temporary_settings({PREFECT_API_URL: self._server.api_url}):
+            yield
+            _drain()
+
+    def close(self) -> None:
+        """Stop the temporary server, if there is one."""
+        if self._server is not None:
+            self._server.stop()
+
+
+def _drain() -> None:
+    """Send queued logs and events before the server goes, else final states are lost."""
+
+    async def drain() -> None:
+        for pending in (lambda: APILogWorker.instance().drain(), EventsWorker.drain_all):
+            with suppress(RuntimeError):  # a worker that was never started has nothing to send
+                result = pending()
+                if inspect.isawaitable(result):
+                    await result
+
+    run_coro_as_sync(drain())

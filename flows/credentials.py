@@ -1,0 +1,33 @@
+"""Storage credentials from a Prefect block into this process's environment, where every S3 client looks for them."""
+
+import os
+from typing import cast
+
+from mixval.config.source import StorageConfig
+from mixval.errors import ConfigError
+
+
+def load_credentials(storage: StorageConfig) -> None:
+    """Export the keys of the named `aws-credentials` block. Nothing is logged, nothing is written."""
+    if storage.credentials_block is None:
+        return
+    try:
+        from prefect_aws import AwsCredentials
+    except ImportError as error:
+        raise ConfigError("source.storage.credentials_block needs the s3 extra: pip install 'mixval[s3]'") from error
+    try:
+        block = cast("AwsCredentials", AwsCredentials.load(storage.credentials_block))
+    except ValueError as error:
+        raise ConfigError(
+            f"source.storage.credentials_block: expected an aws-credentials block {storage.credentials_block!r}, found none. "
+            "Create it with `prefect block create aws-credentials`."
+        ) from error
+    secret = block.aws_secret_access_key
+    token = block.aws_session_token
+    found = {
+        "AWS_ACCESS_KEY_ID": block.aws_access_key_id,
+        "AWS_SECRET_ACCESS_KEY": secret.get_secret_value() if secret else None,
+        "AWS_SESSION_TOKEN": token,
+        "AWS_DEFAULT_REGION": block.region_name,
+    }
+    os.environ.update({name: value for name, value in found.items() if value})

@@ -1,0 +1,152 @@
+"""Rank the contributors of a catalogue by their value for the target set (arXiv 2511.13640, Algorithm 1)."""
+
+from typing import Any
+
+from prefect import flow
+from prefect.futures import PrefectFuture, as_completed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.account import Account
+from flows.announce import MeasureProgress, announce
+from flows.credentials import load_credentials
+from flows.runner import cluster_for, default_workers, worker_memory_bytes
+from mixval.config.valuation import ValuationConfig
+from mixval.contracts.outcomes import GateOutcome
+from mixval.contracts.record import ArtifactRef
+from mixval.contracts.run import RunSummary
+from mixval.errors import MixvalError, NobodyAdmittedError
+from mixval.gate.verdict import ensure_somebody
+from mixval.progress import current
+from mixval.stages import gating, publishing, sharing
+from mixval.stages.forward import forward_ref
+from mixval.stages.gradients import gram_ref
+from mixval.stages.jobs import MeasureJob, contributor_job
+from mixval.stages.preparing import PreparedRun, prepare_run
+from mixval.stages.reducing import reduce_terms
+from mixval.stages.terms import terms_ref
+from mixval.storage.pointer import read_latest
+from mixval.storage.root import open_location
+from tasks.gate import gate_contributor
+from tasks.measure import contributor_terms, forward_pass, gradient_gram
+
+TASKS_IN_FLIGHT = 32
+"""Threads that wait for the cluster. They hold no data."""
+
+
+WAITING: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=TASKS_IN_FLIGHT)
+
+
+@flow(name="valuation", task_runner=WAITING, persist_result=False)
+def valuation(config: ValuationConfig) -> RunSummary:
+    """Rank the contributors of a catalogue by their value for the target set."""
+    load_credentials(config.source.storage)
+    account = Account()
+    expected = read_latest(open_location(config.output, config.source.storage))
+    with cluster_for(config.runtime) as cluster:
+        prepared = plan(config, account)
+        if (standing := publishing.standing_run(config, prepared.fingerprint)) is not None:
+            return standing
+        cluster.warm()
+        outcomes = gate(config, prepared, account)
+        measured = measure(config, prepared, outcomes, account)
+    with account.stage("reduce", 1):
+        reduced = reduce_terms(config, measured, outcomes, prepared.identity)
+    with account.stage("publish", 1):
+        summary = publishing.publish(config, prepared, list(outcomes.values()), reduced, account.closed(), expected)
+        announce(reduced.ranking, summary)
+    return summary
+
+
+def plan(config: ValuationConfig, account: Account) -> PreparedRun:
+    """List inputs, profile the target, probe the backbone; refuse what a worker cannot hold."""
+    with account.stage("plan", 1) as say:
+        prepared = prepare_run(config, default_workers(config.runtime), worker_memory_bytes(config.runtime))
+        say(f"{len(prepared.plan.contributors)} contributors")
+    return prepared
+
+
+def gate(config: ValuationConfig, prepared: PreparedRun, account: Account) -> dict[str, GateOutcome]:
+    """Check every contributor; a rejected one never stops the others. Raises when nobody is admitted."""
+    contributors = prepared.plan.contributors
+    with account.stage("gate", len(contributors)) as say:
+        account.count("gate", [gating.gate_ref(config, one, prepared.target) for one in contributors], config)
+        futures = {gate_contributor.submit(config, one, prepared.target): one.name for one in contributors}
+        outcomes: dict[str, GateOutcome] = {}
+        for future in as_completed(list(futures)):
+            name = futures[future]
+            outcomes[name] = _gate_outcome(config, name, future, account)
+            current().step("gate", f"{name}: {outcomes[name].verdict}")
+        outcomes = sharing.compare(config, {name: outcomes[name] for name in sorted(outcomes)}, account.gate_refs)
+        ensure_somebody(list(outcomes.values()))
+        say(f"{sum(one.is_in for one in outcomes.values())} of {len(outcomes)} admitted")
+    return outcomes
+
+
+def measure(
+    config: ValuationConfig, prepared: PreparedRun, outcomes: dict[str, GateOutcome], account: Account
+) -> dict[str, ArtifactRef]:
+    """The four terms of every admitted contributor. One that fails is marked so in `outcomes`; the others go on."""
+    plans = {one.name: one for one in prepared.plan.contributors}
+    jobs = [
+        contributor_job(config, plans[name], outcome, prepared.identity, prepared.classes)
+        for name, outcome in outcomes.items()
+        if outcome.is_in
+    ]
+    target = prepared.target_job
+    with account.stage("measure", len(jobs)) as say:
+        account.count("forward", [forward_ref(job) for job in (target, *jobs)], config)
+        account.count("gram", [gram_ref(job) for job in jobs], config)
+        refs = {job.contributor.name: terms_ref(job, target) for job in jobs}
+        pending = account.count("terms", list(refs.values()), config)
+        account.recomputed_contributors = sorted(name for name, ref in refs.items() if ref in pending)
+        todo = [job for job in jobs if refs[job.contributor.name] in pending]
+        failed = _measure_pending(todo, target)
+        for name, reason in failed.items():
+            outcomes[name] = outcomes[name].model_copy(update={"verdict": "failed", "reason": reason})
+        say(f"{len(todo) - len(failed)} computed, {len(jobs) - len(todo)} found, {len(failed)} failed")
+    measured = {name: ref for name, ref in refs.items() if name not in failed}
+    if not measured:
+        raise NobodyAdmittedError("no contributor could be measured:\n" + "\n".join(f"  {n}: {r}" for n, r in failed.items()))
+    account.artifacts = list(measured.values())
+    return measured
+
+
+def _measure_pending(jobs: list[MeasureJob], target: MeasureJob) -> dict[str, str]:
+    """Measure these contributors; the reasons of those that failed, by name."""
+    if not jobs:
+        return {}
+    shown = MeasureProgress(len(jobs))
+    target_pass = forward_pass.submit(target)
+    futures: dict[PrefectFuture[ArtifactRef], str] = {}
+    steps: dict[str, list[PrefectFuture[ArtifactRef]]] = {}
+    # Longest first: the last tasks to finish are then short ones, and no worker idles at the end.
+    for job in sorted(jobs, key=lambda one: -one.contributor.seconds):
+        passes = [gradient_gram.submit(job), forward_pass.submit(job)]
+        terms = contributor_terms.submit(job=job, target=target, return_state=False, wait_for=[target_pass, *passes])
+        steps[job.contributor.name] = [target_pass, *passes, terms]
+        futures[terms] = job.contributor.name
+    failed = {}
+    for future in as_completed(list(futures)):
+        name = futures[future]
+        if (reason := _first_failure(steps[name])) is not None:
+            failed[name] = reason
+        current().step("measure", f"{name}: failed" if reason else name)
+        shown.step()
+    return failed
+
+
+def _first_failure(futures: list[PrefectFuture[ArtifactRef]]) -> str | None:
+    for future in futures:
+        future.wait()
+        if not future.state.is_completed():
+            error = future.state.result(raise_on_failure=False)
+            words = str(error) or type(error).__name__
+            return words if isinstance(error, MixvalError) else f"{type(error).__name__}: {words}"
+    return None
+
+
+def _gate_outcome(config: ValuationConfig, name: str, future: PrefectFuture[ArtifactRef], account: Account) -> GateOutcome:
+    if (reason := _first_failure([future])) is not None:
+        return GateOutcome(contributor=name, verdict="failed", n_rows=0, n_real=0, n_synthetic=0, n_dropped=0, reason=reason)
+    account.gate_refs[name] = future.result()
+    return gating.read_outcome(config, account.gate_refs[name])

@@ -1,0 +1,42 @@
+"""What a worker process does once, when it starts."""
+
+import os
+from typing import Any
+
+from distributed import Worker, WorkerPlugin
+
+CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION")
+
+
+class Prepare(WorkerPlugin):  # type: ignore[misc]  # Dask brings no types
+    """Sets torch's threads, hands over storage credentials, and imports what every task needs."""
+
+    name = "mixval-prepare"
+
+    def __init__(self, threads: int, environment: dict[str, str]) -> None:
+        """Keep what `setup` will set; the environment is never logged."""
+        self._threads = threads
+        self._environment = environment
+
+    def setup(self, worker: Worker) -> None:  # noqa: ARG002  Dask's signature
+        """Run on the worker."""
+        os.environ.update(self._environment)
+        import torch
+
+        torch.set_num_threads(self._threads)
+        import mixval.stages.forward
+        import mixval.stages.gradients
+        import mixval.stages.terms  # noqa: F401  so that the first task does not pay for the imports
+
+    def __repr__(self) -> str:
+        """Without the environment, which holds secrets."""
+        return f"Prepare(threads={self._threads})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to the worker."""
+        return self.__dict__.copy()
+
+
+def prepare(threads: int) -> Prepare:
+    """The plugin for this process's storage environment."""
+    return Prepare(threads, {name: os.environ[name] for name in CREDENTIALS if name in os.environ})

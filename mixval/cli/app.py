@@ -1,0 +1,161 @@
+"""Commands, their exit codes and how errors are shown.
+
+Exit codes: 0 done; 1 unexpected; 2 configuration or usage; 3 nobody admitted; 4 rows or target break the contract;
+5 storage; 6 model; 7 numerics; 8 does not fit memory; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mixval import __version__
+from mixval.errors import ConfigError, MixvalError
+
+if TYPE_CHECKING:
+    from mixval.config.valuation import ValuationConfig
+    from mixval.contracts.run import RunSummary
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
+
+ConfigFile = Annotated[Path, typer.Argument(help="A configuration; write one with `mixval init DIR`.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else on standard output.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mixval {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Which contributors' data is worth training on, how sure are we, and may this batch enter?
+
+    Exit codes: 0 done, 1 unexpected, 2 configuration, 3 nobody admitted, 4 row contract, 5 storage, 6 model,
+    7 numerics, 8 memory, 130 interrupted.
+    """
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to write mixval.yaml.", show_default=False)],
+    task: Annotated[
+        str, typer.Option(help="image-classification, text-classification, instruction or language-modelling.")
+    ] = "image-classification",
+) -> None:
+    """Write a commented configuration for your data."""
+    from mixval.cli.template import write_template
+
+    with _errors(as_json=False):
+        typer.echo(f"wrote {write_template(folder, task)}. Fill in the URLs, then: mixval plan {folder}/mixval.yaml")
+
+
+@app.command()
+def plan(config: ConfigFile, as_json: Json = False) -> None:
+    """Print what a run would do, cost and hold in memory. Computes nothing but a probe of the backbone."""
+    with _errors(as_json):
+        from mixval.cli.plan_view import plan_document, print_plan
+
+        loaded = _load(config)
+        prepared = _runner("plan")(loaded)
+        if as_json:
+            typer.echo(json.dumps(plan_document(prepared), indent=2))
+        else:
+            print_plan(prepared)
+
+
+@app.command()
+def value(config: ConfigFile, as_json: Json = False) -> None:
+    """Run the valuation: gate, measure, rank, publish. Recomputes only what has changed."""
+    with _errors(as_json):
+        from mixval.cli.summary_view import print_summary
+
+        loaded = _load(config)
+        summary = run(loaded, quiet=as_json)
+        if as_json:
+            typer.echo(summary.model_dump_json(indent=2))
+        else:
+            print_summary(summary)
+
+
+@app.command()
+def report(
+    run_folder: Annotated[str, typer.Argument(help="URL of a run, or of an output root (its latest run).", metavar="RUN")],
+    as_json: Json = False,
+) -> None:
+    """Rebuild the report of a stored run."""
+    with _errors(as_json):
+        from mixval.stages.publishing import open_run, rebuild_report
+
+        written = rebuild_report(open_run(run_folder))
+        typer.echo(json.dumps({"report": written.url}) if as_json else f"wrote {written.url}")
+
+
+@app.command()
+def explain(
+    run_folder: Annotated[str, typer.Argument(help="URL of a run, or of an output root (its latest run).", metavar="RUN")],
+    contributor: Annotated[str, typer.Argument(help="As the data spells it.")],
+    as_json: Json = False,
+) -> None:
+    """Say why a contributor has its rank, or why it was refused."""
+    with _errors(as_json):
+        from mixval.publish import explain as explaining
+        from mixval.stages.publishing import open_run
+
+        stored = open_run(run_folder)
+        found = explaining.explain(stored.ranking, stored.terms, stored.rejected, contributor, stored.manifest.doubts)
+        typer.echo(found.model_dump_json(indent=2) if as_json else explaining.explanation_text(found))
+
+
+def run(config: ValuationConfig, quiet: bool) -> RunSummary:
+    """Run the valuation under the front end that fits where standard error goes."""
+    from mixval.cli.progress_view import front_end
+
+    with front_end(quiet) as progress:
+        summary: RunSummary = _runner("value")(config, progress)
+    return summary
+
+
+def _runner(name: str) -> Callable[..., Any]:
+    found = entry_points(group="mixval.runners", name=name)
+    if not found:
+        raise ConfigError(f"no runner {name!r} is installed beside the library. Install mixval whole: pip install mixval")
+    loaded: Callable[..., Any] = next(iter(found)).load()
+    return loaded
+
+
+def _load(path: Path) -> ValuationConfig:
+    from mixval.config.load import load_config
+
+    return load_config(path)
+
+
+@contextmanager
+def _errors(as_json: bool) -> Iterator[None]:
+    """Known errors become a message and an exit code; unknown ones keep their traceback."""
+    try:
+        yield
+    except MixvalError as error:
+        if as_json:
+            typer.echo(json.dumps({"error": type(error).__name__, "message": str(error), "exit_code": error.exit_code}))
+        else:
+            typer.echo(f"{type(error).__name__}: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; what was finished is kept, run again to go on", err=True)
+        sys.exit(130)
+
+
+__all__ = ["app", "run"]

@@ -1,0 +1,45 @@
+"""A plan as a table, and as a document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from mixval.publish.names import shortened, visible
+from mixval.stages.preparing import PreparedRun
+
+MIB = 2**20
+
+
+def plan_document(prepared: PreparedRun) -> dict[str, Any]:
+    """The plan as JSON-able values, with the run's fingerprint."""
+    return {"fingerprint": prepared.fingerprint, "classes": prepared.classes} | prepared.plan.model_dump(mode="json")
+
+
+def print_plan(prepared: PreparedRun, console: Console | None = None) -> None:
+    """The plan on a terminal: rows, gradients, blocks, memory and time a contributor."""
+    plan = prepared.plan
+    table = Table(title="What a run would do", title_justify="left")
+    table.add_column("contributor")
+    for heading in ("shards", "rows", "rows read", "gradients", "blocks", "task MiB", "seconds"):
+        table.add_column(heading, justify="right")
+    for one in (*plan.contributors, plan.target):
+        blocks = one.n_slices * (one.n_slices + 1) // 2 if one.n_gradient_rows else 0
+        numbers = (len(one.shards), one.n_rows, one.n_sampled, one.n_gradient_rows, blocks, one.task_bytes // MIB)
+        name = escape(shortened(visible(one.name), 40))
+        table.add_row(name, *(f"{number:,}" for number in numbers), f"{one.seconds:.1f}")
+    console = console or Console()
+    console.print(table)
+    total = sum(one.seconds for one in (*plan.contributors, plan.target))
+    console.print(
+        f"{plan.n_parameters:,} parameters count in the NTK. {plan.workers} worker(s) of "
+        f"{plan.worker_memory_bytes / 2**30:.1f} GiB: about {total / plan.workers:.0f} s of passes, before start-up, gate and report."
+    )
+    for note in plan.notes:
+        console.print(f"Note: {note}.")
+    problems = [(one.name, shard) for one in plan.contributors for shard in one.shards if shard.problem]
+    for name, shard in problems:
+        console.print(escape(f"The gate will refuse {visible(name)}: {visible(shard.name)}: {shard.problem}"))

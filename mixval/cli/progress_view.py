@@ -1,0 +1,88 @@
+"""How progress looks: bars on a terminal, plain lines elsewhere, nothing for machines. Always on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+from mixval.progress import Progress, Silence
+
+WORDS = {
+    "start": "starting up",
+    "plan": "planning",
+    "gate": "gating",
+    "measure": "measuring",
+    "reduce": "weighing",
+    "publish": "publishing",
+}
+
+
+@contextmanager
+def front_end(quiet: bool) -> Iterator[Progress]:
+    """The front end for this standard error."""
+    if quiet:
+        yield Silence()
+    elif sys.stderr.isatty():
+        columns = (TextColumn("{task.description:<12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Bars(*columns, TextColumn("{task.fields[words]}"), console=Console(stderr=True)) as bars:
+            yield TerminalBars(bars)
+    else:
+        yield PlainLines()
+
+
+class TerminalBars:
+    """One bar a stage."""
+
+    def __init__(self, bars: Bars) -> None:
+        """Draw on these bars."""
+        self._bars = bars
+        self._ids: dict[str, object] = {}
+
+    def begin(self, stage: str, total: int) -> None:
+        """A new bar; one that only pulses when the total is unknown."""
+        self._ids[stage] = self._bars.add_task(WORDS.get(stage, stage), total=total or None, words="")
+
+    def step(self, stage: str, words: str) -> None:
+        """Advance the stage's bar."""
+        self._bars.update(self._ids[stage], advance=1, words=escape(words[:60]))  # type: ignore[arg-type]
+
+    def end(self, stage: str, words: str) -> None:
+        """Fill the stage's bar."""
+        task = next(task for task in self._bars.tasks if task.id == self._ids[stage])
+        total = task.total or 1
+        self._bars.update(task.id, total=total, completed=total, words=escape(words))
+
+
+class PlainLines:
+    """One line an event, with seconds since the start; for logs."""
+
+    def __init__(self) -> None:
+        """Seconds count from here."""
+        self._began = time.perf_counter()
+        self._totals: dict[str, int] = {}
+        self._done: dict[str, int] = {}
+
+    def begin(self, stage: str, total: int) -> None:
+        """Say that the stage starts."""
+        self._totals[stage], self._done[stage] = total, 0
+        self._say(f"{WORDS.get(stage, stage)} ...")
+
+    def step(self, stage: str, words: str) -> None:
+        """Say how far the stage is."""
+        self._done[stage] += 1
+        self._say(f"{WORDS.get(stage, stage)} {self._done[stage]}/{self._totals[stage]}: {words}")
+
+    def end(self, stage: str, words: str) -> None:
+        """Say that the stage is done."""
+        self._say(f"{WORDS.get(stage, stage)} done{': ' if words else ''}{words}")
+
+    def _say(self, words: str) -> None:
+        sys.stderr.write(f"[{time.perf_counter() - self._began:7.1f} s] {words}\n")
+        sys.stderr.flush()

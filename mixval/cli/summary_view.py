@@ -1,0 +1,27 @@
+"""What `mixval value` prints when it is done: the ranking, what was refused, and where everything lies."""
+
+from rich.console import Console
+from rich.markup import escape
+
+from mixval.contracts.run import RunSummary
+from mixval.publish.terminal import print_ranking
+from mixval.stages.publishing import open_run
+
+
+def print_summary(summary: RunSummary, console: Console | None = None) -> None:
+    """The ranking as a table, what was computed and what was found, and the way to the report."""
+    console = console or Console()
+    stored = open_run(summary.url)
+    print_ranking(stored.ranking, stored.rejected, console)
+    console.print(escape(_work(summary)))
+    console.print(escape(f"Report: {summary.url}/report.html"), soft_wrap=True)
+
+
+def _work(summary: RunSummary) -> str:
+    if summary.standing:
+        return f"Nothing has changed since run {summary.run_id}: nothing was recomputed, its results stand."
+    made, found = sum(summary.recomputed.values()), sum(summary.reused.values())
+    names = summary.recomputed_contributors
+    who = f" Measured anew: {', '.join(names)}." if found and 0 < len(names) <= 5 else ""
+    seconds = sum(summary.timings_seconds.values())
+    return f"{made} artifacts computed, {found} found as they were, {seconds:.0f} s.{who}"

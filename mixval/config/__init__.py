@@ -1,0 +1,1 @@
+"""Frozen configuration models, one stage a file."""

@@ -1,0 +1,86 @@
+"""Configuration files: YAML in, a checked `ValuationConfig` out, errors that name the line's key and the remedy."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from mixval.config.valuation import ValuationConfig
+from mixval.errors import ConfigError
+
+PATH_FIELDS = (
+    ("output",),
+    ("source", "contributors"),
+    ("source", "target"),
+    ("backbone", "path"),
+    ("backbone", "tokenizer"),
+)
+
+
+def load_config(path: str | Path) -> ValuationConfig:
+    """The configuration in a YAML file. Relative paths in it are relative to the file."""
+    file = Path(path)
+    try:
+        given = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{file}: no such file. Write one with `mixval init DIR`.") from error
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(f"{file}: expected YAML, found {error}. Correct the file.") from error
+    if not isinstance(given, dict):
+        raise ConfigError(f"{file}: expected keys and values, found {type(given).__name__}. See `mixval init`.")
+    return parse_config(anchor_paths(given, file.resolve().parent), where=str(file))
+
+
+def parse_config(given: dict[str, Any], where: str = "configuration") -> ValuationConfig:
+    """The configuration in a dict, with every problem named by its key."""
+    try:
+        return ValuationConfig.model_validate(given)
+    except ValidationError as error:
+        lines = [f"  {_explain(problem)}" for problem in error.errors()]
+        raise ConfigError(f"{where}: {len(lines)} problem(s)\n" + "\n".join(lines)) from error
+
+
+def anchor_paths(given: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The same configuration with relative local paths made absolute against `folder`."""
+    anchored = {key: dict(value) if isinstance(value, dict) else value for key, value in given.items()}
+    for field in PATH_FIELDS:
+        holder = anchored if len(field) == 1 else anchored.get(field[0])
+        if not isinstance(holder, dict) or not isinstance(text := holder.get(field[-1]), str) or not text.strip():
+            continue
+        # A hub name such as org/model is no path: only what exists, or says so with a dot, is anchored.
+        is_model = field[0] == "backbone"
+        if "://" in text or text == "byte" or (is_model and not text.startswith(".") and not (folder / text).exists()):
+            continue
+        holder[field[-1]] = str((folder / text).resolve())
+    return anchored
+
+
+def _explain(problem: Any) -> str:
+    key = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
+    if problem["type"] == "extra_forbidden":
+        known = _known_keys(problem["loc"][:-1])
+        near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
+        hint = f"Did you mean `{near[0]}`?" if near else f"Known keys: {', '.join(known)}."
+        return f"{key}: unknown key. {hint}"
+    if problem["type"] == "missing":
+        return f"{key}: is missing. Add it; `mixval init DIR` writes a commented example."
+    return f"{key}: {problem['msg'].removeprefix('Value error, ')} (found {problem.get('input')!r})"[:400]
+
+
+def _known_keys(loc: tuple[Any, ...]) -> list[str]:
+    model: type[BaseModel] = ValuationConfig
+    for part in loc:
+        field = model.model_fields.get(str(part))
+        found = [t for t in _types(field.annotation) if isinstance(t, type) and issubclass(t, BaseModel)] if field else []
+        if not found:
+            return []
+        model = found[0]
+    return list(model.model_fields)
+
+
+def _types(annotation: Any) -> tuple[Any, ...]:
+    return getattr(annotation, "__args__", (annotation,))

@@ -1,0 +1,96 @@
+"""The whole of a valuation: the one parameter of the flow, and what a run writes beside its results."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from mixval.config.backbone import BackboneConfig
+from mixval.config.base import FrozenModel, Task
+from mixval.config.gate import GateConfig
+from mixval.config.runtime import RuntimeConfig
+from mixval.config.sample import SampleConfig
+from mixval.config.source import SourceConfig
+from mixval.config.terms import DiscrepancyConfig, LossConfig, NtkConfig
+from mixval.config.value import ValueConfig
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # v = -kappa NTK - MMD, with the switches of DAVINZ's public code (see docs/method.md).
+    "davinz": {
+        "backbone": {"batch_norm": "neutral"},
+        "discrepancy": {
+            "features": "pixels",
+            "bandwidths": [5.0],
+            "estimator": "biased",
+            "scale": "root",
+            "parts": "pooled",
+        },
+        "ntk": {
+            "output": "logit",
+            "residual": "one-minus-output",
+            "parameters": ["linear", "conv"],
+            "damping": 1e-4,
+            "damping_mode": "absolute",
+            "n_blocks": 100,
+        },
+        "value": {"weights": "davinz"},
+    }
+}
+
+
+class ValuationConfig(FrozenModel):
+    """Everything that a valuation needs. `preset` fills in fields that are not written out."""
+
+    task: Task
+    """What the rows are for; it fixes the row contract."""
+    source: SourceConfig
+    """Contributors and target set."""
+    output: str
+    """URL under which runs, artifacts and `latest.json` are written."""
+    backbone: BackboneConfig
+    """The model at its initial checkpoint."""
+    preset: Literal["davinz"] | None = None
+    """A named set of switches; fields that are written out win over it."""
+    sample: SampleConfig = SampleConfig(count=2000)
+    """Rows a contributor that are read through the backbone for losses and features."""
+    gate: GateConfig = GateConfig()
+    """Who may enter."""
+    loss: LossConfig = LossConfig()
+    """The loss term."""
+    discrepancy: DiscrepancyConfig = DiscrepancyConfig()
+    """The discrepancy term."""
+    ntk: NtkConfig = NtkConfig()
+    """The NTK term."""
+    value: ValueConfig = ValueConfig()
+    """From terms to values."""
+    runtime: RuntimeConfig = RuntimeConfig()
+    """Where it computes."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of every draw: samples, half-samples, permutations."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_preset(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or given.get("preset") not in PRESETS:
+            return given
+        return merge(PRESETS[given["preset"]], given)
+
+    @model_validator(mode="after")
+    def _fits_task(self) -> "ValuationConfig":
+        images = self.task == "image-classification"
+        if self.discrepancy.features == "pixels" and not images:
+            raise ValueError(f"`discrepancy.features: pixels` needs images; the task is {self.task}. Use `backbone`")
+        if self.backbone.lora is None and "lora" in self.ntk.parameters:
+            raise ValueError("`ntk.parameters` names lora, but `backbone.lora` is not set")
+        made = self.backbone.random_init
+        if made is not None and images != (made.architecture == "resnet"):
+            raise ValueError(f"`random_init.architecture: {made.architecture}` does not fit the task {self.task}")
+        return self
+
+
+def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`base` with the entries of `over` laid on top, folder by folder."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged

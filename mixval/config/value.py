@@ -1,0 +1,35 @@
+"""How terms become values: weights, intervals, ties, the bound."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from mixval.config.base import FrozenModel
+
+
+class ValueConfig(FrozenModel):
+    """The reduce stage: changing it recomputes no term."""
+
+    weights: Literal["equal-z", "scale-matched", "published", "fitted", "davinz"] = "equal-z"
+    """`equal-z`: each term standardised over contributors. `scale-matched`: w_j = 1 / mean of term j. `published`:
+    (1/2, 1/2, 0, 0), what the paper's regression gives. `fitted`: from `fitted_weights`. `davinz`: -kappa NTK - MMD."""
+    fitted_weights: str | None = None
+    """URL of a calibration artifact (JSON) with the fitted weights and their provenance."""
+    uninformative: Literal["drop", "keep"] = "drop"
+    """Whether a term whose spread is within its standard error counts in `equal-z`, where it would be noise blown up."""
+    half_samples: int = Field(default=200, ge=0, le=10_000)
+    """Replicates behind the intervals: each recomputes every term on half of each part's rows. 0: no intervals."""
+    half_sample_rows: int = Field(default=1000, gt=3)
+    """Gradient rows at most in a replicate; the spread is rescaled to the rows used."""
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    """Level of intervals and ties. Dimensionless."""
+    delta: float = Field(default=0.05, gt=0, lt=1)
+    """Probability with which the bound of Theorem 1 may fail."""
+    bound_constant: float = Field(default=1.0, gt=0)
+    """C in the bound; the paper leaves it open, so only differences between bounds mean something."""
+
+    @model_validator(mode="after")
+    def _fitted_needs_artifact(self) -> "ValueConfig":
+        if (self.weights == "fitted") != (self.fitted_weights is not None):
+            raise ValueError("`weights: fitted` and `fitted_weights: URL` go together")
+        return self

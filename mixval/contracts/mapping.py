@@ -1,0 +1,213 @@
+"""From the data's own columns to the row contract: which columns to read, whether they fit, and the rows they give.
+
+Renames, joins of several columns by a blank line, chat columns split into prompt and response, dictionary decoding, image
+structs reduced to their bytes. Knows Arrow, not files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pat
+
+from mixval.config.base import Task
+from mixval.contracts.rows import CONTRACTS, MESSAGE, ContractColumn, accepts
+from mixval.errors import ConfigError
+
+MISSING: Literal["missing-column"] = "missing-column"
+WRONG: Literal["wrong-type"] = "wrong-type"
+_BLANK_LINE = "\n\n"
+_CHAT = ContractColumn("prompt", "list of messages, each a struct of `role` and `content` strings", True)
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """Why a schema cannot give a contract column."""
+
+    kind: Literal["missing-column", "wrong-type"]
+    column: str
+    """Contract column."""
+    message: str
+    """What was expected, what came."""
+
+
+@dataclass(frozen=True)
+class RowMapping:
+    """How rows of one task are read. Made by `row_mapping`."""
+
+    sources: tuple[tuple[ContractColumn, tuple[str, ...]], ...]
+    """Contract columns with the data's columns that they are made of."""
+    chat: str | None
+    """The chat column that gives prompt and response, if one does."""
+    origin: str | None
+    """The data's column with the origin; None when the origin stands elsewhere."""
+    id: str
+    """The data's column with the row's name, taken where it is there."""
+
+    def find_mismatch(self, schema: pa.Schema) -> Mismatch | None:
+        """The first thing in a shard's schema that does not fit, or None when all fits."""
+        for column, names in self.sources:
+            for name in names:
+                if (found := _lookup(schema, column, name, len(names) > 1, self.chat)) is not None:
+                    return found
+        if self.origin is None:
+            return None
+        return _lookup(schema, ContractColumn("origin", "string", False), self.origin, False, None)
+
+    def read_paths(self, schema: pa.Schema) -> list[str]:
+        """Parquet column paths to read: of an image struct its `bytes` alone."""
+        names = {name for _, group in self.sources for name in group} | {self.origin, self.id} - {None}
+        return [_leaf(field, self.chat) for field in schema if field.name in names]
+
+    def apply(self, rows: pa.RecordBatch, origin: str | None) -> pa.Table:
+        """Rows in contract columns, then `origin` (string) and, where the data has it, `id` (string).
+
+        `origin` is the constant for data without an origin column. Raises `pa.ArrowInvalid` for values that do not fit
+        their type: numbers beyond int64, strings that are not UTF-8.
+        """
+        made: dict[str, pa.Array] = {}
+        from_chat = {column.name for column, names in self.sources if names == (self.chat,)}
+        if from_chat:
+            made |= _split_chat(rows.column(self.chat), from_chat)
+        for column, names in self.sources:
+            if column.name not in made:
+                made[column.name] = _canonical(column, [rows.column(name) for name in names])
+        constant = pa.array([origin] * rows.num_rows, pa.string())
+        made["origin"] = constant if self.origin is None else _text(rows.column(self.origin))
+        if self.id in rows.schema.names:
+            made["id"] = _text(rows.column(self.id))
+        return pa.table(made)
+
+
+def row_mapping(
+    task: Task, columns: Mapping[str, str | Sequence[str]], has_origin: bool, wanted: Sequence[str] | None = None
+) -> RowMapping:
+    """The mapping of a configuration. `wanted` limits it to some contract columns. Raises `ConfigError` for a column that
+    the task does not have."""
+    contract = {column.name: column for column in CONTRACTS[task]}
+    allowed = {*contract, "origin", "id", *(["messages"] if task == "instruction" else [])}
+    if unknown := sorted({*columns, *(wanted or ())} - allowed):
+        raise ConfigError(
+            f"source.columns: expected contract columns of the task {task} ({', '.join(sorted(allowed))}), found "
+            f"{', '.join(unknown)}. Left of the colon stands the contract's column, right of it the data's own."
+        )
+    for name in ("messages", "origin", "id"):
+        if not isinstance(columns.get(name, name), str):
+            raise ConfigError(f"source.columns.{name}: expected one column name, found a list. Name one column.")
+    chat = columns.get("messages")
+    sources = []
+    for name, column in contract.items():
+        if wanted is not None and name not in wanted:
+            continue
+        given = columns.get(name, name) if chat is None or name in columns else chat
+        sources.append((column, (given,) if isinstance(given, str) else tuple(given)))
+    return RowMapping(
+        tuple(sources),
+        str(chat) if chat is not None else None,
+        str(columns.get("origin", "origin")) if has_origin else None,
+        str(columns.get("id", "id")),
+    )
+
+
+def _lookup(schema: pa.Schema, column: ContractColumn, name: str, joined: bool, chat: str | None) -> Mismatch | None:
+    count = schema.names.count(name)
+    of = "" if name == column.name else f", which gives '{column.name}',"
+    if count != 1:
+        came = f"found {', '.join(schema.names) or 'none'}" if count == 0 else f"it stands there {count} times"
+        return Mismatch(MISSING, column.name, f"column '{name}'{of} is expected once, {came}")
+    found = schema.field(name).type
+    if name == chat:
+        fits, expected = _is_chat(found), _CHAT.expected
+    elif joined:
+        fits, expected = _is_text(found), "string, to be joined"
+    elif column.name == "origin":
+        fits, expected = _is_text(found), "string"
+    else:
+        fits, expected = accepts(column, found) and (not pat.is_list(found) or _is_chat(found)), column.expected
+    return None if fits else Mismatch(WRONG, column.name, f"column '{name}'{of} must be {expected}, found {found}")
+
+
+def _is_text(found: pa.DataType) -> bool:
+    inner = found.value_type if pat.is_dictionary(found) else found
+    return bool(pat.is_string(inner) or pat.is_large_string(inner))
+
+
+def _is_chat(found: pa.DataType) -> bool:
+    if not (pat.is_list(found) or pat.is_large_list(found)) or not pat.is_struct(found.value_type):
+        return False
+    kinds = {field.name: field.type for field in found.value_type}
+    return all(name in kinds and _is_text(kinds[name]) for name in ("role", "content"))
+
+
+def _leaf(field: pa.Field, chat: str | None) -> str:
+    reduced = field.name != chat and pat.is_struct(field.type) and field.type.get_field_index("bytes") >= 0
+    return f"{field.name}.bytes" if reduced else str(field.name)
+
+
+def _canonical(column: ContractColumn, arrays: list[pa.Array]) -> pa.Array:
+    if len(arrays) > 1:
+        return _join(arrays)
+    array = _decoded(arrays[0])
+    if column.name == "label":
+        return array.cast(pa.int64())
+    if column.name == "image":
+        return _image(array)
+    if pat.is_list(array.type) or pat.is_large_list(array.type):
+        return pa.array([_plain(messages) for messages in array.to_pylist()], pa.list_(MESSAGE))
+    return _text(array)
+
+
+def _image(array: pa.Array) -> pa.Array:
+    if isinstance(array.type, pa.FixedShapeTensorType):
+        return array
+    data = pc.struct_field(array, "bytes") if pat.is_struct(array.type) else array
+    return data.cast(pa.binary())
+
+
+def _decoded(array: pa.Array) -> pa.Array:
+    return array.dictionary_decode() if pat.is_dictionary(array.type) else array
+
+
+def _text(array: pa.Array) -> pa.Array:
+    text = _decoded(array).cast(pa.string())
+    text.validate(full=True)  # Parquet does not promise UTF-8, and what is not would fail far from here
+    return text
+
+
+def _join(arrays: list[pa.Array]) -> pa.Array:
+    texts = [_text(array) for array in arrays]
+    # Built up in pairs: pyarrow's join with null_handling="skip" drops rows in which everything is null.
+    joined = _without_blanks(texts[0])
+    for text in map(_without_blanks, texts[1:]):
+        both = pc.and_(pc.not_equal(joined, ""), pc.not_equal(text, ""))
+        joined = pc.binary_join_element_wise(joined, pc.if_else(both, _BLANK_LINE, ""), text, "")
+    absent = pc.is_null(texts[0])
+    for text in texts[1:]:
+        absent = pc.and_(absent, pc.is_null(text))
+    return pc.if_else(absent, pa.scalar(None, pa.string()), joined)
+
+
+def _without_blanks(text: pa.Array) -> pa.Array:
+    blank = pc.equal(pc.utf8_trim_whitespace(text), "")
+    return pc.if_else(pc.fill_null(blank, True), "", text)
+
+
+def _split_chat(chats: pa.Array, wanted: set[str]) -> dict[str, pa.Array]:
+    prompts: list[list[dict[str, Any]] | None] = []
+    responses: list[str | None] = []
+    for messages in chats.to_pylist():
+        last = max((at for at, said in enumerate(messages or []) if said and said["role"] == "assistant"), default=None)
+        prompts.append(_plain(messages if last is None else messages[:last]))
+        responses.append(None if last is None else messages[last]["content"])
+    made = {"prompt": pa.array(prompts, pa.list_(MESSAGE)), "response": pa.array(responses, pa.string())}
+    return {name: array for name, array in made.items() if name in wanted}
+
+
+def _plain(messages: list[dict[str, Any] | None] | None) -> list[dict[str, Any]] | None:
+    if messages is None:
+        return None
+    return [{"role": said["role"], "content": said["content"]} for said in messages if said is not None]

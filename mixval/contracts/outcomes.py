@@ -1,0 +1,57 @@
+"""What the gate says of each contributor, and what becomes of it afterwards."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from mixval.config.base import FrozenModel
+
+Verdict = Literal["admitted", "trimmed", "rejected", "failed"]
+"""`trimmed`: admitted after bad rows were dropped. `failed`: it passed the gate but could not be measured."""
+
+
+class Finding(FrozenModel):
+    """One expectation that was not met."""
+
+    expectation: str
+    """Great Expectations' name of it, e.g. `expect_column_values_to_not_be_null`."""
+    column: str | None
+    severity: Literal["warn", "drop", "reject"]
+    """`warn`: noted. `drop`: the rows are left out. `reject`: the contributor is."""
+    count: int
+    """Rows (or values) that break it."""
+    n_checked: int
+    """Rows (or values) that were checked."""
+    samples: list[str] = Field(default_factory=list)
+    """A few of the values, shortened."""
+    message: str
+    """What was expected, what came, where, what to do."""
+
+
+class GateOutcome(FrozenModel):
+    """The gate's word on one contributor."""
+
+    contributor: str
+    verdict: Verdict
+    n_rows: int
+    """Rows that came."""
+    n_real: int
+    """Admitted real rows."""
+    n_synthetic: int
+    """Admitted synthetic rows."""
+    n_dropped: int
+    """Bad rows left out."""
+    n_truncated: int = 0
+    """Rows cut to the model's context."""
+    findings: list[Finding] = Field(default_factory=list)
+    reason: str | None = None
+    """Why it was rejected or failed, in one sentence. None when admitted."""
+    bad_rows: str | None = None
+    """Fingerprint of the committed list of bad rows (kind `bad-rows`). None when there are none."""
+    data_docs: str | None = None
+    """URL of the Data Docs page."""
+
+    @property
+    def is_in(self) -> bool:
+        """Whether it goes on to be measured."""
+        return self.verdict in ("admitted", "trimmed")

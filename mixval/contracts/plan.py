@@ -1,0 +1,62 @@
+"""What a run is going to do: shards with size and digest, rows to read, blocks to form, bytes and seconds."""
+
+from pydantic import Field
+
+from mixval.config.base import FrozenModel
+
+
+class ShardRef(FrozenModel):
+    """One Parquet file, named by where it lies and what is in it."""
+
+    url: str
+    """Full URL."""
+    name: str
+    """Path below the contributor's folder."""
+    size_bytes: int
+    digest: str
+    """Digest of the content (local, memory) or the store's entity tag (S3)."""
+    n_rows: int = 0
+    """Rows by the footer; 0 when the footer cannot be read."""
+    n_row_groups: int = 0
+    problem: str | None = None
+    """Why the footer cannot be read, in words."""
+    rows_of: str | None = None
+    """Contributor whose rows count, when several share the file (`layout: column`)."""
+
+
+class ContributorPlan(FrozenModel):
+    """One contributor's shards and what measuring them takes."""
+
+    name: str
+    """As the data spells it. Never used in a path unescaped."""
+    shards: list[ShardRef]
+    n_rows: int
+    n_sampled: int
+    """Rows read through the backbone."""
+    n_gradient_rows: int
+    n_slices: int
+    """Gradient slices; their Gram blocks number n_slices (n_slices + 1) / 2."""
+    task_bytes: int
+    """Projected peak bytes of the largest task."""
+    seconds: float
+    """Projected compute seconds on one worker."""
+
+    @property
+    def digest(self) -> str:
+        """One name for the contributor's content."""
+        from mixval.config.fingerprint import fingerprint
+
+        return fingerprint("content", 1, shards=sorted((s.name, s.digest, s.rows_of) for s in self.shards))
+
+
+class WorkPlan(FrozenModel):
+    """Everything that a run will touch, known before a cluster is up."""
+
+    contributors: list[ContributorPlan]
+    target: ContributorPlan
+    n_parameters: int
+    """Parameters of the backbone that count in the NTK."""
+    worker_memory_bytes: int
+    workers: int
+    notes: list[str] = Field(default_factory=list)
+    """What a reader should know, e.g. that nothing is sampled away."""

@@ -1,0 +1,37 @@
+"""Artifacts: where one lies, what it was made from, how much is in it."""
+
+from typing import Any
+
+from pydantic import Field
+
+from mixval.config.base import FrozenModel
+
+
+class ArtifactRef(FrozenModel):
+    """A committed artifact by kind and fingerprint, below one output root."""
+
+    kind: str
+    fingerprint: str
+    root: str
+    """URL of the output root."""
+
+
+class ArtifactRecord(FrozenModel):
+    """Lies beside the artifact and is written last: an artifact without one does not exist."""
+
+    ref: ArtifactRef
+    inputs: dict[str, Any]
+    """What went into the fingerprint."""
+    numbers: dict[str, float | int | str | None] = Field(default_factory=dict)
+    """Scalars of the result, with their diagnostics."""
+    files: list[str] = Field(default_factory=list)
+    """Data files, by their path below `folder`."""
+    folder: str = ""
+    """Folder beside the record that holds the files. Named by their content, so that racing commits do not mix theirs."""
+    seconds: float = 0.0
+    """Wall seconds that making it took."""
+    peak_bytes: int = 0
+    """Peak resident bytes of the process that made it."""
+    created: str = ""
+    """UTC, ISO 8601."""
+    mixval_version: str = ""

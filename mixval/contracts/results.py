@@ -1,0 +1,64 @@
+"""Schemas of what a run publishes. Units stand in the field metadata."""
+
+import pyarrow as pa
+
+
+def _field(name: str, kind: pa.DataType, unit: str, words: str, nullable: bool = False) -> pa.Field:
+    return pa.field(name, kind, nullable=nullable, metadata={"unit": unit, "description": words})
+
+
+TERMS = ("loss", "discrepancy", "ntk", "composition")
+"""The four terms of Eq. 8, in its order."""
+
+RANKING = pa.schema(
+    [
+        _field("contributor", pa.string(), "name", "as the data spells it"),
+        _field("rank", pa.int32(), "rank", "1 is best; equal values share a rank"),
+        _field("value", pa.float64(), "score", "higher is better"),
+        _field("value_low", pa.float64(), "score", "lower end of the interval", nullable=True),
+        _field("value_high", pa.float64(), "score", "upper end of the interval", nullable=True),
+        _field("tie_group", pa.int32(), "group", "contributors of one group cannot be told apart at the level asked"),
+        _field("loss", pa.float64(), "nats", "pi L(S1) + (1 - pi) L(S2)"),
+        _field("discrepancy", pa.float64(), "kernel distance", "pi D(T,S1) + (1 - pi) D(T,S2)"),
+        _field("ntk", pa.float64(), "1", "sqrt(r' (Theta_0 + lambda I)^-1 r / n)"),
+        _field("composition", pa.float64(), "1", "sqrt(max(pi, 1 - pi) / |S|)"),
+        _field("weighted_loss", pa.float64(), "score", "what the loss term adds to the value"),
+        _field("weighted_discrepancy", pa.float64(), "score", "what the discrepancy term adds to the value"),
+        _field("weighted_ntk", pa.float64(), "score", "what the NTK term adds to the value"),
+        _field("weighted_composition", pa.float64(), "score", "what the composition term adds to the value"),
+        _field("n_rows", pa.int64(), "rows", "admitted rows"),
+        _field("n_real", pa.int64(), "rows", "admitted real rows"),
+        _field("real_share", pa.float64(), "1", "pi, the share of real rows"),
+        _field("n_sampled", pa.int64(), "rows", "rows whose gradients were taken"),
+        _field("bound", pa.float64(), "nats", "right-hand side of Theorem 1 without epsilon"),
+        _field("verdict", pa.string(), "word", "admitted, or trimmed: admitted after bad rows were dropped"),
+    ],
+    metadata={"source": "arXiv 2511.13640, Eq. 8 and Theorem 1"},
+)
+
+PARTS = ("real", "synthetic")
+
+TERMS_TABLE = pa.schema(
+    [
+        _field("contributor", pa.string(), "name", "as the data spells it"),
+        _field("part", pa.string(), "word", "real, synthetic, or all"),
+        _field("term", pa.string(), "word", "loss, discrepancy, ntk or composition"),
+        _field("estimate", pa.float64(), "as in ranking.parquet", "the term, or its part before pi"),
+        _field("standard_error", pa.float64(), "as estimate", "over half-samples, or of the mean", nullable=True),
+        _field("n", pa.int64(), "rows", "rows it was computed from"),
+        _field("diagnostics", pa.string(), "JSON", "estimator, lambda, jitter, residual, condition, bandwidths"),
+    ]
+)
+
+REJECTED = pa.schema(
+    [
+        _field("contributor", pa.string(), "name", "as the data spells it"),
+        _field("verdict", pa.string(), "word", "rejected or failed"),
+        _field("expectation", pa.string(), "name", "the expectation that was not met, or the step that failed"),
+        _field("column", pa.string(), "name", "column it is about", nullable=True),
+        _field("count", pa.int64(), "rows", "rows or values that break it"),
+        _field("n_checked", pa.int64(), "rows", "rows or values that were checked"),
+        _field("samples", pa.list_(pa.string()), "values", "a few of them, shortened"),
+        _field("reason", pa.string(), "sentence", "what was expected, what came, what to do"),
+    ]
+)

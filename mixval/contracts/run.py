@@ -1,0 +1,33 @@
+"""What a run says of itself when it is over."""
+
+from pydantic import Field
+
+from mixval.config.base import FrozenModel
+
+
+class RunSummary(FrozenModel):
+    """Where the results lie and what it took. Small enough to be a flow's return value."""
+
+    run_id: str
+    url: str
+    """Folder of the run."""
+    fingerprint: str
+    """Of configuration and inputs: the same one means the same ranking."""
+    standing: bool = False
+    """True when nothing had changed since this run, so nothing was computed."""
+    n_planned: int
+    n_ranked: int
+    n_rejected: int
+    n_failed: int
+    recomputed: dict[str, int] = Field(default_factory=dict)
+    """Kind of artifact -> how many were made."""
+    reused: dict[str, int] = Field(default_factory=dict)
+    """Kind of artifact -> how many were found as they were."""
+    recomputed_contributors: list[str] = Field(default_factory=list)
+    """Contributors of whom anything was measured anew."""
+    timings_seconds: dict[str, float] = Field(default_factory=dict)
+    """Stage -> wall seconds."""
+    peak_bytes: int = 0
+    """Largest resident size of any process that measured."""
+    doubts: list[str] = Field(default_factory=list)
+    """Reasons to be careful, in words."""

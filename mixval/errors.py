@@ -1,0 +1,93 @@
+"""Every error that mixval raises on purpose.
+
+    MixvalError
+    ├── ConfigError            the configuration cannot be run as written
+    ├── ContractError          rows, shards or targets break the row contract
+    │   ├── ShardError         one file cannot be read as the contract says
+    │   └── TargetError        the target set cannot serve as T
+    ├── StorageError           a URL cannot be reached, read or written
+    │   └── ConflictError      somebody else swapped the pointer first
+    ├── ModelError             a backbone cannot be loaded or does not fit the task
+    ├── ShapeError             tensors do not fit together
+    ├── NumericalError         a factorisation or estimate failed, and its diagnostics
+    ├── CapacityError          the plan does not fit a worker's memory
+    └── NobodyAdmittedError    no contributor passed the gate
+
+Each message says what was expected, what came, where, and what to do next. `exit_code` is what the command line
+returns for it (see docs/cli.md).
+"""
+
+
+class MixvalError(Exception):
+    """Base of every error that mixval raises on purpose."""
+
+    exit_code = 1
+
+
+class ConfigError(MixvalError):
+    """The configuration cannot be run as written."""
+
+    exit_code = 2
+
+
+class ContractError(MixvalError):
+    """Rows, shards or targets break the row contract."""
+
+    exit_code = 4
+
+
+class ShardError(ContractError):
+    """One shard cannot be read as the contract says.
+
+    `shard` is its URL, `column` the contract column that is wrong (None: the file itself), `kind` one of `unreadable`,
+    `missing-column` and `wrong-type`.
+    """
+
+    def __init__(self, message: str, *, shard: str | None = None, column: str | None = None, kind: str = "unreadable") -> None:
+        """The message, and what the gate wants to know apart from it."""
+        super().__init__(message)
+        self.shard = shard
+        self.column = column
+        self.kind = kind
+
+
+class TargetError(ContractError):
+    """The target set cannot serve as T."""
+
+
+class StorageError(MixvalError):
+    """A URL cannot be reached, read or written."""
+
+    exit_code = 5
+
+
+class ConflictError(StorageError):
+    """Somebody else swapped the pointer first."""
+
+
+class ModelError(MixvalError):
+    """A backbone cannot be loaded, or does not fit the task."""
+
+    exit_code = 6
+
+
+class ShapeError(MixvalError):
+    """Tensors do not fit together."""
+
+
+class NumericalError(MixvalError):
+    """A factorisation or an estimate failed."""
+
+    exit_code = 7
+
+
+class CapacityError(MixvalError):
+    """The plan does not fit a worker's memory."""
+
+    exit_code = 8
+
+
+class NobodyAdmittedError(MixvalError):
+    """No contributor passed the gate."""
+
+    exit_code = 3

@@ -1,0 +1,54 @@
+"""A contributor in one row: the numbers that its suite checks, and each of them in words.
+
+A number is null where its question does not arise: no share of no rows, no size of an empty part.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from mixval.gate.stream import RowStream
+from mixval.gate.words import counted, shorten
+
+CAUSES_SHOWN = 3
+"""Row checks that the share of bad rows names."""
+
+Found = tuple[str, int, int]
+"""A value in words, how many rows (or values) break the check, of how many."""
+
+
+def contributor_facts(stream: RowStream, n_shards: int) -> tuple[pd.DataFrame, dict[str, Found]]:
+    """The one-row frame of `suite.contributor_checks`, and what each column found."""
+    n, left = stream.n_rows, stream.n_left
+    came = f"{counted(n, 'row')} came in {counted(n_shards, 'shard')}"
+    values: dict[str, float | None] = {"n_rows": n, "n_left": left if n else None, "n_left_if_any": left or None}
+    found: dict[str, Found] = {
+        "n_rows": (f"none in {counted(n_shards, 'shard')}" if n_shards else "no shard at all", 1, 1),
+        "n_left": (f"none: {came} and every one is left out ({_causes(stream)})", n, n),
+        "n_left_if_any": (f"{left:,}: {came}", 1, 1),
+    }
+    for part, count in stream.n_parts.items():
+        values[f"n_{part}_if_any"] = count or None
+        found[f"n_{part}_if_any"] = (f"{count:,}", 1, 1)
+    if stream.labels:
+        values["n_classes"] = len(stream.labels)
+    else:
+        values["n_classes"] = None
+    labels = ", ".join(map(str, sorted(stream.labels)[:10]))
+    found["n_classes"] = (f"{len(stream.labels):,} ({labels})", 1, 1)
+    counts = {
+        "bad_row_share": (stream.n_bad, f": {_causes(stream)}"),
+        "duplicate_share": (stream.n_repeats, ""),
+        "target_overlap_share": (stream.n_in_target, ""),
+    }
+    for column, (count, causes) in counts.items():
+        values[column] = count / n if n else None
+        found[column] = (f"{count / max(n, 1):.4g} ({count:,} of {counted(n, 'row')}){causes}", count, n)
+    return pd.DataFrame({column: pd.Series([value], dtype="float64") for column, value in values.items()}), found
+
+
+def _causes(stream: RowStream) -> str:
+    """The row checks that left out most rows, most first."""
+    failures = [*stream.rows.failures(), *stream.repeats.failures()]
+    dropping = sorted((t for t in failures if t.check.severity == "drop"), key=lambda tally: -tally.n_failed)
+    return "; ".join(f"{counted(t.n_failed, 'row')}: {shorten(t.check.expected)}" for t in dropping[:CAUSES_SHOWN])

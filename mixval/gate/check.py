@@ -1,0 +1,119 @@
+"""The gate's word on one contributor: admitted, trimmed or rejected, each finding with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from mixval.config.base import Task
+from mixval.config.gate import GateConfig
+from mixval.contracts.batches import RowBatch
+from mixval.contracts.outcomes import Finding, GateOutcome
+from mixval.contracts.plan import ShardRef
+from mixval.errors import ShardError
+from mixval.gate.aggregate import contributor_facts
+from mixval.gate.derive import TokenCounter
+from mixval.gate.engine import inspect
+from mixval.gate.findings import row_findings, whole_findings
+from mixval.gate.profile import TargetProfile
+from mixval.gate.row_suite import row_checks
+from mixval.gate.shards import ShardProblem, inspect_shards, listed_problem, read_problem
+from mixval.gate.stream import RowStream
+from mixval.gate.suite import contributor_checks
+from mixval.gate.tally import SuiteTally
+from mixval.gate.verdict import decide
+from mixval.gate.words import quoted
+
+
+@dataclass(frozen=True)
+class GateCheck:
+    """What the gate found, and what later steps need of it."""
+
+    outcome: GateOutcome
+    bad_rows: pa.Table
+    """(shard_index int32, row int64, reason string): rows that are left out."""
+    digests: np.ndarray
+    """(N, 16) uint8: inputs of the admitted rows, for `shared.shared_rows`."""
+    validations: list[dict[str, Any]]
+    """Great Expectations' results, one a suite (shards, rows, repeats, contributor), JSON-able."""
+
+
+def check_contributor(
+    name: str,
+    shards: Sequence[ShardRef],
+    batches: Iterable[RowBatch],
+    task: Task,
+    limits: GateConfig,
+    target: TargetProfile,
+    count_tokens: TokenCounter | None = None,
+    max_length: int | None = None,
+    overlong: Literal["truncate", "reject"] = "truncate",
+) -> GateCheck:
+    """The outcome for one contributor whose rows come as `batches`.
+
+    Bad rows are dropped and counted. Too many of them, too few rows left, or one shard that cannot be read as the
+    contract says reject the contributor; nothing is raised for data, so other contributors go on. The counts of a
+    rejected contributor are those of the rows that were looked at. StorageError and the like pass through: the place
+    failed, not the data.
+    """
+    labels = list(target.labels) if target.labels else None
+    checks = row_checks(task, limits, labels, has_tokens=count_tokens is not None, max_length=max_length, overlong=overlong)
+    stream = RowStream(task, limits, checks, target.digests, count_tokens)
+    where = f"contributor {quoted(name)}"
+    problem = listed_problem(shards) or _read(stream, batches, shards)
+    shard_suite, findings = inspect_shards(shards, problem, task, limits, where)
+    names = [shard.name for shard in shards]
+    findings += row_findings(stream.rows, where, names) + row_findings(stream.repeats, where, names)
+    suites = [shard_suite, stream.rows, stream.repeats]
+    if problem is None:
+        whole, refusals = _judge_whole(stream, len(shards), where)
+        suites, findings = [*suites, whole], [*refusals, *findings]
+    return GateCheck(
+        outcome=_outcome(name, shards, stream, findings),
+        bad_rows=stream.bad_rows(),
+        digests=stream.digests(),
+        validations=[suite.validation(name) for suite in suites if suite.checks],
+    )
+
+
+def _read(stream: RowStream, batches: Iterable[RowBatch], shards: Sequence[ShardRef]) -> ShardProblem | None:
+    """Runs the rows through the stream, up to the first shard that breaks the contract."""
+    index: int | None = None
+    try:
+        for batch in batches:
+            index = batch.shard_index
+            stream.add(batch)
+            index = None
+    except ShardError as error:
+        return read_problem(error, shards, index)
+    return None
+
+
+def _judge_whole(stream: RowStream, n_shards: int, where: str) -> tuple[SuiteTally, list[Finding]]:
+    """The contributor's suite on its one-row aggregate, and what it refuses."""
+    frame, found = contributor_facts(stream, n_shards)
+    suite = SuiteTally("contributor", stream.limits.samples_kept)
+    suite.add(inspect(contributor_checks(stream.task, stream.limits), frame), frame, np.zeros(1, dtype=np.int64))
+    return suite, whole_findings(suite, where, found)
+
+
+def _outcome(name: str, shards: Sequence[ShardRef], stream: RowStream, findings: list[Finding]) -> GateOutcome:
+    # A stream that stopped at a broken shard has not seen every row; the footers of shared files count others' rows.
+    by_footer = sum(shard.n_rows for shard in shards if shard.rows_of is None)
+    n_dropped = stream.n_rows - stream.n_left
+    verdict, reason = decide(findings, n_dropped)
+    return GateOutcome(
+        contributor=name,
+        verdict=verdict,
+        n_rows=max(stream.n_rows, by_footer),
+        n_real=stream.n_parts["real"],
+        n_synthetic=stream.n_parts["synthetic"],
+        n_dropped=n_dropped,
+        n_truncated=stream.n_truncated,
+        findings=findings,
+        reason=reason,
+    )

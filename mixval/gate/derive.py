@@ -1,0 +1,126 @@
+"""The frame that Great Expectations sees: one row a data row, small derived columns instead of the data itself.
+
+Letters: N rows of a batch. The frame's index is the row's position in the batch, 0 to N - 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from mixval.config.base import Task
+from mixval.config.gate import GateConfig
+from mixval.contracts.digests import input_digest
+from mixval.contracts.rows import CONTRACTS
+from mixval.errors import ShapeError
+from mixval.gate.images import image_cells, image_facts
+from mixval.gate.texts import text_facts
+from mixval.gate.words import shorten
+
+
+class TokenCounts(Protocol):
+    """Tokens of rows before truncation."""
+
+    @property
+    def n_tokens(self) -> np.ndarray:
+        """(N,) tokens of the whole row."""
+
+    @property
+    def n_response_tokens(self) -> np.ndarray:
+        """(N,) tokens that carry loss: the response's, or all but the first of a text."""
+
+
+TokenCounter = Callable[[pa.Table], TokenCounts]
+"""Counts the tokens of rows in contract columns. It sees complete rows only: nothing null, blank or too long."""
+
+
+@dataclass(frozen=True)
+class DerivedRows:
+    """A batch as the gate sees it."""
+
+    frame: pd.DataFrame
+    """(N, columns): the shown text of each contract column, and what `suite.py` checks."""
+    digests: np.ndarray
+    """(N, 16) uint8: names of the rows' inputs."""
+
+
+def derive_rows(table: pa.Table, task: Task, limits: GateConfig, count_tokens: TokenCounter | None) -> DerivedRows:
+    """The derived columns and input digests of a batch in contract columns. Nulls and broken values are carried, not raised."""
+    columns: dict[str, list[Any] | np.ndarray] = {}
+    inputs: list[list[Any]] = []
+    complete = np.ones(table.num_rows, dtype=bool)
+    for column in CONTRACTS[task]:
+        data = table.column(column.name)
+        if column.name == "label":
+            columns["label"] = data.to_pylist()
+        elif column.name == "image":
+            inputs.append(_derive_image(columns, data, limits))
+        else:
+            values, usable = _derive_text(columns, column.name, data, limits)
+            inputs += [values] if column.is_input else []
+            complete &= usable
+    columns["origin"] = [fact.shown for fact in text_facts(table.column("origin"))]
+    if count_tokens is not None:
+        _derive_tokens(columns, table, complete, count_tokens)
+    frame = pd.DataFrame({name: pd.Series(values, dtype=_dtype(values)) for name, values in columns.items()})
+    return DerivedRows(frame, as_digests([input_digest(row) for row in zip(*inputs, strict=True)]))
+
+
+def as_digests(names: list[bytes]) -> np.ndarray:
+    """(N, 16) uint8 from N digests of 16 bytes."""
+    return np.frombuffer(b"".join(names), dtype=np.uint8).reshape(len(names), 16)
+
+
+def digest_names(digests: np.ndarray) -> np.ndarray:
+    """(N,) `S16` view of (N, 16) uint8 digests: comparable, sortable, and equal only where all 16 bytes are."""
+    if digests.dtype != np.uint8 or digests.ndim != 2 or digests.shape[1] != 16:
+        raise ShapeError(f"digests must be (N, 16) uint8, found {digests.shape} {digests.dtype}. Take them from a GateCheck.")
+    return np.ascontiguousarray(digests).reshape(-1).view("S16")
+
+
+def _dtype(values: list[Any] | np.ndarray) -> Any:
+    return values.dtype if isinstance(values, np.ndarray) else object
+
+
+def _derive_image(columns: dict[str, Any], data: pa.ChunkedArray, limits: GateConfig) -> list[Any]:
+    cells = image_cells(data)
+    facts = image_facts(cells, limits.max_image_side_pixels)
+    columns["image"] = [fact.shown for fact in facts]
+    columns["image_decodes"] = [fact.decodes for fact in facts]
+    columns["image_pixels_finite"] = [fact.is_finite for fact in facts]
+    columns["image_short_side_pixels"] = _floats([fact.short_side_pixels for fact in facts])
+    columns["image_long_side_pixels"] = _floats([fact.long_side_pixels for fact in facts])
+    return list(cells)
+
+
+def _derive_text(columns: dict[str, Any], name: str, data: pa.ChunkedArray, limits: GateConfig) -> tuple[list[Any], np.ndarray]:
+    facts = text_facts(data)
+    chars = _floats([fact.n_chars for fact in facts])
+    columns[name] = [fact.shown for fact in facts]
+    columns[f"{name}_is_whole"] = [fact.is_whole for fact in facts]
+    columns[f"{name}_chars"] = chars
+    whole = np.array([fact.is_whole is True for fact in facts], dtype=bool)
+    usable = whole & (chars >= limits.min_text_chars) & (chars <= limits.max_text_chars)
+    return [fact.value for fact in facts], usable
+
+
+def _derive_tokens(columns: dict[str, Any], table: pa.Table, complete: np.ndarray, count_tokens: TokenCounter) -> None:
+    n_tokens, n_response = np.full(table.num_rows, np.nan), np.full(table.num_rows, np.nan)
+    if complete.any():
+        counts = count_tokens(table.filter(pa.array(complete)))
+        n_tokens[complete], n_response[complete] = counts.n_tokens, counts.n_response_tokens
+    columns["n_tokens"], columns["n_response_tokens"] = n_tokens, n_response
+
+
+def _floats(values: list[int | None]) -> np.ndarray:
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def shown(value: Any) -> str:
+    """A cell of the frame as a sample."""
+    return "null" if value is None or value is pd.NA or value != value else shorten(value)  # noqa: PLR0124

@@ -1,0 +1,117 @@
+"""The door to Great Expectations: it is imported here and in `docs.py`, inside functions, for it takes seconds.
+
+Great Expectations keeps a current project for the whole process, and a context shared between threads was seen to give
+wrong verdicts. So each thread has its own ephemeral context (30 ms to make), and one thread validates at a time.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+
+from mixval.gate.checks import GX_SEVERITY, Check
+
+# COMPLETE is the only format that names every failing row.
+RESULT_FORMAT = {"result_format": "COMPLETE", "partial_unexpected_count": 0, "return_unexpected_index_query": False}
+
+LOCK = threading.RLock()
+"""Held while Great Expectations computes or renders."""
+
+_OF_THREAD = threading.local()
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What one check found in one frame."""
+
+    check: Check
+    n_elements: int
+    """Rows of the frame."""
+    n_checked: int
+    """Values that the check looked at: those that are not null, or all when it is about nulls."""
+    failed: np.ndarray
+    """(F,) int64: positions of the rows that break the check, ascending."""
+    config: dict[str, Any]
+    """Great Expectations' own description of the expectation, JSON-able."""
+    error: str | None
+    """Why the check could not be computed. None when it could."""
+
+
+@functools.cache
+def great_expectations() -> ModuleType:
+    """The imported package, without telemetry and without the deprecation warnings of its imports.
+
+    It imports `sre_constants` and `sre_parse`, deprecated since Python 3.11; everything else still warns.
+    """
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    with LOCK, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"module 'sre_\w+' is deprecated", category=DeprecationWarning)
+        import great_expectations as gx
+        import great_expectations.expectations
+    return cast("ModuleType", gx)
+
+
+def inspect(checks: Sequence[Check], frame: pd.DataFrame) -> list[Inspection]:
+    """What each check finds in the frame, in the order of `checks`. Safe in threads; one runs at a time.
+
+    A check that cannot be computed comes back with `error`, never as passed.
+    """
+    gx = great_expectations()
+    with LOCK:
+        batch = _own_definition(gx).get_batch({"dataframe": frame})
+        suite = gx.ExpectationSuite(name="gate", expectations=[_expectation(gx, check) for check in checks])
+        validation = batch.validate(suite, result_format=RESULT_FORMAT)
+    by_key = {result.expectation_config.meta["check"]: result for result in validation.results}
+    return [_read(check, by_key[check.key], len(frame)) for check in checks]
+
+
+def _own_definition(gx: ModuleType) -> Any:
+    """This thread's batch definition, its context made the current one."""
+    if not hasattr(_OF_THREAD, "definition"):
+        _OF_THREAD.context = gx.get_context(mode="ephemeral")
+        _OF_THREAD.context.variables.progress_bars = {"globally": False}
+        asset = _OF_THREAD.context.data_sources.add_pandas("gate").add_dataframe_asset("frame")
+        _OF_THREAD.definition = asset.add_batch_definition_whole_dataframe("whole")
+    gx.data_context.set_context(_OF_THREAD.context)
+    return _OF_THREAD.definition
+
+
+def _expectation(gx: ModuleType, check: Check) -> Any:
+    return getattr(gx.expectations, check.expectation)(
+        column=check.column,
+        severity=GX_SEVERITY[check.severity],
+        description=f"{check.expected} ({check.severity})",
+        meta={"check": check.key, "consequence": check.severity, "remedy": check.remedy},
+        **check.arguments,
+    )
+
+
+def _read(check: Check, result: Any, n_elements: int) -> Inspection:
+    config = result.expectation_config.to_json_dict()
+    config["kwargs"].pop("batch_id", None)
+    error = _error(result.exception_info)
+    found = result.result or {}
+    failed = np.sort(np.asarray(found.get("unexpected_index_list") or [], dtype=np.int64))
+    if error is None and bool(result.success) != (len(failed) == 0):
+        error = f"it says success={result.success} and names {len(failed)} failing rows"
+    n_checked = int(found.get("element_count", n_elements)) - int(found.get("missing_count") or 0)
+    return Inspection(check, n_elements, n_checked, failed, config, error)
+
+
+def _error(info: Any) -> str | None:
+    """The first line of the exception, from either of the two forms that Great Expectations gives it."""
+    entries = [info] if info and "raised_exception" in info else list((info or {}).values())
+    for entry in entries:
+        if isinstance(entry, dict) and entry.get("raised_exception"):
+            message = str(entry.get("exception_message") or "no message").strip()
+            return message.splitlines()[0]
+    return None

@@ -1,0 +1,90 @@
+"""Findings: what a check found, as one message with what was expected, what came, where, and what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from mixval.contracts.outcomes import Finding
+from mixval.gate.checks import Check
+from mixval.gate.tally import CheckTally, SuiteTally
+from mixval.gate.words import counted, listed, quoted
+
+CONSEQUENCE = {"drop": "{rows} left out.", "warn": "{rows} cut to fit.", "reject": ""}
+FOUND_SHOWN = 3
+"""Samples that a message quotes; the finding keeps more."""
+
+
+def row_findings(
+    suite: SuiteTally, where: str, shard_names: Sequence[str], consequence: Mapping[str, str] = CONSEQUENCE
+) -> list[Finding]:
+    """A finding for each check that rows broke; `where` names the contributor or the target.
+
+    `consequence` says, by severity, what becomes of the rows.
+    """
+    return [_uncomputed(tally, where) or _row_finding(tally, where, shard_names, consequence) for tally in suite.failures()]
+
+
+def whole_findings(suite: SuiteTally, where: str, found: Mapping[str, tuple[str, int, int]]) -> list[Finding]:
+    """A finding for each check that a one-row aggregate broke.
+
+    `found` says, by column: the value in words, how many rows (or values) break it, of how many.
+    """
+    findings = []
+    for tally in suite.failures():
+        words, count, n_checked = found[tally.check.column]
+        message = f"{where}: {tally.check.expected}, found {words}. {tally.check.remedy}"
+        findings.append(_uncomputed(tally, where) or _finding(tally, count, n_checked, [words], message))
+    return findings
+
+
+def expectation_name(check: Check) -> str:
+    """Great Expectations' name of the expectation, e.g. `expect_column_values_to_not_be_null`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", check.expectation).lower()
+
+
+def shard_words(shard_names: Sequence[str], index: int) -> str:
+    """A shard by name, or by its place in the listing where the name is not known."""
+    return f"shard {quoted(shard_names[index])}" if index < len(shard_names) else f"shard {index}"
+
+
+def _row_finding(tally: CheckTally, where: str, shard_names: Sequence[str], consequences: Mapping[str, str]) -> Finding:
+    check, (shard_index, row) = tally.check, tally.first or (0, 0)
+    place = f"{where}, {shard_words(shard_names, shard_index)}, row {row:,}"
+    if tally.n_failed > 1:
+        place += f" and {counted(tally.n_failed - 1, 'more row')}"
+    rows = f"{tally.n_failed:,} of {counted(tally.n_elements, 'row')} {'is' if tally.n_failed == 1 else 'are'}"
+    consequence = consequences.get(check.severity, "").format(rows=rows)
+    quotes = listed([_quote(sample, check) for sample in dict.fromkeys(tally.samples[:FOUND_SHOWN])])
+    message = f"{place}: {check.expected}, found {quotes}. {check.remedy} {consequence}".rstrip()
+    return _finding(tally, tally.n_failed, tally.n_checked, tally.samples, message)
+
+
+def _quote(sample: str, check: Check) -> str:
+    """Text in quotes; null, numbers and values with a unit as they are."""
+    is_plain = check.unit is not None or sample == "null" or sample.lstrip("-").isdigit()
+    return sample if is_plain else f"'{sample}'"
+
+
+def _uncomputed(tally: CheckTally, where: str) -> Finding | None:
+    """A finding that rejects, because nothing is known, for a check that could not be computed."""
+    if tally.error is None:
+        return None
+    message = (
+        f"{where}: {tally.check.expected}, and Great Expectations could not compute this: {tally.error}. "
+        "Look at the column's values, and at the installed version of great-expectations."
+    )
+    finding = _finding(tally, tally.n_failed, tally.n_checked, tally.samples, message)
+    return finding.model_copy(update={"severity": "reject"})
+
+
+def _finding(tally: CheckTally, count: int, n_checked: int, samples: list[str], message: str) -> Finding:
+    return Finding(
+        expectation=expectation_name(tally.check),
+        column=tally.column,
+        severity=tally.check.severity,
+        count=count,
+        n_checked=n_checked,
+        samples=list(samples),
+        message=message,
+    )

@@ -1,0 +1,114 @@
+"""What the gate must know of the target set T: its labels, its inputs and its size. T is real and held out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixval.config.base import Task
+from mixval.config.gate import GateConfig
+from mixval.contracts.batches import RowBatch
+from mixval.contracts.plan import ShardRef
+from mixval.contracts.rows import CONTRACTS
+from mixval.errors import ContractError, ShardError, TargetError
+from mixval.gate.derive import TokenCounter, digest_names
+from mixval.gate.findings import row_findings
+from mixval.gate.row_suite import row_checks
+from mixval.gate.stream import RowStream
+from mixval.gate.words import counted, quoted
+
+MAX_LABEL = 2**63 - 1
+NO_DIGESTS = np.empty((0, 16), dtype=np.uint8)
+
+
+@dataclass(frozen=True)
+class TargetProfile:
+    """The target set, as far as a contributor is held against it."""
+
+    labels: tuple[int, ...]
+    """Distinct labels, ascending. Empty where the task has none."""
+    digests: np.ndarray
+    """(M, 16) uint8: distinct inputs, ascending."""
+    n_rows: int
+    """Rows of the target set, repeats included."""
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """The profile as arrays: `labels` (C,) int64, `digests` (M, 16) uint8, `n_rows` (1,) int64."""
+        return {
+            "labels": np.array(self.labels, dtype=np.int64),
+            "digests": self.digests,
+            "n_rows": np.array([self.n_rows], dtype=np.int64),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> TargetProfile:
+        """The profile that `to_arrays` gave. Raises ContractError when an array is missing."""
+        if missing := sorted({"labels", "digests", "n_rows"} - set(arrays)):
+            raise ContractError(
+                f"a target profile needs the arrays labels, digests and n_rows, found no {', '.join(missing)}. "
+                "Make the profile again from the target set."
+            )
+        digests = np.ascontiguousarray(arrays["digests"], dtype=np.uint8).reshape(-1, 16)
+        return cls(tuple(int(label) for label in arrays["labels"]), digests, int(arrays["n_rows"][0]))
+
+
+def profile_target(
+    batches: Iterable[RowBatch],
+    task: Task,
+    limits: GateConfig | None = None,
+    shards: Iterable[ShardRef] = (),
+    count_tokens: TokenCounter | None = None,
+) -> TargetProfile:
+    """The profile of the target set. Raises TargetError when it cannot serve as T.
+
+    It must be readable, hold at least `limits.min_rows_per_part` rows, all of them good, real and, in classification, of
+    at least `limits.min_classes` labels. Repeated rows are allowed: T stands for the world, and the world repeats itself.
+    """
+    limits = limits or GateConfig()
+    listing = list(shards)
+    if broken := next((shard for shard in listing if shard.problem is not None), None):
+        raise TargetError(
+            f"target, shard {quoted(broken.name)}: a readable Parquet file was expected, found: {broken.problem}. "
+            "Write the file again: T must be whole."
+        )
+    checks = row_checks(task, limits, has_tokens=count_tokens is not None)
+    stream = RowStream(task, limits, checks, NO_DIGESTS, count_tokens, keep_repeats=True)
+    try:
+        for batch in batches:
+            stream.add(batch)
+    except ShardError as error:
+        raise TargetError(f"target: {error}. Correct source.target: T must be whole.") from error
+    _require_target(stream, task, [shard.name for shard in listing])
+    digests = np.unique(digest_names(stream.digests())).view(np.uint8).reshape(-1, 16)
+    return TargetProfile(tuple(sorted(stream.labels)), digests, stream.n_rows)
+
+
+def _require_target(stream: RowStream, task: Task, shard_names: list[str]) -> None:
+    limits = stream.limits
+    if stream.n_rows == 0:
+        raise TargetError("target: rows were expected, found none. Point source.target at real, held-out rows.")
+    if findings := row_findings(stream.rows, "target", shard_names, consequence={}):
+        more = f" ({counted(len(findings) - 1, 'more kind')} of bad rows)" if len(findings) > 1 else ""
+        raise TargetError(f"{findings[0].message}{more} T must hold good rows only: correct it or take them out.")
+    if n_synthetic := stream.n_parts["synthetic"]:
+        raise TargetError(
+            f"target: real rows only were expected, found {n_synthetic:,} synthetic of "
+            f"{counted(stream.n_rows, 'row')}. T is real and held out: take the synthetic rows out."
+        )
+    if stream.n_rows < limits.min_rows_per_part:
+        raise TargetError(
+            f"target: at least {limits.min_rows_per_part} rows were expected (gate.min_rows_per_part), "
+            f"found {stream.n_rows:,}. Bring more held-out rows."
+        )
+    if stream.labels and max(stream.labels) > MAX_LABEL:
+        raise TargetError(
+            f"target: labels up to {MAX_LABEL} were expected, found {max(stream.labels)}. Number the classes from 0."
+        )
+    has_label = any(column.name == "label" for column in CONTRACTS[task])
+    if has_label and len(stream.labels) < limits.min_classes:
+        raise TargetError(
+            f"target: at least {limits.min_classes} distinct labels were expected (gate.min_classes), "
+            f"found {len(stream.labels)}: {sorted(stream.labels)}. Bring rows of the other classes."
+        )

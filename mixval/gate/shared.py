@@ -1,0 +1,78 @@
+"""Rows that more than one contributor holds, and with whom.
+
+Letters: K contributors; N rows of all of them. A row is its input digest; each contributor holds a row once, for the gate
+has dropped its repeats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array
+
+from mixval.config.gate import GateConfig
+from mixval.contracts.outcomes import Finding
+from mixval.gate.derive import digest_names
+from mixval.gate.engine import inspect
+from mixval.gate.findings import expectation_name
+from mixval.gate.suite import shared_checks
+from mixval.gate.words import counted, quoted
+
+PARTNERS_SHOWN = 3
+
+
+def shared_rows(digests: Mapping[str, np.ndarray], limits: GateConfig) -> dict[str, list[Finding]]:
+    """For each contributor, a finding when too many of its rows are held by others too, else an empty list.
+
+    `digests` maps contributors to (N_k, 16) uint8. The finding's severity is `limits.shared_rows`.
+    """
+    names = list(digests)
+    findings: dict[str, list[Finding]] = {name: [] for name in names}
+    if not names:
+        return findings
+    overlaps, sizes, n_shared = shared_counts([digests[name] for name in names])
+    share = np.divide(n_shared, sizes, out=np.full(len(names), np.nan), where=sizes > 0)
+    check = shared_checks(limits)[0]
+    found = inspect([check], pd.DataFrame({check.column: share}))[0]
+    where = [quoted(name) for name in names]
+    for at in range(len(names)) if found.error else found.failed:
+        partners = _partners(overlaps[at], at, where)
+        words = found.error or (
+            f"{share[at]:.4g} ({n_shared[at]:,} of {counted(int(sizes[at]), 'row')}), shared with {', '.join(partners)}"
+        )
+        findings[names[at]].append(
+            Finding(
+                expectation=expectation_name(check),
+                column=check.column,
+                severity="reject" if found.error else check.severity,
+                count=int(n_shared[at]),
+                n_checked=int(sizes[at]),
+                samples=partners,
+                message=f"contributor {where[at]}: {check.expected}, found {words}. {check.remedy}",
+            )
+        )
+    return findings
+
+
+def shared_counts(digests: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(K, K) distinct rows that two contributors both hold, (K,) distinct rows of each, (K,) of them held by others too."""
+    held = [np.unique(digest_names(rows)) for rows in digests]
+    sizes = np.array([len(rows) for rows in held], dtype=np.int64)
+    _, row, holders = np.unique(np.concatenate(held), return_inverse=True, return_counts=True)
+    owner = np.repeat(np.arange(len(held)), sizes)
+    is_shared = holders[row] > 1
+    n_shared = np.bincount(owner[is_shared], minlength=len(held))
+    ones = np.ones(int(is_shared.sum()), dtype=np.int64)
+    member = csr_array((ones, (owner[is_shared], row[is_shared])), shape=(len(held), len(holders)))
+    overlaps = (member @ member.T).toarray()
+    np.fill_diagonal(overlaps, sizes)
+    return overlaps, sizes, n_shared
+
+
+def _partners(overlap: np.ndarray, at: int, where: list[str]) -> list[str]:
+    """The contributors that share most with contributor `at`, most first, each with its rows."""
+    order = [other for other in np.argsort(-overlap, kind="stable") if other != at and overlap[other] > 0]
+    shown = [f"{where[other]} ({counted(int(overlap[other]), 'row')})" for other in order[:PARTNERS_SHOWN]]
+    return shown + ([f"{len(order) - PARTNERS_SHOWN:,} more"] if len(order) > PARTNERS_SHOWN else [])

@@ -1,0 +1,147 @@
+"""The suites of what is larger than a row: a row among others, a shard, a contributor, contributors side by side."""
+
+from __future__ import annotations
+
+from mixval.config.base import Task
+from mixval.config.gate import GateConfig
+from mixval.contracts.rows import CONTRACTS, ORIGINS
+from mixval.gate.checks import Check, must_be_true, must_lie
+
+
+def repeat_checks(about: str) -> list[Check]:
+    """What must hold for a row that passed the row checks, beside the rows before it and the target set.
+
+    `about` names the column that shows the inputs.
+    """
+    return [
+        must_be_true(
+            "row_is_first",
+            "drop",
+            "a row must not repeat the inputs of an earlier row of the same contributor",
+            "Deduplicate the data; the first of equal rows is kept.",
+            about=about,
+        ),
+        must_be_true(
+            "not_in_target",
+            "drop",
+            "a row's inputs must not stand in the target set",
+            "Take the row out: the target set is held out, and a copy of it would flatter the contributor.",
+            about=about,
+        ),
+    ]
+
+
+def shard_checks(task: Task) -> list[Check]:
+    """What must hold for each shard: one row a shard."""
+    names = ", ".join([*(f"'{column.name}'" for column in CONTRACTS[task]), "'origin'"])
+    types = "; ".join(f"'{column.name}' {column.expected}" for column in CONTRACTS[task])
+    return [
+        must_be_true(
+            "is_readable",
+            "reject",
+            "a shard must be a readable Parquet file",
+            "Write the file again, or leave the shard out of the catalogue.",
+            about="shard",
+        ),
+        must_be_true(
+            "has_columns",
+            "reject",
+            f"a shard must have the columns {names}",
+            "Add the column, or map another one to it in source.columns.",
+            about="shard",
+        ),
+        must_be_true(
+            "has_types",
+            "reject",
+            f"columns must be of the contract's types: {types}",
+            "Convert the column, or leave the shard out of the catalogue.",
+            about="shard",
+        ),
+    ]
+
+
+def contributor_checks(task: Task, limits: GateConfig) -> list[Check]:
+    """What must hold for a contributor as a whole: one row, null where a question does not arise."""
+    rows_remedy = "Bring more rows, or lower the limit."
+    checks = [
+        must_lie(
+            "n_rows",
+            "reject",
+            "a contributor must bring at least 1 row",
+            "Put Parquet shards with rows where the source says, or take the contributor out of it.",
+            low=1,
+        ),
+        must_lie(
+            "n_left",
+            "reject",
+            "at least 1 row must pass the row checks",
+            "Correct the rows; the other findings say what is wrong with them.",
+            low=1,
+        ),
+        must_lie(
+            "n_left_if_any",
+            "reject",
+            f"at least {limits.min_rows} rows must be left after bad rows are dropped (gate.min_rows)",
+            rows_remedy,
+            low=limits.min_rows,
+        ),
+    ]
+    for part in ORIGINS:
+        expected = f"a {part} part that is not empty must have at least {limits.min_rows_per_part} rows"
+        checks.append(
+            must_lie(
+                f"n_{part}_if_any",
+                "reject",
+                f"{expected} (gate.min_rows_per_part)",
+                f"Bring more {part} rows, bring none, or lower the limit.",
+                low=limits.min_rows_per_part,
+            )
+        )
+    return checks + _share_checks(limits) + (_class_checks(limits) if _has_label(task) else [])
+
+
+def shared_checks(limits: GateConfig) -> list[Check]:
+    """What must hold between contributors: one row a contributor."""
+    return [
+        must_lie(
+            "shared_share",
+            limits.shared_rows,
+            f"at most {limits.max_shared_share:g} of the rows may be held by another contributor (gate.max_shared_share)",
+            "Ask who copied from whom and keep one of them, or raise the limit.",
+            high=limits.max_shared_share,
+        )
+    ]
+
+
+def _has_label(task: Task) -> bool:
+    return any(column.name == "label" for column in CONTRACTS[task])
+
+
+def _share_checks(limits: GateConfig) -> list[Check]:
+    shares = (
+        ("bad_row_share", "max_bad_row_share", limits.max_bad_row_share, "may break the row checks", "Correct the rows"),
+        ("duplicate_share", "max_duplicate_share", limits.max_duplicate_share, "may repeat an earlier row", "Deduplicate"),
+        (
+            "target_overlap_share",
+            "max_target_overlap_share",
+            limits.max_target_overlap_share,
+            "may stand in the target set",
+            "Take the target's rows out",
+        ),
+    )
+    return [
+        must_lie(
+            column,
+            "reject",
+            f"at most {limit:g} of the rows {what} (gate.{field})",
+            f"{remedy}, or raise the limit.",
+            high=limit,
+        )
+        for column, field, limit, what, remedy in shares
+    ]
+
+
+def _class_checks(limits: GateConfig) -> list[Check]:
+    remedy = "Bring rows of other classes, or set gate.min_classes to 1."
+    expected = f"the rows that are left must hold at least {limits.min_classes} distinct labels (gate.min_classes)"
+    return [must_lie("n_classes", "reject", expected, remedy, low=limits.min_classes)]

@@ -1,0 +1,71 @@
+"""Facts about text cells: characters, whether they are text at all, and messages made readable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pat
+
+from mixval.gate.words import SAMPLE_CHARS, shorten
+
+
+@dataclass(frozen=True)
+class TextFacts:
+    """What is known of one text cell; None where it is not."""
+
+    value: Any
+    """The text, or its messages. Bytes that are not UTF-8 are replaced. None for a null cell."""
+    shown: str | None
+    """Shortened, for samples. None for a null cell."""
+    n_chars: int | None = None
+    """Characters; a text of white space counts as none."""
+    is_whole: bool | None = None
+    """False when bytes are not UTF-8, or when a message has no role or no content."""
+
+
+def text_facts(column: pa.ChunkedArray) -> list[TextFacts]:
+    """The facts of each cell of a string column, or of a column of chat messages."""
+    if pat.is_dictionary(column.type):
+        column = pc.cast(column, column.type.value_type)
+    if pat.is_list(column.type) or pat.is_large_list(column.type):
+        return [_chat(cell) for chunk in column.chunks for cell in chunk]
+    try:
+        return [_text(cell) for cell in column.to_pylist()]
+    except UnicodeDecodeError:  # rare, so the slow road is taken only when a cell needs it
+        return [_bytes(cell) for cell in pc.cast(column, pa.large_binary()).to_pylist()]
+
+
+def _text(cell: str | None, is_whole: bool = True) -> TextFacts:
+    if cell is None:
+        return TextFacts(None, None)
+    n_chars = 0 if cell.isspace() else len(cell)
+    return TextFacts(cell, shorten(cell) if cell.strip() else repr(cell[:SAMPLE_CHARS]), n_chars, is_whole)
+
+
+def _bytes(cell: bytes | None) -> TextFacts:
+    if cell is None:
+        return _text(None)
+    try:
+        return _text(cell.decode("utf-8"))
+    except UnicodeDecodeError:
+        return _text(cell.decode("utf-8", "replace"), is_whole=False)
+
+
+def _chat(cell: pa.Scalar) -> TextFacts:
+    try:
+        return _messages(cell.as_py())
+    except UnicodeDecodeError as error:
+        return TextFacts([], f"messages that are not UTF-8: {error.reason}", 0, is_whole=False)
+
+
+def _messages(cell: list[dict[str, Any] | None] | None) -> TextFacts:
+    if cell is None:
+        return TextFacts(None, None)
+    said = [message or {} for message in cell]
+    lines = [f"{message.get('role')}: {message.get('content')}" for message in said]
+    n_chars = sum(len(message.get("content") or "") for message in said)
+    is_whole = all(message.get("role") and message.get("content") is not None for message in said)
+    return TextFacts(cell, shorten(" | ".join(lines)) or "no messages", n_chars, is_whole)

@@ -1,0 +1,100 @@
+"""The transformers config of a backbone: read from a checkpoint, or made from settings. Needs no torch."""
+
+from typing import Any
+
+from mixval.config.backbone import BackboneConfig, RandomInitConfig
+from mixval.config.base import Task
+from mixval.errors import ConfigError, ModelError
+from mixval.models.checkpoint import locate, raw_config, unreachable
+
+RESNET_18: dict[str, Any] = {
+    "embedding_size": 64,
+    "hidden_sizes": [64, 128, 256, 512],
+    "depths": [2, 2, 2, 2],
+    "layer_type": "basic",
+}
+"""Settings of ResNet-18 in transformers' words, the default of `architecture: resnet`."""
+
+CLASSIFICATION: tuple[Task, ...] = ("image-classification", "text-classification")
+_CAUSAL = ("gpt2", "llama", "qwen2")
+_OURS = frozenset(
+    {"num_labels", "id2label", "label2id", "dtype", "torch_dtype", "pad_token_id", "bos_token_id", "eos_token_id", "auto_map"}
+)
+OFFSET_POSITIONS = frozenset(
+    {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "roberta-prelayernorm", "data2vec-text", "longformer", "mpnet"}
+)
+"""Model types whose first position is pad_token_id + 1, so that they hold that many tokens fewer."""
+
+
+def check_architecture(init: RandomInitConfig, task: Task) -> None:
+    """Raise ConfigError when this architecture cannot do the task."""
+    is_image = task == "image-classification"
+    if (init.architecture == "resnet") != is_image or (task not in CLASSIFICATION and init.architecture not in _CAUSAL):
+        fitting = "resnet" if is_image else ", ".join((*_CAUSAL, "bert", "distilbert") if task in CLASSIFICATION else _CAUSAL)
+        raise ConfigError(
+            f"backbone.random_init.architecture {init.architecture!r} cannot do the task {task!r}. Choose one of: {fitting}."
+        )
+
+
+def random_config(init: RandomInitConfig, **ours: Any) -> Any:
+    """A transformers config for a random initialisation; `ours` (labels, vocabulary, special tokens) is what mixval sets.
+
+    Raises ConfigError for a setting that the architecture does not know, that mixval sets itself, or that is refused.
+    """
+    from huggingface_hub.errors import StrictDataclassError
+    from transformers import AutoConfig
+
+    if taken := sorted(set(init.settings) & _OURS):
+        raise ConfigError(f"backbone.random_init.settings {taken} follow from task, data and tokenizer. Leave them out.")
+    default = AutoConfig.for_model(init.architecture)
+    known = set(default.to_dict()) | set(type(default).attribute_map)
+    unknown = sorted(set(init.settings) - known)
+    if unknown:
+        raise ConfigError(
+            f"backbone.random_init.settings {unknown} are no settings of {init.architecture!r}. It knows: "
+            f"{sorted(known - _OURS)}."
+        )
+    settings = {**(RESNET_18 if init.architecture == "resnet" else {}), **ours, **init.settings}
+    try:
+        return AutoConfig.for_model(init.architecture, **settings)
+    except (StrictDataclassError, TypeError, ValueError) as error:
+        raise ConfigError(f"backbone.random_init.settings for {init.architecture!r} were refused: {error}") from error
+
+
+def checkpoint_config(config: BackboneConfig) -> Any:
+    """The transformers config of the checkpoint at `config.path`.
+
+    Raises ConfigError or ModelError when it is missing, unreachable, unknown to transformers, or asks for its own code.
+    """
+    from huggingface_hub.errors import StrictDataclassError
+    from transformers import AutoConfig
+
+    if config.path is None:
+        raise ConfigError("backbone.path must name a checkpoint; found none, only `random_init`.")
+    checkpoint = locate(config.path, config.revision)
+    model_type = raw_config(checkpoint).get("model_type")
+    try:
+        return AutoConfig.from_pretrained(checkpoint.name, trust_remote_code=False, **checkpoint.source)
+    except OSError as error:
+        raise ModelError(unreachable(checkpoint)) from error
+    except (StrictDataclassError, TypeError, ValueError) as error:
+        raise ModelError(
+            f"checkpoint {checkpoint}: transformers cannot read config.json (model_type {model_type!r}): {error}"
+        ) from error
+
+
+def context_tokens(config: BackboneConfig) -> int:
+    """Tokens that a row may have: `max_length`, and never more than the model has positions for."""
+    model_config = random_config(config.random_init) if config.random_init else checkpoint_config(config)
+    return limit_tokens(model_config, config.max_length)
+
+
+def limit_tokens(model_config: Any, max_length: int) -> int:
+    """The smaller of `max_length` and the model's own context, in tokens."""
+    text = model_config.get_text_config()
+    positions = getattr(text, "max_position_embeddings", None)
+    if not isinstance(positions, int) or positions <= 0:  # relative positions: no limit of its own
+        return max_length
+    if model_config.model_type in OFFSET_POSITIONS:
+        positions -= (text.pad_token_id or 0) + 1
+    return min(max_length, positions)

@@ -1,0 +1,121 @@
+"""A name for the model in fingerprints: whatever changes its numbers is in, where and how fast it runs is not.
+
+Needs no torch. For a random initialisation the versions of torch and transformers are in too, because there the weights
+are those libraries' function of the seed; a checkpoint's weights are named by their content.
+"""
+
+import hashlib
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from mixval.config.backbone import BackboneConfig
+from mixval.config.base import Task
+from mixval.errors import ConfigError
+from mixval.models.architecture import CLASSIFICATION, check_architecture
+from mixval.models.checkpoint import locate, raw_config
+
+_WEIGHTS = ("config.json", "*.safetensors", "*.safetensors.index.json", "preprocessor_config.json")
+_TOKENIZER = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "*.model",
+)
+_CHUNK_BYTES = 1 << 22
+
+
+def backbone_identity(config: BackboneConfig, task: Task, classes: list[int] | None) -> dict[str, Any]:
+    """What names the model: nested dict of strings, numbers, lists and None, stable over processes and machines.
+
+    A local folder is named by the digests of its files, never by its path; a hub name by name and revision. Raises
+    ConfigError when a hub name has no revision or a text model no tokenizer, ModelError for a folder mixval will not open.
+    """
+    return {
+        "task": task,
+        "model": _random_init(config, task, classes) if config.random_init else _checkpoint(config, task),
+        "dtype": config.dtype,
+        "lora": None if config.lora is None else config.lora.model_dump(mode="json"),
+        "input": _image_input(config) if task == "image-classification" else _text_input(config, task),
+    }
+
+
+def _random_init(config: BackboneConfig, task: Task, classes: list[int] | None) -> dict[str, Any]:
+    init = config.random_init
+    if init is None:
+        raise ConfigError("backbone.random_init must be given here; found a checkpoint.")
+    check_architecture(init, task)
+    return {
+        "kind": "random-init",
+        **init.model_dump(mode="json"),
+        "classes": sorted(classes or []) if task in CLASSIFICATION else None,
+        "libraries": {name: version(name).partition("+")[0] for name in ("torch", "transformers")},
+    }
+
+
+def _checkpoint(config: BackboneConfig, task: Task) -> dict[str, Any]:
+    checkpoint = locate(config.path or "", config.revision)
+    if checkpoint.folder is None:
+        return {"kind": "hub", "name": checkpoint.name, "revision": checkpoint.revision}
+    raw_config(checkpoint)
+    own_tokenizer = config.tokenizer is None and task != "image-classification"
+    return {"kind": "folder", "files": file_digests(checkpoint.folder, _WEIGHTS + (_TOKENIZER if own_tokenizer else ()))}
+
+
+def _image_input(config: BackboneConfig) -> dict[str, Any]:
+    return {"stem": config.stem, "batch_norm": config.batch_norm, "image_size": config.image_size}
+
+
+def _text_input(config: BackboneConfig, task: Task) -> dict[str, Any]:
+    if config.tokenizer is None:
+        if config.random_init is not None:
+            raise ConfigError(
+                "backbone.tokenizer must be `byte` or a folder with tokenizer.json: a random initialisation has "
+                "none of its own."
+            )
+        tokenizer: Any = "checkpoint"
+    elif config.tokenizer == "byte":
+        tokenizer = "byte"
+    else:
+        tokenizer = file_digests(tokenizer_folder(config.tokenizer), _TOKENIZER)
+    return {
+        "tokenizer": tokenizer,
+        "max_length": config.max_length,
+        "prompt_format": config.prompt_format if task == "instruction" else None,
+    }
+
+
+def tokenizer_folder(path: str) -> Path:
+    """The folder of `backbone.tokenizer`. Raises ConfigError when it holds no tokenizer.json."""
+    folder = Path(path).expanduser()
+    if not (folder / "tokenizer.json").is_file():
+        raise ConfigError(
+            f"backbone.tokenizer {path!r} must be `byte` or a folder with tokenizer.json; there is none. Save one there "
+            "(`tokenizer.save_pretrained`), or leave the field out to take the checkpoint's own."
+        )
+    return folder
+
+
+def file_digests(folder: Path, patterns: tuple[str, ...]) -> dict[str, str]:
+    """File name -> blake2b digest (32 hex digits) of the files in `folder` that match, sorted by name."""
+    found = {path.name: path for pattern in patterns for path in folder.glob(pattern)}
+    digests = {}
+    for name in sorted(found):
+        state = found[name].stat()
+        digests[name] = _digest(str(found[name].resolve()), state.st_size, state.st_mtime_ns)
+    return digests
+
+
+@lru_cache(maxsize=256)
+def _digest(path: str, size_bytes: int, changed_ns: int) -> str:  # noqa: ARG001 - a changed file misses the cache
+    state = hashlib.blake2b(digest_size=16)
+    with open(path, "rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            state.update(chunk)
+    return state.hexdigest()

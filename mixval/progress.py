@@ -1,0 +1,54 @@
+"""Progress of a run, told to whoever looks: a terminal, a log, Prefect, or nobody.
+
+The library and the flow say what happens; the front end decides how it looks. `current()` is a context variable, so that
+a flow need not carry a front end through its parameters.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """What a front end must understand."""
+
+    def begin(self, stage: str, total: int) -> None:
+        """A stage starts and will take `total` steps (0: unknown)."""
+
+    def step(self, stage: str, words: str) -> None:
+        """One step of the stage is done; `words` says which."""
+
+    def end(self, stage: str, words: str) -> None:
+        """The stage is done; `words` says with what result."""
+
+
+class Silence:
+    """Nobody looks."""
+
+    def begin(self, stage: str, total: int) -> None:
+        """Nothing."""
+
+    def step(self, stage: str, words: str) -> None:
+        """Nothing."""
+
+    def end(self, stage: str, words: str) -> None:
+        """Nothing."""
+
+
+_CURRENT: ContextVar[Progress | None] = ContextVar("mixval_progress", default=None)
+
+
+def current() -> Progress:
+    """The front end in charge; `Silence` when there is none."""
+    return _CURRENT.get() or Silence()
+
+
+@contextmanager
+def shown_by(progress: Progress) -> Iterator[Progress]:
+    """Within this block, `current()` is `progress`."""
+    token = _CURRENT.set(progress)
+    try:
+        yield progress
+    finally:
+        _CURRENT.reset(token)

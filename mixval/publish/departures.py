@@ -1,0 +1,108 @@
+"""Where a configuration departs from the published method (arXiv 2511.13640), or fills in what it leaves open, in words.
+
+Published: Eq. 8 with weights from a linear regression onto the average of loss and MMD score, gradients of 1 % of the
+training rows for language models. Left open: lambda, f and r for causal models, features and bandwidths of the MMD.
+DAVINZ is the method's public ancestor, whose code settles f and r for classification.
+"""
+
+from mixval.config.sample import SampleConfig
+from mixval.config.valuation import ValuationConfig
+
+WEIGHT_RULES = {
+    "equal-z": "Weights: each term is standardised over the contributors and counts alike.",
+    "scale-matched": "Weights: each term is divided by its mean over the contributors, as DAVINZ's kappa does.",
+    "fitted": "Weights: fitted on the true performance of calibration contributors.",
+    "davinz": "Weights: DAVINZ's, -kappa NTK - MMD; loss and composition carry none.",
+}
+PUBLISHED_WEIGHTS = "The paper's regression gives (1/2, 1/2, 0, 0)."
+
+
+def departures(config: ValuationConfig) -> list[str]:
+    """One sentence for every choice that is not the published method's own."""
+    return [*_weights(config), *_rows(config), *_loss(config), *_discrepancy(config), *_ntk(config), *_backbone(config)]
+
+
+def _weights(config: ValuationConfig) -> list[str]:
+    found = []
+    if config.preset is not None:
+        found.append(f"Preset {config.preset}: the switches of the method's ancestor, not of the paper.")
+    if config.value.weights in WEIGHT_RULES:
+        found.append(f"{WEIGHT_RULES[config.value.weights]} {PUBLISHED_WEIGHTS}")
+    if config.value.weights == "equal-z" and config.value.uninformative == "drop":
+        found.append("Weights: a term whose spread is within its standard error is left out instead of blown up.")
+    return found
+
+
+def _rows(config: ValuationConfig) -> list[str]:
+    found = []
+    if limit := _limit(config.sample):
+        found.append(f"Loss and discrepancy are estimated on {limit} of a contributor; the paper uses all rows.")
+    if limit := _limit(config.discrepancy.target_sample):
+        found.append(f"Discrepancy uses {limit} of the target set; the paper uses all of it.")
+    return found
+
+
+def _loss(config: ValuationConfig) -> list[str]:
+    if config.task in ("instruction", "language-modelling") and config.loss.average == "token":
+        return ["Loss is averaged over tokens, so long rows count for more; the paper averages over examples."]
+    return []
+
+
+def _discrepancy(config: ValuationConfig) -> list[str]:
+    chosen = config.discrepancy
+    found = []
+    where = "flattened pixels" if chosen.features == "pixels" else "the backbone's pooled features"
+    width = "the target's median distance times " if chosen.bandwidths == "median" else "fixed bandwidths "
+    factors = chosen.multipliers if chosen.bandwidths == "median" else chosen.bandwidths
+    listed = ", ".join(f"{factor:g}" for factor in factors if isinstance(factor, float))
+    found.append(f"Discrepancy: features and bandwidths are open in the paper; here {where}, {width}{listed}.")
+    if chosen.estimator == "biased":
+        found.append("Discrepancy: the biased estimate (V-statistic) is used.")
+    if chosen.scale == "squared":
+        found.append("Discrepancy: squared MMD is used instead of its root.")
+    if chosen.combine == "sum":
+        found.append("Discrepancy: kernels are summed instead of averaged.")
+    if chosen.parts == "pooled":
+        found.append("Discrepancy is taken of real and synthetic rows pooled, as in DAVINZ, not part by part as in Eq. 8.")
+    return found
+
+
+def _ntk(config: ValuationConfig) -> list[str]:
+    chosen = config.ntk
+    unit = "times the kernel's mean diagonal" if chosen.damping_mode == "relative" else "absolute"
+    found = [f"NTK: lambda is open in the paper; here {chosen.damping:g}, {unit}."]
+    if config.task in ("instruction", "language-modelling"):
+        output = {"logit": "the mean true-token logit", "margin": "log(p / (1 - p))", "log-probability": "log p"}[chosen.output]
+        residual = "1 - f" if chosen.residual == "one-minus-output" else "1 - p"
+        found.append(f"NTK: f and r for causal models are open in the paper; here f is {output}, r = {residual}.")
+    elif (chosen.output, chosen.residual) != ("logit", "one-minus-output"):
+        found.append(
+            f"NTK: f is the {chosen.output} and r {chosen.residual}; DAVINZ takes the own label's logit and r = 1 - f."
+        )
+    if limit := _limit(chosen.sample):
+        found.append(
+            f"NTK: gradients of {limit} a contributor, and the term moves with that number; "
+            "the paper takes 1 % for language models, else all."
+        )
+    if chosen.n_blocks > 1:
+        found.append(f"NTK: the kernel is cut into {chosen.n_blocks} diagonal blocks; the paper's formula has the whole of it.")
+    found.append(f"NTK: which parameters count is open in the paper; here {', '.join(chosen.parameters)}.")
+    return found
+
+
+def _backbone(config: ValuationConfig) -> list[str]:
+    chosen = config.backbone
+    found = []
+    if config.task == "image-classification" and chosen.batch_norm == "neutral":
+        found.append("Batch normalisation is neutral (weight 1, bias 0), as in DAVINZ's code; the paper does not say.")
+    if chosen.lora is not None:
+        found.append(f"Adapters of rank {chosen.lora.rank} were added to the backbone before gradients were taken.")
+    if config.task != "image-classification" and chosen.overlong == "truncate":
+        found.append(f"Rows longer than {chosen.max_length} tokens are cut; the paper does not say.")
+    return found
+
+
+def _limit(sample: SampleConfig) -> str | None:
+    if sample.count is not None:
+        return f"at most {sample.count:,} rows"
+    return f"{100 * sample.fraction:g} % of the rows" if sample.fraction is not None and sample.fraction < 1 else None

@@ -1,0 +1,195 @@
+"""Why one contributor stands where it stands, or why it was refused."""
+
+from __future__ import annotations
+
+import difflib
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+from pydantic import Field
+
+from mixval.config.base import FrozenModel
+from mixval.contracts.results import TERMS
+from mixval.errors import ConfigError
+from mixval.publish.doubts import Doubt
+from mixval.publish.names import listed, visible
+from mixval.publish.numerals import compact, count, decimals_for, fixed, percent, signed
+from mixval.publish.ranking import interval_words
+
+LEVERS = {
+    "loss": "rows on which the backbone errs less before training: cleaner labels or answers, closer to what it knows",
+    "discrepancy": "rows that look more like the target set",
+    "ntk": "rows whose answers the backbone's gradients fit with less effort: fewer contradicting labels, less repetition",
+    "composition": "more rows, or a mix of real and synthetic rows nearer to one half",
+}
+
+
+class TermContribution(FrozenModel):
+    """One term of one contributor, against the median contributor."""
+
+    term: str
+    estimate: float
+    weighted: float
+    """What it adds to the value."""
+    against_median: float
+    """`weighted` less the median contributor's; negative where it costs places."""
+    rank_at_median: int
+    """The rank if this term alone were the median contributor's, all else held."""
+
+
+class PartReading(FrozenModel):
+    """One measured number behind the terms."""
+
+    term: str
+    part: str
+    estimate: float
+    standard_error: float | None
+    n: int
+
+
+class BrokenExpectation(FrozenModel):
+    """One reason for which the contributor was not ranked."""
+
+    expectation: str
+    column: str | None
+    count: int
+    n_checked: int
+    samples: list[str]
+    reason: str
+
+
+class Explanation(FrozenModel):
+    """All that is known of one contributor."""
+
+    contributor: str
+    verdict: str
+    n_ranked: int
+    rank: int | None = None
+    value: float | None = None
+    value_low: float | None = None
+    value_high: float | None = None
+    n_rows: int | None = None
+    real_share: float | None = None
+    tied_with: list[str] = Field(default_factory=list)
+    contributions: list[TermContribution] = Field(default_factory=list)
+    parts: list[PartReading] = Field(default_factory=list)
+    would_help_most: str | None = None
+    """The term that costs it most, and what would change it. None when it was not ranked."""
+    broken: list[BrokenExpectation] = Field(default_factory=list)
+    doubts: list[Doubt] = Field(default_factory=list)
+    """Those that name it, then those about the whole ranking."""
+
+
+def explain(
+    ranking: pa.Table,  # RANKING
+    terms: pa.Table,  # TERMS_TABLE
+    rejected: pa.Table,  # REJECTED
+    contributor: str,
+    doubts: Sequence[Doubt] = (),
+) -> Explanation:
+    """Everything that the run's tables say of one contributor.
+
+    Raises:
+        ConfigError: the run knows no contributor of that name; the message offers the nearest ones.
+    """
+    ranked, refused = ranking.to_pylist(), [row for row in rejected.to_pylist() if row["contributor"] == contributor]
+    own = next((row for row in ranked if row["contributor"] == contributor), None)
+    if own is not None:
+        return _ranked(own, ranked, terms, doubts)
+    if refused:
+        broken = [BrokenExpectation(**{k: v for k, v in row.items() if k in BrokenExpectation.model_fields}) for row in refused]
+        return Explanation(contributor=contributor, verdict=refused[0]["verdict"], n_ranked=len(ranked), broken=broken)
+    raise ConfigError(_unknown(contributor, [row["contributor"] for row in ranked] + rejected["contributor"].to_pylist()))
+
+
+def explanation_text(found: Explanation) -> str:
+    """The explanation as plain text, for a terminal or a log."""
+    lines = [f"{visible(found.contributor)}: {_standing(found)}"]
+    lines += _contribution_lines(found)
+    if found.would_help_most:
+        lines += ["", found.would_help_most]
+    if found.parts:
+        lines += ["", "Measured:"]
+        for part in found.parts:
+            error = "" if part.standard_error is None else f" ± {compact(part.standard_error)}"
+            lines.append(f"  {part.term:<12} {part.part:<10} {compact(part.estimate)}{error}  ({count(part.n)} rows)")
+    for broken in found.broken:
+        column = f", column {visible(broken.column)}" if broken.column else ""
+        lines += ["", f"{visible(broken.expectation)}{column}: {count(broken.count)} of {count(broken.n_checked)}"]
+        lines += [f"  {visible(broken.reason)}"] + [f"  e.g. {visible(sample)}" for sample in broken.samples]
+    if found.doubts:
+        lines += ["", "Be careful:"] + [f"  - {doubt.words}" for doubt in found.doubts]
+    return "\n".join(lines) + "\n"
+
+
+def _ranked(own: dict[str, Any], ranked: list[dict[str, Any]], terms: pa.Table, doubts: Sequence[Doubt]) -> Explanation:
+    contributions = [_contribution(own, ranked, term) for term in TERMS]
+    parts = [
+        PartReading(**{key: row[key] for key in PartReading.model_fields})
+        for row in terms.to_pylist()
+        if row["contributor"] == own["contributor"]
+    ]
+    tied = [row["contributor"] for row in ranked if row["tie_group"] == own["tie_group"] and row is not own]
+    copied = ("contributor", "verdict", "rank", "value", "value_low", "value_high", "n_rows", "real_share")
+    touching = [doubt for doubt in doubts if own["contributor"] in doubt.contributors]
+    return Explanation(
+        **{key: own[key] for key in copied},
+        n_ranked=len(ranked),
+        tied_with=tied,
+        contributions=contributions,
+        parts=parts,
+        would_help_most=_lever(contributions, own, len(ranked)),
+        doubts=touching + [doubt for doubt in doubts if not doubt.contributors],
+    )
+
+
+def _contribution(own: dict[str, Any], ranked: list[dict[str, Any]], term: str) -> TermContribution:
+    weighted = own[f"weighted_{term}"]
+    against = weighted - statistics.median(row[f"weighted_{term}"] for row in ranked)
+    better = sum(row["value"] > own["value"] - against for row in ranked if row is not own)
+    return TermContribution(term=term, estimate=own[term], weighted=weighted, against_median=against, rank_at_median=better + 1)
+
+
+def _lever(contributions: list[TermContribution], own: dict[str, Any], n_ranked: int) -> str | None:
+    if n_ranked < 2:
+        return None
+    worst = min(contributions, key=lambda entry: entry.against_median)
+    if worst.against_median >= 0:
+        return "No term costs it anything against the median contributor."
+    moved = f" to rank {worst.rank_at_median}" if worst.rank_at_median < own["rank"] else " without changing its rank"
+    gain = signed(-worst.against_median, decimals_for([worst.against_median]))
+    return (
+        f"The {worst.term} term costs it most. At the median contributor's {worst.term} its value would move by {gain}{moved}, "
+        f"all else held. What moves it: {LEVERS[worst.term]}."
+    )
+
+
+def _standing(found: Explanation) -> str:
+    if found.rank is None or found.value is None:
+        return f"{found.verdict}, so it has no rank among the {count(found.n_ranked)} contributors that were ranked."
+    decimals = decimals_for([found.value, found.value_low, found.value_high])
+    words = f"rank {found.rank} of {count(found.n_ranked)}, value {fixed(found.value, decimals)}"
+    if found.value_low is not None:
+        words += f" ({interval_words(found.value_low, found.value_high, decimals)})"
+    words += f", {count(found.n_rows or 0)} rows, {percent(found.real_share or 0.0)} real, {found.verdict}."
+    return f"{words} Cannot be told apart from {listed(found.tied_with)}." if found.tied_with else words
+
+
+def _contribution_lines(found: Explanation) -> list[str]:
+    if not found.contributions:
+        return []
+    decimals = decimals_for([entry.weighted for entry in found.contributions])
+    lines = ["", f"  {'term':<12} {'estimate':>11} {'adds':>10} {'vs median':>10}"]
+    for entry in found.contributions:
+        adds, against = signed(entry.weighted, decimals), signed(entry.against_median, decimals)
+        lines.append(f"  {entry.term:<12} {compact(entry.estimate):>11} {adds:>10} {against:>10}")
+    return lines
+
+
+def _unknown(contributor: str, known: list[str]) -> str:
+    unique = sorted(set(known))
+    near = difflib.get_close_matches(contributor, unique, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(repr(visible(name)) for name in near)}?" if near else f"It knows {listed(unique, 10)}."
+    return f"expected one of the run's {len(unique)} contributors, found {contributor!r}. {hint}"

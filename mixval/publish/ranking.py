@@ -1,0 +1,158 @@
+"""The ranking and the rejected as Arrow tables, and as rows for a Prefect artifact or Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from mixval.contracts.outcomes import Finding, GateOutcome
+from mixval.contracts.results import RANKING, REJECTED, TERMS
+from mixval.errors import ContractError, NumericalError
+from mixval.publish.names import markdown_escaped, visible
+from mixval.publish.numerals import decimals_for, fixed, percent, signed
+
+PART_COLUMNS = tuple(f"weighted_{term}" for term in TERMS)
+
+
+def ranking_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
+    """(K rows) the RANKING schema, sorted by rank, then name.
+
+    Raises:
+        ContractError: a column is missing, unknown, of the wrong type or null, or a contributor appears twice.
+        NumericalError: a number is NaN or infinite.
+    """
+    for row in rows:
+        _check_row(row)
+    repeated = [name for name, times in Counter(row["contributor"] for row in rows).items() if times > 1]
+    if repeated:
+        raise ContractError(f"ranking: expected one row a contributor, found several for {repeated[0]!r}. Merge its rows.")
+    ordered = sorted(rows, key=lambda row: (row["rank"], row["contributor"]))
+    return _as_table(ordered, RANKING, "ranking")
+
+
+def rejected_table(outcomes: Iterable[GateOutcome]) -> pa.Table:
+    """(one row a broken expectation) the REJECTED schema, sorted by contributor: whoever was refused or failed.
+
+    A contributor that failed after the gate has one row, whose expectation names the step by its verdict.
+    """
+    rows: list[dict[str, Any]] = []
+    for outcome in sorted(outcomes, key=lambda outcome: outcome.contributor):
+        if outcome.is_in:
+            continue
+        fatal = [finding for finding in outcome.findings if finding.severity == "reject"]
+        rows += [_finding_row(outcome, finding) for finding in fatal] if fatal else [_bare_row(outcome)]
+    return _as_table(rows, REJECTED, "rejected")
+
+
+def tie_labels(table: pa.Table) -> dict[int, str]:
+    """Tie group -> letter (`A`, `B`, ... `Z`, `AA`), for groups of more than one contributor, best first."""
+    groups = table["tie_group"].to_pylist()
+    shared = [group for group, members in Counter(groups).items() if members > 1]
+    return {group: _letters(index) for index, group in enumerate(sorted(shared, key=groups.index))}
+
+
+def ranking_rows(table: pa.Table) -> list[dict[str, str | int]]:
+    """One plain dict a contributor, ready for a Prefect table artifact: text and whole numbers only."""
+    rows = table.to_pylist()
+    decimals = value_decimals(table)
+    labels = tie_labels(table)
+    return [
+        {
+            "rank": row["rank"],
+            "contributor": visible(row["contributor"]),
+            "value": fixed(row["value"], decimals),
+            "interval": interval_words(row["value_low"], row["value_high"], decimals),
+            "tied": labels.get(row["tie_group"], ""),
+            **{term: signed(row[f"weighted_{term}"], decimals) for term in TERMS},
+            "rows": row["n_rows"],
+            "real": percent(row["real_share"]),
+            "verdict": row["verdict"],
+        }
+        for row in rows
+    ]
+
+
+def ranking_markdown(table: pa.Table) -> str:
+    """The ranking as a Markdown table; names cannot break out of their cell."""
+    rows = ranking_rows(table)
+    if not rows:
+        return "Nobody was ranked.\n"
+    heads = list(rows[0])
+    lines = ["| " + " | ".join(heads) + " |", "| " + " | ".join(":--" if h == "contributor" else "--:" for h in heads) + " |"]
+    for row, source in zip(rows, table["contributor"].to_pylist(), strict=True):
+        cells = {**row, "contributor": markdown_escaped(source)}
+        lines.append("| " + " | ".join(str(cell) for cell in cells.values()) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def value_decimals(table: pa.Table) -> int:
+    """Decimals that every value, interval and weighted part of this ranking is shown with."""
+    return decimals_for(table["value"].to_pylist())
+
+
+def interval_words(low: float | None, high: float | None, decimals: int) -> str:
+    """`-0.12 to 0.34`, or a dash where there is no interval."""
+    return "–" if low is None or high is None else f"{fixed(low, decimals)} to {fixed(high, decimals)}"
+
+
+def _check_row(row: dict[str, Any]) -> None:
+    name = visible(str(row.get("contributor", "(no name)")))
+    if missing := [column for column in RANKING.names if column not in row]:
+        raise ContractError(f"ranking, contributor {name!r}: expected column {missing[0]!r}, found none. Give it.")
+    if unknown := [column for column in row if column not in RANKING.names]:
+        raise ContractError(f"ranking, contributor {name!r}: column {unknown[0]!r} is not in the schema. Leave it out.")
+    for column, value in row.items():
+        if value is None and not RANKING.field(column).nullable:
+            raise ContractError(f"ranking, contributor {name!r}: column {column!r} must have a value, found none.")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise NumericalError(
+                f"ranking, contributor {name!r}: column {column!r} must be finite, found {value}. "
+                "Look at the terms' diagnostics of this contributor in terms.parquet."
+            )
+
+
+def _as_table(rows: Sequence[dict[str, Any]], schema: pa.Schema, where: str) -> pa.Table:
+    try:
+        return pa.Table.from_pylist(list(rows), schema=schema)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise ContractError(f"{where}: expected the published schema, found {error}. Correct the row's types.") from error
+
+
+def _finding_row(outcome: GateOutcome, finding: Finding) -> dict[str, Any]:
+    return {
+        "contributor": outcome.contributor,
+        "verdict": outcome.verdict,
+        "expectation": finding.expectation,
+        "column": finding.column,
+        "count": finding.count,
+        "n_checked": finding.n_checked,
+        "samples": finding.samples,
+        "reason": finding.message,
+    }
+
+
+def _bare_row(outcome: GateOutcome) -> dict[str, Any]:
+    step = "measurement" if outcome.verdict == "failed" else "gate"
+    return {
+        "contributor": outcome.contributor,
+        "verdict": outcome.verdict,
+        "expectation": step,
+        "column": None,
+        "count": outcome.n_rows,
+        "n_checked": outcome.n_rows,
+        "samples": [],
+        "reason": outcome.reason or f"The {step} gave no reason.",
+    }
+
+
+def _letters(index: int) -> str:
+    text = ""
+    index += 1
+    while index:
+        index, rest = divmod(index - 1, 26)
+        text = chr(ord("A") + rest) + text
+    return text

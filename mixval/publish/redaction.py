@@ -1,0 +1,65 @@
+"""What may stand in a manifest: no secrets, and URLs without user, password or query.
+
+A key that looks like a secret is refused, not blanked: whoever wrote it must learn that it was about to be published.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from mixval.errors import ConfigError
+from mixval.publish.names import visible
+
+SECRET_KEY = re.compile(
+    r"(?:^|_)(?:password|passwd|passphrase|pwd|secret|secrets|token|api_?key|access_?key(?:_id)?|account_?key|private_?key"
+    r"|session_?key|signing_?key|credential|credentials|authorization|bearer|sas)(?:$|_)"
+)
+SECRET_VALUE = re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY-----|\bgh[pousr]_[A-Za-z0-9]{30,}\b")
+NOT_SECRET = frozenset({"credentials_block"})
+"""Keys that only name where a secret is kept."""
+USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
+WEB_QUERY = re.compile(r"(\bhttps?://[^\s?#]*)[?#]\S*")
+OTHER_QUERY = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s?]*)\?[\w.-]+=\S*", re.IGNORECASE)
+
+
+def publishable(value: Any, where: str = "config") -> Any:
+    """The same JSON value with URLs stripped.
+
+    Raises:
+        ConfigError: a key or a value looks like a secret; the message names the key and never the value.
+    """
+    if isinstance(value, dict):
+        return {key: publishable(_checked(str(key), item, where), f"{where}.{key}") for key, item in value.items()}
+    if isinstance(value, list):
+        return [publishable(item, f"{where}[{index}]") for index, item in enumerate(value)]
+    if isinstance(value, str):
+        if SECRET_VALUE.search(value):
+            raise _refusal(where)
+        return stripped_url(value)
+    return value
+
+
+def stripped_url(text: str) -> str:
+    """The text with user, password and query taken out of every URL in it."""
+    bare = USERINFO.sub("", text)
+    return OTHER_QUERY.sub(r"\1", WEB_QUERY.sub(r"\1", bare))
+
+
+def looks_secret(key: str) -> bool:
+    """Whether a key is named like a secret, in snake, kebab or camel case."""
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).replace("-", "_").replace(".", "_").lower()
+    return snake not in NOT_SECRET and SECRET_KEY.search(snake) is not None
+
+
+def _checked(key: str, item: Any, where: str) -> Any:
+    if looks_secret(key) and item not in (None, "", {}, []):
+        raise _refusal(f"{where}.{key}")
+    return item
+
+
+def _refusal(where: str) -> ConfigError:
+    return ConfigError(
+        f"{visible(where)}: looks like a secret, and a manifest is published. Expected no secret in the configuration; give it "
+        "through the environment or a Prefect block."
+    )

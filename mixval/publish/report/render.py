@@ -1,0 +1,123 @@
+"""The report: one self-contained HTML file. No script, no request; a content security policy forbids both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import pyarrow as pa
+from markupsafe import Markup
+
+from mixval.contracts.outcomes import GateOutcome
+from mixval.contracts.results import TERMS
+from mixval.publish.doubts import Doubt
+from mixval.publish.manifest import Manifest
+from mixval.publish.names import shortened
+from mixval.publish.numerals import count
+from mixval.publish.ranking import tie_labels
+from mixval.publish.report import view
+from mixval.publish.report.answer import answer
+from mixval.publish.report.chart_rows import chart_rows
+from mixval.publish.report.ranking_chart import ranking_chart
+from mixval.publish.report.share_chart import references, share_chart
+from mixval.publish.report.term_chart import term_chart
+from mixval.publish.report.theme import LAYOUTS, TERM_NAMES
+from mixval.publish.term_statistics import standard_errors, term_statistics
+
+
+def render_report(
+    ranking: pa.Table,  # RANKING
+    terms: pa.Table,  # TERMS_TABLE
+    rejected: pa.Table,  # REJECTED
+    outcomes: Sequence[GateOutcome],
+    manifest: Manifest,
+    doubts: Sequence[Doubt],
+) -> str:
+    """The report as HTML text; the same results give the same text."""
+    style = resources.files("mixval.publish.report").joinpath("report.css").read_text(encoding="utf-8")
+    template = _environment().get_template("report.html.j2")
+    text: str = template.render(
+        style=Markup(style),  # noqa: S704  (our own file)
+        **_answer(ranking, rejected, outcomes, manifest, doubts),
+        **_charts(ranking, terms),
+        **_tables(ranking, terms, rejected, outcomes, manifest),
+    )
+    return text
+
+
+@cache
+def _environment() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("mixval.publish.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _answer(
+    ranking: pa.Table, rejected: pa.Table, outcomes: Sequence[GateOutcome], manifest: Manifest, doubts: Sequence[Doubt]
+) -> dict[str, Any]:
+    level = view.confidence(manifest)
+    return {
+        "answer": answer(ranking, rejected, level),
+        "n_ranked": ranking.num_rows,
+        "n_planned": len(outcomes),
+        "n_refused": len(set(rejected["contributor"].to_pylist())),
+        "n_rows": count(sum(ranking["n_rows"].to_pylist())),
+        "has_intervals": ranking.num_rows > 0 and ranking["value_low"].null_count == 0,
+        "level": None if level is None else f"{100 * level:g} %",
+        "has_ties": bool(tie_labels(ranking)),
+        "doubts": [(doubt.words, [shortened(name, view.NAME_LIMIT) for name in doubt.contributors]) for doubt in doubts],
+    }
+
+
+def _charts(ranking: pa.Table, terms: pa.Table) -> dict[str, Any]:
+    if not ranking.num_rows:
+        return {"charts": {}, "aggregated": False, "from_median": False}
+    rows, labels = chart_rows(ranking), tie_labels(ranking)
+    errors = standard_errors(ranking, terms)
+    many = (
+        f"{len(rows)} rows for {ranking.num_rows} contributors"
+        if any(row.is_bin for row in rows)
+        else f"{len(rows)} contributors"
+    )
+    best, worst = (shortened(row.words, 120) for row in (rows[0], rows[-1]))
+    words = f"{many}, best first. First: {best}. Last: {worst}. The table above has every number."
+    parts = f"{many}, best first; four bars each, one a term. The table under the chart has every number."
+    panels = (
+        "Eight panels: loss, discrepancy, NTK and composition against the share of real rows, then against the number of rows."
+    )
+    return {
+        "charts": {
+            "ranking": [ranking_chart(rows, labels, layout, words) for layout in LAYOUTS],
+            "shares": [share_chart(rows, layout, parts) for layout in LAYOUTS],
+            "terms": [term_chart(ranking, errors, layout, panels) for layout in LAYOUTS],
+        },
+        "aggregated": any(row.is_bin for row in rows),
+        "from_median": any(references(rows).values()),
+    }
+
+
+def _tables(
+    ranking: pa.Table, terms: pa.Table, rejected: pa.Table, outcomes: Sequence[GateOutcome], manifest: Manifest
+) -> dict[str, Any]:
+    lines = view.ranking_lines(ranking)
+    first, rest = view.folded(lines)
+    return {
+        "lines": lines,
+        "first": first,
+        "rest": rest,
+        "terms": [(term, TERM_NAMES[term]) for term in TERMS],
+        "statistics": view.statistics_lines(term_statistics(ranking, terms), manifest),
+        "rejected": view.rejected_lines(rejected, outcomes),
+        "trimmed": view.trimmed_lines(outcomes),
+        "docs": view.docs_links(outcomes),
+        "manifest": manifest,
+        "rerun": view.rerun(manifest),
+    }

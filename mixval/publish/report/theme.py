@@ -1,0 +1,60 @@
+"""Colours that follow the reader's light or dark setting, and the two widths a chart is drawn at.
+
+Charts are drawn with stand-in colours, each of which becomes a CSS variable in the page; so one drawing serves light, dark
+and print. Terms have the colours of Okabe and Ito's palette, told apart by colour-blind readers.
+"""
+
+from dataclasses import dataclass
+
+INK = "#000001"
+MUTED = "#000002"
+GRID = "#000003"
+BAND = "#000004"
+PAPER = "#000005"
+ACCENT = "#000006"
+TERM_COLOURS = {"loss": "#000007", "discrepancy": "#000008", "ntk": "#000009", "composition": "#00000a"}
+
+VARIABLES = {
+    "#000000": "ink",
+    INK: "ink",
+    MUTED: "muted",
+    GRID: "grid",
+    BAND: "band",
+    PAPER: "paper",
+    ACCENT: "accent",
+    **{colour: f"term-{term}" for term, colour in TERM_COLOURS.items()},
+}
+"""Stand-in colour -> name of the CSS variable in report.css."""
+
+TERM_NAMES = {"loss": "Loss", "discrepancy": "Discrepancy", "ntk": "NTK", "composition": "Composition"}
+
+
+CELL_EM = 0.6
+"""Width of a character cell, in the font's size; generous for most letters of most fonts."""
+LABEL_GAP = 16
+"""CSS pixels between a name and the axes, and left of it."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One width a chart is drawn at, in CSS pixels."""
+
+    name: str
+    width: int
+    label_width: int
+    """Room for contributors' names, left of the axes."""
+    font_size: float
+    row_height: int
+    """Height of one contributor's row."""
+    panels_across: int
+    """Small multiples beside one another."""
+
+    @property
+    def label_cells(self) -> int:
+        """Character cells of a name that fit; wide characters take two."""
+        return int((self.label_width - LABEL_GAP) / (CELL_EM * self.font_size))
+
+
+WIDE = Layout("wide", width=860, label_width=210, font_size=13, row_height=26, panels_across=4)
+NARROW = Layout("narrow", width=350, label_width=112, font_size=12, row_height=26, panels_across=2)
+LAYOUTS = (WIDE, NARROW)

@@ -1,0 +1,106 @@
+"""The ranking on a terminal. Names are data: markup in them is escaped, control characters are spelt out."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from mixval.contracts.results import TERMS
+from mixval.publish.names import shortened
+from mixval.publish.numerals import count, percent, signed
+from mixval.publish.ranking import interval_words, ranking_rows, tie_labels, value_decimals
+
+WIDE_COLUMNS = 116
+"""Terminal columns from which the weighted parts stand beside the value; below, they have a table of their own."""
+NAME_LIMIT = 32
+TIE_STYLES = ("cyan", "magenta", "yellow", "green", "blue")
+
+
+def print_ranking(table: pa.Table, rejected: pa.Table, console: Console) -> None:
+    """Print the ranking, its ties, and who was refused and why."""
+    if table.num_rows:
+        wide = console.width >= WIDE_COLUMNS
+        console.print(_values(table, with_parts=wide))
+        if not wide:
+            console.print(_parts(table))
+        _print_ties(table, console)
+    else:
+        console.print("[bold]Nobody was ranked.[/bold]")
+    if rejected.num_rows:
+        console.print(_refused(rejected))
+
+
+def _values(table: pa.Table, with_parts: bool) -> Table:
+    view = _grid("Contributors by their value for the target set")
+    view.add_column("rank", justify="right", style="bold")
+    view.add_column("contributor", no_wrap=True)
+    view.add_column("value", justify="right", style="bold", no_wrap=True)
+    view.add_column("interval", justify="right", style="dim", no_wrap=True)
+    view.add_column("tied", justify="center", no_wrap=True)
+    for term in TERMS if with_parts else ():
+        view.add_column(term, justify="right", no_wrap=True)
+    view.add_column("rows", justify="right", no_wrap=True)
+    view.add_column("real", justify="right", no_wrap=True)
+    labels, decimals = tie_labels(table), value_decimals(table)
+    order = list(labels)
+    for shown, row in zip(ranking_rows(table), table.to_pylist(), strict=True):
+        group = row["tie_group"]
+        style = TIE_STYLES[order.index(group) % len(TIE_STYLES)] if group in labels else "dim"
+        parts = [_coloured(row[f"weighted_{term}"], decimals) for term in TERMS] if with_parts else []
+        view.add_row(
+            str(shown["rank"]),
+            escape(shortened(row["contributor"], NAME_LIMIT)),
+            str(shown["value"]),
+            interval_words(row["value_low"], row["value_high"], decimals),
+            f"[{style}]{labels.get(group, '·')}[/{style}]",
+            *parts,
+            count(row["n_rows"]),
+            percent(row["real_share"]),
+        )
+    return view
+
+
+def _parts(table: pa.Table) -> Table:
+    view = _grid("What each term adds to the value")
+    view.add_column("contributor", no_wrap=True)
+    for term in TERMS:
+        view.add_column(term, justify="right", no_wrap=True)
+    decimals = value_decimals(table)
+    for row in table.to_pylist():
+        parts = [_coloured(row[f"weighted_{term}"], decimals) for term in TERMS]
+        view.add_row(escape(shortened(row["contributor"], NAME_LIMIT)), *parts)
+    return view
+
+
+def _print_ties(table: pa.Table, console: Console) -> None:
+    labels = tie_labels(table)
+    if labels:
+        console.print("[dim]tied: contributors with the same letter cannot be told apart at the level asked.[/dim]")
+    if None in table["value_low"].to_pylist():
+        console.print("[dim]No intervals: nothing says which differences are more than noise.[/dim]")
+
+
+def _refused(rejected: pa.Table) -> Table:
+    view = _grid("Not ranked")
+    view.add_column("contributor", no_wrap=True)
+    view.add_column("verdict", style="red", no_wrap=True)
+    view.add_column("rows", justify="right", no_wrap=True)
+    view.add_column("reason", overflow="fold", ratio=1)
+    for row in rejected.to_pylist():
+        rows = f"{count(row['count'])} of {count(row['n_checked'])}"
+        reason = escape(shortened(row["reason"], 400))
+        view.add_row(escape(shortened(row["contributor"], NAME_LIMIT)), escape(row["verdict"]), rows, reason)
+    return view
+
+
+def _grid(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+
+
+def _coloured(part: float, decimals: int) -> str:
+    text = signed(part, decimals)
+    style = "green" if text.startswith("+") else "red" if text != text.strip("\u2212") else "dim"
+    return f"[{style}]{text}[/{style}]"

@@ -1,0 +1,81 @@
+"""What a backbone costs a row, probed on a few rows of the target: bytes of gradient factors, seconds, features.
+
+Probed once for each backbone and choice of parameters, then committed; the plan multiplies it out.
+"""
+
+import time
+
+from mixval.config.base import FrozenModel
+from mixval.contracts.record import ArtifactRef
+from mixval.stages.jobs import MeasureJob
+
+VERSION = 1
+PROBE_ROWS = 4
+
+
+class Footprint(FrozenModel):
+    """Sizes and times of one backbone with the NTK's parameters chosen."""
+
+    n_parameters: int
+    """Parameters that count in the NTK."""
+    model_bytes: int
+    """All parameters, in the backbone's precision."""
+    n_dimensions: int
+    """Features of a row."""
+    slice_bytes_per_row: int
+    """Gradient factors of one row, as captured."""
+    forward_seconds_per_row: float
+    """One forward pass, on the machine that planned."""
+    gradient_seconds_per_row: float
+    """One forward and backward pass with capture, on the machine that planned."""
+
+    def seconds(self, n_forward: int, n_gradient: int) -> float:
+        """Projected seconds of one worker's passes over these rows."""
+        return self.forward_seconds_per_row * n_forward + self.gradient_seconds_per_row * n_gradient
+
+
+def probe_footprint(job: MeasureJob) -> Footprint:
+    """The footprint of the job's backbone, from a few rows of the job's contributor (the target)."""
+    ref = footprint_ref(job)
+    if (record := job.store.committed(ref)) is not None:
+        return Footprint.model_validate(record.numbers)
+    footprint = _probe(job)
+    job.store.commit(ref, inputs=_inputs(job), numbers=footprint.model_dump())
+    return footprint
+
+
+def footprint_ref(job: MeasureJob) -> ArtifactRef:
+    """Where the footprint is, or will be, committed."""
+    return job.store.ref("footprint", VERSION, **_inputs(job))
+
+
+def _inputs(job: MeasureJob) -> dict[str, object]:
+    return job.model_key() | {"task": job.task, "parameters": sorted(job.ntk.parameters), "features": job.discrepancy.features}
+
+
+def _probe(job: MeasureJob) -> Footprint:
+    import torch
+
+    from mixval.stages.gradients import capture_rows
+    from mixval.stages.resident import resident_backbone
+    from mixval.stages.rows import first_rows
+
+    backbone = resident_backbone(job)
+    rows = first_rows(job, PROBE_ROWS)
+    with torch.inference_mode():
+        batch = backbone.encode(rows)
+        started = time.perf_counter()
+        forward = backbone.forward(batch)
+        forward_seconds = time.perf_counter() - started
+    started = time.perf_counter()
+    gradients, _ = capture_rows(job, rows)
+    gradient_seconds = time.perf_counter() - started
+    pixels = job.discrepancy.features == "pixels"
+    return Footprint(
+        n_parameters=sum(backbone.module.get_parameter(name).numel() for name in gradients.weights),
+        model_bytes=sum(p.numel() * p.element_size() for p in backbone.module.parameters()),
+        n_dimensions=backbone.pixels(rows).shape[1] if pixels else forward.features.shape[1],
+        slice_bytes_per_row=int(gradients.bytes_per_row),
+        forward_seconds_per_row=forward_seconds / rows.num_rows,
+        gradient_seconds_per_row=gradient_seconds / rows.num_rows,
+    )

@@ -1,0 +1,76 @@
+"""The forward pass: each sampled row's loss and features at the initial checkpoint (Eq. 8, terms one and two)."""
+
+import time
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from mixval.contracts.record import ArtifactRef
+from mixval.models.backbone import Backbone, n_truncated
+from mixval.stages.jobs import MeasureJob
+from mixval.stages.memory import peak_bytes
+from mixval.stages.resident import resident_backbone
+from mixval.stages.rows import in_batches, sampled_rows
+
+VERSION = 1
+"""Raised whenever the numbers change."""
+
+
+def forward_ref(job: MeasureJob) -> ArtifactRef:
+    """Where the pass is, or will be, committed."""
+    return job.store.ref("forward", VERSION, **_inputs(job))
+
+
+def forward_pass(job: MeasureJob) -> ArtifactRef:
+    """Commit `keys` (N,), `is_real` (N,), `losses` (N,), `counts` (N,) and `features` (N, D)."""
+    ref = forward_ref(job)
+    if job.store.committed(ref) is not None:
+        return ref
+    started = time.perf_counter()
+    rows = sampled_rows(job, job.sample)
+    backbone = resident_backbone(job)
+    tensors = {"keys": rows["key"].to_numpy(), "is_real": _is_real(rows)} | _passes(backbone, rows, job)
+    numbers = {
+        "n_sampled": rows.num_rows,
+        "n_truncated": int(tensors.pop("n_truncated")[0]),
+        "n_dimensions": int(tensors["features"].shape[1]),
+    }
+    seconds = time.perf_counter() - started
+    job.store.commit(ref, inputs=_inputs(job), tensors=tensors, numbers=numbers, seconds=seconds, peak_bytes=peak_bytes())
+    return ref
+
+
+def _inputs(job: MeasureJob) -> dict[str, object]:
+    return job.rows_key() | job.model_key() | {"sample": job.sample, "features": job.discrepancy.features}
+
+
+def _is_real(rows: pa.Table) -> np.ndarray:
+    return np.array([origin == "real" for origin in rows["origin"].to_pylist()], dtype=np.uint8)
+
+
+@torch.inference_mode()
+def _passes(backbone: Backbone, rows: pa.Table, job: MeasureJob) -> dict[str, np.ndarray]:
+    losses: list[np.ndarray] = []
+    counts: list[np.ndarray] = []
+    features: list[np.ndarray] = []
+    truncated = 0
+    for piece in in_batches(rows, job.batch_rows):
+        batch = backbone.encode(piece)
+        forward = backbone.forward(batch)
+        loss, count = backbone.losses(forward, batch)
+        losses.append(loss.double().cpu().numpy())
+        counts.append(count.double().cpu().numpy())
+        if job.discrepancy.features == "pixels":
+            features.append(backbone.pixels(piece).numpy())
+        else:
+            # float64 backbones keep float64 features; bfloat16 has no NumPy type.
+            kept = forward.features if forward.features.dtype == torch.float64 else forward.features.float()
+            features.append(kept.cpu().numpy())
+        truncated += n_truncated(batch)
+    return {
+        "losses": np.concatenate(losses),
+        "counts": np.concatenate(counts),
+        "features": np.concatenate(features),
+        "n_truncated": np.array([truncated]),
+    }

@@ -1,0 +1,138 @@
+"""The gate stage: profile the target, check each contributor against it, compare contributors with each other."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from mixval.config.valuation import ValuationConfig
+from mixval.contracts.outcomes import GateOutcome
+from mixval.contracts.plan import ContributorPlan, ShardRef
+from mixval.contracts.record import ArtifactRef
+from mixval.gate.check import GateCheck, check_contributor
+from mixval.gate.profile import TargetProfile, profile_target
+from mixval.models.tokenizers import TokenCounts, token_counter
+from mixval.storage.commit import ArtifactStore
+from mixval.storage.root import open_location
+from mixval.storage.shards import stream_rows
+
+VERSION = 1
+"""Raised whenever the verdicts change."""
+
+
+def open_store(config: ValuationConfig) -> ArtifactStore:
+    """Where the run's artifacts are committed."""
+    return ArtifactStore(open_location(config.output, config.source.storage))
+
+
+def profile(config: ValuationConfig, shards: list[ShardRef]) -> tuple[ArtifactRef, TargetProfile]:
+    """The target's labels and row digests, committed once a target. Raises `TargetError` when T cannot serve."""
+    store = open_store(config)
+    ref = store.ref("target-profile", VERSION, **_source_key(config), target=_content(shards), limits=config.gate)
+    if store.committed(ref) is not None:
+        return ref, TargetProfile.from_arrays(store.read_tensors(ref))
+    rows = stream_rows(shards, config.source, config.task)
+    found = profile_target(rows, config.task, config.gate, shards, _counter(config))
+    store.commit(ref, inputs=_source_key(config), tensors=found.to_arrays(), numbers={"n_rows": found.n_rows})
+    return ref, found
+
+
+def gate_ref(config: ValuationConfig, contributor: ContributorPlan, target: ArtifactRef) -> ArtifactRef:
+    """Where the contributor's check is, or will be, committed."""
+    backbone = config.backbone
+    text = {
+        name: getattr(backbone, name) for name in ("path", "revision", "tokenizer", "max_length", "overlong", "prompt_format")
+    }
+    return open_store(config).ref(
+        "gate",
+        VERSION,
+        **_source_key(config),
+        name=contributor.name,
+        content=contributor.digest,
+        problems=[shard.problem for shard in contributor.shards],
+        target=target.fingerprint,
+        limits=config.gate,
+        text=text,
+    )
+
+
+def gate_contributor(config: ValuationConfig, contributor: ContributorPlan, target: ArtifactRef) -> ArtifactRef:
+    """Commit the check of one contributor: outcome, bad rows, row digests, validations, Data Docs page."""
+    store = open_store(config)
+    ref = gate_ref(config, contributor, target)
+    if store.committed(ref) is not None:
+        return ref
+    started = time.perf_counter()
+    check = check_contributor(
+        contributor.name,
+        contributor.shards,
+        stream_rows(contributor.shards, config.source, config.task, batch_rows=config.gate.batch_rows),
+        config.task,
+        config.gate,
+        TargetProfile.from_arrays(store.read_tensors(target)),
+        count_tokens=_counter(config),
+        max_length=config.backbone.max_length if _counts_tokens(config) else None,
+        overlong=config.backbone.overlong,
+    )
+    outcome = check.outcome.model_copy(update={"bad_rows": _commit_bad_rows(store, check)})
+    documents = {
+        "outcome.json": outcome.model_dump_json(indent=1).encode(),
+        "validations.json": json.dumps(check.validations, indent=1, sort_keys=True).encode(),
+    }
+    store.commit(
+        ref,
+        inputs={"content": contributor.digest, "target": target.fingerprint},
+        tensors={"digests": check.digests},
+        documents=documents,
+        numbers={"n_rows": outcome.n_rows, "n_dropped": outcome.n_dropped, "verdict": outcome.verdict},
+        seconds=time.perf_counter() - started,
+    )
+    return ref
+
+
+def read_outcome(config: ValuationConfig, ref: ArtifactRef) -> GateOutcome:
+    """The outcome that a gate artifact holds."""
+    return GateOutcome.model_validate_json(open_store(config).read_document(ref, "outcome.json"))
+
+
+def read_digests(config: ValuationConfig, ref: ArtifactRef) -> np.ndarray:
+    """(N, 16) uint8: digests of the contributor's admitted rows."""
+    return open_store(config).read_tensors(ref)["digests"]
+
+
+def read_validations(config: ValuationConfig, ref: ArtifactRef) -> list[dict[str, Any]]:
+    """Great Expectations' results that a gate artifact holds."""
+    validations: list[dict[str, Any]] = json.loads(open_store(config).read_document(ref, "validations.json"))
+    return validations
+
+
+def _counts_tokens(config: ValuationConfig) -> bool:
+    return config.task != "image-classification"
+
+
+def _counter(config: ValuationConfig) -> Callable[[pa.Table], TokenCounts] | None:
+    return token_counter(config.backbone, config.task) if _counts_tokens(config) else None
+
+
+def _commit_bad_rows(store: ArtifactStore, check: GateCheck) -> str | None:
+    table: pa.Table = check.bad_rows
+    if table.num_rows == 0:
+        return None
+    rows = list(zip(table["shard_index"].to_pylist(), table["row"].to_pylist(), strict=True))
+    ref = store.ref("bad-rows", VERSION, rows=sorted(rows))
+    if store.committed(ref) is None:
+        store.commit(ref, inputs={"n": len(rows)}, tables={"bad_rows": table})
+    return ref.fingerprint
+
+
+def _source_key(config: ValuationConfig) -> dict[str, object]:
+    return {"task": config.task, "columns": config.source.columns, "origin": config.source.origin}
+
+
+def _content(shards: list[ShardRef]) -> list[tuple[str, str]]:
+    return sorted((shard.name, shard.digest) for shard in shards)

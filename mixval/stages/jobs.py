@@ -1,0 +1,119 @@
+"""All that a worker needs to measure one contributor, small enough to travel."""
+
+from typing import Any
+
+from mixval.config.backbone import BackboneConfig
+from mixval.config.base import FrozenModel, Task
+from mixval.config.sample import SampleConfig
+from mixval.config.source import SourceConfig
+from mixval.config.terms import DiscrepancyConfig, LossConfig, NtkConfig
+from mixval.config.valuation import ValuationConfig
+from mixval.config.value import ValueConfig
+from mixval.contracts.outcomes import GateOutcome
+from mixval.contracts.plan import ContributorPlan
+from mixval.contracts.record import ArtifactRef
+from mixval.storage.commit import ArtifactStore
+from mixval.storage.root import open_location
+
+
+class MeasureJob(FrozenModel):
+    """One contributor, or the target set, and everything that its terms depend on."""
+
+    contributor: ContributorPlan
+    n_real: int
+    """Admitted real rows."""
+    n_synthetic: int
+    """Admitted synthetic rows."""
+    bad_rows: ArtifactRef | None
+    """Rows that the gate drops, committed under a digest of which they are. None when there are none."""
+    output: str
+    """URL of the output root."""
+    source: SourceConfig
+    task: Task
+    backbone: BackboneConfig
+    identity: dict[str, Any]
+    """What names the backbone in fingerprints (`mixval.models.identity`)."""
+    classes: list[int] | None
+    """The target's labels in order. None where rows have no label."""
+    sample: SampleConfig
+    loss: LossConfig
+    discrepancy: DiscrepancyConfig
+    ntk: NtkConfig
+    value: ValueConfig
+    seed: int
+    batch_rows: int
+    """Rows of a pass. Not part of any fingerprint: results do not depend on it."""
+    device: str
+
+    @property
+    def store(self) -> ArtifactStore:
+        """Where artifacts are committed."""
+        return ArtifactStore(open_location(self.output, self.source.storage))
+
+    def rows_key(self) -> dict[str, Any]:
+        """What determines which rows are drawn, whatever their shards are called or how they are read."""
+        return {
+            "content": self.contributor.digest,
+            "bad_rows": self.bad_rows.fingerprint if self.bad_rows else None,
+            "columns": self.source.columns,
+            "origin": self.source.origin,
+            "task": self.task,
+            "seed": self.seed,
+        }
+
+    def model_key(self) -> dict[str, Any]:
+        """What determines the numbers of a pass over given rows."""
+        return {"backbone": self.identity, "classes": self.classes}
+
+
+def contributor_job(
+    config: ValuationConfig,
+    plan: ContributorPlan,
+    outcome: GateOutcome,
+    identity: dict[str, Any],
+    classes: list[int] | None,
+) -> MeasureJob:
+    """The job of an admitted contributor."""
+    bad = outcome.bad_rows
+    return MeasureJob(
+        contributor=plan,
+        n_real=outcome.n_real,
+        n_synthetic=outcome.n_synthetic,
+        bad_rows=ArtifactRef(kind="bad-rows", fingerprint=bad, root=config.output) if bad else None,
+        sample=config.sample,
+        identity=identity,
+        classes=classes,
+        **_shared(config),
+    )
+
+
+def target_job(
+    config: ValuationConfig, plan: ContributorPlan, identity: dict[str, Any], classes: list[int] | None
+) -> MeasureJob:
+    """The job of the target set: all real, sampled by `discrepancy.target_sample`."""
+    return MeasureJob(
+        contributor=plan,
+        n_real=plan.n_rows,
+        n_synthetic=0,
+        bad_rows=None,
+        sample=config.discrepancy.target_sample,
+        identity=identity,
+        classes=classes,
+        **_shared(config),
+    )
+
+
+def _shared(config: ValuationConfig) -> dict[str, Any]:
+    return {
+        "output": config.output,
+        "source": config.source,
+        "task": config.task,
+        "backbone": config.backbone,
+        "loss": config.loss,
+        "discrepancy": config.discrepancy,
+        "ntk": config.ntk,
+        "value": config.value,
+        "seed": config.seed,
+        "batch_rows": config.runtime.batch_rows,
+        "device": config.runtime.device,
+    }

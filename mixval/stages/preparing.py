@@ -1,0 +1,62 @@
+"""The plan stage: everything that is known before any contributor's row is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mixval.config.fingerprint import fingerprint
+from mixval.config.valuation import ValuationConfig
+from mixval.contracts.plan import ContributorPlan, WorkPlan
+from mixval.contracts.record import ArtifactRef
+from mixval.models.identity import backbone_identity
+from mixval.stages.footprint import probe_footprint
+from mixval.stages.gating import profile
+from mixval.stages.jobs import MeasureJob, target_job
+from mixval.stages.planning import list_inputs, make_plan
+
+VERSION = 1
+"""Raised whenever a change means that old runs no longer stand."""
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A plan and what it rests on."""
+
+    plan: WorkPlan
+    target: ArtifactRef
+    """The target's profile."""
+    target_job: MeasureJob
+    classes: list[int] | None
+    identity: dict[str, Any]
+    fingerprint: str
+
+
+def prepare_run(config: ValuationConfig, workers: int, worker_memory_bytes: int) -> PreparedRun:
+    """List, profile the target, probe the backbone, plan. Raises before a cluster is up when something cannot work."""
+    inputs = list_inputs(config)
+    target_shards = inputs[1]
+    target, profiled = profile(config, target_shards)
+    labelled = config.task in ("image-classification", "text-classification")
+    classes = [int(label) for label in profiled.labels] if labelled else None
+    identity = backbone_identity(config.backbone, config.task, classes)
+    listed = ContributorPlan(
+        name="target",
+        shards=target_shards,
+        n_rows=profiled.n_rows,
+        n_sampled=0,
+        n_gradient_rows=0,
+        n_slices=1,
+        task_bytes=0,
+        seconds=0.0,
+    )
+    job = target_job(config, listed, identity, classes)
+    plan = make_plan(config, inputs, probe_footprint(job), workers, worker_memory_bytes)
+    return PreparedRun(plan, target, job, classes, identity, run_fingerprint(config, plan))
+
+
+def run_fingerprint(config: ValuationConfig, plan: WorkPlan) -> str:
+    """Names configuration and inputs; where and how wide it computes, and where results lie, are not part of it."""
+    settings = config.model_dump(mode="json", exclude={"runtime", "output"})
+    content = sorted([one.name, one.digest] for one in plan.contributors)
+    return fingerprint("run", VERSION, config=settings, contributors=content, target=plan.target.digest)

@@ -1,0 +1,97 @@
+"""The reduce stage: terms of all contributors -> weights -> values, intervals, ranks. No model, no rows, seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from mixval.config.valuation import ValuationConfig
+from mixval.contracts.outcomes import GateOutcome
+from mixval.contracts.record import ArtifactRef
+from mixval.contracts.results import TERMS, TERMS_TABLE
+from mixval.publish.ranking import ranking_table
+from mixval.stages.gating import open_store
+from mixval.storage.root import open_location
+from mixval.terms.bound import bound
+from mixval.valuation.estimates import TermEstimates
+from mixval.valuation.fitting import read_fit
+from mixval.valuation.score import Valuation, value
+from mixval.valuation.weights import Weights, weigh
+
+
+@dataclass(frozen=True)
+class Reduced:
+    """What the reduce stage hands to publication."""
+
+    ranking: pa.Table
+    """Schema `RANKING`."""
+    terms: pa.Table
+    """Schema `TERMS_TABLE`."""
+    estimates: TermEstimates
+    weights: Weights
+    valuation: Valuation
+
+
+def reduce_terms(
+    config: ValuationConfig, measured: dict[str, ArtifactRef], outcomes: dict[str, GateOutcome], identity: dict[str, object]
+) -> Reduced:
+    """Values of the measured contributors under the configured weight rule."""
+    store = open_store(config)
+    names = sorted(measured)
+    stored = [store.read_tensors(measured[name]) for name in names]
+    deviations = np.stack([one["deviations"] for one in stored], axis=1) if config.value.half_samples else None
+    estimates = TermEstimates(
+        tuple(names),
+        np.stack([one["terms"] for one in stored]),
+        np.stack([one["standard_errors"] for one in stored]),
+        deviations,
+    )
+    fitted = _fitted(config, identity) if config.value.fitted_weights else None
+    weights = weigh(estimates, config.value.weights, fitted, config.value.uninformative)
+    valuation = value(estimates, weights, config.value.confidence)
+    n_sampled = [int(one["n_gradient_rows"][0]) for one in stored]
+    rows = [
+        _row(config, i, outcomes[name], estimates, valuation, n_sampled[i]) for i, name in enumerate(estimates.contributors)
+    ]
+    tables = [store.read_table(measured[name], "terms") for name in names]
+    terms = pa.concat_tables(tables) if tables else TERMS_TABLE.empty_table()
+    return Reduced(ranking_table(rows), terms, estimates, weights, valuation)
+
+
+def _row(
+    config: ValuationConfig, i: int, outcome: GateOutcome, estimates: TermEstimates, valuation: Valuation, n_sampled: int
+) -> dict[str, object]:
+    loss, discrepancy, ntk, _ = estimates.terms[i]
+    n = outcome.n_real + outcome.n_synthetic
+    limit = bound(
+        float(loss),
+        float(discrepancy),
+        float(ntk),
+        outcome.n_real,
+        outcome.n_synthetic,
+        delta=config.value.delta,
+        constant=config.value.bound_constant,
+    )
+    return {
+        "contributor": outcome.contributor,
+        "rank": int(valuation.ranks[i]),
+        "value": float(valuation.values[i]),
+        "value_low": None if valuation.low is None else float(valuation.low[i]),
+        "value_high": None if valuation.high is None else float(valuation.high[i]),
+        "tie_group": int(valuation.tie_groups[i]),
+        **{term: float(x) for term, x in zip(TERMS, estimates.terms[i], strict=True)},
+        **{f"weighted_{term}": float(x) for term, x in zip(TERMS, valuation.contributions[i], strict=True)},
+        "n_rows": n,
+        "n_real": outcome.n_real,
+        "real_share": outcome.n_real / n,
+        "n_sampled": n_sampled,
+        "bound": limit,
+        "verdict": outcome.verdict,
+    }
+
+
+def _fitted(config: ValuationConfig, identity: dict[str, object]) -> Weights:
+    url = str(config.value.fitted_weights)
+    return read_fit(open_location(url, config.source.storage).read_bytes(), config.task, identity, where=url)

@@ -1,0 +1,45 @@
+"""Rows of a contributor as a worker sees them: admitted, sampled by content, in canonical order, in batches."""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from mixval.config.sample import SampleConfig
+from mixval.stages.jobs import MeasureJob
+from mixval.storage.sample import draw_rows
+from mixval.storage.shards import stream_rows
+
+
+def sampled_rows(job: MeasureJob, sample: SampleConfig) -> pa.Table:
+    """The contributor's sample: contract columns and `key` (uint64), sorted by key. A smaller sample is nested."""
+    batches = stream_rows(job.contributor.shards, job.source, job.task)
+    return draw_rows(
+        batches,
+        job.task,
+        count=sample.count,
+        fraction=sample.fraction,
+        n_real=job.n_real,
+        n_synthetic=job.n_synthetic,
+        bad_rows=bad_rows(job),
+        seed=job.seed,
+    )
+
+
+def first_rows(job: MeasureJob, count: int) -> pa.Table:
+    """The contributor's first `count` rows as they lie, for probing; no sample of anything."""
+    batch = next(iter(stream_rows(job.contributor.shards, job.source, job.task, batch_rows=count)))
+    return batch.table.slice(0, count)
+
+
+def bad_rows(job: MeasureJob) -> set[tuple[int, int]]:
+    """(shard index, row) of the rows that the gate dropped."""
+    if job.bad_rows is None:
+        return set()
+    table = job.store.read_table(job.bad_rows, "bad_rows")
+    return set(zip(table["shard_index"].to_pylist(), table["row"].to_pylist(), strict=True))
+
+
+def in_batches(rows: pa.Table, size: int) -> Iterator[pa.Table]:
+    """The table in consecutive pieces of at most `size` rows."""
+    for start in range(0, rows.num_rows, size):
+        yield rows.slice(start, size)

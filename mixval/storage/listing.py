@@ -1,0 +1,202 @@
+"""What is there to value: contributors with their shards, and the target set. Sorted, digested, footers read.
+
+A shard that cannot be read is listed with its problem; only a store that does not answer, or an empty listing, is an error.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mixval.config.source import SourceConfig
+from mixval.contracts.plan import ShardRef
+from mixval.errors import ContractError, ShardError, StorageError, TargetError
+from mixval.storage.parquet import iter_batches, open_parquet
+from mixval.storage.root import Location, open_location
+
+PARQUET_SUFFIXES = (".parquet", ".parq", ".pq")
+_HIVE = "contributor="
+_NOT_DATA = ("readme", "license", "licence")
+_FOOTER_THREADS = 8
+_COUNT_BATCH_ROWS = 65_536
+
+
+def list_contributors(source: SourceConfig) -> dict[str, list[ShardRef]]:
+    """Contributors with their shards, both sorted. A contributor without Parquet files is kept, with an empty list.
+
+    `folders`: a contributor is `contributor=NAME/` (percent-decoded, as Hive writes it) or `NAME/`. `column`: every shard is
+    listed once for each contributor in it, with `rows_of` set and `n_rows` counting that contributor's rows. Names that begin
+    with `.` or `_` are hidden. Raises `StorageError` for a URL that cannot be listed, `ContractError` when nobody is there.
+    """
+    root = open_location(source.contributors, source.storage)
+    found = _by_column(root, source) if source.layout == "column" else _by_folder(root, source)
+    if not found:
+        raise ContractError(
+            f"{root.url}: expected {_expected(source)}, found none. Check `source.contributors` and `source.layout`."
+        )
+    return found
+
+
+def list_target(source: SourceConfig) -> list[ShardRef]:
+    """The target set's shards, sorted. Raises `StorageError` for a URL that cannot be listed, `TargetError` when empty."""
+    root = open_location(source.target, source.storage)
+    shards = _shards_below(root)
+    if not any(shard.problem is None for shard in shards):
+        problems = "; ".join(str(shard.problem) for shard in shards[:3])
+        raise TargetError(
+            f"{root.url}: expected a Parquet file or a folder of them as the target set, found no readable one"
+            f"{': ' + problems if problems else ''}. Check `source.target`."
+        )
+    return shards
+
+
+def shard_digest(location: Location) -> str:
+    """A name for a shard's content: it changes when the content does. See `Location.content_digest`."""
+    return location.content_digest()
+
+
+def _expected(source: SourceConfig) -> str:
+    if source.layout == "column":
+        return f"Parquet files with rows that name a contributor in column '{source.contributor_column}'"
+    return "one folder a contributor (`contributor=NAME/` or `NAME/`)"
+
+
+def _by_folder(root: Location, source: SourceConfig) -> dict[str, list[ShardRef]]:
+    target = open_location(source.target, source.storage)
+    _refuse_strays(root, target)
+    folders: dict[str, str] = {}
+    for folder in root.folders():
+        if _is_hidden(folder) or root.child(folder).url == target.url:
+            continue
+        name = unquote(folder.removeprefix(_HIVE)) if folder.startswith(_HIVE) else folder
+        if name in folders:
+            raise ContractError(
+                f"{root.url}: expected one folder a contributor, found two for {name!r}: '{folders[name]}' and '{folder}'. "
+                "Rename one, or move its files into the other."
+            )
+        folders[name] = folder
+    return {name: _shards_below(root.child(folders[name])) for name in sorted(folders)}
+
+
+def _refuse_strays(root: Location, target: Location) -> None:
+    direct = root.files(recursive=False)
+    strays = [file.name for file in direct if _is_parquet(file.name) and not _is_hidden(file.name) and file.url != target.url]
+    if strays:
+        raise ContractError(
+            f"{root.url}: expected one folder a contributor, found Parquet files beside the folders, which belong to nobody: "
+            f"{', '.join(strays[:5])}. Move them into a contributor's folder, or set `source.layout: column`."
+        )
+
+
+def _by_column(root: Location, source: SourceConfig) -> dict[str, list[ShardRef]]:
+    found: dict[str, list[ShardRef]] = {}
+    for shard in _shards_below(root):
+        if shard.problem is not None:
+            raise ShardError(
+                f"{shard.problem} With `layout: column` nobody can be named as its contributor.",
+                shard=shard.url,
+                kind="unreadable",
+            )
+        for name, n_rows in _rows_by_contributor(shard, source).items():
+            found.setdefault(name, []).append(shard.model_copy(update={"rows_of": name, "n_rows": n_rows}))
+    return {name: found[name] for name in sorted(found)}
+
+
+def _rows_by_contributor(shard: ShardRef, source: SourceConfig) -> dict[str, int]:
+    location, column = open_location(shard.url, source.storage), source.contributor_column
+    counts: Counter[str | None] = Counter()
+    with open_parquet(location) as file:
+        if column not in file.schema_arrow.names:
+            raise ShardError(
+                f"shard '{shard.name}' ({shard.url}): column '{column}' is expected to name the contributor, found "
+                f"{', '.join(file.schema_arrow.names)}. Set `source.contributor_column`.",
+                shard=shard.url, column=column, kind="missing-column",
+            )  # fmt: skip
+        for batch in iter_batches(location, file, [column], range(shard.n_row_groups), _COUNT_BATCH_ROWS):
+            for entry in pc.value_counts(contributor_names(batch.column(column), shard, column)).to_pylist():
+                counts[entry["values"]] += entry["counts"]
+    if n_unnamed := counts.pop(None, 0):
+        raise ShardError(
+            f"shard '{shard.name}' ({shard.url}): column '{column}' must name a contributor in every row, found {n_unnamed} "
+            "rows without one. Fill them in, or leave the rows out.",
+            shard=shard.url, column=column, kind="wrong-type",
+        )  # fmt: skip
+    return {name: count for name, count in counts.items() if name is not None}
+
+
+def contributor_names(column: pa.Array, shard: ShardRef, name: str) -> pa.Array:
+    """The contributor column as strings. Raises `ShardError` for a type that has no plain spelling, such as a list."""
+    try:
+        return column.cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ShardError(
+            f"shard '{shard.name}' ({shard.url}): column '{name}' must be string to name contributors, found {column.type}. "
+            "Convert it, or name another column in `source.contributor_column`.",
+            shard=shard.url, column=name, kind="wrong-type",
+        ) from error  # fmt: skip
+
+
+def _shards_below(root: Location) -> list[ShardRef]:
+    if root.is_file():
+        return [_shard(root, root.name)]
+    files = [(file, file.relative_name(root)) for file in root.files()]
+    shown = [(file, name) for file, name in files if not _is_ignored(name)]
+    return _in_threads(shown)
+
+
+def _in_threads(files: Sequence[tuple[Location, str]]) -> list[ShardRef]:
+    if len(files) < 2:
+        return [_shard(file, name) for file, name in files]
+    with ThreadPoolExecutor(_FOOTER_THREADS) as pool:
+        return list(pool.map(lambda entry: _shard(*entry), files))
+
+
+def _shard(file: Location, name: str) -> ShardRef:
+    if not _is_parquet(name):
+        return ShardRef(
+            url=file.url,
+            name=name,
+            size_bytes=file.size(),
+            digest=shard_digest(file),
+            problem=f"shard '{name}' ({file.url}): expected a Parquet file, found the ending of another format. Convert it, or "
+            "move it away.",
+        )
+    n_rows = n_row_groups = 0
+    problem: str | None = None
+    digest, size = "unreadable", 0
+    try:
+        size, digest = file.size(), shard_digest(file)
+        with open_parquet(file) as opened:
+            n_rows, n_row_groups = opened.metadata.num_rows, opened.metadata.num_row_groups
+    except ShardError as error:
+        problem = str(error)
+    except StorageError as error:
+        # One file that may not be read is its contributor's problem; a store that does not answer is everybody's.
+        if not isinstance(error.__cause__, PermissionError):
+            raise
+        problem = str(error)
+    return ShardRef(
+        url=file.url, name=name, size_bytes=size, digest=digest, n_rows=n_rows, n_row_groups=n_row_groups, problem=problem
+    )
+
+
+def _is_parquet(name: str) -> bool:
+    return name.lower().endswith(PARQUET_SUFFIXES)
+
+
+def _is_hidden(name: str) -> bool:
+    return any(_hides(segment) for segment in name.split("/"))
+
+
+def _hides(segment: str) -> bool:
+    # Hive folders of a column such as `_part=3/` are data.
+    return segment.startswith(".") or (segment.startswith("_") and "=" not in segment)
+
+
+def _is_ignored(name: str) -> bool:
+    return _is_hidden(name) or name.rpartition("/")[2].lower().startswith(_NOT_DATA)

@@ -1,0 +1,110 @@
+"""Sums over blocks of a Gaussian kernel matrix, k(x, y) = mean or sum over s of exp(-|x - y|^2 / (2 s^2)).
+
+Letters: N, M rows of two feature sets; D features; R replicates. Inputs of any float type, all arithmetic float64. Squared
+distances are expanded as |x|^2 + |y|^2 - 2 x'y about a common centre, and clamped at 0. A block of rows of the matrix is
+formed once and serves the point estimate, its variance and every replicate; the whole matrix is never held.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from mixval.errors import NumericalError, ShapeError
+from mixval.terms.arrays import Floats, Masks
+
+Combine = Literal["mean", "sum"]
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A multi-bandwidth Gaussian kernel about a centre that all feature sets share."""
+
+    bandwidths: tuple[float, ...]
+    """Standard deviations s, in feature units."""
+    combine: Combine
+    centre: Floats
+    """(D,), subtracted from all features before distances: it changes no distance, only rounding."""
+    block_rows: int
+    """Rows of a kernel matrix formed at a time."""
+
+    @property
+    def at_zero(self) -> float:
+        """k(x, x)."""
+        return 1.0 if self.combine == "mean" else float(len(self.bandwidths))
+
+    def matrix(self, x: Floats, y: Floats) -> Floats:
+        """(N, M) kernel values of centred x (N, D) and y (M, D)."""
+        squared = (x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1)[None, :]
+        squared -= 2 * (x @ y.T)
+        np.maximum(squared, 0, out=squared)
+        total: Floats = np.zeros_like(squared)
+        for bandwidth in self.bandwidths:
+            total += np.exp(squared * (-0.5 / bandwidth**2))
+        if self.combine == "mean":
+            total /= len(self.bandwidths)
+        return total
+
+    def centred(self, features: Floats) -> Floats:
+        """The features less the centre. Raises ShapeError when their number of columns is another."""
+        if features.shape[1] != self.centre.size:
+            raise ShapeError(f"expected features with {self.centre.size} columns, as T has, found {features.shape[1]}.")
+        return features - self.centre
+
+
+@dataclass(frozen=True)
+class KernelSums:
+    """Sums of a kernel matrix; of two identical sets the diagonal is left out everywhere."""
+
+    total: float
+    squares: float
+    """Sum of squared entries."""
+    row_sums: Floats
+    """(N,)."""
+    column_sums: Floats
+    """(M,)."""
+    replicates: Floats
+    """(R,) sums over the rows and columns that each replicate keeps."""
+
+
+def make_kernel(target: Floats, bandwidths: Sequence[float], combine: Combine, block_rows: int) -> Kernel:
+    """The kernel for comparisons with `target` (M, D), centred on its mean. Raises NumericalError for bad bandwidths."""
+    if not bandwidths or not all(np.isfinite(s) and s > 0 for s in bandwidths) or block_rows < 1:
+        raise NumericalError(
+            f"expected positive, finite bandwidths and block_rows >= 1, found {list(bandwidths)} and {block_rows}. "
+            f"Set `discrepancy.bandwidths` or `discrepancy.multipliers`."
+        )
+    return Kernel(tuple(float(s) for s in bandwidths), combine, target.mean(axis=0), block_rows)
+
+
+def self_sums(kernel: Kernel, x: Floats, masks: Masks) -> KernelSums:
+    """Sums of k(x_i, x_j) over i != j for centred x (N, D) and replicate masks (R, N)."""
+    return _sums(kernel, x, x, masks, masks, leave_out_diagonal=True)
+
+
+def cross_sums(kernel: Kernel, x: Floats, y: Floats, x_masks: Masks, y_masks: Masks) -> KernelSums:
+    """Sums of k(x_i, y_j) for centred x (N, D) and y (M, D), with replicate masks (R, N) and (R, M)."""
+    return _sums(kernel, x, y, x_masks, y_masks, leave_out_diagonal=False)
+
+
+def _sums(kernel: Kernel, x: Floats, y: Floats, x_masks: Masks, y_masks: Masks, leave_out_diagonal: bool) -> KernelSums:
+    if x_masks.shape[0] != y_masks.shape[0]:
+        raise ShapeError(f"expected as many replicates of T as of the part, found {x_masks.shape[0]}, {y_masks.shape[0]}.")
+    squares = 0.0
+    rows, columns, replicates = np.zeros(len(x)), np.zeros(len(y)), np.zeros(len(x_masks))
+    kept = y_masks.astype(np.float64)
+    for block in _blocks(len(x), kernel.block_rows):
+        values = kernel.matrix(x[block], y)
+        if leave_out_diagonal:
+            values[np.arange(block.stop - block.start), np.arange(block.start, block.stop)] = 0.0
+        squares += float(np.vdot(values, values))
+        rows[block] = values.sum(axis=1)
+        columns += values.sum(axis=0)
+        if len(x_masks):
+            replicates += ((x_masks[:, block].astype(np.float64) @ values) * kept).sum(axis=1)
+    return KernelSums(float(rows.sum()), squares, rows, columns, replicates)
+
+
+def _blocks(n: int, size: int) -> Iterator[slice]:
+    return (slice(start, min(start + size, n)) for start in range(0, n, size))

@@ -1,0 +1,59 @@
+"""The standard error of an estimated squared MMD, right both when T and the part differ and when they do not.
+
+Letters: M rows x of T, N rows y of the part. Hoeffding's decomposition of the unbiased estimate U gives
+
+    var U = 4 z_t / M + 4 z_s / N + V2,    V2 = 2 e_tt / (M (M - 1)) + 2 e_ss / (N (N - 1)) + 4 e_ts / (M N)
+
+with z the variance of the projections h(x) = E k(x, x') - E k(x, y) and h(y) likewise, and e the variance of what is left of
+k after its two projections (Serfling 1980, section 5.2; Gretton et al., JMLR 13, 2012). The variance of *estimated*
+projections is too large by their own noise, e_tt / (M - 1) + e_ts / N for x and likewise for y, which in the first two terms
+sums to exactly 2 V2. So var U is estimated by (plug-in first order) - V2, and by V2 where that is larger: where the two sets
+agree, the first order vanishes and V2 is all there is. Taking the larger errs on the wide side there, by a fifth of the
+standard error (measured: Gaussian rows, M = N = 40), and by nothing once the sets differ. The biased estimate has the same
+limit.
+"""
+
+import math
+
+from mixval.terms.arrays import Floats
+from mixval.terms.discrepancy.kernel import KernelSums
+
+
+def squared_mmd_error(target: KernelSums, part: KernelSums, cross: KernelSums) -> float | None:
+    """Standard error of the squared MMD, in kernel units; None with fewer than 2 rows on a side.
+
+    `target` and `part` are sums without the diagonal; `cross` has T in rows (M, N).
+    """
+    m, n = target.row_sums.size, part.row_sums.size
+    if m < 2 or n < 2:
+        return None
+    over_t = target.row_sums / (m - 1) - cross.row_sums / n
+    over_s = part.row_sums / (n - 1) - cross.column_sums / m
+    first = 4 * _variance(over_t) / m + 4 * _variance(over_s) / n
+    second = 2 * _rest_within(target) / (m * (m - 1)) + 2 * _rest_within(part) / (n * (n - 1))
+    second += 4 * _rest_across(cross) / (m * n)
+    return math.sqrt(max(first - second, second))
+
+
+def _rest_within(sums: KernelSums) -> float:
+    """e of one set with itself: var k = 2 z + e, and the variance of row means is z + e / (n - 1)."""
+    n = sums.row_sums.size
+    pairs = n * (n - 1)
+    whole = sums.squares / pairs - (sums.total / pairs) ** 2
+    if n < 5:  # too few rows to tell the parts of the variance apart: all of it is taken, which errs on the wide side
+        return max(whole, 0.0)
+    return max((whole - 2 * _variance(sums.row_sums / (n - 1))) / (1 - 2 / (n - 1)), 0.0)
+
+
+def _rest_across(sums: KernelSums) -> float:
+    """e of two sets: var k = z_row + z_column + e, and the variance of row means is z_row + e / (columns)."""
+    m, n = sums.row_sums.size, sums.column_sums.size
+    whole = sums.squares / (m * n) - (sums.total / (m * n)) ** 2
+    if min(m, n) < 4:
+        return max(whole, 0.0)
+    explained = _variance(sums.row_sums / n) + _variance(sums.column_sums / m)
+    return max((whole - explained) / (1 - 1 / m - 1 / n), 0.0)
+
+
+def _variance(values: Floats) -> float:
+    return float(values.var(ddof=1))

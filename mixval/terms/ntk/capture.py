@@ -1,0 +1,169 @@
+"""Per-example gradients of one scalar output, from one forward and one backward pass a batch.
+
+Letters: B examples of a batch, n of the slice; f(x) the scalar output; g_i = d f(x_i) / d theta at the weights as they are.
+
+Hooks see each layer's input, and the gradient of sum_i f(x_i) at its output. Since example i's output depends on example i
+alone, that gradient's row i is d f(x_i) / d output_i, and `contribution.py` makes g_i of the two (Goodfellow,
+arXiv 1510.01799; Rochette et al., arXiv 1912.06015). No weight needs `requires_grad`, and none gets a `.grad`.
+
+Exact for weights used more than once (tied, or a module called twice): uses are kept apart and their gradients add up. What
+hooks cannot see (a weight read outside its module, examples that mix) is found, not assumed: on the first batch, one row's
+gradient is compared with autograd's own, weight by weight.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mixval.errors import ModelError, NumericalError, ShapeError
+from mixval.terms.ntk.assemble import Assembly, Form
+from mixval.terms.ntk.contribution import Factors
+from mixval.terms.ntk.kinds import parameter_owners
+from mixval.terms.ntk.record import Recorder
+from mixval.terms.ntk.slice import GradientSlice
+
+Batch = Any
+"""A tensor, or a mapping or sequence of them; the first one's dimension 0 counts the examples."""
+Scalar = Callable[[Batch], Tensor]
+"""From a batch to f (B,)."""
+TOLERANCE = {torch.float64: 1e-7, torch.float32: 1e-2, torch.bfloat16: 0.3, torch.float16: 0.1}
+"""Relative error of one row's gradient that rounding alone may cause: other batch sizes take other kernels, and a rounded
+input may fall on the other side of a ReLU or a maximum. A wrong gradient misses by about 1."""
+
+
+def capture(
+    module: nn.Module,
+    names: Sequence[str],
+    scalar: Scalar,
+    batches: Iterable[Batch],
+    form: Form = "auto",
+    verify: bool = True,
+) -> GradientSlice:
+    """Outputs and gradients, over the parameters `names`, of all rows of `batches`, in their order.
+
+    `scalar` runs `module` and returns f (B,). `form` says how weights are kept, see `assemble.py`; it does not change the
+    kernel. `verify` compares one row of the first batch with plain autograd. While it runs, the module's parameters do not
+    require gradients: use one module from one thread at a time.
+
+    Raises ModelError for a module in training mode, a layer whose examples cannot be told apart, or a failed comparison;
+    ShapeError when f is not (B,); NumericalError when f is NaN or infinite, or there are no rows.
+    """
+    require_evaluation(module)
+    owners = {name: held for name, held in parameter_owners(module).items() if name in set(names)}
+    if missing := sorted(set(names) - set(owners)):
+        raise ModelError(f"the module has no parameters {missing}. Take names from `select_parameters`.")
+    shapes = {name: held[0].module._parameters[held[0].local] for name, held in owners.items()}
+    assembly = Assembly({name: tuple(p.shape) for name, p in shapes.items() if p is not None}, form)
+    for index, batch in enumerate(batches):
+        n_rows = batch_rows(batch)
+        recorder = Recorder(owners, n_rows)
+        outputs = _pass(module, recorder, scalar, batch)
+        assembly.add(outputs, recorder.contributions)
+        if verify and index == 0:
+            row = n_rows - 1
+            _verify(module, assembly.row(row), scalar, batch, row)
+    if assembly.n == 0:
+        raise NumericalError("gradients need at least one row, found none. Leave empty contributors out.")
+    return assembly.finish()
+
+
+def batch_rows(batch: Batch) -> int:
+    """Examples in a batch: dimension 0 of its first tensor. Raises ShapeError when there is no tensor."""
+    parts = batch.values() if isinstance(batch, Mapping) else [batch] if isinstance(batch, Tensor) else batch
+    for part in parts:
+        if isinstance(part, Tensor) and part.ndim:
+            return int(part.shape[0])
+    raise ShapeError(f"a batch needs a tensor whose dimension 0 counts examples, found {type(batch).__name__} without.")
+
+
+def single_row(batch: Batch, row: int) -> Batch:
+    """The batch with one example left; tensors of another length are kept whole."""
+    n_rows = batch_rows(batch)
+
+    def cut(part: Any) -> Any:
+        return part[row : row + 1] if isinstance(part, Tensor) and part.ndim and len(part) == n_rows else part
+
+    if isinstance(batch, Tensor):
+        return cut(batch)
+    if isinstance(batch, Mapping):
+        return {key: cut(part) for key, part in batch.items()}
+    return type(batch)([cut(part) for part in batch])
+
+
+def require_evaluation(module: nn.Module) -> None:
+    """Raises ModelError when examples would mix or be random: training mode, or a batch norm without running statistics."""
+    for path, part in module.named_modules():
+        is_batch_norm = isinstance(part, nn.modules.batchnorm._BatchNorm)
+        if part.training or (is_batch_norm and part.running_mean is None):
+            raise ModelError(
+                f"gradients by example need evaluation mode and running statistics; '{path or 'the module'}' "
+                f"({type(part).__name__}) would mix or disturb examples. Call `module.eval()`, or take another backbone."
+            )
+
+
+def _pass(module: nn.Module, recorder: Recorder, scalar: Scalar, batch: Batch) -> Tensor:
+    """One forward and backward pass; (B,) outputs. The recorder holds the contributions afterwards."""
+    required = [p for p in module.parameters() if p.requires_grad]
+    try:
+        for parameter in required:
+            parameter.requires_grad_(False)
+        with torch.enable_grad(), recorder.recording():
+            outputs = scalar(batch)
+        _check_outputs(outputs, recorder.n_rows)
+        if outputs.requires_grad:
+            torch.autograd.backward(outputs.sum())
+    finally:
+        for parameter in required:
+            parameter.requires_grad_(True)
+    return outputs.detach()
+
+
+def _check_outputs(outputs: Tensor, n_rows: int) -> None:
+    if outputs.shape != (n_rows,):
+        raise ShapeError(f"expected one output an example, ({n_rows},), found {tuple(outputs.shape)}.")
+    if n_broken := int((~torch.isfinite(outputs)).sum()):
+        raise NumericalError(
+            f"{n_broken} of {n_rows} outputs f(x) are NaN or infinite. Look for rows that overflow the backbone's precision, "
+            f"or run it in float32 or float64 (`backbone.dtype`)."
+        )
+
+
+def _norm(values: Tensor) -> float:
+    return float(torch.linalg.vector_norm(values, dtype=torch.float64))
+
+
+def _gradients(output: Tensor, parameters: list[nn.Parameter]) -> Sequence[Tensor]:
+    """Autograd's gradients of one number; zeros for what it does not depend on."""
+    if not output.requires_grad:
+        return [torch.zeros_like(parameter) for parameter in parameters]
+    return torch.autograd.grad(output, parameters, allow_unused=True, materialize_grads=True)
+
+
+def _verify(module: nn.Module, found: dict[str, Tensor | Factors], scalar: Scalar, batch: Batch, row: int) -> None:
+    """Compare one captured row with autograd's gradient of that row alone."""
+    named = {name: p for name, p in module.named_parameters() if name in found and p.is_floating_point()}
+    frozen = [p for p in named.values() if not p.requires_grad]
+    try:
+        for parameter in frozen:
+            parameter.requires_grad_(True)
+        with torch.enable_grad():
+            output = scalar(single_row(batch, row)).sum()
+            truth = _gradients(output, list(named.values()))
+    finally:
+        for parameter in frozen:
+            parameter.requires_grad_(False)
+    whole = max((_norm(true) for true in truth), default=0.0)
+    for (name, parameter), true in zip(named.items(), truth, strict=True):
+        part = found[name]
+        captured = (part.matrices(0, len(true)) if isinstance(part, Factors) else part).to(true.device)
+        error = _norm(captured.reshape(-1) - true.reshape(-1))
+        # A weight whose gradient is nothing beside the others' is rounding: it is measured against them.
+        scale = max(_norm(true), 1e-4 * whole)
+        if error > TOLERANCE.get(parameter.dtype, 1e-2) * scale:
+            raise ModelError(
+                f"parameter '{name}': the gradient captured for one row is off by {error / max(scale, 1e-300):.1%} from "
+                f"autograd's. The backbone reads the weight outside its module, or mixes examples of a batch. Leave it out "
+                f"of `ntk.parameters`, or take another backbone."
+            )

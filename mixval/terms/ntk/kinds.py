@@ -1,0 +1,132 @@
+"""Which parameters of a module count in the kernel: kinds, owners, and what cannot be captured.
+
+A parameter has an owner for each module that holds it: GPT-2's token table belongs to an Embedding and to the output Linear,
+and counts as soon as one of them is of a selected kind. A parameter is known by its first name in `named_parameters()`.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TypeGuard
+
+from torch import nn
+
+from mixval.errors import ModelError
+
+KINDS = ("linear", "conv", "embedding", "norm", "bias", "lora")
+CHANNELS_FIRST = (nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
+"""Norms whose weight runs along dimension 1 of their output; that of the others runs along the last ones."""
+LORA_MATRICES = ("lora_A", "lora_B")
+
+
+@dataclass(frozen=True)
+class Owner:
+    """One module that holds a parameter."""
+
+    path: str
+    """The module's name; empty for the root."""
+    module: nn.Module
+    local: str
+    """The parameter's name within it."""
+    kind: str | None
+    """None: the parameter counts in no kind."""
+    is_captured: bool
+    """Whether per-example gradients of it can be had."""
+
+
+def select_parameters(module: nn.Module, kinds: Collection[str]) -> list[str]:
+    """Names of the parameters of these kinds, in the order of `named_parameters()`.
+
+    Raises ModelError when a kind selects nothing (naming the kinds that are there), or when a parameter of a kind belongs
+    to a module whose per-example gradients cannot be had (naming it), so that nothing is left out unseen.
+    """
+    owners, wanted = parameter_owners(module), set(kinds)
+    if unknown := sorted(wanted - set(KINDS)):
+        raise ModelError(f"unknown kinds of parameters {unknown}; choose from {', '.join(KINDS)}.")
+    present = {owner.kind for held in owners.values() for owner in held if owner.kind is not None}
+    if missing := sorted(wanted - present):
+        raise ModelError(
+            f"`ntk.parameters`: the backbone has no parameter of kind {', '.join(missing)}; it has "
+            f"{', '.join(sorted(present)) or 'none that can count'}. Choose from those."
+        )
+    chosen = {name: held for name, held in owners.items() if wanted & {owner.kind for owner in held}}
+    for name, held in chosen.items():
+        for owner in held:
+            if not owner.is_captured:
+                raise ModelError(
+                    f"parameter '{name}' belongs to '{owner.path}' ({type(owner.module).__name__}), whose per-example "
+                    f"gradients mixval cannot take. Choose other `ntk.parameters`, or a backbone without such modules."
+                )
+    return list(chosen)
+
+
+def parameter_owners(module: nn.Module) -> dict[str, list[Owner]]:
+    """Every parameter's name with the modules that hold it, tied ones under their first name."""
+    names = {id(parameter): name for name, parameter in module.named_parameters()}
+    owners: dict[str, list[Owner]] = defaultdict(list)
+    for path, part in module.named_modules():
+        for local, parameter in part.named_parameters(recurse=False, remove_duplicate=False):
+            kind, is_captured = _classify(path, part, local)
+            owners[names[id(parameter)]].append(Owner(path, part, local, kind, is_captured))
+    return {name: owners[name] for name in names.values()}
+
+
+def is_linear(module: nn.Module) -> bool:
+    """Whether it is a plain nn.Linear (no forward of its own)."""
+    return isinstance(module, nn.Linear) and type(module).forward is nn.Linear.forward
+
+
+def is_transposed_linear(module: nn.Module) -> bool:
+    """Whether it is the Conv1D of transformers (GPT-2): a Linear with weight (in, out)."""
+    from transformers.pytorch_utils import Conv1D
+
+    return isinstance(module, Conv1D) and type(module).forward is Conv1D.forward
+
+
+def is_conv(module: nn.Module) -> TypeGuard[nn.Conv1d | nn.Conv2d]:
+    """Whether it is a plain nn.Conv1d or nn.Conv2d."""
+    return any(isinstance(module, base) and type(module).forward is base.forward for base in (nn.Conv1d, nn.Conv2d))
+
+
+def is_embedding(module: nn.Module) -> TypeGuard[nn.Embedding]:
+    """Whether it is a plain nn.Embedding whose gradient of one row depends on that row alone."""
+    if not isinstance(module, nn.Embedding) or type(module).forward is not nn.Embedding.forward:
+        return False
+    return module.max_norm is None and not module.scale_grad_by_freq
+
+
+def is_norm(module: nn.Module) -> bool:
+    """Whether it is a normalisation that is affine in its weight and bias: LayerNorm, RMSNorms, GroupNorm, BatchNorm."""
+    weight = module._parameters.get("weight")
+    named_so = type(module).__name__.endswith("Norm") and weight is not None and weight.ndim == 1
+    return named_so or isinstance(module, (nn.LayerNorm, nn.RMSNorm, *CHANNELS_FIRST))
+
+
+def _classify(path: str, module: nn.Module, local: str) -> tuple[str | None, bool]:
+    """The kind of a module's parameter, and whether it can be captured."""
+    parts = path.split(".")
+    is_matrix = is_linear(module) or is_transposed_linear(module) or is_conv(module)
+    if any(part in LORA_MATRICES for part in parts):
+        return ("bias" if local == "bias" else "lora"), is_matrix
+    if any(part.startswith(("lora_embedding_", "lora_magnitude_")) for part in parts):
+        return "lora", False
+    if is_matrix:
+        return ("bias" if local == "bias" else "conv" if is_conv(module) else "linear"), True
+    if is_embedding(module):
+        return "embedding", True
+    if is_norm(module):
+        return "norm", local in ("weight", "bias")
+    return _kind_by_shape(module, local), False
+
+
+def _kind_by_shape(module: nn.Module, local: str) -> str | None:
+    """The kind that a parameter of an unknown module would count in.
+
+    Matrices with a leading 1 are tables that are added to every example (class tokens, positions) and count in none.
+    """
+    parameter, name = module._parameters[local], type(module).__name__
+    if parameter is not None and parameter.ndim >= 2:
+        if parameter.shape[0] == 1:
+            return None
+        return "conv" if "Conv" in name else "embedding" if "Embedding" in name else "linear"
+    return "bias" if "bias" in local else "norm" if "Norm" in name else None

@@ -1,0 +1,52 @@
+"""Terms of every contributor, side by side: what the reduce stage starts from.
+
+Letters: K contributors; the four terms of Eq. 8 (arXiv 2511.13640) in the order of `TERMS`; R half-sample replicates.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixval.contracts.results import TERMS
+from mixval.errors import NumericalError, ShapeError
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TermEstimates:
+    """The four terms of K contributors with their errors."""
+
+    contributors: tuple[str, ...]
+    terms: Floats
+    """(K, 4)."""
+    standard_errors: Floats
+    """(K, 4); 0 where a term is exact."""
+    deviations: Floats | None
+    """(R, K, 4): replicate minus estimate, on the scale of the full sample. Replicate r halves T alike for everybody."""
+
+    def __post_init__(self) -> None:
+        """Refuse what does not fit together, and numbers that would rank silently wrong."""
+        expected = (len(self.contributors), len(TERMS))
+        if self.terms.shape != expected or self.standard_errors.shape != expected:
+            raise ShapeError(f"terms must be {expected}, found {self.terms.shape} and {self.standard_errors.shape}")
+        if self.deviations is not None and self.deviations.shape[1:] != expected:
+            raise ShapeError(f"deviations must be (R, {expected[0]}, {expected[1]}), found {self.deviations.shape}")
+        for name, row in zip(self.contributors, self.terms, strict=True):
+            bad = [term for term, value in zip(TERMS, row, strict=True) if not np.isfinite(value)]
+            if bad:
+                raise NumericalError(f"contributor {name!r}: {', '.join(bad)} is not finite. Look at its terms record.")
+
+    def spread(self) -> Floats:
+        """(4,) standard deviation over contributors; 0 for a single one."""
+        if len(self.contributors) < 2:
+            return np.zeros(len(TERMS))
+        return np.asarray(self.terms.std(axis=0, ddof=1))
+
+    def informative(self) -> NDArray[np.bool_]:
+        """(4,) whether a term's spread over contributors is above the mean of its standard errors."""
+        noise = self.standard_errors.mean(axis=0)
+        # Rounding of K equal numbers is no spread.
+        floor = 1e-9 * np.abs(self.terms).max(axis=0, initial=0.0)
+        return np.asarray(self.spread() > np.maximum(noise, floor))

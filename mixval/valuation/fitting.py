@@ -1,0 +1,101 @@
+"""Weights fitted to the true performance of calibration contributors: non-negative ridge, cross-validated.
+
+Terms are standardised first, so that one ridge strength means the same for all four; the weights returned are on the
+terms' own scale. Non-negative because Eq. 8 is a bound: more loss, distance, misfit or imbalance never helps.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.optimize import nnls
+
+from mixval.contracts.results import TERMS
+from mixval.errors import ConfigError, ShapeError
+from mixval.valuation.estimates import Floats
+from mixval.valuation.weights import Weights
+
+RIDGES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Fitted weights and how well they predict contributors that were left out."""
+
+    weights: Weights
+    ridge: float
+    """Chosen strength, relative to the number of contributors. Dimensionless."""
+    cross_validated_r2: float
+    """1 - error / variance over left-out contributors; below 0 means worse than the mean."""
+    n_contributors: int
+
+
+def fit_weights(terms: Floats, performance: Floats, provenance: str) -> Fit:
+    """Non-negative weights for -terms (K, 4) that predict performance (K,), ridge chosen by leave-one-out."""
+    if terms.ndim != 2 or terms.shape != (len(performance), len(TERMS)):
+        raise ShapeError(f"terms must be (K, 4) with K = {len(performance)} performances, found {terms.shape}")
+    if len(performance) < 5:
+        raise ConfigError(f"calibration: expected at least 5 contributors with known performance, found {len(performance)}")
+    errors = {ridge: _left_out_error(terms, performance, ridge) for ridge in RIDGES}
+    ridge = min(errors, key=lambda key: errors[key])
+    coefficients, centres = _solve(terms, performance, ridge)
+    variance = float(np.mean((performance - performance.mean()) ** 2))
+    r2 = 1.0 - errors[ridge] / variance if variance > 0 else 0.0
+    weights = Weights("fitted", coefficients, centres, provenance)
+    return Fit(weights, ridge, r2, len(performance))
+
+
+def write_fit(fit: Fit, task: str, backbone: dict[str, Any]) -> bytes:
+    """The calibration artifact: JSON with weights, fit and what they were fitted on."""
+    document = {
+        "weights": fit.weights.as_dict(),
+        "centres": dict(zip(TERMS, map(float, fit.weights.centres), strict=True)),
+        "provenance": fit.weights.provenance,
+        "ridge": fit.ridge,
+        "cross_validated_r2": fit.cross_validated_r2,
+        "n_contributors": fit.n_contributors,
+        "task": task,
+        "backbone": backbone,
+    }
+    return json.dumps(document, indent=2, sort_keys=True).encode()
+
+
+def read_fit(document: bytes, task: str, backbone: dict[str, Any], where: str) -> Weights:
+    """Weights of a calibration artifact; refuses one that was fitted for another task or backbone."""
+    try:
+        found = json.loads(document)
+        coefficients = np.array([float(found["weights"][term]) for term in TERMS])
+        centres = np.array([float(found["centres"][term]) for term in TERMS])
+        provenance = str(found["provenance"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{where}: expected a calibration artifact with the four weights, found {error!r}") from error
+    if not np.isfinite(coefficients).all() or (coefficients < 0).any():
+        raise ConfigError(f"{where}: weights must be finite and not negative, found {coefficients.tolist()}")
+    for what, here in (("task", task), ("backbone", backbone)):
+        if found.get(what) != here:
+            raise ConfigError(f"{where}: fitted for {what} {found.get(what)!r}, this run has {here!r}. Calibrate for this one.")
+    return Weights("fitted", coefficients, centres, provenance)
+
+
+def _solve(terms: Floats, performance: Floats, ridge: float) -> tuple[Floats, Floats]:
+    centres, spread = terms.mean(axis=0), terms.std(axis=0)
+    scale = np.where(spread > 0, spread, 1.0)
+    design = -(terms - centres) / scale * (spread > 0)
+    aim = performance - performance.mean()
+    # Ridge as extra rows: |A w - b|^2 + ridge K |w|^2.
+    rows = np.vstack([design, np.sqrt(ridge * len(aim)) * np.eye(len(TERMS))])
+    solution, _ = nnls(rows, np.concatenate([aim, np.zeros(len(TERMS))]))
+    return solution / scale, centres
+
+
+def _left_out_error(terms: Floats, performance: Floats, ridge: float) -> float:
+    errors = []
+    for out in range(len(performance)):
+        kept = np.arange(len(performance)) != out
+        coefficients, centres = _solve(terms[kept], performance[kept], ridge)
+        predicted = performance[kept].mean() - (terms[out] - centres) @ coefficients
+        errors.append((performance[out] - predicted) ** 2)
+    return float(np.mean(errors))

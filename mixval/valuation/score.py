@@ -1,0 +1,76 @@
+"""Values, what each term adds to them, intervals, ranks and ties (Eq. 8, arXiv 2511.13640).
+
+Intervals come from half-samples: each replicate recomputes every term on half of each part's rows and on half of T (the
+same half for all contributors, so that what they share cancels in comparisons). Deviations arrive rescaled to the full
+sample (delete-half jackknife: Shao & Wu 1989). Weights are held fixed: an interval says how sure the terms are.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixval.valuation.estimates import Floats, TermEstimates
+from mixval.valuation.weights import Weights
+
+
+@dataclass(frozen=True)
+class Valuation:
+    """Contributors' values; row i of every array is `contributors[i]` of the estimates."""
+
+    values: Floats
+    """(K,) higher is better."""
+    contributions: Floats
+    """(K, 4) what each term adds; rows sum to `values`."""
+    low: Floats | None
+    """(K,) lower ends; None without replicates."""
+    high: Floats | None
+    ranks: NDArray[np.int64]
+    """(K,) 1 is best; equal values share a rank and the next is skipped."""
+    tie_groups: NDArray[np.int64]
+    """(K,) 1 holds the best and whoever cannot be told apart from it, and so on down."""
+
+
+def value(estimates: TermEstimates, weights: Weights, confidence: float = 0.95) -> Valuation:
+    """Values of K contributors with intervals at `confidence`."""
+    contributions = -weights.coefficients * (estimates.terms - weights.centres)
+    values = contributions.sum(axis=1)
+    deviations = None if estimates.deviations is None else -(estimates.deviations @ weights.coefficients)
+    low = high = None
+    if deviations is not None:
+        tail = (1 - confidence) / 2
+        # Basic (reversed-percentile) interval: the estimate minus the deviations' quantiles.
+        low = values - np.quantile(deviations, 1 - tail, axis=0)
+        high = values - np.quantile(deviations, tail, axis=0)
+    return Valuation(values, contributions, low, high, competition_ranks(values), tie_groups(values, deviations, confidence))
+
+
+def competition_ranks(values: Floats) -> NDArray[np.int64]:
+    """(K,) 1 + the number of strictly better contributors; differences within rounding count as equal."""
+    tolerance = 1e-12 * max(float(np.abs(values).max(initial=0.0)), 1.0)
+    return np.array([1 + int(np.sum(values > own + tolerance)) for own in values], dtype=np.int64)
+
+
+def tie_groups(values: Floats, deviations: Floats | None, confidence: float) -> NDArray[np.int64]:
+    """(K,) groups from the best down: a contributor opens a new one when the group's leader is better at `confidence`.
+
+    The comparison is paired by replicate. Without replicates only equal values tie.
+    """
+    groups = np.zeros(len(values), dtype=np.int64)
+    ranks = competition_ranks(values)
+    leader, group = -1, 0
+    for i in np.argsort(-values, kind="stable"):
+        if leader < 0 or not _tied(leader, int(i), values, ranks, deviations, confidence):
+            leader, group = int(i), group + 1
+        groups[i] = group
+    return groups
+
+
+def _tied(a: int, b: int, values: Floats, ranks: NDArray[np.int64], deviations: Floats | None, confidence: float) -> bool:
+    if ranks[a] == ranks[b]:
+        return True
+    if deviations is None:
+        return False
+    gap = deviations[:, a] - deviations[:, b]
+    low = values[a] - values[b] - np.quantile(gap, 1 - (1 - confidence) / 2)
+    return bool(low <= 0)

@@ -1,0 +1,91 @@
+"""Weights of the four terms: v = -sum_j w_j (t_j - c_j), higher is better (Eq. 8, arXiv 2511.13640).
+
+The published regression onto the average of loss and MMD gives (1/2, 1/2, 0, 0) exactly; the other rules are ours, and
+`davinz` is the ancestor's v = -kappa NTK - MMD with kappa = mean MMD / mean NTK.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixval.contracts.results import TERMS
+from mixval.errors import ConfigError
+from mixval.valuation.estimates import Floats, TermEstimates
+
+LOSS, DISCREPANCY, NTK, COMPOSITION = range(4)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights and where they come from."""
+
+    rule: str
+    coefficients: Floats
+    """(4,) w_j, in score per unit of the term; never negative."""
+    centres: Floats
+    """(4,) c_j; 0 for rules that do not centre. A shift common to all contributors ranks nobody."""
+    provenance: str
+    """In one sentence."""
+
+    def as_dict(self) -> dict[str, float]:
+        """Weight by term."""
+        return dict(zip(TERMS, map(float, self.coefficients), strict=True))
+
+
+def published(_: TermEstimates) -> Weights:
+    """(1/2, 1/2, 0, 0): the published regression taken literally."""
+    return Weights("published", np.array([0.5, 0.5, 0.0, 0.0]), np.zeros(4), "regression onto (loss + MMD) / 2, as published")
+
+
+def scale_matched(estimates: TermEstimates) -> Weights:
+    """w_j = 1 / mean of term j; 0 where the mean is 0."""
+    means = np.abs(estimates.terms.mean(axis=0))
+    return Weights("scale-matched", _inverse(means), np.zeros(4), "1 / mean of each term over these contributors")
+
+
+def equal_z(estimates: TermEstimates, uninformative: str = "drop") -> Weights:
+    """Each term standardised over contributors, then averaged; a term within its own noise is dropped unless `keep`."""
+    used = estimates.spread() > 0
+    if uninformative == "drop":
+        used &= estimates.informative()
+    coefficients = np.where(used, _inverse(estimates.spread()), 0.0) / max(int(used.sum()), 1)
+    names = ", ".join(term for term, use in zip(TERMS, used, strict=True) if use) or "none"
+    return Weights(
+        "equal-z",
+        coefficients,
+        estimates.terms.mean(axis=0),
+        f"1 / spread over these contributors; terms used: {names}",
+    )
+
+
+def davinz(estimates: TermEstimates) -> Weights:
+    """v = -kappa NTK - MMD with kappa = mean MMD / mean NTK over these contributors."""
+    means = estimates.terms.mean(axis=0)
+    kappa = means[DISCREPANCY] / means[NTK] if means[NTK] > 0 else 0.0
+    return Weights("davinz", np.array([0.0, 1.0, kappa, 0.0]), np.zeros(4), f"kappa = mean MMD / mean NTK = {kappa:.6g}")
+
+
+RULES: dict[str, Callable[[TermEstimates], Weights]] = {
+    "published": published,
+    "scale-matched": scale_matched,
+    "equal-z": equal_z,
+    "davinz": davinz,
+}
+
+
+def weigh(estimates: TermEstimates, rule: str, fitted: Weights | None = None, uninformative: str = "drop") -> Weights:
+    """Weights by the rule's name. `fitted` must be given for, and only for, the rule of that name."""
+    if rule == "fitted":
+        if fitted is None:
+            raise ConfigError("weights: expected a calibration artifact for `fitted`, found none. Set `value.fitted_weights`.")
+        return fitted
+    if rule == "equal-z":
+        return equal_z(estimates, uninformative)
+    if rule not in RULES:
+        raise ConfigError(f"weights: expected one of {[*RULES, 'fitted']}, found {rule!r}")
+    return RULES[rule](estimates)
+
+
+def _inverse(values: Floats) -> Floats:
+    return np.divide(1.0, values, out=np.zeros_like(values), where=values > 0)

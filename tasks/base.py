@@ -1,0 +1,34 @@
+"""The house task: no Prefect cache (artifacts are committed under fingerprints), retries for storage errors only."""
+
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from prefect import Task, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+
+from mixval.errors import ConflictError, StorageError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+RETRY_DELAYS_SECONDS = [1.0, 5.0]
+
+
+def house_task(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """Decorate a thin task. Its body may run twice, so it must commit whole objects under a fingerprint."""
+    return task(
+        task_run_name=name,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+        retries=len(RETRY_DELAYS_SECONDS),
+        retry_delay_seconds=RETRY_DELAYS_SECONDS,
+        retry_jitter_factor=0.2,
+        retry_condition_fn=_is_storage_trouble,
+    )
+
+
+def _is_storage_trouble(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Storage comes back; a wrong row or a singular matrix does not. A lost race is not trouble, it is an answer."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, StorageError) and not isinstance(error, ConflictError)

@@ -1,0 +1,102 @@
+"""Configuration files: what is wrong is named by its key, with what to do about it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mixval.config.fingerprint import fingerprint
+from mixval.config.load import load_config, parse_config
+from mixval.config.valuation import ValuationConfig, merge
+from mixval.errors import ConfigError
+
+SMALLEST: dict[str, Any] = {
+    "task": "image-classification",
+    "source": {"contributors": "./contributors", "target": "s3://bucket/target"},
+    "output": "./out",
+    "backbone": {"random_init": {"architecture": "resnet"}},
+}
+
+
+def written(tmp_path: Path, **changes: Any) -> Path:
+    file = tmp_path / "mixval.yaml"
+    file.write_text(yaml.safe_dump(merge(SMALLEST, changes)))
+    return file
+
+
+def test_relative_paths_are_relative_to_the_file_and_urls_are_left_alone(tmp_path: Path) -> None:
+    config = load_config(written(tmp_path))
+    assert config.source.contributors == str(tmp_path / "contributors")
+    assert config.source.target == "s3://bucket/target"
+    assert config.output == str(tmp_path / "out")
+
+
+def test_a_hub_name_stays_a_name_and_a_local_folder_becomes_a_path(tmp_path: Path) -> None:
+    backbone = {"random_init": None, "path": "org/model", "revision": "abc"}
+    assert load_config(written(tmp_path, backbone=backbone)).backbone.path == "org/model"
+    (tmp_path / "org" / "model").mkdir(parents=True)
+    assert load_config(written(tmp_path, backbone=backbone)).backbone.path == str(tmp_path / "org" / "model")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"ntk": {"dampin": 1}}, r"ntk\.dampin: unknown key\. Did you mean `damping`"),
+        ({"sorce": {}}, r"sorce: unknown key\. Did you mean `source`"),
+        ({"task": "poetry"}, r"task: Input should be 'image-classification'"),
+        ({"sample": {"count": 5, "fraction": 0.1}}, r"sample: give `count` or `fraction`, not both"),
+        ({"backbone": {"path": "x"}}, r"backbone: give exactly one of `path`"),
+        ({"ntk": {"parameters": ["lora"]}}, r"`backbone.lora` is not set"),
+        ({"value": {"weights": "fitted"}}, r"`weights: fitted` and `fitted_weights: URL` go together"),
+        ({"discrepancy": {"bandwidths": [-1.0]}}, r"bandwidths and multipliers must be positive"),
+        ({"gate": {"min_text_chars": 9, "max_text_chars": 3}}, r"a minimum stands above its maximum"),
+        ({"task": "instruction"}, r"`random_init.architecture: resnet` does not fit the task instruction"),
+        ({"source": {"target": " "}}, r"source\.target: a URL or folder is needed"),
+    ],
+)
+def test_every_problem_is_named_by_its_key(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        load_config(written(tmp_path, **changes))
+
+
+def test_pixels_need_images(tmp_path: Path) -> None:
+    text = {"task": "text-classification", "discrepancy": {"features": "pixels"}}
+    with pytest.raises(ConfigError, match=r"`discrepancy.features: pixels` needs images"):
+        load_config(written(tmp_path, **text, backbone={"random_init": {"architecture": "bert"}}))
+
+
+@pytest.mark.parametrize(("content", "words"), [("- a\n- b", "found list"), ("a: [", "expected YAML"), (None, "no such file")])
+def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, content: str | None, words: str) -> None:
+    file = tmp_path / "mixval.yaml"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(ConfigError, match=words):
+        load_config(file)
+
+
+def test_the_davinz_preset_is_the_ancestor_to_the_letter_and_gives_way_to_what_is_written_out() -> None:
+    config = parse_config(SMALLEST | {"preset": "davinz"})
+    discrepancy, ntk = config.discrepancy, config.ntk
+    assert (discrepancy.features, discrepancy.bandwidths, discrepancy.estimator) == ("pixels", [5.0], "biased")
+    assert (ntk.damping, ntk.damping_mode, ntk.n_blocks, ntk.output) == (1e-4, "absolute", 100, "logit")
+    assert (ntk.residual, ntk.parameters) == ("one-minus-output", ["linear", "conv"])
+    assert (config.value.weights, config.backbone.batch_norm) == ("davinz", "neutral")
+    assert parse_config(SMALLEST | {"preset": "davinz", "ntk": {"n_blocks": 1}}).ntk.n_blocks == 1
+
+
+def test_a_resolved_configuration_gives_the_same_configuration_again() -> None:
+    config = parse_config(SMALLEST | {"preset": "davinz"})
+    assert ValuationConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_fingerprints_follow_content_and_refuse_what_has_no_stable_form() -> None:
+    config = parse_config(SMALLEST)
+    first = fingerprint("x", 1, config=config, numbers=[1, 2.0])
+    assert first == fingerprint("x", 1, numbers=[1, 2.0], config=parse_config(SMALLEST))
+    assert first != fingerprint("x", 2, config=config, numbers=[1, 2.0])
+    assert first != fingerprint("x", 1, config=config, numbers=[1, 2.5])
+    with pytest.raises(ConfigError, match="no stable form"):
+        fingerprint("x", 1, thing=object())
+    with pytest.raises(ConfigError, match="no stable form"):
+        fingerprint("x", 1, thing=float("nan"))

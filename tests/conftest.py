@@ -1,0 +1,59 @@
+"""What every test runs under: quiet libraries, one Prefect API a session, and markers that say what is missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from flows.quiet import quiet
+
+quiet()
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+pytest_plugins = ["tests.s3_server"]
+
+NEEDS = {
+    "browser": lambda: bool(shutil.which("chromium") and shutil.which("chromedriver")),
+    "s3": lambda: True,  # the fixture starts a server, or falls back to an emulator and says so
+    "gpu": lambda: _cuda(),  # noqa: PLW0108  defined below
+}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out tests whose marker names something that is not here; `MIXVAL_REQUIRE=browser,s3` makes that an error."""
+    missing = {mark for mark, is_here in NEEDS.items() if not is_here()}
+    required = set(filter(None, os.environ.get("MIXVAL_REQUIRE", "").split(",")))
+    if missing & required:
+        raise pytest.UsageError(f"MIXVAL_REQUIRE names {sorted(missing & required)}, which is not on this machine")
+    left_out = [item for item in items if missing & {mark.name for mark in item.iter_markers()}]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+    config.stash[MISSING] = sorted(missing)
+
+
+MISSING = pytest.StashKey[list[str]]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what was not tested for want of something."""
+    if missing := config.stash.get(MISSING, []):
+        terminalreporter.write_line(f"not tested, because it is not on this machine: {', '.join(missing)}")
+
+
+@pytest.fixture(scope="session")
+def prefect_api() -> Iterator[None]:
+    """One temporary Prefect server and database for the whole session."""
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=90):
+        yield
+
+
+def _cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()

@@ -1,0 +1,200 @@
+"""A run's results, made up but consistent: 12 contributors ranked, one rejected, one failed; and sizes from 0 to 200."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from mixval.contracts.outcomes import Finding, GateOutcome
+from mixval.contracts.record import ArtifactRef
+from mixval.contracts.results import TERMS, TERMS_TABLE
+from mixval.publish.doubts import Doubt, find_doubts
+from mixval.publish.manifest import InputShard, Manifest, WeightsUsed
+from mixval.publish.ranking import ranking_table, rejected_table
+
+NAMES = (
+    "news-agency", "wiki-mix", "rephrased-hq", "forum-2024", "textbook-gen", "support-tickets",
+    "crawl-eu", "qa-rephrase", "lectures", "small-lab", "mono-synth", "scraped-08",
+)  # fmt: skip
+
+CONFIG = {
+    "task": "text-classification",
+    "source": {"contributors": "s3://lake/contributors", "target": "s3://lake/target.parquet"},
+    "output": "s3://lake/values",
+    "backbone": {"path": "org/encoder-small", "revision": "4f1c9d2"},
+    "value": {"weights": "equal-z", "half_samples": 200, "confidence": 0.95},
+    "seed": 0,
+}
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a run hands to the report."""
+
+    ranking: pa.Table
+    terms: pa.Table
+    rejected: pa.Table
+    outcomes: list[GateOutcome]
+    manifest: Manifest
+    doubts: list[Doubt]
+
+
+def make_results(names: tuple[str, ...] = NAMES, intervals: bool = True, refused: bool = True, seed: int = 3) -> Results:
+    """Terms drawn per contributor, values by equal-z from them, ties where an interval reaches the leader of its group."""
+    rng = np.random.default_rng(seed)
+    k = len(names)
+    if not k:
+        outcomes = _refused()
+        empty = (ranking_table([]), TERMS_TABLE.empty_table(), rejected_table(outcomes), outcomes)
+        return Results(*empty, make_manifest(names, outcomes, []), [])
+    share = np.round(rng.beta(1.2, 1.2, k), 2)
+    if names == NAMES:
+        share = np.array([1.0, 0.72, 0.12, 0.96, 0.05, 0.88, 0.6, 0.2, 0.75, 0.4, 0.0, 0.98])
+    n = np.exp(rng.uniform(math.log(80), math.log(6000), k)).astype(int)
+    n_real = np.round(share * n).astype(int)
+    pi = n_real / n
+    estimates = {
+        "loss": 0.69 + 0.25 * (1 - pi) + rng.normal(0, 0.08, k),
+        "discrepancy": np.abs(0.11 + 0.1 * (1 - pi) + rng.normal(0, 0.03, k)),
+        "ntk": 0.3 + 2.2 / np.sqrt(n) * 4 + np.abs(rng.normal(0, 0.08, k)),
+        "composition": np.sqrt(np.maximum(pi, 1 - pi) / n),
+    }
+    spread = {term: float(np.std(estimates[term])) or 1.0 for term in TERMS}
+    weighted = {term: -(estimates[term] - estimates[term].mean()) / (4 * spread[term]) for term in TERMS}
+    value = sum(weighted.values())
+    order = np.argsort(-value, kind="stable")
+    half = 0.06 + 0.9 / np.sqrt(n)
+    rows: list[dict[str, Any]] = []
+    group, leader = 0, max(value)
+    for place, i in enumerate(order):
+        if place and (not intervals or value[i] + half[i] < leader):
+            group, leader = group + 1, value[i]
+        rows.append(
+            {
+                "contributor": names[i],
+                "rank": place + 1,
+                "value": float(value[i]),
+                "value_low": float(value[i] - half[i]) if intervals else None,
+                "value_high": float(value[i] + half[i]) if intervals else None,
+                "tie_group": group,
+                **{term: float(estimates[term][i]) for term in TERMS},
+                **{f"weighted_{term}": float(weighted[term][i]) for term in TERMS},
+                "n_rows": int(n[i]),
+                "n_real": int(n_real[i]),
+                "real_share": float(pi[i]),
+                "n_sampled": int(min(n[i], 500)),
+                "bound": float(2.0 + estimates["loss"][i]),
+                "verdict": "trimmed" if i % 5 == 1 else "admitted",
+            }
+        )
+    outcomes = [_admitted(row) for row in rows] + (_refused() if refused else [])
+    ranking, terms = ranking_table(rows), terms_table(rows, intervals)
+    doubts = find_doubts(ranking, terms, outcomes, n_classes=2)
+    manifest = make_manifest(names, outcomes, doubts)
+    return Results(ranking, terms, rejected_table(outcomes), outcomes, manifest, doubts)
+
+
+def terms_table(rows: list[dict[str, Any]], errors: bool = True) -> pa.Table:
+    """Parts around each contributor's terms, with standard errors like one over the root of the rows."""
+    found = []
+    for row in rows:
+        for part, n in (("real", row["n_real"]), ("synthetic", row["n_rows"] - row["n_real"])):
+            for term in ("loss", "discrepancy") if n else ():
+                found.append(
+                    _term(row, part, term, row[term], 0.4 / math.sqrt(n) if errors else None, n, {"estimator": "mean"})
+                )
+        solve = {"estimator": "exact", "damping": 0.01, "jitter": 0.0, "condition": 4.1e4, "residual_norm": 1e-13}
+        found.append(_term(row, "all", "ntk", row["ntk"], 0.01 if errors else None, row["n_sampled"], solve))
+        found.append(_term(row, "all", "composition", row["composition"], 0.0, row["n_rows"], {"estimator": "exact"}))
+    return pa.Table.from_pylist(found, schema=TERMS_TABLE)
+
+
+def make_manifest(names: tuple[str, ...], outcomes: list[GateOutcome], doubts: list[Doubt]) -> Manifest:
+    """A manifest for these contributors."""
+    shard = {"name": "part-0.parquet", "size_bytes": 1_482_113, "digest": "9f2c" * 8, "n_rows": 1200}
+    return Manifest(
+        run_id="20261120T181400Z-5b1e",
+        fingerprint="5b1e7c0d93a84f62b7d0c4e19a3f8d21",
+        created="2026-11-20T18:14:00+00:00",
+        versions={"python": "3.11.7", "torch": "2.13.0", "numpy": "2.4.6", "pyarrow": "26.0.1"},
+        config=CONFIG,
+        inputs={name: [InputShard(url=f"s3://lake/contributors/{i}/part-0.parquet", **shard)] for i, name in enumerate(names)},
+        target=[InputShard(url="s3://lake/target.parquet", **shard)],
+        outcomes=outcomes,
+        seeds={"run": 0, "half-samples": 4181927342},
+        timings_seconds={"plan": 0.8, "gate": 12.4, "measure": 371.5, "reduce": 2.1},
+        recomputed={"features": 3, "losses": 3, "ntk-term": 3},
+        reused={"features": 9, "losses": 9, "ntk-term": 9},
+        weights=WeightsUsed(
+            rule="equal-z",
+            values={"loss": 2.31, "discrepancy": 6.74, "ntk": 1.92, "composition": 41.0},
+            provenance="1 / (4 sd) of each term over the contributors of this run",
+        ),
+        departures=["NTK: lambda is open in the paper; here 0.01, times the kernel's mean diagonal."],
+        doubts=doubts,
+        artifacts=[ArtifactRef(kind="terms", fingerprint="ab" * 16, root="s3://lake/values")],
+    )
+
+
+def _admitted(row: dict[str, Any]) -> GateOutcome:
+    trimmed = row["verdict"] == "trimmed"
+    empty = Finding(
+        expectation="expect_column_value_lengths_to_be_between",
+        column="text",
+        severity="drop",
+        count=7,
+        n_checked=row["n_rows"] + 7,
+        message="7 rows have an empty text. They were left out.",
+    )
+    return GateOutcome(
+        contributor=row["contributor"],
+        findings=[empty] if trimmed else [],
+        verdict=row["verdict"],
+        n_rows=row["n_rows"] + (7 if trimmed else 0),
+        n_real=row["n_real"],
+        n_synthetic=row["n_rows"] - row["n_real"],
+        n_dropped=7 if trimmed else 0,
+        n_truncated=row["n_rows"] // 20 if row["rank"] % 4 == 0 else 0,
+        data_docs="https://docs.example.org/run/index.html",
+    )
+
+
+def _refused() -> list[GateOutcome]:
+    message = (
+        "contributor 'broken-export', shard 'part-0007.parquet', row 14: column 'text' must not be empty, found null. "
+        "Fill the rows in, or leave them out."
+    )
+    finding = Finding(
+        expectation="expect_column_values_to_not_be_null",
+        column="text",
+        severity="reject",
+        count=412,
+        n_checked=900,
+        samples=["null", "<b>not bold</b>"],
+        message=message,
+    )
+    empty = {"n_real": 0, "n_synthetic": 0, "n_dropped": 0}
+    return [
+        GateOutcome(contributor="broken-export", verdict="rejected", n_rows=900, findings=[finding], reason=message, **empty),
+        GateOutcome(
+            contributor="oom-giant",
+            verdict="failed",
+            n_rows=90_000,
+            reason="Its worker died four times. Lower runtime.batch_rows.",
+            **empty,
+        ),
+    ]
+
+
+def _term(
+    row: dict[str, Any], part: str, term: str, estimate: float, error: float | None, n: int, notes: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "contributor": row["contributor"], "part": part, "term": term, "estimate": estimate,
+        "standard_error": error, "n": n, "diagnostics": json.dumps(notes),
+    }  # fmt: skip

@@ -1,0 +1,76 @@
+"""An explanation repeats the tables' numbers, finds the term that costs most, and helps with misspelt names."""
+
+import statistics
+
+import pytest
+from published_run import make_results
+
+from mixval.contracts.results import TERMS
+from mixval.errors import ConfigError
+from mixval.publish.explain import explain, explanation_text
+
+
+def explained(results, name):
+    return explain(results.ranking, results.terms, results.rejected, name, results.doubts)
+
+
+def test_contributions_are_taken_against_the_median(results):
+    rows = {row["contributor"]: row for row in results.ranking.to_pylist()}
+    found = explained(results, "forum-2024")
+    for entry in found.contributions:
+        parts = [row[f"weighted_{entry.term}"] for row in rows.values()]
+        assert entry.weighted == rows["forum-2024"][f"weighted_{entry.term}"]
+        assert entry.against_median == pytest.approx(entry.weighted - statistics.median(parts))
+    assert [entry.term for entry in found.contributions] == list(TERMS)
+    assert (found.rank, found.n_ranked) == (rows["forum-2024"]["rank"], 12)
+
+
+def test_the_lever_is_the_term_that_costs_most_and_its_rank_follows(results):
+    last = results.ranking.to_pylist()[-1]
+    found = explained(results, last["contributor"])
+    worst = min(found.contributions, key=lambda entry: entry.against_median)
+    moved = last["value"] - worst.against_median
+    above = sum(row["value"] > moved for row in results.ranking.to_pylist()[:-1])
+    assert worst.rank_at_median == above + 1
+    assert found.would_help_most.startswith(f"The {worst.term} term costs it most")
+
+
+def test_ties_parts_and_doubts_are_its_own(results):
+    rows = results.ranking.to_pylist()
+    found = explained(results, "textbook-gen")
+    group = next(row["tie_group"] for row in rows if row["contributor"] == "textbook-gen")
+    assert set(found.tied_with) == {r["contributor"] for r in rows if r["tie_group"] == group} - {"textbook-gen"}
+    own = [row for row in results.terms.to_pylist() if row["contributor"] == "textbook-gen"]
+    assert [(part.term, part.part, part.estimate) for part in found.parts] == [
+        (r["term"], r["part"], r["estimate"]) for r in own
+    ]
+    assert all(not doubt.contributors or "textbook-gen" in doubt.contributors for doubt in found.doubts)
+
+
+def test_a_rejected_one_is_told_what_broke_and_what_to_do(results):
+    found = explained(results, "broken-export")
+    text = explanation_text(found)
+    assert found.rank is None
+    assert found.broken[0].count == 412
+    for words in ("rejected", "412 of 900", "expect_column_values_to_not_be_null", "Fill the rows in", "null"):
+        assert words in text
+
+
+def test_text_has_value_terms_and_parts(results):
+    text = explanation_text(explained(results, "news-agency"))
+    for words in ("rank 1 of 12", "loss", "discrepancy", "ntk", "composition", "real", "Be careful"):
+        assert words in text
+
+
+def test_a_single_contributor_has_nothing_to_compare_with():
+    alone = make_results(("solo",), intervals=False, refused=False)
+    found = explained(alone, "solo")
+    assert found.would_help_most is None
+    assert "rank 1 of 1" in explanation_text(found)
+
+
+def test_an_unknown_name_gets_the_nearest_ones(results):
+    with pytest.raises(ConfigError, match="Did you mean 'forum-2024'"):
+        explained(results, "forum-2025")
+    with pytest.raises(ConfigError, match=r"14 contributors, found 'zzz\\x1b'. It knows"):
+        explained(results, "zzz\x1b")

@@ -1,0 +1,214 @@
+"""Everything that storage promises, on a real S3 server where one is installed: see `tests/s3_server.py`."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from mixval.config.source import SourceConfig, StorageConfig
+from mixval.errors import ConflictError, ShardError, StorageError
+from mixval.storage import s3
+from mixval.storage.commit import ArtifactStore
+from mixval.storage.listing import list_contributors, list_target
+from mixval.storage.parquet import open_parquet
+from mixval.storage.pointer import read_latest, swap_latest
+from mixval.storage.root import Location, open_location
+from mixval.storage.sample import draw_rows
+from mixval.storage.shards import stream_rows
+from tests.s3_server import S3Bucket
+
+pytestmark = pytest.mark.s3
+
+Write = Callable[..., None]
+
+
+@pytest.fixture
+def place(s3_bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch) -> Location:
+    """A prefix of its own, with the environment pointing at the server."""
+    for name, value in s3_bucket.environment.items():
+        monkeypatch.setenv(name, value)
+    return open_location(f"{s3_bucket.url}/{uuid.uuid4().hex}")
+
+
+def in_threads(n: int, act: Callable[[int], None]) -> None:
+    """Runs `act` in n threads that start together."""
+    barrier = threading.Barrier(n)
+
+    def run(number: int) -> None:
+        barrier.wait()
+        act(number)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(n)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_bytes_round_trip(place: Location) -> None:
+    assert not place.exists()
+    names = ("b/2.parquet", "b/1.parquet", "a b%20ä/x.csv", "0.parquet")
+    for name in names:
+        place.child(*name.split("/")).write_bytes(name.encode())
+    assert place.folders() == ["a b%20ä", "b"]
+    assert [file.relative_name(place) for file in place.files()] == sorted(names)
+    assert [file.name for file in place.files(".parquet", recursive=False)] == ["0.parquet"]
+    file = place.child("b", "1.parquet")
+    assert (file.read_bytes(), file.size(), file.is_file(), place.child("b").is_file()) == (b"b/1.parquet", 11, True, False)
+    with file.open() as opened:
+        opened.seek(2)
+        assert opened.read() == b"1.parquet"
+    file.delete()
+    assert not file.exists()
+    with pytest.raises(StorageError, match="nothing is there"):
+        file.delete()
+
+
+def test_the_digest_changes_with_the_object(place: Location) -> None:
+    file = place.child("x")
+    digests = []
+    for content in (b"one", b"two", b"one"):
+        file.write_bytes(content)
+        digests.append(file.content_digest())
+    assert digests[0] == digests[2] != digests[1]
+
+
+def test_one_of_eight_writes_if_absent(place: Location) -> None:
+    file, won = place.child("once"), []
+    in_threads(8, lambda number: won.append(number) if file.write_if_absent(str(number).encode()) else None)
+    assert len(won) == 1
+    assert file.read_bytes() == str(won[0]).encode()
+
+
+def test_shards_are_listed_streamed_and_drawn(place: Location, write_shard: Write) -> None:
+    text = [f"row {row}" for row in range(200)]
+    for part in range(2):
+        columns = {"text": text[part::2], "origin": ["real", "synthetic"] * 50}
+        write_shard(place.child("in", "contributor=a%2Fb", f"{part}.parquet"), columns, 30)
+    place.child("in", "contributor=a%2Fb", "bad.parquet").write_bytes(b"no Parquet")
+    source = SourceConfig(contributors=place.child("in").url, target=place.child("in", "contributor=a%2Fb", "0.parquet").url)
+    shards = list_contributors(source)["a/b"]
+    assert [(shard.name, shard.n_rows, shard.n_row_groups) for shard in shards] == [
+        ("0.parquet", 100, 4),
+        ("1.parquet", 100, 4),
+        ("bad.parquet", 0, 0),
+    ]
+    assert "expected a Parquet file" in str(shards[2].problem)
+    assert [shard.n_rows for shard in list_target(source)] == [100]
+
+    def draw(batch_rows: int) -> pa.Table:
+        batches = stream_rows(shards[:2], source, "language-modelling", batch_rows)
+        return draw_rows(batches, "language-modelling", count=20, n_real=100, n_synthetic=100, seed=0)
+
+    assert draw(7).equals(draw(1000))
+    place.child("in", "contributor=a%2Fb", "0.parquet").delete()
+    with pytest.raises(StorageError, match="nothing is there"):
+        draw(7)
+    place.child("in", "contributor=a%2Fb", "0.parquet").write_bytes(b"overwritten since")
+    with pytest.raises(ShardError, match="cannot be read"):
+        draw(7)
+
+
+def test_artifacts(place: Location) -> None:
+    store = ArtifactStore(place)
+    ref = store.ref("loss", 1, rows="x")
+    assert store.committed(ref) is None
+    in_threads(2, lambda number: store.commit(ref, inputs={}, tensors={"x": np.full(3, number)}, numbers={"x": number}))
+    record = store.committed(ref)
+    assert record is not None
+    np.testing.assert_array_equal(store.read_tensors(ref)["x"], np.full(3, record.numbers["x"]))
+    (file,) = place.files(f"{record.folder}/data.safetensors")
+    file.delete()
+    with pytest.raises(StorageError, match="expected a file that its record names") as caught:
+        store.committed(ref)
+    assert file.url in str(caught.value)
+
+
+def test_exactly_one_of_eight_swaps(place: Location) -> None:
+    assert read_latest(place) is None
+    for expected in (None, "standing"):
+        before = read_latest(place)
+        assert (before is None) == (expected is None)
+        won, lost = [], []
+
+        def race(number: int, before: object = before, won: list[object] = won, lost: list[object] = lost) -> None:
+            try:
+                won.append(swap_latest(place, f"r{number}", "f", before))  # type: ignore[arg-type]  # bound in the loop
+            except ConflictError as error:
+                lost.append(error)
+
+        in_threads(8, race)
+        assert (len(won), len(lost)) == (1, 7)
+        assert won[0].conditional
+        assert read_latest(place) == won[0].latest
+    assert [file.name for file in place.files()] == ["latest.json"]
+
+
+def test_a_stale_pointer_is_refused(place: Location) -> None:
+    first = swap_latest(place, "r1", "f", None).latest
+    swap_latest(place, "r2", "f", first)
+    for stale in (first, None):
+        with pytest.raises(ConflictError, match="found run 'r2'"):
+            swap_latest(place, "r3", "f", stale)
+
+
+ACTS = {
+    "folders": Location.folders,
+    "files": Location.files,
+    "read": Location.read_bytes,
+    "write": lambda place: place.write_bytes(b"x"),
+    "create": lambda place: place.write_if_absent(b"x"),
+    "parquet": lambda place: open_parquet(place).__enter__(),
+    "swap": lambda place: swap_latest(place, "r", "f", None),
+}
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_a_missing_bucket_is_told(place: Location, act: str) -> None:
+    missing = open_location(f"s3://mixval-none-{uuid.uuid4().hex[:8]}/x")
+    with pytest.raises(StorageError, match="the bucket does not exist") as caught:
+        ACTS[act](missing)
+    assert missing.url in str(caught.value)
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_a_denied_key_is_told(place: Location, s3_bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch, act: str) -> None:
+    if not s3_bucket.checks_keys:
+        return
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    with pytest.raises(StorageError, match="access is denied") as caught:
+        ACTS[act](place)
+    assert place.url in str(caught.value)
+    assert "wrong" not in str(caught.value)
+
+
+@pytest.mark.parametrize("act", ["folders", "read", "write", "create", "swap", "parquet"])
+def test_an_unreachable_endpoint_is_told_soon(monkeypatch: pytest.MonkeyPatch, act: str) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-word")
+    place = open_location("s3://bucket/x", StorageConfig(endpoint_url="http://127.0.0.1:9"))
+    started = time.monotonic()
+    with pytest.raises(StorageError, match="the endpoint cannot be reached") as caught:
+        ACTS[act](place)
+    assert time.monotonic() - started < 15
+    assert "secret-word" not in str(caught.value)
+
+
+def test_a_store_that_ignores_conditions_is_found_out(place: Location) -> None:
+    # The probe's own condition cannot hold, so a store that honours it leaves nothing behind.
+    assert not s3.ignores_conditions(place.filesystem(), f"{place.path}/probe")
+    assert not place.child("probe").exists()
+
+
+def test_nothing_secret_travels_with_a_location(place: Location, s3_bucket: S3Bucket) -> None:
+    import pickle
+
+    place.write_if_absent(b"x")
+    assert s3_bucket.secret.encode() not in pickle.dumps(place)
+    assert s3_bucket.secret not in repr(place)

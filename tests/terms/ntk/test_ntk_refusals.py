@@ -1,0 +1,174 @@
+"""What cannot be captured exactly is refused by name."""
+
+import pytest
+import torch
+from ntk_reference import own_logit
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mixval.errors import ModelError, NumericalError, ShapeError
+from mixval.terms.ntk.capture import capture, single_row
+from mixval.terms.ntk.kinds import select_parameters
+
+
+class Table(nn.Module):
+    """A table (T, T) of distances, looked up without examples, as in T5's relative positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.distances = nn.Embedding(8, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        place = torch.arange(x.shape[1])
+        bias = self.distances((place[:, None] - place[None]).abs())[:, :, 0]
+        return torch.einsum("bi,ij,bj->b", x, bias, x)[:, None]
+
+
+class Behind(nn.Module):
+    """Reads its head's weight a second time, where no hook can see it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(4, 4, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.linear(torch.tanh(self.head(x)), self.head.weight)
+
+
+class Mixing(nn.Module):
+    """Centres over the batch, so that examples depend on each other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.head = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.layer(x)
+        return self.head(torch.tanh(hidden - hidden.mean(0)))
+
+
+class Overwriting(nn.Module):
+    """Writes over a layer's input after the call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = x * 1
+        out = self.head(hidden)
+        hidden.add_(1.0)
+        return out
+
+
+class Flattening(nn.Module):
+    """Joins examples and positions before a layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(2, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(x.reshape(-1, 2)).reshape(len(x), 2, 4).sum(1)
+
+
+def rows(n: int = 4) -> dict[str, Tensor]:
+    return {"x": torch.randn(n, 4, generator=torch.Generator().manual_seed(0)), "y": torch.zeros(n, dtype=torch.long)}
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "said"),
+    [
+        (Table, "distances.weight", "distances"),
+        (Behind, "head.weight", r"head\.weight.*reads the weight outside"),
+        (Mixing, "layer.weight", r"layer\.weight.*mixes examples"),
+        (Overwriting, "head.weight", "head.*overwritten in place"),
+        (Flattening, "head.weight", r"head.*no 4 examples in dimension 0"),
+    ],
+)
+def test_what_hooks_cannot_see_is_refused(make: type[nn.Module], name: str, said: str) -> None:
+    torch.manual_seed(0)
+    module = make().eval()
+    with pytest.raises(ModelError, match=said):
+        capture(module, [name], own_logit(module), [rows()])
+
+
+def test_training_mode_and_batch_statistics_are_refused() -> None:
+    for module in (
+        nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)),
+        nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, track_running_stats=False)).eval(),
+        nn.Sequential(nn.Linear(4, 4), nn.Dropout()),
+    ):
+        with pytest.raises(ModelError, match="evaluation mode"):
+            capture(module, ["0.weight"], own_logit(module), [rows()])
+
+
+def test_outputs_must_be_one_finite_number_an_example() -> None:
+    module = nn.Sequential(nn.Linear(4, 4)).eval()
+    with pytest.raises(ShapeError, match=r"\(4,\), found \(4, 4\)"):
+        capture(module, ["0.weight"], lambda batch: module(batch["x"]), [rows()])
+    broken = rows()
+    broken["x"][1] = torch.nan
+    with pytest.raises(NumericalError, match="1 of 4 outputs"):
+        capture(module, ["0.weight"], own_logit(module), [broken])
+    with pytest.raises(NumericalError, match="at least one row"):
+        capture(module, ["0.weight"], own_logit(module), [])
+    with pytest.raises(ModelError, match="nothing"):
+        capture(module, ["nothing"], own_logit(module), [rows()])
+
+
+def test_a_refusal_leaves_no_trace() -> None:
+    torch.manual_seed(0)
+    module = Behind().eval()
+    before = [parameter.requires_grad for parameter in module.parameters()]
+    with pytest.raises(ModelError):
+        capture(module, ["head.weight"], own_logit(module), [rows()])
+    assert [parameter.requires_grad for parameter in module.parameters()] == before
+    assert not module.head._forward_hooks
+
+
+def test_single_rows_of_all_batch_types() -> None:
+    x, table = torch.arange(6).view(3, 2), torch.zeros(1, 2)
+    assert torch.equal(single_row(x, 1), x[1:2])
+    assert single_row({"x": x, "table": table, "word": "a"}, 2)["x"].tolist() == [[4, 5]]
+    assert single_row((x, table), 0)[1] is table
+    with pytest.raises(ShapeError, match="needs a tensor"):
+        single_row({"word": "a"}, 0)
+
+
+class Gated(nn.Module):
+    """An attention layer whose matrices no hook sees, and a recurrent one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(4, 2)
+        self.token = nn.Parameter(torch.zeros(1, 1, 4))
+        self.head = nn.Linear(4, 2)
+
+
+def test_selection_by_kind() -> None:
+    module = nn.Sequential(nn.Conv1d(2, 4, 3), nn.GroupNorm(2, 4), nn.Embedding(3, 4), nn.Linear(4, 2))
+    assert select_parameters(module, ["linear"]) == ["3.weight"]
+    assert select_parameters(module, ["bias", "conv"]) == ["0.weight", "0.bias", "3.bias"]
+    assert select_parameters(module, ["norm", "embedding"]) == ["1.weight", "1.bias", "2.weight"]
+
+
+def test_selection_that_cannot_be_met_names_what_is_there() -> None:
+    with pytest.raises(ModelError, match=r"no parameter of kind lora; it has bias, linear"):
+        select_parameters(nn.Linear(2, 2), ["linear", "lora"])
+    with pytest.raises(ModelError, match="unknown kinds"):
+        select_parameters(nn.Linear(2, 2), ["weights"])
+    with pytest.raises(ModelError, match=r"'attention.in_proj_weight' belongs to 'attention' \(MultiheadAttention\)"):
+        select_parameters(Gated(), ["linear"])
+    with pytest.raises(ModelError, match="LSTM"):
+        select_parameters(nn.Sequential(nn.LSTM(2, 2), nn.Linear(2, 2)), ["linear"])
+    with pytest.raises(ModelError, match="ConvTranspose2d"):
+        select_parameters(nn.Sequential(nn.ConvTranspose2d(2, 2, 2), nn.Conv2d(2, 2, 1)), ["conv"])
+    with pytest.raises(ModelError, match="Embedding"):
+        select_parameters(nn.Embedding(3, 2, max_norm=1.0), ["embedding"])
+
+
+def test_tables_with_a_leading_one_are_no_matrices() -> None:
+    module = Gated()
+    module.attention = nn.Identity()
+    assert select_parameters(module, ["linear"]) == ["head.weight"]

@@ -1,0 +1,119 @@
+"""The tables of docs/configuration.md, from the models themselves: `python -m docs.generate_configuration`.
+
+Types, limits and defaults are pydantic's; the meaning is the string below each attribute, read from the source.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import itertools
+import json
+import re
+import types
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from docs.marked import rewrite
+from mixval.config.valuation import ValuationConfig
+
+FILE = Path(__file__).with_name("configuration.md")
+SIGNS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
+WORDS = {str: "text", int: "integer", float: "number", bool: "true or false", type(None): "null", Any: "any"}
+HEADER = "| key | type | default | meaning |\n| --- | --- | --- | --- |"
+
+
+def tables() -> str:
+    """One section a model, the whole configuration first, each nested model once, where it is first used."""
+    sections = []
+    for path, model in _models("", ValuationConfig):
+        meanings = _meanings(model)
+        rows = [
+            f"| `{name}` | {_type(field.annotation)}{_limits(field)} | {_default(field)} | {meanings[name]} |"
+            for name, field in model.model_fields.items()
+        ]
+        title = f"### `{path}`" if path else "### The whole file"
+        sections.append("\n".join([title, "", _one_line(inspect.getdoc(model) or ""), "", HEADER, *rows]))
+    return "\n\n".join(sections)
+
+
+def _models(path: str, model: type[BaseModel]) -> list[tuple[str, type[BaseModel]]]:
+    found = [(path, model)]
+    seen = {model}
+    for name, field in model.model_fields.items():
+        for inner in _inner(field.annotation):
+            where = f"{path}.{name}" if path else name
+            for entry in _models(where, inner):
+                if entry[1] not in seen:
+                    seen.add(entry[1])
+                    found.append(entry)
+    return found
+
+
+def _inner(annotation: Any) -> list[type[BaseModel]]:
+    return [kind for kind in (annotation, *get_args(annotation)) if inspect.isclass(kind) and issubclass(kind, BaseModel)]
+
+
+def _meanings(model: type[BaseModel]) -> dict[str, str]:
+    """Attribute -> the string that stands below it. Raises KeyError, later, for one without."""
+    found = {}
+    [source] = [node for node in ast.parse(inspect.getsource(model)).body if isinstance(node, ast.ClassDef)]
+    for attribute, below in itertools.pairwise(source.body):
+        if not (isinstance(attribute, ast.AnnAssign) and isinstance(attribute.target, ast.Name)):
+            continue
+        if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
+            found[attribute.target.id] = _one_line(str(below.value.value))
+    return found
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _type(annotation: Any) -> str:
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return ", ".join(f"`{choice}`" for choice in inner)
+    if origin in (Union, types.UnionType):
+        return " or ".join(_type(one) for one in inner)
+    if origin in (list, dict):
+        held = " → ".join(_type(one) for one in inner)
+        return f"{'list' if origin is list else 'keys'} ({held})"
+    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
+        return f"section `{_snake(annotation.__name__.removesuffix('Config'))}`"
+    return WORDS[annotation]
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def _limits(field: FieldInfo) -> str:
+    found = [f"{sign} {getattr(rule, key)}" for rule in field.metadata for key, sign in SIGNS.items() if hasattr(rule, key)]
+    return f", {', '.join(found)}" if found else ""
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "*required*"
+    value = field.get_default(call_default_factory=True)
+    if isinstance(value, BaseModel):
+        given = value.model_dump(mode="json", exclude_unset=True)
+        return f"`{_flow(given)}`" if given else "its defaults"
+    return f"`{_flow(value)}`"
+
+
+def _flow(value: Any) -> str:
+    """The value in YAML's flow style, on one line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_flow(item) for item in value) + "]"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+if __name__ == "__main__":
+    rewrite(FILE, "fields", tables())

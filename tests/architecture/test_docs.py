@@ -1,0 +1,156 @@
+"""Documentation that would mislead fails: links, commands, paths, settings, tables of codes, checks, columns and figures."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import typer.main
+
+from docs import generate_configuration, generate_figures
+from docs.marked import replaced
+from mixval import errors
+from mixval.cli.app import app
+from mixval.config.base import Task
+from mixval.config.gate import GateConfig
+from mixval.config.load import parse_config
+from mixval.config.valuation import PRESETS
+from mixval.contracts.results import RANKING
+from mixval.gate.checks import Check
+from mixval.gate.row_suite import row_checks
+from mixval.gate.suite import contributor_checks, repeat_checks, shard_checks, shared_checks
+from mixval.publish.doubts import DoubtKind
+from tests.architecture import docs_pages as pages
+
+ROOT = pages.ROOT
+DOCS = ROOT / "docs"
+every_page = pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+BASE: dict[str, Any] = {
+    "source": {"contributors": "c", "target": "t"},
+    "output": "o",
+}
+BACKBONES: dict[str, dict[str, Any]] = {
+    "image-classification": {"random_init": {"architecture": "resnet"}},
+    "text-classification": {"random_init": {"architecture": "bert"}, "tokenizer": "byte"},
+    "instruction": {"random_init": {"architecture": "llama"}, "tokenizer": "byte"},
+}
+
+
+@every_page
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in pages.links(page):
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), target
+        if anchor:
+            assert anchor in pages.anchors(file), target
+
+
+@every_page
+def test_named_paths_exist(page: Path) -> None:
+    assert [path for path in pages.named_paths(page) if not (ROOT / path).exists()] == []
+
+
+@every_page
+def test_commands_exist(page: Path) -> None:
+    group = typer.main.get_group(app)
+    for line in pages.commands(page, "mixval"):
+        first, *rest = shlex.split(line)[1:]
+        if first.startswith("-"):
+            assert first in {option for parameter in group.params for option in parameter.opts} | {"--help"}, line
+            continue
+        assert first in group.commands, line
+        known = {option for parameter in group.commands[first].params for option in parameter.opts}
+        assert {word for word in rest if word.startswith("--")} <= known, line
+
+
+@every_page
+def test_modules_and_make_targets_exist(page: Path) -> None:
+    for line in pages.commands(page, "python"):
+        words = shlex.split(line)[1:]
+        if words[:1] == ["-m"]:
+            assert importlib.util.find_spec(words[1]) is not None, line
+        else:
+            assert (ROOT / words[0]).exists(), line
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert {shlex.split(line)[1] for line in pages.commands(page, "make")} <= targets
+
+
+def test_the_checks_above_find_something() -> None:
+    commands = [line for page in pages.PAGES for line in pages.commands(page, "mixval")]
+    assert {line.split()[1] for line in commands} >= {"init", "plan", "value", "report", "explain"}
+    assert sum(len(pages.links(page)) for page in pages.PAGES) > 20
+    assert sum(len(pages.named_paths(page)) for page in pages.PAGES) > 30
+    assert len(pages.blocks("yaml")) > 5
+
+
+@pytest.mark.parametrize("block", pages.blocks("yaml"), ids=lambda block: block.name)
+def test_settings_in_examples_are_valid(block: pages.Block) -> None:
+    fragment = pages.yaml_of(block)
+    images = fragment.get("discrepancy", {}).get("features") == "pixels"
+    task = fragment.get("task", "image-classification" if images else "text-classification")
+    parse_config(pages.laid_over({"task": task, "backbone": BACKBONES[task]} | BASE, fragment), where=block.name)
+
+
+def test_the_preset_is_documented_as_it_is() -> None:
+    [shown] = [pages.yaml_of(block) for block in pages.blocks("yaml") if "weights: davinz" in block.text]
+    assert shown | {"backbone": {"batch_norm": "neutral"}} == PRESETS["davinz"]
+
+
+def test_the_table_of_fields_is_current() -> None:
+    text = generate_configuration.FILE.read_text(encoding="utf-8")
+    assert text == replaced(text, "fields", generate_configuration.tables()), "run: python -m docs.generate_configuration"
+
+
+def test_the_figures_are_current() -> None:
+    text = generate_figures.README.read_text(encoding="utf-8")
+    assert text == replaced(text, "figures", generate_figures.table()), "run: python -m docs.generate_figures"
+
+
+def test_figures_are_rendered_with_where_they_come_from(tmp_path: Path) -> None:
+    figure = dict.fromkeys(generate_figures.COLUMNS, "x") | {"name": "main job", "figure": "12 s", "commit": "abc123"}
+    results = tmp_path / "main_job.json"
+    results.write_text(json.dumps([figure]), encoding="utf-8")
+    table = generate_figures.table(results)
+    assert "| main job | 12 s | x | `x` |" in table
+    assert "commit `abc123`" in table
+    results.write_text(json.dumps([figure | {"commit": " "}]), encoding="utf-8")
+    with pytest.raises(ValueError, match="commit"):
+        generate_figures.table(results)
+
+
+def test_exit_codes_are_documented() -> None:
+    rows = re.findall(r"^\| (\d+) \| (.*?) \|", (DOCS / "cli.md").read_text(encoding="utf-8"), re.MULTILINE)
+    shown = {name: int(code) for code, names in rows for name in re.findall(r"`(\w+)`", names)}
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.MixvalError)]
+    assert shown == {kind.__name__: kind.exit_code for kind in kinds}
+
+
+def test_every_check_of_the_gate_is_documented_with_its_severity() -> None:
+    rows = re.findall(
+        r"^\| [\w ]+ \| `(\w+)` \| (warn|drop|reject) \|", (DOCS / "gate.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert set(rows) == {(re.sub(r"^(text|prompt|response)(?=_|$)", "COLUMN", one.column), one.severity) for one in _checks()}
+
+
+def test_every_doubt_and_column_is_documented() -> None:
+    spans = set(pages.SPAN.findall((DOCS / "reports.md").read_text(encoding="utf-8")))
+    assert set(get_args(DoubtKind)) <= spans
+    assert set(RANKING.names) <= spans
+
+
+def _checks() -> list[Check]:
+    limits = GateConfig()
+    found = [*repeat_checks("text"), *shared_checks(limits)]
+    for task in get_args(Task):
+        found += [*shard_checks(task), *contributor_checks(task, limits)]
+        for overlong in ("truncate", "reject"):
+            tokens = task != "image-classification"
+            found += row_checks(task, limits, [0, 1], has_tokens=tokens, max_length=8, overlong=overlong)
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 from pathlib import Path
@@ -16,8 +17,13 @@ from mixval.config.load import load_config
 EXAMPLES = ("images", "reviews", "answers")
 
 
-def main(names: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     """Value the named examples, all of them by default, in one session: one API and one cluster for all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(EXAMPLES)}; all by default")
+    names = parser.parse_args(arguments).names
+    if unknown := sorted(set(names) - set(EXAMPLES)):
+        parser.error(f"expected any of {', '.join(EXAMPLES)}, found {', '.join(unknown)}")
     folder = Path(__file__).parent
     began = time.perf_counter()
     console = Console()

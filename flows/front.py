@@ -12,7 +12,8 @@ from mixval.config.runtime import RuntimeConfig
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.run import RunSummary
 from mixval.progress import Progress, Silence, shown_by
-from mixval.stages.preparing import PreparedRun
+from mixval.stages.planning import Inputs, list_inputs
+from mixval.stages.preparing import PreparedRun, handed_over, prepare_run, run_fingerprint
 
 Run = Callable[[ValuationConfig, Progress | None], RunSummary]
 
@@ -23,49 +24,72 @@ def run_valuation(config: ValuationConfig, progress: Progress | None = None) -> 
         return value(config, progress)
 
 
+def plan_valuation(config: ValuationConfig) -> PreparedRun:
+    """What a run would do, for the cluster that the configuration names. No cluster and no API is started."""
+    load_credentials(config.source.storage)
+    return _prepare(config, list_inputs(config))
+
+
 @contextmanager
 def run_session(runtime: RuntimeConfig) -> Iterator[Run]:
     """A function that values one configuration after another on one API and one cluster.
 
-    The API, the workers' imports and the first plan each take seconds, so they are taken together. What cannot be run
+    The API starts while the first plan is made, and workers import while the first gate checks rows. What cannot be run
     as configured raises before a cluster is up, and a run that still stands starts nothing.
     """
     quiet()
-    from flows.api import ApiStart
-    from flows.runner import LazyCluster
-    from tasks.cluster import use_cluster
-
-    cluster, api = LazyCluster(runtime), ApiStart()
-    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="start") as beside:
-
-        def value(config: ValuationConfig, progress: Progress | None = None) -> RunSummary:
-            from mixval.stages.publishing import standing_run
-
-            with shown_by(progress or Silence()) as shown, use_cluster(cluster):
-                shown.begin("start", 0)
-                if config.source.storage.credentials_block is None:
-                    prepared = plan_valuation(config)
-                    if (standing := standing_run(config, prepared.fingerprint)) is not None:
-                        shown.end("start", "nothing has changed")
-                        return standing
-                    beside.submit(cluster.warm)
-                with api.ready():
-                    shown.end("start", "")
-                    from flows.valuation import valuation
-
-                    return valuation(config)
-
-        try:
-            yield value
-        finally:
-            cluster.close()
-            api.close()
+    session = _Session(runtime)
+    try:
+        yield session.value
+    finally:
+        session.close()
 
 
-def plan_valuation(config: ValuationConfig) -> PreparedRun:
-    """What a run would do, for the cluster that the configuration names. No cluster and no API is started."""
+class _Session:
+    """One API and one cluster, each started when it is first needed."""
+
+    def __init__(self, runtime: RuntimeConfig) -> None:
+        from flows.api import ApiStart
+        from flows.runner import LazyCluster
+
+        self._cluster, self._api = LazyCluster(runtime), ApiStart()
+        self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="api")
+
+    def value(self, config: ValuationConfig, progress: Progress | None = None) -> RunSummary:
+        """Value one configuration."""
+        from mixval.stages.publishing import standing_run
+        from tasks.cluster import use_cluster
+
+        with shown_by(progress or Silence()) as shown, use_cluster(self._cluster):
+            if config.source.storage.credentials_block is not None:
+                return self._run(config)  # the block is in the API, so nothing can be looked at before
+            shown.begin("start", 0)
+            inputs = list_inputs(config)
+            if (standing := standing_run(config, run_fingerprint(config, inputs))) is not None:
+                shown.end("start", "nothing has changed")
+                return standing
+            started = self._beside.submit(self._api.begin)
+            prepared = _prepare(config, inputs)
+            self._cluster.warm()
+            started.result()
+            shown.end("start", "")
+            with handed_over(config, prepared):
+                return self._run(config)
+
+    def close(self) -> None:
+        """Stop what was started."""
+        self._cluster.close()
+        self._beside.shutdown()
+        self._api.close()
+
+    def _run(self, config: ValuationConfig) -> RunSummary:
+        from flows.valuation import valuation
+
+        with self._api.ready():
+            return valuation(config)
+
+
+def _prepare(config: ValuationConfig, inputs: Inputs) -> PreparedRun:
     from flows.runner import default_workers, worker_memory_bytes
-    from mixval.stages.preparing import prepare_run
 
-    load_credentials(config.source.storage)
-    return prepare_run(config, default_workers(config.runtime), worker_memory_bytes(config.runtime))
+    return prepare_run(config, default_workers(config.runtime), worker_memory_bytes(config.runtime), inputs)

@@ -20,6 +20,9 @@ from tasks.cluster import in_use, use_cluster
 
 CONNECT_TIMEOUT_SECONDS = 30
 
+NO_DASHBOARD = {"dashboard_address": "127.0.0.1:0", "scheduler_kwargs": {"dashboard": False}}
+"""Left out, Dask would still serve on port 8787 of every interface, and warn when another cluster has it."""
+
 
 class LazyCluster:
     """A cluster that starts on `warm()` in the background, or on the first `client()`, or never."""
@@ -88,12 +91,22 @@ def cuda_is_usable() -> bool:
         return False
 
 
+MALLOC = {"MALLOC_TRIM_THRESHOLD_": str(4 * 2**30), "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20)}
+"""Dask lets workers give every 64 KiB back to the system at once; a backward pass then spends half its time in page faults
+(ResNet-18, 32 images: 5.6 s instead of 3.3 s). Memory that a pass has freed is kept for the next one instead."""
+
+
 def _start(runtime: RuntimeConfig) -> Client:
+    dask.config.set({f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in MALLOC.items()})
     # A worker that died with a task may take it this often again before the task is given up.
     dask.config.set({"distributed.scheduler.allowed-failures": runtime.retries})
     target = _target(runtime)
     try:
         client = Client(target, timeout=CONNECT_TIMEOUT_SECONDS, set_as_default=False)
+    except ValueError as error:
+        raise ConfigError(
+            f"runtime.cluster: expected an address such as tcp://HOST:8786, found {runtime.cluster!r} ({error}). Correct it."
+        ) from error
     except OSError as error:
         raise StorageError(
             f"runtime.cluster: expected a Dask scheduler at {runtime.cluster}, found {error}. Start it, or use `auto`."
@@ -123,8 +136,8 @@ def _target(runtime: RuntimeConfig) -> Any:
 def _local(runtime: RuntimeConfig) -> LocalCluster:
     workers = default_workers(runtime)
     memory = runtime.worker_memory_bytes or "auto"
-    options = {"n_workers": workers, "threads_per_worker": 1, "memory_limit": memory, "dashboard_address": None}
-    return LocalCluster(**(options | runtime.cluster_options))
+    options = {"n_workers": workers, "threads_per_worker": 1, "memory_limit": memory}
+    return LocalCluster(**(options | NO_DASHBOARD | runtime.cluster_options))
 
 
 def _cuda(runtime: RuntimeConfig) -> Any:
@@ -133,4 +146,6 @@ def _cuda(runtime: RuntimeConfig) -> Any:
     except ImportError as error:
         raise ConfigError("runtime.cluster: `cuda` needs the gpu extra: pip install 'mixval[gpu]'") from error
     # torch does not allocate from RMM, so RMM stays off.
-    return cluster_class(**({"threads_per_worker": 1, "dashboard_address": None} | runtime.cluster_options))
+    given = {"n_workers": runtime.workers, "memory_limit": runtime.worker_memory_bytes}  # else: one a device, of equal shares
+    sizes = {name: size for name, size in given.items() if size is not None}
+    return cluster_class(**({"threads_per_worker": 1} | sizes | NO_DASHBOARD | runtime.cluster_options))

@@ -21,11 +21,12 @@ from mixval.stages import gating, publishing, sharing
 from mixval.stages.forward import forward_ref
 from mixval.stages.gradients import gram_ref
 from mixval.stages.jobs import MeasureJob, contributor_job
-from mixval.stages.preparing import PreparedRun, prepare_run
+from mixval.stages.preparing import PreparedRun, prepare_run, taken_over
 from mixval.stages.reducing import reduce_terms
 from mixval.stages.terms import terms_ref
 from mixval.storage.pointer import read_latest
 from mixval.storage.root import open_location
+from tasks.cluster import current_client
 from tasks.gate import gate_contributor
 from tasks.measure import contributor_terms, forward_pass, gradient_gram
 
@@ -36,7 +37,7 @@ TASKS_IN_FLIGHT = 32
 WAITING: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=TASKS_IN_FLIGHT)
 
 
-@flow(name="valuation", task_runner=WAITING, persist_result=False)
+@flow(name="valuation", task_runner=WAITING, persist_result=False)  # type: ignore[arg-type]  # generics of Prefect
 def valuation(config: ValuationConfig) -> RunSummary:
     """Rank the contributors of a catalogue by their value for the target set."""
     load_credentials(config.source.storage)
@@ -60,7 +61,8 @@ def valuation(config: ValuationConfig) -> RunSummary:
 def plan(config: ValuationConfig, account: Account) -> PreparedRun:
     """List inputs, profile the target, probe the backbone; refuse what a worker cannot hold."""
     with account.stage("plan", 1) as say:
-        prepared = prepare_run(config, default_workers(config.runtime), worker_memory_bytes(config.runtime))
+        sizes = default_workers(config.runtime), worker_memory_bytes(config.runtime)
+        prepared = taken_over(config) or prepare_run(config, *sizes)
         say(f"{len(prepared.plan.contributors)} contributors")
     return prepared
 
@@ -115,6 +117,7 @@ def _measure_pending(jobs: list[MeasureJob], target: MeasureJob) -> dict[str, st
     """Measure these contributors; the reasons of those that failed, by name."""
     if not jobs:
         return {}
+    current_client()  # a cluster that cannot be had fails the run, not its contributors one by one
     shown = MeasureProgress(len(jobs))
     target_pass = forward_pass.submit(target)
     futures: dict[PrefectFuture[ArtifactRef], str] = {}

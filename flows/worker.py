@@ -1,5 +1,6 @@
 """What a worker process does once, when it starts."""
 
+import atexit
 import os
 from typing import Any
 
@@ -21,6 +22,8 @@ class Prepare(WorkerPlugin):  # type: ignore[misc]  # Dask brings no types
     def setup(self, worker: Worker) -> None:  # noqa: ARG002  Dask's signature
         """Run on the worker."""
         os.environ.update(self._environment)
+        # Everything is committed by then, and taking torch apart at exit takes seconds that the run would wait for.
+        atexit.register(os._exit, 0)
         import torch
 
         torch.set_num_threads(self._threads)

@@ -68,11 +68,20 @@ def on_cluster(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
 
 
 def map_on_cluster(call: Callable[..., R], arguments: Sequence[tuple[Any, ...]]) -> list[R]:
-    """Results of one call over many small argument tuples, fanned out in a single submission (2 to 3 ms each)."""
-    client = current_client()
+    """Results of one call over many small argument tuples, fanned out in a single submission (2 to 3 ms each).
+
+    Tried once more like `on_cluster`: what was committed the first time is found.
+    """
+    try:
+        return _map(current_client(), call, arguments)
+    except KilledWorker:
+        with _ALONE:
+            return _map(current_client(), call, arguments)
+
+
+def _map(client: Client, call: Callable[..., R], arguments: Sequence[tuple[Any, ...]]) -> list[R]:
     columns = [list(column) for column in zip(*arguments, strict=True)]
-    futures = client.map(call, *columns, pure=False)
-    return list(client.gather(futures))
+    return list(client.gather(client.map(call, *columns, pure=False)))
 
 
 def _submit(client: Client, call: Callable[..., R], *args: Any, **kwargs: Any) -> R:

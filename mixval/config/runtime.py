@@ -26,4 +26,4 @@ class RuntimeConfig(FrozenModel):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the backbone runs."""
     retries: int = Field(default=2, ge=0)
-    """Times a storage failure is tried again, and a task whose worker died."""
+    """Times that a task whose worker died is tried again. Storage failures are tried twice more, always."""

@@ -8,7 +8,7 @@ from mixval.config.base import FrozenModel
 
 
 class ValueConfig(FrozenModel):
-    """The reduce stage: changing it recomputes no term."""
+    """The reduce stage. Changing it recomputes no term, but for the half-samples, which are replicates of the terms."""
 
     weights: Literal["equal-z", "scale-matched", "published", "fitted", "davinz"] = "equal-z"
     """`equal-z`: each term standardised over contributors. `scale-matched`: w_j = 1 / mean of term j. `published`:

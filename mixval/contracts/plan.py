@@ -1,8 +1,11 @@
 """What a run is going to do: shards with size and digest, rows to read, blocks to form, bytes and seconds."""
 
+from collections.abc import Sequence
+
 from pydantic import Field
 
 from mixval.config.base import FrozenModel
+from mixval.config.fingerprint import fingerprint
 
 
 class ShardRef(FrozenModel):
@@ -22,6 +25,11 @@ class ShardRef(FrozenModel):
     """Why the footer cannot be read, in words."""
     rows_of: str | None = None
     """Contributor whose rows count, when several share the file (`layout: column`)."""
+
+
+def content_digest(shards: Sequence[ShardRef]) -> str:
+    """One name for what these shards hold, whatever order they are listed in."""
+    return fingerprint("content", 1, shards=sorted([shard.name, shard.digest, shard.rows_of or ""] for shard in shards))
 
 
 class ContributorPlan(FrozenModel):
@@ -44,9 +52,7 @@ class ContributorPlan(FrozenModel):
     @property
     def digest(self) -> str:
         """One name for the contributor's content."""
-        from mixval.config.fingerprint import fingerprint
-
-        return fingerprint("content", 1, shards=sorted((s.name, s.digest, s.rows_of) for s in self.shards))
+        return content_digest(self.shards)
 
 
 class WorkPlan(FrozenModel):

@@ -27,7 +27,5 @@ class RunSummary(FrozenModel):
     """Contributors of whom anything was measured anew."""
     timings_seconds: dict[str, float] = Field(default_factory=dict)
     """Stage -> wall seconds."""
-    peak_bytes: int = 0
-    """Largest resident size of any process that measured."""
     doubts: list[str] = Field(default_factory=list)
     """Reasons to be careful, in words."""

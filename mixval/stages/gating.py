@@ -16,6 +16,7 @@ from mixval.contracts.plan import ContributorPlan, ShardRef
 from mixval.contracts.record import ArtifactRef
 from mixval.gate.check import GateCheck, check_contributor
 from mixval.gate.profile import TargetProfile, profile_target
+from mixval.models.architecture import context_tokens
 from mixval.models.tokenizers import TokenCounts, token_counter
 from mixval.storage.commit import ArtifactStore
 from mixval.storage.root import open_location
@@ -76,7 +77,7 @@ def gate_contributor(config: ValuationConfig, contributor: ContributorPlan, targ
         config.gate,
         TargetProfile.from_arrays(store.read_tensors(target)),
         count_tokens=_counter(config),
-        max_length=config.backbone.max_length if _counts_tokens(config) else None,
+        max_length=context_tokens(config.backbone) if _counts_tokens(config) else None,
         overlong=config.backbone.overlong,
     )
     outcome = check.outcome.model_copy(update={"bad_rows": _commit_bad_rows(store, check)})

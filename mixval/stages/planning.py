@@ -16,14 +16,18 @@ USABLE_SHARE = 0.8
 """Share of a worker's memory that a task may plan to fill; Dask pauses a worker at 0.85."""
 
 
-def list_inputs(config: ValuationConfig) -> tuple[dict[str, list[ShardRef]], list[ShardRef]]:
+Inputs = tuple[dict[str, list[ShardRef]], list[ShardRef]]
+"""Contributors' shards by name, and the target's."""
+
+
+def list_inputs(config: ValuationConfig) -> Inputs:
     """Sorted listings of contributors and target. Reads footers, no rows."""
     return list_contributors(config.source), list_target(config.source)
 
 
 def make_plan(
     config: ValuationConfig,
-    inputs: tuple[dict[str, list[ShardRef]], list[ShardRef]],
+    inputs: Inputs,
     footprint: Footprint,
     workers: int,
     worker_memory_bytes: int,

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 from mixval.config.fingerprint import fingerprint
 from mixval.config.valuation import ValuationConfig
-from mixval.contracts.plan import ContributorPlan, WorkPlan
+from mixval.contracts.plan import ContributorPlan, WorkPlan, content_digest
 from mixval.contracts.record import ArtifactRef
 from mixval.models.identity import backbone_identity
 from mixval.stages.footprint import probe_footprint
 from mixval.stages.gating import profile
 from mixval.stages.jobs import MeasureJob, target_job
-from mixval.stages.planning import list_inputs, make_plan
+from mixval.stages.planning import Inputs, list_inputs, make_plan
+from mixval.storage.root import open_location
 
 VERSION = 1
 """Raised whenever a change means that old runs no longer stand."""
@@ -32,9 +36,9 @@ class PreparedRun:
     fingerprint: str
 
 
-def prepare_run(config: ValuationConfig, workers: int, worker_memory_bytes: int) -> PreparedRun:
+def prepare_run(config: ValuationConfig, workers: int, worker_memory_bytes: int, inputs: Inputs | None = None) -> PreparedRun:
     """List, profile the target, probe the backbone, plan. Raises before a cluster is up when something cannot work."""
-    inputs = list_inputs(config)
+    inputs = inputs or list_inputs(config)
     target_shards = inputs[1]
     target, profiled = profile(config, target_shards)
     labelled = config.task in ("image-classification", "text-classification")
@@ -52,11 +56,43 @@ def prepare_run(config: ValuationConfig, workers: int, worker_memory_bytes: int)
     )
     job = target_job(config, listed, identity, classes)
     plan = make_plan(config, inputs, probe_footprint(job), workers, worker_memory_bytes)
-    return PreparedRun(plan, target, job, classes, identity, run_fingerprint(config, plan))
+    return PreparedRun(plan, target, job, classes, identity, run_fingerprint(config, inputs))
 
 
-def run_fingerprint(config: ValuationConfig, plan: WorkPlan) -> str:
-    """Names configuration and inputs; where and how wide it computes, and where results lie, are not part of it."""
+def run_fingerprint(config: ValuationConfig, inputs: Inputs) -> str:
+    """Names configuration and inputs; where and how wide it computes, and where results lie, are not part of it.
+
+    Files that the configuration names by path are inputs too: a checkpoint, a tokenizer, fitted weights.
+    """
+    contributors, target = inputs
     settings = config.model_dump(mode="json", exclude={"runtime", "output"})
-    content = sorted([one.name, one.digest] for one in plan.contributors)
-    return fingerprint("run", VERSION, config=settings, contributors=content, target=plan.target.digest)
+    content = sorted([name, content_digest(shards)] for name, shards in contributors.items())
+    fitted = config.value.fitted_weights
+    return fingerprint(
+        "run",
+        VERSION,
+        config=settings,
+        contributors=content,
+        target=content_digest(target),
+        model=backbone_identity(config.backbone, config.task, None),
+        fitted=open_location(fitted, config.source.storage).content_digest() if fitted else None,
+    )
+
+
+_HANDED: ContextVar[tuple[ValuationConfig, PreparedRun] | None] = ContextVar("mixval_prepared", default=None)
+
+
+@contextmanager
+def handed_over(config: ValuationConfig, prepared: PreparedRun) -> Iterator[None]:
+    """Within this block a flow for `config` takes `prepared` as its plan instead of listing everything again."""
+    token = _HANDED.set((config, prepared))
+    try:
+        yield
+    finally:
+        _HANDED.reset(token)
+
+
+def taken_over(config: ValuationConfig) -> PreparedRun | None:
+    """The plan that was handed over for this configuration, if one was."""
+    handed = _HANDED.get()
+    return handed[1] if handed is not None and handed[0] == config else None

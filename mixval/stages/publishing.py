@@ -43,7 +43,10 @@ class RunAccount:
 
 
 def standing_run(config: ValuationConfig, fingerprint: str) -> RunSummary | None:
-    """The latest run, when it was made from the same configuration and inputs."""
+    """The latest run, when it was made from the same configuration and inputs and nobody failed in it.
+
+    A failure may have been the place's, not the data's, so it is tried again; what was measured is found as it is.
+    """
     output = open_location(config.output, config.source.storage)
     latest = read_latest(output)
     if latest is None or latest.fingerprint != fingerprint:
@@ -53,6 +56,8 @@ def standing_run(config: ValuationConfig, fingerprint: str) -> RunSummary | None
         return None
     manifest = read_manifest(folder.child("manifest.json").read_bytes().decode(), folder.url)
     summary = _summary(manifest, folder)
+    if summary.n_failed:
+        return None
     return summary.model_copy(update={"standing": True, "recomputed": {}, "recomputed_contributors": []})
 
 
@@ -68,7 +73,8 @@ def publish(
     output = open_location(config.output, config.source.storage)
     run_id = f"{account.started.strftime('%Y%m%dT%H%M%SZ')}-{prepared.fingerprint[:8]}"
     folder = Layout(output).run(run_id)
-    manifest = _manifest(config, prepared, outcomes, reduced, account, run_id)
+    made = _manifest(config, prepared, outcomes, reduced, account, run_id)
+    manifest = read_manifest(made.to_json(), folder.url)  # as it is stored, so that a rebuilt report is the same report
     rejected = rejected_table(outcomes)
     _write_gate_results(config, folder, account.gate_refs)
     for name, table, schema in (

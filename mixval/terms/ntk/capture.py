@@ -160,7 +160,7 @@ def _verify(module: nn.Module, found: dict[str, Tensor | Factors], scalar: Scala
         captured = (part.matrices(0, len(true)) if isinstance(part, Factors) else part).to(true.device)
         error = _norm(captured.reshape(-1) - true.reshape(-1))
         # A weight whose gradient is nothing beside the others' is rounding: it is measured against them.
-        scale = max(_norm(true), 1e-4 * whole)
+        scale = max(_norm(true), 1e-3 * whole)
         if error > TOLERANCE.get(parameter.dtype, 1e-2) * scale:
             raise ModelError(
                 f"parameter '{name}': the gradient captured for one row is off by {error / max(scale, 1e-300):.1%} from "

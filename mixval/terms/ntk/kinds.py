@@ -37,16 +37,17 @@ class Owner:
 def select_parameters(module: nn.Module, kinds: Collection[str]) -> list[str]:
     """Names of the parameters of these kinds, in the order of `named_parameters()`.
 
-    Raises ModelError when a kind selects nothing (naming the kinds that are there), or when a parameter of a kind belongs
+    A kind that the module lacks selects nothing: linear and conv weights are the linear ones of a language model. Raises
+    ModelError when all kinds together select nothing (naming the kinds that are there), or when a parameter of a kind belongs
     to a module whose per-example gradients cannot be had (naming it), so that nothing is left out unseen.
     """
     owners, wanted = parameter_owners(module), set(kinds)
     if unknown := sorted(wanted - set(KINDS)):
         raise ModelError(f"unknown kinds of parameters {unknown}; choose from {', '.join(KINDS)}.")
     present = {owner.kind for held in owners.values() for owner in held if owner.kind is not None}
-    if missing := sorted(wanted - present):
+    if not wanted & present:
         raise ModelError(
-            f"`ntk.parameters`: the backbone has no parameter of kind {', '.join(missing)}; it has "
+            f"`ntk.parameters`: the backbone has no parameter of kind {', '.join(sorted(wanted))}; it has "
             f"{', '.join(sorted(present)) or 'none that can count'}. Choose from those."
         )
     chosen = {name: held for name, held in owners.items() if wanted & {owner.kind for owner in held}}

@@ -28,11 +28,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     required = set(filter(None, os.environ.get("MIXVAL_REQUIRE", "").split(",")))
     if missing & required:
         raise pytest.UsageError(f"MIXVAL_REQUIRE names {sorted(missing & required)}, which is not on this machine")
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
     left_out = [item for item in items if missing & {mark.name for mark in item.iter_markers()}]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
     config.stash[MISSING] = sorted(missing)
+
+
+def _group(item: pytest.Item) -> str:
+    """Tests of one group run in one process: files keep their fixtures, and one API, cluster and S3 server serve all."""
+    folder = item.path.relative_to(item.config.rootpath / "tests").parts[0]
+    shares_services = folder in {"flows", "cli", "deployments"} or item.get_closest_marker("s3")
+    return "services" if shares_services else str(item.path)
 
 
 MISSING = pytest.StashKey[list[str]]()

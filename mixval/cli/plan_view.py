@@ -34,10 +34,9 @@ def print_plan(prepared: PreparedRun, console: Console | None = None) -> None:
     console = console or Console()
     console.print(table)
     total = sum(one.seconds for one in (*plan.contributors, plan.target))
-    console.print(
-        f"{plan.n_parameters:,} parameters count in the NTK. {plan.workers} worker(s) of "
-        f"{plan.worker_memory_bytes / 2**30:.1f} GiB: about {total / plan.workers:.0f} s of passes, before start-up, gate and report."
-    )
+    gib = plan.worker_memory_bytes / 2**30
+    console.print(f"{plan.n_parameters:,} parameters count in the NTK. {plan.workers} worker(s) of {gib:.1f} GiB:")
+    console.print(f"about {total / plan.workers:.0f} s of passes, before start-up, gate and report.")
     for note in plan.notes:
         console.print(f"Note: {note}.")
     problems = [(one.name, shard) for one in plan.contributors for shard in one.shards if shard.problem]

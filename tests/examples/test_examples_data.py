@@ -70,13 +70,15 @@ def _rows(name: str) -> dict[str, Rows]:
 
 
 def _wish(name: str, contributor: str) -> dict[str, Any]:
-    return DEFAULTS | _plan(name)["contributors"][contributor]
+    wish: dict[str, Any] = DEFAULTS | _plan(name)["contributors"][contributor]
+    return wish
 
 
 def _table(name: str) -> dict[str, list[str]]:
     """Cells of the README's table of planted facts, by contributor."""
-    lines = (EXAMPLES / name / "README.md").read_text(encoding="utf-8").splitlines()
-    cells = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
+    text = (EXAMPLES / name / "README.md").read_text(encoding="utf-8")
+    lines = text[text.index("| contributor |") :].partition("\n\n")[0].splitlines()[2:]
+    cells = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in lines]
     return {row[0]: row[1:] for row in cells}
 
 

@@ -155,7 +155,8 @@ def test_selection_by_kind() -> None:
 
 def test_selection_that_cannot_be_met_names_what_is_there() -> None:
     with pytest.raises(ModelError, match=r"no parameter of kind lora; it has bias, linear"):
-        select_parameters(nn.Linear(2, 2), ["linear", "lora"])
+        select_parameters(nn.Linear(2, 2), ["lora"])
+    assert select_parameters(nn.Linear(2, 2), ["linear", "conv"]) == ["weight"], "the default fits language models too"
     with pytest.raises(ModelError, match="unknown kinds"):
         select_parameters(nn.Linear(2, 2), ["weights"])
     with pytest.raises(ModelError, match=r"'attention.in_proj_weight' belongs to 'attention' \(MultiheadAttention\)"):

@@ -1,0 +1,1 @@
+"""One file a question, answered by measuring; each runs as `python -m benchmarks.NAME`."""

@@ -1,0 +1,73 @@
+"""The examples without Prefect and Dask: the same library calls, in a pool of as many processes.
+
+What `make demo` takes longer than this is what orchestration costs: the API, the cluster, task runs, artifacts.
+
+    python -m benchmarks.plain_calls OUTPUT [NAME ...]
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mixval.config.load import load_config
+from mixval.config.valuation import ValuationConfig
+from mixval.gate.verdict import ensure_somebody
+from mixval.stages import forward, gating, gradients, publishing, sharing, terms
+from mixval.stages.jobs import contributor_job
+from mixval.stages.preparing import prepare_run
+from mixval.stages.reducing import reduce_terms
+from mixval.storage.pointer import read_latest
+from mixval.storage.root import open_location
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+WORKERS = 2
+# As the flow's workers have it: the setting is the allocator's, not orchestration's.
+MALLOC = {"MALLOC_TRIM_THRESHOLD_": str(4 * 2**30), "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20)}
+
+
+def run(config: ValuationConfig, pool: ProcessPoolExecutor) -> None:
+    """Plan, gate, measure, reduce and publish one configuration."""
+    prepared = prepare_run(config, WORKERS, 8 * 2**30)
+    contributors = prepared.plan.contributors
+    refs = {one.name: gating.gate_contributor(config, one, prepared.target) for one in contributors}
+    outcomes = {name: gating.read_outcome(config, ref) for name, ref in sorted(refs.items())}
+    outcomes = sharing.compare(config, outcomes, refs)
+    ensure_somebody(list(outcomes.values()))
+    jobs = [
+        contributor_job(config, one, outcomes[one.name], prepared.identity, prepared.classes)
+        for one in contributors
+        if outcomes[one.name].is_in
+    ]
+    target = prepared.target_job
+    passes = [pool.submit(forward.forward_pass, target)]
+    for job in sorted(jobs, key=lambda one: -one.contributor.seconds):
+        passes += [pool.submit(gradients.whole_gram, job), pool.submit(forward.forward_pass, job)]
+    for done in passes:
+        done.result()
+    measured = {job.contributor.name: pool.submit(terms.contributor_terms, job, target) for job in jobs}
+    reduced = reduce_terms(config, {name: one.result() for name, one in measured.items()}, outcomes, prepared.identity)
+    account = publishing.RunAccount(datetime.now(UTC), {}, {}, {}, [], [], refs)
+    expected = read_latest(open_location(config.output))
+    publishing.publish(config, prepared, list(outcomes.values()), reduced, account, expected)
+
+
+def main(output: str, names: list[str]) -> None:
+    """Value the named examples, all by default, below `output`."""
+    os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"} | MALLOC
+    began = time.perf_counter()
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(WORKERS, mp_context=context) as pool:
+        for name in names or ["images", "reviews", "answers"]:
+            config = load_config(EXAMPLES / name / "config.yaml")
+            run(config.model_copy(update={"output": str(Path(output).resolve() / name)}), pool)
+            print(f"{name}: {time.perf_counter() - began:.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])

@@ -1,0 +1,178 @@
+"""The command line: what each command prints for people and for machines, and its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from click.testing import Result
+from prefect.settings import PREFECT_API_URL
+
+from mixval import __version__
+from mixval.config.base import Task
+from mixval.config.load import load_config
+from mixval.contracts.results import TERMS
+from tests.cli.command_line import invoke, write
+from tests.worlds import PLANTED, World, planted, rows
+
+PROGRAM = Path(sys.executable).with_name("mixval")
+
+
+@dataclass(frozen=True)
+class Valued:
+    """A world valued through the command line, and what it said."""
+
+    world: World
+    config: Path
+    first: Result
+
+
+@pytest.fixture(scope="module")
+def valued(prefect_api: None, tmp_path_factory: pytest.TempPathFactory) -> Valued:
+    world = planted(tmp_path_factory.mktemp("cli"), "language-modelling", runtime={"workers": 1})
+    world.contribute("tiny", rows(world.task, 3, start=9_000))
+    file = write(world)
+    return Valued(world, file, invoke("value", file))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return planted(tmp_path, "language-modelling")
+
+
+def test_value_prints_the_ranking_and_what_was_refused(valued: Valued) -> None:
+    said = valued.first
+    assert said.exit_code == 0, said.output
+    places = [said.stdout.index(name) for name in PLANTED]
+    assert places == sorted(places)
+    assert "tiny" in said.stdout
+    assert "gate.min_rows" in said.stdout
+    assert "report.html" in said.stdout
+
+
+def test_progress_is_plain_lines_where_no_terminal_is(valued: Valued) -> None:
+    lines = valued.first.stderr.splitlines()
+    assert all(line.startswith("[") and " s] " in line for line in lines), lines
+    assert any(line.endswith("measuring 3/3: far") or "measuring 3/3: " in line for line in lines)
+    assert any("gating done: 3 of 4 admitted" in line for line in lines)
+    assert "\x1b" not in valued.first.stderr
+
+
+def test_a_second_value_stands_in_people_s_words_and_in_json(valued: Valued) -> None:
+    again = invoke("value", valued.config)
+    assert again.exit_code == 0
+    assert "nothing was recomputed, its results stand" in " ".join(again.stdout.split())
+    document = json.loads(invoke("value", valued.config, "--json").stdout)
+    assert document["standing"] is True
+    assert (document["n_planned"], document["n_ranked"], document["n_rejected"]) == (4, 3, 1)
+
+
+def test_a_process_of_its_own_says_the_same(valued: Valued) -> None:
+    environment = os.environ | {"PREFECT_API_URL": str(PREFECT_API_URL.value())}
+    command = [PROGRAM, "value", valued.config, "--json"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["standing"] is True
+    assert done.stderr == ""
+
+
+def test_report_is_written_again(valued: Valued) -> None:
+    document = json.loads(invoke("value", valued.config, "--json").stdout)
+    report = Path(document["url"].removeprefix("file://")) / "report.html"
+    before = report.read_bytes()
+    report.unlink()
+    assert invoke("report", document["url"]).exit_code == 0
+    assert report.read_bytes() == before
+    told = json.loads(invoke("report", valued.world.output, "--json").stdout)
+    assert told["report"].endswith(f"{document['run_id']}/report.html")
+
+
+def test_explain_says_why_this_rank(valued: Valued) -> None:
+    said = invoke("explain", valued.world.output, "far")
+    assert said.exit_code == 0
+    assert "rank 3 of 3" in said.stdout
+    assert "costs it most" in said.stdout
+    document = json.loads(invoke("explain", valued.world.output, "near", "--json").stdout)
+    assert document["rank"] == 1
+    assert [one["term"] for one in document["contributions"]] == list(TERMS)
+    assert sum(one["weighted"] for one in document["contributions"]) == pytest.approx(document["value"])
+
+
+def test_explain_says_why_somebody_was_refused(valued: Valued) -> None:
+    said = invoke("explain", valued.world.output, "tiny")
+    assert said.exit_code == 0
+    assert "rejected" in said.stdout
+    assert "found 3" in said.stdout
+
+
+def test_explain_offers_the_nearest_name(valued: Valued) -> None:
+    said = invoke("explain", valued.world.output, "naer")
+    assert said.exit_code == 2
+    assert "Did you mean 'near'" in said.stderr
+    as_json = invoke("explain", valued.world.output, "naer", "--json")
+    assert as_json.exit_code == 2
+    assert json.loads(as_json.stdout)["error"] == "ConfigError"
+
+
+def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
+    said = invoke("report", tmp_path)
+    assert said.exit_code == 2
+    assert "expected a run's folder or an output root with latest.json, found neither" in said.stderr
+
+
+@pytest.mark.parametrize("task", get_args(Task))
+def test_init_writes_a_configuration_that_loads(task: Task, tmp_path: Path) -> None:
+    said = invoke("init", tmp_path / "new", "--task", task)
+    assert said.exit_code == 0
+    assert "mixval plan" in said.stdout
+    config = load_config(tmp_path / "new" / "mixval.yaml")
+    assert config.task == task
+    assert config.source.contributors == str(tmp_path / "new" / "contributors")
+
+
+def test_init_never_writes_over_a_file(tmp_path: Path) -> None:
+    (tmp_path / "mixval.yaml").write_text("mine")
+    said = invoke("init", tmp_path)
+    assert said.exit_code == 2
+    assert "there is one already" in said.stderr
+    assert (tmp_path / "mixval.yaml").read_text() == "mine"
+    assert invoke("init", tmp_path / "other", "--task", "imagery").exit_code == 2
+
+
+def test_plan_for_people_and_for_machines(world: World) -> None:
+    file = write(world)
+    said = invoke("plan", file)
+    assert said.exit_code == 0, said.output
+    assert all(name in said.stdout for name in (*PLANTED, "target"))
+    document = json.loads(invoke("plan", file, "--json").stdout)
+    assert {one["name"]: (one["n_rows"], one["n_sampled"], one["n_gradient_rows"]) for one in document["contributors"]} == {
+        "near": (60, 60, 24),
+        "mixed": (36, 36, 24),
+        "far": (12, 12, 12),
+    }
+    assert document["target"]["n_rows"] == 40
+    assert not (world.output / "runs").exists()
+
+
+def test_version_and_help_in_a_process_of_their_own() -> None:
+    version = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True)
+    assert version.stdout == f"mixval {__version__}\n"
+    before = os.times().children_user
+    helped = subprocess.run([PROGRAM, "--help"], capture_output=True, text=True, check=True)
+    spent = os.times().children_user - before
+    assert all(command in helped.stdout for command in ("init", "plan", "value", "report", "explain"))
+    assert all(code in helped.stdout for code in ("3 nobody admitted", "130 interrupted"))
+    assert spent < 2.0, f"--help took {spent:.1f} s of processor time"
+
+
+def test_completion_can_be_shown() -> None:
+    environment = os.environ | {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    done = subprocess.run([PROGRAM, "--show-completion", "bash"], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "_MIXVAL_COMPLETE" in done.stdout

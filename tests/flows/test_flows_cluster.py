@@ -1,0 +1,131 @@
+"""Which cluster a run gets, how its workers are prepared, and what they share out and keep."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from distributed import Client, LocalCluster
+
+from flows import runner
+from flows.front import plan_valuation
+from flows.runner import LazyCluster
+from mixval.config.runtime import RuntimeConfig
+from mixval.errors import ConfigError, StorageError
+from mixval.stages import gating, gradients
+from mixval.stages.jobs import MeasureJob, contributor_job
+from tasks.cluster import use_cluster
+from tasks.measure import gradient_gram
+from tests.flows import poison
+from tests.worlds import World, planted
+
+
+@pytest.fixture
+def torch_threads_kept() -> Iterator[None]:
+    """In-process workers set this process's threads."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_nothing_starts_before_it_is_asked_for() -> None:
+    LazyCluster(RuntimeConfig(cluster="no.such.Cluster")).close()
+
+
+def test_a_running_scheduler_is_joined_and_lives_on(torch_threads_kept: None) -> None:
+    with LocalCluster(n_workers=1, processes=False, protocol="tcp://", dashboard_address="127.0.0.1:0") as running:
+        lazy = LazyCluster(RuntimeConfig(cluster=running.scheduler_address, threads_per_worker=2))
+        assert lazy.client().submit(poison.harmless, 7).result() == 49
+        assert set(lazy.client().run(poison.torch_threads).values()) == {2}
+        lazy.close()
+        with Client(running.scheduler_address, set_as_default=False) as other:
+            assert other.submit(poison.harmless, 8).result() == 64
+
+
+def test_a_dotted_class_is_called_with_its_options(torch_threads_kept: None) -> None:
+    options = {"n_workers": 2, "processes": False, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
+    lazy = LazyCluster(RuntimeConfig(cluster="distributed.LocalCluster", cluster_options=options))
+    client = lazy.client()
+    assert isinstance(client.cluster, LocalCluster)
+    assert len(client.scheduler_info()["workers"]) == 2
+    lazy.close()
+    assert client.status == "closed"
+
+
+def test_an_address_where_nobody_listens_is_a_storage_error_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "CONNECT_TIMEOUT_SECONDS", 1)
+    address = f"tcp://127.0.0.1:{free_port()}"
+    lazy = LazyCluster(RuntimeConfig(cluster=address))
+    with pytest.raises(StorageError, match=f"expected a Dask scheduler at {address}, found .*Start it, or use `auto`"):
+        lazy.client()
+    lazy.close()
+
+
+@pytest.mark.parametrize("cluster", ["http://127.0.0.1:8786", "nobody.knows.this.Cluster", "distributed.NoSuchCluster", "loca"])
+def test_a_cluster_that_cannot_be_meant_is_a_configuration_error(cluster: str) -> None:
+    lazy = LazyCluster(RuntimeConfig(cluster=cluster))
+    with pytest.raises(ConfigError, match=r"runtime\.cluster: expected .*found") as caught:
+        lazy.client()
+    assert cluster in str(caught.value)
+    lazy.close()
+
+
+def test_two_clusters_share_a_machine_without_a_word(cluster: LazyCluster) -> None:
+    """Dask serves on port 8787 unless told otherwise, and warns where another one has it: an error in these tests."""
+    address = cluster.client().cluster.scheduler.http_server.address
+    assert address == "127.0.0.1"
+    assert cluster.client().cluster.scheduler.http_server.port != 8787
+
+
+def jobs_of(world: World, **changes: object) -> tuple[list[MeasureJob], MeasureJob]:
+    """The measure jobs of the planted contributors, and the target's."""
+    config = world.config(**changes)
+    prepared = plan_valuation(config)
+    jobs = []
+    for one in prepared.plan.contributors:
+        outcome = gating.read_outcome(config, gating.gate_contributor(config, one, prepared.target))
+        jobs.append(contributor_job(config, one, outcome, prepared.identity, prepared.classes))
+    return jobs, prepared.target_job
+
+
+def test_workers_use_the_threads_that_were_asked_for(cluster: LazyCluster) -> None:
+    assert list(cluster.client().run(poison.torch_threads).values()) == [1, 1]
+
+
+def test_a_worker_loads_a_backbone_once_for_all_contributors(cluster: LazyCluster, tmp_path: Path) -> None:
+    jobs, target = jobs_of(planted(tmp_path, "language-modelling"))
+    seen = [cluster.client().run(poison.resident, [*jobs, target]) for _ in range(2)]
+    first, second = (dict(one.values()) for one in seen)
+    assert first == second
+    assert len(first) == 2
+    assert all(len(backbones) == 1 for backbones in first.values())
+
+
+def test_slices_give_the_gram_of_one_piece_and_are_cleared_away(cluster: LazyCluster, tmp_path: Path) -> None:
+    world = planted(tmp_path, "language-modelling")
+    exact = {"backbone": {"dtype": "float64"}}
+    whole = next(job for job in jobs_of(world, **exact)[0] if job.contributor.name == "near")
+    sliced_jobs, _ = jobs_of(world, **exact, ntk={"slice_rows": 7}, output=str(tmp_path / "sliced"))
+    sliced = next(job for job in sliced_jobs if job.contributor.name == "near")
+    assert len(gradients.slice_bounds(sliced)) == 4
+    assert sliced.contributor.n_slices == 4
+
+    with use_cluster(cluster):
+        one, many = (job.store.read_tensors(gradient_gram.fn(job)) for job in (whole, sliced))
+
+    assert one["theta"].shape == (24, 24)
+    for name, expected in one.items():
+        np.testing.assert_allclose(many[name], expected, rtol=1e-6, err_msg=name)
+    left = {path.name for path in (tmp_path / "sliced" / "artifacts").iterdir() if any(f.is_file() for f in path.rglob("*"))}
+    assert left == {"footprint", "gate", "gram", "target-profile"}

@@ -1,0 +1,166 @@
+"""Workers that die, storage that hesitates, and a run that is killed half-way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from distributed import KilledWorker
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.settings import PREFECT_API_URL
+
+from flows.runner import LazyCluster
+from mixval.config.runtime import RuntimeConfig
+from mixval.config.valuation import ValuationConfig
+from mixval.contracts.run import RunSummary
+from mixval.errors import StorageError
+from tasks.base import house_task
+from tasks.cluster import map_on_cluster, on_cluster, use_cluster
+from tests.flows import poison
+from tests.worlds import World, planted
+
+Value = Callable[[ValuationConfig], RunSummary]
+PATIENCE_SECONDS = 120
+
+
+@pytest.fixture(scope="module")
+def impatient() -> Iterator[LazyCluster]:
+    """Two workers of their own to kill. A task is given up with the first one that dies of it."""
+    lazy = LazyCluster(RuntimeConfig(workers=2, retries=0))
+    yield lazy
+    lazy.close()
+
+
+def test_a_poisoned_call_fails_alone(impatient: LazyCluster) -> None:
+    def run(call: Callable[..., Any], *arguments: Any) -> Any:
+        with use_cluster(impatient):
+            return on_cluster(call, *arguments)
+
+    with ThreadPoolExecutor(9) as threads:
+        poisoned = threads.submit(run, poison.kill_always)
+        harmless = [threads.submit(run, poison.harmless, number) for number in range(8)]
+        assert [future.result() for future in harmless] == [number**2 for number in range(8)]
+        with pytest.raises(KilledWorker):
+            poisoned.result()
+
+
+def test_a_worker_that_dies_once_costs_nothing_but_time(impatient: LazyCluster, tmp_path: Path) -> None:
+    with use_cluster(impatient):
+        assert on_cluster(poison.kill_once, tmp_path / "single") == "done"
+        # One marker: without retries by Dask, all deaths fall into the first try, and the lone second one meets none.
+        assert map_on_cluster(poison.kill_once, [(tmp_path / "many",)] * 6) == ["done"] * 6
+
+
+@house_task("poisoned {name}")
+def measured(name: str, call: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    return on_cluster(call, *arguments)
+
+
+@house_task("fails {kind}")
+def hesitant(marker: Path, kind: str) -> str:
+    return poison.fail_once(marker, kind)
+
+
+@flow(name="poisoned")
+def poisoned_stage() -> dict[str, State[Any]]:
+    futures = {"bad": measured.submit("bad", poison.kill_always, ())}
+    futures |= {name: measured.submit(name, poison.harmless, (3,)) for name in ("good", "fine")}
+    for future in futures.values():
+        future.wait()
+    return {name: future.state for name, future in futures.items()}
+
+
+def test_a_poisoned_task_run_ends_as_failed_and_the_others_complete(prefect_api: None, impatient: LazyCluster) -> None:
+    with use_cluster(impatient):
+        states = poisoned_stage()
+    assert {name: state.name for name, state in states.items()} == {"bad": "Failed", "good": "Completed", "fine": "Completed"}
+    assert isinstance(states["bad"].result(raise_on_failure=False), KilledWorker)
+
+
+@flow(name="hesitant")
+def hesitant_stage(folder: Path) -> dict[str, State[Any]]:
+    futures = {kind: hesitant.submit(folder / kind, kind) for kind in poison.ERRORS}
+    for future in futures.values():
+        future.wait()
+    return {kind: future.state for kind, future in futures.items()}
+
+
+def test_storage_errors_are_tried_again_and_others_are_not(prefect_api: None, tmp_path: Path) -> None:
+    states = hesitant_stage(tmp_path)
+    assert {kind: state.is_completed() for kind, state in states.items()} == {
+        "StorageError": True,
+        "ShardError": False,
+        "ConflictError": False,
+    }
+
+
+def test_a_cluster_that_cannot_be_had_fails_the_run_itself(
+    prefect_api: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows import runner
+    from flows.valuation import valuation
+
+    monkeypatch.setattr(runner, "CONNECT_TIMEOUT_SECONDS", 1)
+    world = planted(tmp_path, "language-modelling")
+    with pytest.raises(StorageError, match=r"runtime\.cluster: expected a Dask scheduler at tcp://127\.0\.0\.1:9"):
+        valuation(world.config(runtime={"cluster": "tcp://127.0.0.1:9"}))
+    assert not (world.output / "latest.json").exists()
+
+
+def start(world: World) -> subprocess.Popen[str]:
+    """The command line on this world, in a process of its own that uses the tests' Prefect API."""
+    file = world.root / "mixval.yaml"
+    file.write_text(yaml.safe_dump(world.as_dict(runtime={"workers": 1})))
+    environment = os.environ | {"PREFECT_API_URL": str(PREFECT_API_URL.value())}
+    command = [Path(sys.executable).with_name("mixval"), "value", str(file)]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def wait_for_record(world: World, kind: str, process: subprocess.Popen[str]) -> dict[Path, int]:
+    """The records of this kind, as soon as there is one."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        if found := list((world.output / "artifacts" / kind).glob("*/*/record.json")):
+            return {path: path.stat().st_mtime_ns for path in found}
+        time.sleep(0.01)
+    raise AssertionError(f"no {kind} was committed; the run ended with {process.poll()}")
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_where_it_stopped(prefect_api: None, tmp_path: Path, value: Value) -> None:
+    world = planted(tmp_path, "language-modelling")
+    with start(world) as process:
+        kept = wait_for_record(world, "gram", process)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert not (world.output / "latest.json").exists()
+
+    summary = value(world.config())
+    assert not summary.standing
+    assert summary.n_ranked == 3
+    assert summary.reused["gate"] == 3
+    assert summary.reused["gram"] >= 1
+    assert summary.recomputed["terms"] >= 1
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_says_so_and_leaves_with_130(prefect_api: None, tmp_path: Path) -> None:
+    world = planted(tmp_path, "language-modelling")
+    with start(world) as process:
+        wait_for_record(world, "gate", process)
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read() if process.stderr else ""
+        code = process.wait(PATIENCE_SECONDS)
+    assert code == 130, said
+    assert "run again to go on" in said
+    assert not (world.output / "latest.json").exists()

@@ -1,0 +1,31 @@
+"""The flow ranks planted contributors in the planted order, for every task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from mixval.config.base import Task
+from mixval.config.valuation import ValuationConfig
+from mixval.contracts.run import RunSummary
+from mixval.stages.publishing import open_run
+from tests.worlds import PLANTED, planted
+
+
+@pytest.mark.parametrize("task", get_args(Task))
+def test_planted_contributors_come_out_in_the_planted_order(
+    task: Task, tmp_path: Path, value: Callable[[ValuationConfig], RunSummary]
+) -> None:
+    summary = value(planted(tmp_path, task).config())
+
+    ranking = open_run(summary.url).ranking
+    assert ranking["contributor"].to_pylist() == list(PLANTED)
+    assert ranking["rank"].to_pylist() == [1, 2, 3]
+    near, _, far = ranking.to_pylist()
+    assert near["tie_group"] != far["tie_group"]
+    assert near["value_low"] > far["value_high"]
+    assert near["discrepancy"] < far["discrepancy"]
+    assert (summary.n_planned, summary.n_ranked, summary.n_rejected, summary.n_failed) == (3, 3, 0, 0)

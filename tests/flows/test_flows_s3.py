@@ -1,0 +1,65 @@
+"""The whole run against an S3 server over the wire: shards in, results out, nothing on the local disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.runner import LazyCluster
+from flows.valuation import valuation
+from mixval.config.runtime import RuntimeConfig
+from mixval.config.source import StorageConfig
+from mixval.config.valuation import ValuationConfig
+from mixval.contracts.results import RANKING
+from mixval.stages.publishing import open_run
+from mixval.storage.pointer import read_latest
+from mixval.storage.root import open_location
+from tasks.cluster import use_cluster
+from tests.s3_server import S3Bucket
+from tests.worlds import World, planted
+
+pytestmark = pytest.mark.s3
+
+
+@pytest.fixture
+def remote(s3_bucket: S3Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[World, ValuationConfig]:
+    """A planted world whose shards lie in the bucket."""
+    for name, setting in s3_bucket.environment.items():
+        monkeypatch.setenv(name, setting)
+    world = planted(tmp_path, "language-modelling")
+    for file in sorted(tmp_path.rglob("*.parquet")):
+        target = open_location(s3_bucket.url).child(*file.relative_to(tmp_path).parts)
+        target.write_bytes(file.read_bytes())
+    url = s3_bucket.url
+    source = {"contributors": f"{url}/source", "target": f"{url}/target", "storage": {"endpoint_url": s3_bucket.endpoint}}
+    return world, world.config(source=source, output=f"{url}/out")
+
+
+@pytest.fixture
+def cluster_with_keys(remote: tuple[World, ValuationConfig], prefect_api: None) -> Iterator[LazyCluster]:
+    """Workers of its own: credentials reach them from the environment in which the cluster starts."""
+    lazy = LazyCluster(RuntimeConfig(workers=1))
+    yield lazy
+    lazy.close()
+
+
+def test_a_run_reads_from_and_publishes_to_s3(
+    remote: tuple[World, ValuationConfig], cluster_with_keys: LazyCluster, s3_bucket: S3Bucket
+) -> None:
+    world, config = remote
+    with use_cluster(cluster_with_keys):
+        summary = valuation(config)
+        assert summary.url == f"{config.output}/runs/{summary.run_id}"
+        stored = open_run(summary.url)
+        assert stored.ranking.schema.equals(RANKING, check_metadata=True)
+        assert stored.ranking["contributor"].to_pylist()[0] == "near"
+        latest = read_latest(open_location(config.output, StorageConfig()))
+        assert latest is not None
+        assert latest.run_id == summary.run_id
+        assert valuation(config).standing
+    assert not world.output.exists(), "nothing may be written beside the bucket"
+    manifest = stored.folder.child("manifest.json").read_bytes().decode()
+    assert s3_bucket.secret not in manifest
+    assert s3_bucket.key not in manifest

@@ -1,0 +1,53 @@
+"""A run stands only as long as every file that its configuration names by path holds what it held."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mixval.config.load import load_config
+from mixval.config.valuation import ValuationConfig
+from mixval.stages.planning import list_inputs
+from mixval.stages.preparing import run_fingerprint
+
+REVIEWS = Path(__file__).parents[2] / "examples" / "reviews"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(REVIEWS, tmp_path / "reviews", ignore=shutil.ignore_patterns("out")))
+
+
+def fingerprint_of(config: ValuationConfig) -> str:
+    return run_fingerprint(config, list_inputs(config))
+
+
+def test_a_tokenizer_replaced_in_place_is_another_run(folder: Path) -> None:
+    config = load_config(folder / "config.yaml")
+    before = fingerprint_of(config)
+    assert fingerprint_of(config) == before
+    tokenizer = folder / "tokenizer" / "tokenizer.json"
+    tokenizer.write_text(json.dumps(json.loads(tokenizer.read_text(encoding="utf-8")), indent=3), encoding="utf-8")
+    assert fingerprint_of(config) != before
+
+
+def test_fitted_weights_replaced_in_place_are_another_run(folder: Path) -> None:
+    weights = folder / "weights.json"
+    weights.write_text("{}", encoding="utf-8")
+    config = load_config(folder / "config.yaml")
+    fitted = config.value.model_copy(update={"weights": "fitted", "fitted_weights": str(weights)})
+    config = config.model_copy(update={"value": fitted})
+    before = fingerprint_of(config)
+    weights.write_text('{"weights": {}}', encoding="utf-8")
+    assert fingerprint_of(config) != before
+
+
+def test_where_and_how_wide_it_computes_is_the_same_run(folder: Path) -> None:
+    config = load_config(folder / "config.yaml")
+    elsewhere = config.model_copy(
+        update={"output": "memory://elsewhere", "runtime": config.runtime.model_copy(update={"workers": 7, "batch_rows": 3})}
+    )
+    assert fingerprint_of(elsewhere) == fingerprint_of(config)

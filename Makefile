@@ -6,6 +6,9 @@ TORCH ?= torch==2.13.0
 TORCH_ARGS ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Prefect's database and profile live in the environment, too: nothing outside the checkout is read or changed.
+export PREFECT_HOME := $(abspath $(VENV))/prefect
+unexport PREFECT_API_URL PREFECT_PROFILE
 
 .PHONY: setup demo test lint figures clean
 
@@ -14,6 +17,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PY) -m venv $(VENV)
 	$(BIN)/python -m pip install -q "uv==0.13.8" "$(TORCH)" $(TORCH_ARGS)
 	$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -e ".[s3,dev]" -c constraints.txt
+	PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 $(BIN)/prefect server database upgrade -y >/dev/null
 	touch $@
 
 setup: $(READY)

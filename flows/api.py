@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -17,6 +18,23 @@ from mixval.errors import MixvalError
 START_TIMEOUT_SECONDS = 90
 """The first start on a machine migrates a fresh database."""
 
+IDLE_SERVICES = (
+    "CANCELLATION_CLEANUP",
+    "FOREMAN",
+    "LATE_RUNS",
+    "PAUSE_EXPIRATIONS",
+    "REPOSSESSOR",
+    "SCHEDULER",
+    "TRIGGERS",
+)
+"""Services of a server that lasts; one that lives for a single run has no schedules, workers or automations to look after."""
+
+
+def temporary_environment() -> dict[str, str]:
+    """Settings of the temporary server alone."""
+    services = {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in IDLE_SERVICES}
+    return services | {"PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false"}
+
 
 class ApiStart:
     """The API that flow, tasks and artifacts of this process talk to."""
@@ -30,6 +48,8 @@ class ApiStart:
         if PREFECT_API_URL.value() or self._server is not None:
             return
         self._server = SubprocessASGIServer()
+        for name, setting in temporary_environment().items():
+            os.environ.setdefault(name, setting)  # the server inherits it; Prefect's settings of this process are read already
         try:
             self._server.start(timeout=START_TIMEOUT_SECONDS)
         except RuntimeError as error:

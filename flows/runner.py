@@ -97,6 +97,8 @@ MALLOC = {"MALLOC_TRIM_THRESHOLD_": str(4 * 2**30), "MALLOC_MMAP_THRESHOLD_": st
 
 
 def _start(runtime: RuntimeConfig) -> Client:
+    # Dask samples the stacks of workers a hundred times a second for a dashboard that nobody serves here.
+    dask.config.set({"distributed.worker.profile.enabled": False})
     dask.config.set({f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in MALLOC.items()})
     # A worker that died with a task may take it this often again before the task is given up.
     dask.config.set({"distributed.scheduler.allowed-failures": runtime.retries})

@@ -26,6 +26,7 @@ from mixval.stages.reducing import reduce_terms
 from mixval.stages.terms import terms_ref
 from mixval.storage.pointer import read_latest
 from mixval.storage.root import open_location
+from tasks.base import as_it_is
 from tasks.cluster import current_client
 from tasks.gate import gate_contributor
 from tasks.measure import contributor_terms, forward_pass, gradient_gram
@@ -72,7 +73,7 @@ def gate(config: ValuationConfig, prepared: PreparedRun, account: Account) -> di
     contributors = prepared.plan.contributors
     with account.stage("gate", len(contributors)) as say:
         account.count("gate", [gating.gate_ref(config, one, prepared.target) for one in contributors], config)
-        futures = {gate_contributor.submit(config, one, prepared.target): one.name for one in contributors}
+        futures = {gate_contributor.submit(as_it_is(config), as_it_is(one), prepared.target): one.name for one in contributors}
         outcomes: dict[str, GateOutcome] = {}
         for future in as_completed(list(futures)):
             name = futures[future]
@@ -119,13 +120,15 @@ def _measure_pending(jobs: list[MeasureJob], target: MeasureJob) -> dict[str, st
         return {}
     current_client()  # a cluster that cannot be had fails the run, not its contributors one by one
     shown = MeasureProgress(len(jobs))
-    target_pass = forward_pass.submit(target)
+    target_pass = forward_pass.submit(as_it_is(target))
     futures: dict[PrefectFuture[ArtifactRef], str] = {}
     steps: dict[str, list[PrefectFuture[ArtifactRef]]] = {}
     # Longest first: the last tasks to finish are then short ones, and no worker idles at the end.
     for job in sorted(jobs, key=lambda one: -one.contributor.seconds):
-        passes = [gradient_gram.submit(job), forward_pass.submit(job)]
-        terms = contributor_terms.submit(job=job, target=target, return_state=False, wait_for=[target_pass, *passes])
+        passes = [gradient_gram.submit(as_it_is(job)), forward_pass.submit(as_it_is(job))]
+        terms = contributor_terms.submit(
+            job=as_it_is(job), target=as_it_is(target), return_state=False, wait_for=[target_pass, *passes]
+        )
         steps[job.contributor.name] = [target_pass, *passes, terms]
         futures[terms] = job.contributor.name
     failed = {}

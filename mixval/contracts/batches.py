@@ -1,8 +1,12 @@
 """A batch of rows on its way through a run: contract columns, and where they stood."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
+
+MERGED_BYTES = 64 * 2**20
+"""Bytes at which a merged batch is full, whatever its rows."""
 
 
 @dataclass(frozen=True)
@@ -15,3 +19,30 @@ class RowBatch:
     """Position of the shard in the sorted listing."""
     row_offset: int
     """Row number, within the shard, of the batch's first row."""
+
+
+def merged(batches: Iterable[RowBatch], n_rows: int) -> Iterator[RowBatch]:
+    """The same rows in batches of up to `n_rows`, joined over row groups but never over shards.
+
+    For readers that pay by the batch: small row groups would make them pay many times.
+    """
+    held: list[RowBatch] = []
+    for batch in batches:
+        if held and not _fits(held, batch, n_rows):
+            yield _joined(held)
+            held = []
+        held.append(batch)
+    if held:
+        yield _joined(held)
+
+
+def _fits(held: list[RowBatch], batch: RowBatch, n_rows: int) -> bool:
+    tables = [one.table for one in (*held, batch)]
+    is_next = batch.row_offset == held[-1].row_offset + held[-1].table.num_rows
+    same = batch.shard_index == held[0].shard_index and batch.table.schema.equals(held[0].table.schema)
+    within = sum(table.num_rows for table in tables) <= n_rows and sum(table.nbytes for table in tables) <= MERGED_BYTES
+    return is_next and same and within
+
+
+def _joined(held: list[RowBatch]) -> RowBatch:
+    return RowBatch(pa.concat_tables([one.table for one in held]), held[0].shard_index, held[0].row_offset)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from mixval.config.valuation import ValuationConfig
+from mixval.contracts.batches import RowBatch, merged
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.plan import ContributorPlan, ShardRef
 from mixval.contracts.record import ArtifactRef
@@ -37,8 +38,7 @@ def profile(config: ValuationConfig, shards: list[ShardRef]) -> tuple[ArtifactRe
     ref = store.ref("target-profile", VERSION, **_source_key(config), target=_content(shards), limits=config.gate)
     if store.committed(ref) is not None:
         return ref, TargetProfile.from_arrays(store.read_tensors(ref))
-    rows = stream_rows(shards, config.source, config.task)
-    found = profile_target(rows, config.task, config.gate, shards, _counter(config))
+    found = profile_target(_batches(config, shards), config.task, config.gate, shards, _counter(config))
     store.commit(ref, inputs=_source_key(config), tensors=found.to_arrays(), numbers={"n_rows": found.n_rows})
     return ref, found
 
@@ -72,7 +72,7 @@ def gate_contributor(config: ValuationConfig, contributor: ContributorPlan, targ
     check = check_contributor(
         contributor.name,
         contributor.shards,
-        stream_rows(contributor.shards, config.source, config.task, batch_rows=config.gate.batch_rows),
+        _batches(config, contributor.shards),
         config.task,
         config.gate,
         TargetProfile.from_arrays(store.read_tensors(target)),
@@ -110,6 +110,12 @@ def read_validations(config: ValuationConfig, ref: ArtifactRef) -> list[dict[str
     """Great Expectations' results that a gate artifact holds."""
     validations: list[dict[str, Any]] = json.loads(open_store(config).read_document(ref, "validations.json"))
     return validations
+
+
+def _batches(config: ValuationConfig, shards: list[ShardRef]) -> Iterator[RowBatch]:
+    """Great Expectations pays by the batch, so row groups are joined up to the configured size."""
+    rows = stream_rows(shards, config.source, config.task, batch_rows=config.gate.batch_rows)
+    return merged(rows, config.gate.batch_rows)
 
 
 def _counts_tokens(config: ValuationConfig) -> bool:

@@ -100,9 +100,8 @@ def demo_figures(repeats: int) -> list[Figure]:
     for _ in range(repeats):
         clean_outputs()
         with tempfile.TemporaryDirectory() as home, tempfile.TemporaryDirectory() as output:
-            timed(
-                [str(Path(sys.executable).with_name("prefect")), *"server database upgrade -y".split()], {"PREFECT_HOME": home}
-            )
+            prefect = str(Path(sys.executable).with_name("prefect"))
+            timed([prefect, "server", "database", "upgrade", "-y"], {"PREFECT_HOME": home})
             demos.append(timed([sys.executable, "-m", "examples.demo"], {"PREFECT_HOME": home}))
             again = timed([sys.executable, "-m", "examples.demo"], {"PREFECT_HOME": home})
             plains.append(timed([sys.executable, "-m", "benchmarks.plain_calls", output]))

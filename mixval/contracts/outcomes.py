@@ -49,7 +49,7 @@ class GateOutcome(FrozenModel):
     bad_rows: str | None = None
     """Fingerprint of the committed list of bad rows (kind `bad-rows`). None when there are none."""
     data_docs: str | None = None
-    """URL of the Data Docs page."""
+    """Page of the Data Docs, relative to the run's folder. None when there is none."""
 
     @property
     def is_in(self) -> bool:

@@ -14,7 +14,7 @@ from mixval.contracts.record import ArtifactRef
 from mixval.contracts.results import RANKING, REJECTED, TERMS_TABLE
 from mixval.contracts.run import RunSummary
 from mixval.errors import ConfigError
-from mixval.gate.docs import render_data_docs
+from mixval.gate.docs import page_name, render_data_docs
 from mixval.publish.departures import departures
 from mixval.publish.doubts import find_doubts
 from mixval.publish.manifest import Manifest, WeightsUsed, input_shards, package_versions, read_manifest, resolved_config
@@ -27,6 +27,9 @@ from mixval.storage.layout import Layout
 from mixval.storage.pointer import Latest, read_latest, swap_latest
 from mixval.storage.root import Location, open_location
 from mixval.storage.tables import read_table, write_table
+
+DOCS = "data-docs"
+"""Folder of Great Expectations' pages below a run."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ def publish(
     output = open_location(config.output, config.source.storage)
     run_id = f"{account.started.strftime('%Y%m%dT%H%M%SZ')}-{prepared.fingerprint[:8]}"
     folder = Layout(output).run(run_id)
+    outcomes = _linked_to_docs(config, outcomes, account.gate_refs)
     made = _manifest(config, prepared, outcomes, reduced, account, run_id)
     manifest = read_manifest(made.to_json(), folder.url)  # as it is stored, so that a rebuilt report is the same report
     rejected = rejected_table(outcomes)
@@ -159,12 +163,20 @@ def _manifest(
     )
 
 
+def _linked_to_docs(config: ValuationConfig, outcomes: list[GateOutcome], checked: dict[str, ArtifactRef]) -> list[GateOutcome]:
+    """The outcomes with their page below the run's folder; a relative path, so that the folder can be moved."""
+    if not config.gate.data_docs:
+        return outcomes
+    pages = {name: f"{DOCS}/{page_name(name)}" for name in checked}
+    return [outcome.model_copy(update={"data_docs": pages.get(outcome.contributor)}) for outcome in outcomes]
+
+
 def _write_gate_results(config: ValuationConfig, folder: Location, refs: dict[str, ArtifactRef]) -> None:
     """Great Expectations' results as JSON and as Data Docs."""
     validations = {name: read_validations(config, ref) for name, ref in refs.items()}
     if config.gate.data_docs:
         for path, page in render_data_docs(validations).items():
-            folder.child("data-docs", *path.split("/")).write_bytes(page)
+            folder.child(DOCS, *path.split("/")).write_bytes(page)
     folder.child("gate.json").write_bytes(json.dumps(validations, indent=1, sort_keys=True).encode())
 
 

@@ -113,3 +113,15 @@ def test_task_runs_are_named_by_contributor_and_completed(ran: Ran) -> None:
     steps = [f"{step} {name}" for name in PLANTED for step in ("gate", "gram", "forward", "terms")]
     assert Counter(run.name for run in runs) == Counter([*steps, "gate tiny", "forward target"])
     assert {run.state_name for run in runs} == {"Completed"}
+
+
+def test_every_gated_contributor_has_a_page_that_the_report_can_follow(ran: Ran) -> None:
+    manifest = read_manifest((ran.folder / "manifest.json").read_text(), "manifest")
+    assert {outcome.contributor for outcome in manifest.outcomes} == {"near", "mixed", "far", "tiny"}
+    for outcome in manifest.outcomes:
+        assert outcome.data_docs is not None
+        assert (ran.folder / outcome.data_docs).is_file()
+    report = (ran.folder / "report.html").read_text()
+    assert 'href="data-docs/index.html"' in report
+    refused = next(outcome for outcome in manifest.outcomes if outcome.contributor == "tiny")
+    assert f'href="{refused.data_docs}"' in report

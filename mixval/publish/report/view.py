@@ -103,9 +103,14 @@ def trimmed_lines(outcomes: Sequence[GateOutcome]) -> list[dict[str, str]]:
 
 
 def docs_links(outcomes: Sequence[GateOutcome]) -> list[str]:
-    """Distinct links to Data Docs that a page may carry."""
+    """Where all Data Docs begin: the index beside the contributors' pages, or the pages' own links where there is none."""
     links = {safe_link(outcome.data_docs) for outcome in outcomes}
-    return sorted(link for link in links if link)
+    return sorted({_index_of(link) for link in links if link})
+
+
+def _index_of(link: str) -> str:
+    folder, found, _ = link.partition("/contributors/")
+    return f"{folder}/index.html" if found else link
 
 
 def safe_link(url: str | None) -> str | None:

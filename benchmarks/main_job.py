@@ -144,9 +144,9 @@ def main() -> None:
     small, large = growth_bytes(64 * 2**20), growth_bytes(256 * 2**20)
     figures.append(figure("stream_64_mib_growth", small / 2**20, "-", "MiB", "python -m benchmarks.streaming"))
     figures.append(figure("stream_256_mib_growth", large / 2**20, "about the same", "MiB", "python -m benchmarks.streaming"))
-    if not options.without_tests:
-        figures += test_figures()
     print(f"wrote {write('main_job', figures)}")
+    if not options.without_tests:
+        print(f"wrote {write('main_job', figures + test_figures())}")
 
 
 if __name__ == "__main__":

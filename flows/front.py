@@ -34,8 +34,8 @@ def plan_valuation(config: ValuationConfig) -> PreparedRun:
 def run_session(runtime: RuntimeConfig) -> Iterator[Run]:
     """A function that values one configuration after another on one API and one cluster.
 
-    The API starts while the first plan is made, and workers import while the first gate checks rows. What cannot be run
-    as configured raises before a cluster is up, and a run that still stands starts nothing.
+    The API starts and local workers import while the first plan is made; any other cluster is asked for once the plan
+    stands. A run that still stands starts nothing.
     """
     quiet()
     session = _Session(runtime)
@@ -69,6 +69,8 @@ class _Session:
                 shown.end("start", "nothing has changed")
                 return standing
             started = self._beside.submit(self._api.begin)
+            if self._cluster.is_local:
+                self._cluster.warm()  # imports on the other cores while the plan is made; nothing is sent before it stands
             prepared = _prepare(config, inputs)
             self._cluster.warm()
             started.result()

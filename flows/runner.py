@@ -33,6 +33,11 @@ class LazyCluster:
         self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cluster")
         self._client: Future[Client] | None = None
 
+    @property
+    def is_local(self) -> bool:
+        """Whether workers are processes of this machine, which cost nobody anything to start early."""
+        return self._runtime.cluster in ("auto", "local", "cuda")
+
     def warm(self) -> None:
         """Start in the background: processes and imports take seconds that planning and gating can use."""
         if self._client is None:

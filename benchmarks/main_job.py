@@ -38,7 +38,7 @@ class Timed:
 
     seconds: float
     peak_bytes: int
-    """Largest sum of resident sizes over the tree, sampled ten times a second; shared pages count once a process."""
+    """Largest sum of resident sizes over the tree, sampled every two seconds; shared pages count once a process."""
     output: str
 
 
@@ -67,7 +67,7 @@ class _Watch(threading.Thread):
         self.peak_bytes = 0
 
     def run(self) -> None:
-        while not self._over.wait(0.1):
+        while not self._over.wait(2.0):  # walking the process table more often would itself show in the timings
             self.peak_bytes = max(self.peak_bytes, self._resident())
 
     def stop(self) -> None:

@@ -19,7 +19,8 @@ ROWS_A_GROUP = 128
 
 # Runs in a process of its own, since peak memory never falls: growth from before the first row to after the last.
 READER = """
-import resource, sys
+import re, sys
+from pathlib import Path
 from mixval.config.source import SourceConfig
 from mixval.storage.listing import list_contributors
 from mixval.storage.sample import draw_rows
@@ -27,14 +28,16 @@ from mixval.storage.shards import stream_rows
 source = SourceConfig(contributors=sys.argv[1], target=sys.argv[1], origin="real")
 (shards,) = list_contributors(source).values()
 next(iter(stream_rows(shards, source, "language-modelling", batch_rows=64)))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+# Not getrusage: its peak is inherited from the process that started this one.
+peak_kib = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text()).group(1))
+before = peak_kib()
 rows = stream_rows(shards, source, "language-modelling", batch_rows=64)
 drawn = draw_rows(
     rows, "language-modelling", count=100, fraction=None, n_real=sum(s.n_rows for s in shards), n_synthetic=0,
     bad_rows=set(), seed=0,
 )
 assert drawn.num_rows == 100
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+print((peak_kib() - before) * 1024)
 """
 
 

@@ -11,7 +11,7 @@ from mixval.models.backbone import Backbone, n_truncated
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.memory import peak_bytes
 from mixval.stages.resident import resident_backbone
-from mixval.stages.rows import in_batches, sampled_rows
+from mixval.stages.rows import in_batches, real_rows, sampled_rows
 
 VERSION = 1
 """Raised whenever the numbers change."""
@@ -30,7 +30,7 @@ def forward_pass(job: MeasureJob) -> ArtifactRef:
     started = time.perf_counter()
     rows = sampled_rows(job, job.sample)
     backbone = resident_backbone(job)
-    tensors = {"keys": rows["key"].to_numpy(), "is_real": _is_real(rows)} | _passes(backbone, rows, job)
+    tensors = {"keys": rows["key"].to_numpy(), "is_real": real_rows(rows)} | _passes(backbone, rows, job)
     numbers = {
         "n_sampled": rows.num_rows,
         "n_truncated": int(tensors.pop("n_truncated")[0]),
@@ -43,10 +43,6 @@ def forward_pass(job: MeasureJob) -> ArtifactRef:
 
 def _inputs(job: MeasureJob) -> dict[str, object]:
     return job.rows_key() | job.model_key() | {"sample": job.sample, "features": job.discrepancy.features}
-
-
-def _is_real(rows: pa.Table) -> np.ndarray:
-    return np.array([origin == "real" for origin in rows["origin"].to_pylist()], dtype=np.uint8)
 
 
 @torch.inference_mode()

@@ -17,7 +17,7 @@ from mixval.models.outputs import OutputKind
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.memory import peak_bytes
 from mixval.stages.resident import resident_backbone
-from mixval.stages.rows import in_batches, sampled_rows
+from mixval.stages.rows import in_batches, real_rows, sampled_rows
 from mixval.storage.sample import part_counts
 from mixval.terms.ntk.capture import capture
 from mixval.terms.ntk.gram import gram_block
@@ -142,7 +142,7 @@ def _captured(job: MeasureJob, rows: pa.Table) -> tuple[GradientSlice, dict[str,
     gradients, probabilities = capture_rows(job, rows)
     return gradients, {
         "keys": rows["key"].to_numpy(),
-        "is_real": np.array([origin == "real" for origin in rows["origin"].to_pylist()], dtype=np.uint8),
+        "is_real": real_rows(rows),
         "outputs": gradients.outputs.double().cpu().numpy(),
         "probabilities": probabilities,
     }

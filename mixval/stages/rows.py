@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import pyarrow as pa
 
 from mixval.config.sample import SampleConfig
@@ -37,6 +38,11 @@ def bad_rows(job: MeasureJob) -> set[tuple[int, int]]:
         return set()
     table = job.store.read_table(job.bad_rows, "bad_rows")
     return set(zip(table["shard_index"].to_pylist(), table["row"].to_pylist(), strict=True))
+
+
+def real_rows(rows: pa.Table) -> np.ndarray:
+    """(N,) uint8: 1 where a row is real, 0 where it is synthetic."""
+    return np.array([origin == "real" for origin in rows["origin"].to_pylist()], dtype=np.uint8)
 
 
 def in_batches(rows: pa.Table, size: int) -> Iterator[pa.Table]:

@@ -20,6 +20,7 @@ from mixval.config.valuation import ValuationConfig
 from mixval.gate.verdict import ensure_somebody
 from mixval.stages import forward, gating, gradients, publishing, sharing, terms
 from mixval.stages.jobs import contributor_job
+from mixval.stages.memory import ALLOCATOR
 from mixval.stages.preparing import prepare_run
 from mixval.stages.reducing import reduce_terms
 from mixval.storage.pointer import read_latest
@@ -27,15 +28,14 @@ from mixval.storage.root import open_location
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 WORKERS = 2
-# As the flow's workers have it: the setting is the allocator's, not orchestration's.
-MALLOC = {"MALLOC_TRIM_THRESHOLD_": str(4 * 2**30), "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20)}
 
 
 def run(config: ValuationConfig, pool: ProcessPoolExecutor) -> None:
     """Plan, gate, measure, reduce and publish one configuration."""
     prepared = prepare_run(config, WORKERS, 8 * 2**30)
     contributors = prepared.plan.contributors
-    refs = {one.name: gating.gate_contributor(config, one, prepared.target) for one in contributors}
+    checks = {one.name: pool.submit(gating.gate_contributor, config, one, prepared.target) for one in contributors}
+    refs = {name: check.result() for name, check in checks.items()}
     outcomes = {name: gating.read_outcome(config, ref) for name, ref in sorted(refs.items())}
     outcomes = sharing.compare(config, outcomes, refs)
     ensure_somebody(list(outcomes.values()))
@@ -59,7 +59,7 @@ def run(config: ValuationConfig, pool: ProcessPoolExecutor) -> None:
 
 def main(output: str, names: list[str]) -> None:
     """Value the named examples, all by default, below `output`."""
-    os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"} | MALLOC
+    os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"} | ALLOCATOR
     began = time.perf_counter()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(WORKERS, mp_context=context) as pool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from flows.front import run_session
+from mixval.cli.leave import leaving_at_once
 from mixval.cli.progress_view import front_end
 from mixval.cli.summary_view import print_summary
 from mixval.config.load import load_config
@@ -39,4 +40,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    leaving_at_once(lambda: main(sys.argv[1:]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from flows.credentials import load_credentials
 from flows.quiet import quiet
@@ -14,6 +15,10 @@ from mixval.contracts.run import RunSummary
 from mixval.progress import Progress, Silence, shown_by
 from mixval.stages.planning import Inputs, list_inputs
 from mixval.stages.preparing import PreparedRun, handed_over, prepare_run, run_fingerprint
+
+if TYPE_CHECKING:
+    from flows.api import ApiStart
+    from flows.runner import LazyCluster
 
 Run = Callable[[ValuationConfig, Progress | None], RunSummary]
 
@@ -34,7 +39,7 @@ def plan_valuation(config: ValuationConfig) -> PreparedRun:
 def run_session(runtime: RuntimeConfig) -> Iterator[Run]:
     """A function that values one configuration after another on one API and one cluster.
 
-    The API starts and local workers import while the first plan is made; any other cluster is asked for once the plan
+    Local workers import and the API starts while the first plan is made; any other cluster is asked for once the plan
     stands. A run that still stands starts nothing.
     """
     quiet()
@@ -46,21 +51,19 @@ def run_session(runtime: RuntimeConfig) -> Iterator[Run]:
 
 
 class _Session:
-    """One API and one cluster, each started when it is first needed."""
+    """One API and one cluster, each imported and started when it is first needed."""
 
     def __init__(self, runtime: RuntimeConfig) -> None:
-        from flows.api import ApiStart
-        from flows.runner import LazyCluster
-
-        self._cluster, self._api = LazyCluster(runtime), ApiStart()
+        self._runtime = runtime
+        self._cluster: LazyCluster | None = None
+        self._api: ApiStart | None = None
         self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="api")
 
     def value(self, config: ValuationConfig, progress: Progress | None = None) -> RunSummary:
         """Value one configuration."""
         from mixval.stages.publishing import standing_run
-        from tasks.cluster import use_cluster
 
-        with shown_by(progress or Silence()) as shown, use_cluster(self._cluster):
+        with shown_by(progress or Silence()) as shown:
             if config.source.storage.credentials_block is not None:
                 return self._run(config)  # the block is in the API, so nothing can be looked at before
             shown.begin("start", 0)
@@ -68,11 +71,12 @@ class _Session:
             if (standing := standing_run(config, run_fingerprint(config, inputs))) is not None:
                 shown.end("start", "nothing has changed")
                 return standing
-            started = self._beside.submit(self._api.begin)
-            if self._cluster.is_local:
-                self._cluster.warm()  # imports on the other cores while the plan is made; nothing is sent before it stands
+            cluster = self._lazy_cluster()
+            if cluster.is_local:
+                cluster.warm()  # first of all: it imports on the other cores, and nothing is sent before the plan stands
+            started = self._beside.submit(self._lazy_api().begin)
             prepared = _prepare(config, inputs)
-            self._cluster.warm()
+            cluster.warm()
             started.result()
             shown.end("start", "")
             with handed_over(config, prepared):
@@ -80,15 +84,31 @@ class _Session:
 
     def close(self) -> None:
         """Stop what was started."""
-        self._cluster.close()
+        if self._api is not None:
+            self._beside.submit(self._api.close)
+        if self._cluster is not None:
+            self._cluster.close()
         self._beside.shutdown()
-        self._api.close()
 
     def _run(self, config: ValuationConfig) -> RunSummary:
-        from flows.valuation import valuation
+        from tasks.cluster import use_cluster
 
-        with self._api.ready():
+        with use_cluster(self._lazy_cluster()), self._lazy_api().ready():
+            from flows.valuation import valuation
+
             return valuation(config)
+
+    def _lazy_cluster(self) -> LazyCluster:
+        from flows.runner import LazyCluster
+
+        self._cluster = self._cluster or LazyCluster(self._runtime)
+        return self._cluster
+
+    def _lazy_api(self) -> ApiStart:
+        from flows.api import ApiStart
+
+        self._api = self._api or ApiStart()
+        return self._api
 
 
 def _prepare(config: ValuationConfig, inputs: Inputs) -> PreparedRun:

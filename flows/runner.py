@@ -12,10 +12,12 @@ from typing import Any
 import dask
 from distributed import Client, LocalCluster
 from distributed.system import MEMORY_LIMIT
+from distributed.utils import get_mp_context
 
 from flows.worker import prepare
 from mixval.config.runtime import RuntimeConfig
 from mixval.errors import ConfigError, StorageError
+from mixval.stages.memory import ALLOCATOR
 from tasks.cluster import in_use, use_cluster
 
 CONNECT_TIMEOUT_SECONDS = 30
@@ -96,15 +98,22 @@ def cuda_is_usable() -> bool:
         return False
 
 
-MALLOC = {"MALLOC_TRIM_THRESHOLD_": str(4 * 2**30), "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20)}
-"""Dask lets workers give every 64 KiB back to the system at once; a backward pass then spends half its time in page faults
-(ResNet-18, 32 images: 5.6 s instead of 3.3 s). Memory that a pass has freed is kept for the next one instead."""
+CALM = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.tick.cycle": "10s",
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.worker.memory.monitor-interval": "500ms",
+}
+"""Dask looks at stacks, loops and machine up to a hundred times a second for a dashboard that nobody serves here."""
+
+PRELOADED = ["distributed", "flows.preload"]
+"""Imported once by the server that local workers are forked from: their imports take 8 s of a core otherwise, for each."""
 
 
 def _start(runtime: RuntimeConfig) -> Client:
-    # Dask samples the stacks of workers a hundred times a second for a dashboard that nobody serves here.
-    dask.config.set({"distributed.worker.profile.enabled": False})
-    dask.config.set({f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in MALLOC.items()})
+    dask.config.set(CALM)
+    dask.config.set({f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in ALLOCATOR.items()})
     # A worker that died with a task may take it this often again before the task is given up.
     dask.config.set({"distributed.scheduler.allowed-failures": runtime.retries})
     target = _target(runtime)
@@ -141,6 +150,8 @@ def _target(runtime: RuntimeConfig) -> Any:
 
 
 def _local(runtime: RuntimeConfig) -> LocalCluster:
+    dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"})
+    get_mp_context().set_forkserver_preload(PRELOADED)
     workers = default_workers(runtime)
     memory = runtime.worker_memory_bytes or "auto"
     options = {"n_workers": workers, "threads_per_worker": 1, "memory_limit": memory}
@@ -148,6 +159,7 @@ def _local(runtime: RuntimeConfig) -> LocalCluster:
 
 
 def _cuda(runtime: RuntimeConfig) -> Any:
+    dask.config.set({"distributed.worker.multiprocessing-method": "spawn"})  # each has its own device from its environment
     try:
         cluster_class = importlib.import_module("dask_cuda").LocalCUDACluster
     except ImportError as error:

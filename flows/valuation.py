@@ -72,7 +72,8 @@ def gate(config: ValuationConfig, prepared: PreparedRun, account: Account) -> di
     """Check every contributor; a rejected one never stops the others. Raises when nobody is admitted."""
     contributors = prepared.plan.contributors
     with account.stage("gate", len(contributors)) as say:
-        account.count("gate", [gating.gate_ref(config, one, prepared.target) for one in contributors], config)
+        if account.count("gate", [gating.gate_ref(config, one, prepared.target) for one in contributors], config):
+            current_client()  # a cluster that cannot be had fails the run, not its contributors one by one
         futures = {gate_contributor.submit(as_it_is(config), as_it_is(one), prepared.target): one.name for one in contributors}
         outcomes: dict[str, GateOutcome] = {}
         for future in as_completed(list(futures)):
@@ -118,7 +119,7 @@ def _measure_pending(jobs: list[MeasureJob], target: MeasureJob) -> dict[str, st
     """Measure these contributors; the reasons of those that failed, by name."""
     if not jobs:
         return {}
-    current_client()  # a cluster that cannot be had fails the run, not its contributors one by one
+    current_client()
     shown = MeasureProgress(len(jobs))
     target_pass = forward_pass.submit(as_it_is(target))
     futures: dict[PrefectFuture[ArtifactRef], str] = {}

@@ -1,13 +1,17 @@
-"""The gate's task. It runs in the flow's own process: reading and checking rows needs no model and no cluster."""
+"""The gate's task: the check of one contributor on the cluster, where rows that crash a reader take no flow with them."""
 
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.plan import ContributorPlan
 from mixval.contracts.record import ArtifactRef
 from mixval.stages import gating
 from tasks.base import house_task
+from tasks.cluster import on_cluster
 
 
 @house_task("gate {contributor.name}")
 def gate_contributor(config: ValuationConfig, contributor: ContributorPlan, target: ArtifactRef) -> ArtifactRef:
     """The check of one contributor against the row contract, the limits and the target set."""
-    return gating.gate_contributor(config, contributor, target)
+    ref = gating.gate_ref(config, contributor, target)
+    if gating.open_store(config).committed(ref) is not None:
+        return ref
+    return on_cluster(gating.gate_contributor, config, contributor, target)

@@ -11,8 +11,11 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mixval.gate.engine import LOCK, great_expectations
 from mixval.gate.words import printable, shorten
@@ -38,29 +41,29 @@ def page_name(contributor: str) -> str:
     return f"contributors/{slug}-{digest}.html" if slug else f"contributors/{digest}.html"
 
 
-def render_data_docs(validations: Mapping[str, Sequence[dict[str, Any]]]) -> dict[str, bytes]:
-    """Path -> HTML: `index.html`, and a page a contributor at `page_name(contributor)`.
-
-    `validations` maps contributors to `GateCheck.validations`. The same results give the same bytes.
-    """
+def render_page(contributor: str, results: Sequence[dict[str, Any]]) -> bytes:
+    """The page of one contributor from its `GateCheck.validations`. The same results give the same bytes."""
     great_expectations()
     with LOCK:
         from great_expectations.render.view import DefaultJinjaPageView
 
         view = DefaultJinjaPageView(custom_views_directory=str(TEMPLATES))
-        pages = {"index.html": _page(view, "Data Docs of the gate", [_index(validations)])}
-        for contributor, results in validations.items():
-            title = f"Contributor {_harmless(shorten(contributor))}"
-            sections = [section for result in results for section in _sections(_harmless(result))]
-            pages[page_name(contributor)] = _page(view, title, sections, home="../index.html")
-    return pages
+        sections = [section for result in results for section in _sections(_harmless(result))]
+        return _page(view, f"Contributor {_harmless(shorten(contributor))}", sections)
 
 
-def _page(view: Any, title: str, sections: list[Any], home: str | None = None) -> bytes:
+def render_index(validations: Mapping[str, Sequence[dict[str, Any]]]) -> bytes:
+    """The page that links to every contributor's. It needs no import of Great Expectations."""
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    version_of_docs = version("great_expectations")
+    return environment.get_template("gate_index.j2").render(entries=_entries(validations), ge_version=version_of_docs).encode()
+
+
+def _page(view: Any, title: str, sections: list[Any]) -> bytes:
     from great_expectations.render import RenderedDocumentContent
 
     document = RenderedDocumentContent(sections=sections, page_title=title, renderer_type="ValidationResultsPageRenderer")
-    return str(view.render(document, template="gate_page.j2", home=home)).encode()
+    return str(view.render(document, template="gate_page.j2")).encode()
 
 
 def _sections(result: dict[str, Any]) -> list[Any]:
@@ -99,29 +102,14 @@ def _restored(result: dict[str, Any]) -> Any:
     )
 
 
-def _index(validations: Mapping[str, Sequence[dict[str, Any]]]) -> Any:
-    from great_expectations.render import RenderedSectionContent, RenderedTableContent
-
-    rows = []
+def _entries(validations: Mapping[str, Sequence[dict[str, Any]]]) -> list[dict[str, str]]:
+    entries = []
     for contributor, results in validations.items():
         failed = sum(result["statistics"]["unsuccessful_expectations"] for result in results)
         n = sum(result["statistics"]["evaluated_expectations"] for result in results)
-        rows.append([_link(contributor), f"{n - failed:,} of {n:,} met"])
-    table = RenderedTableContent(table=rows or [["no contributor", ""]], header_row=["Contributor", "Expectations"])
-    return RenderedSectionContent([table], "Contributors")
-
-
-def _link(contributor: str) -> Any:
-    from great_expectations.render import RenderedStringTemplateContent
-
-    return RenderedStringTemplateContent(
-        string_template={
-            "template": "$contributor",
-            "params": {"contributor": _harmless(shorten(contributor) or "(no name)")},
-            "tag": "a",
-            "styling": {"attributes": {"href": page_name(contributor)}},
-        }
-    )
+        words = _harmless(shorten(contributor) or "(no name)")
+        entries.append({"words": words, "page": page_name(contributor), "met": f"{n - failed:,} of {n:,} met"})
+    return entries
 
 
 def _harmless(value: Any) -> Any:

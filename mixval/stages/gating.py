@@ -16,6 +16,7 @@ from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.plan import ContributorPlan, ShardRef
 from mixval.contracts.record import ArtifactRef
 from mixval.gate.check import GateCheck, check_contributor
+from mixval.gate.docs import render_page
 from mixval.gate.profile import TargetProfile, profile_target
 from mixval.models.architecture import context_tokens
 from mixval.models.tokenizers import TokenCounts, token_counter
@@ -23,8 +24,10 @@ from mixval.storage.commit import ArtifactStore
 from mixval.storage.root import open_location
 from mixval.storage.shards import stream_rows
 
-VERSION = 1
-"""Raised whenever the verdicts change."""
+VERSION = 2
+"""Raised whenever the verdicts or what is kept of them change."""
+
+DOCS_PAGE = "data-docs.html"
 
 
 def open_store(config: ValuationConfig) -> ArtifactStore:
@@ -85,6 +88,8 @@ def gate_contributor(config: ValuationConfig, contributor: ContributorPlan, targ
         "outcome.json": outcome.model_dump_json(indent=1).encode(),
         "validations.json": json.dumps(check.validations, indent=1, sort_keys=True).encode(),
     }
+    if config.gate.data_docs:
+        documents[DOCS_PAGE] = render_page(contributor.name, check.validations)
     store.commit(
         ref,
         inputs={"content": contributor.digest, "target": target.fingerprint},
@@ -110,6 +115,11 @@ def read_validations(config: ValuationConfig, ref: ArtifactRef) -> list[dict[str
     """Great Expectations' results that a gate artifact holds."""
     validations: list[dict[str, Any]] = json.loads(open_store(config).read_document(ref, "validations.json"))
     return validations
+
+
+def read_docs_page(config: ValuationConfig, ref: ArtifactRef) -> bytes:
+    """The Data Docs page that a gate artifact holds, when the configuration asks for one."""
+    return open_store(config).read_document(ref, DOCS_PAGE)
 
 
 def _batches(config: ValuationConfig, shards: list[ShardRef]) -> Iterator[RowBatch]:

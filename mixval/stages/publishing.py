@@ -14,13 +14,13 @@ from mixval.contracts.record import ArtifactRef
 from mixval.contracts.results import RANKING, REJECTED, TERMS_TABLE
 from mixval.contracts.run import RunSummary
 from mixval.errors import ConfigError
-from mixval.gate.docs import page_name, render_data_docs
+from mixval.gate.docs import page_name, render_index
 from mixval.publish.departures import departures
 from mixval.publish.doubts import find_doubts
 from mixval.publish.manifest import Manifest, WeightsUsed, input_shards, package_versions, read_manifest, resolved_config
 from mixval.publish.ranking import rejected_table
 from mixval.publish.report.render import render_report
-from mixval.stages.gating import read_validations
+from mixval.stages.gating import read_docs_page, read_validations
 from mixval.stages.preparing import PreparedRun
 from mixval.stages.reducing import Reduced
 from mixval.storage.layout import Layout
@@ -175,8 +175,9 @@ def _write_gate_results(config: ValuationConfig, folder: Location, refs: dict[st
     """Great Expectations' results as JSON and as Data Docs."""
     validations = {name: read_validations(config, ref) for name, ref in refs.items()}
     if config.gate.data_docs:
-        for path, page in render_data_docs(validations).items():
-            folder.child(DOCS, *path.split("/")).write_bytes(page)
+        folder.child(DOCS, "index.html").write_bytes(render_index(validations))
+        for name, ref in refs.items():
+            folder.child(DOCS, *page_name(name).split("/")).write_bytes(read_docs_page(config, ref))
     folder.child("gate.json").write_bytes(json.dumps(validations, indent=1, sort_keys=True).encode())
 
 

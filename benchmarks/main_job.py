@@ -144,9 +144,15 @@ def main() -> None:
     small, large = growth_bytes(64 * 2**20), growth_bytes(256 * 2**20)
     figures.append(figure("stream_64_mib_growth", small / 2**20, "-", "MiB", "python -m benchmarks.streaming"))
     figures.append(figure("stream_256_mib_growth", large / 2**20, "about the same", "MiB", "python -m benchmarks.streaming"))
-    print(f"wrote {write('main_job', figures)}")
+    store(figures)
     if not options.without_tests:
-        print(f"wrote {write('main_job', figures + test_figures())}")
+        store(figures + test_figures())
+
+
+def store(figures: list[Figure]) -> None:
+    """Write them, and the README's table, which a test holds against them."""
+    print(f"wrote {write('main_job', figures)}")
+    subprocess.run([sys.executable, "-m", "docs.generate_figures"], cwd=ROOT, check=True)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ class Assembly:
     def _keep(self, name: str, uses: dict[int, Factors | Tensor]) -> Tensor | dict[int, Factors]:
         """The contributions of one weight in one batch, in the form that the weight has."""
         rows = self._shapes[name][0]
-        exact = {i: _widen(use) for i, use in sorted(uses.items())}
+        exact = {i: widened(use) for i, use in sorted(uses.items())}
         factors = {i: slim(use) for i, use in exact.items() if isinstance(use, Factors)}
         vectors = [use for use in exact.values() if isinstance(use, Tensor)]
         if vectors or (factors and self._is_gradient(name, factors)):
@@ -108,7 +108,7 @@ def slim(factors: Factors) -> Factors:
     return Factors(left, right)
 
 
-def _widen(use: Factors | Tensor) -> Factors | Tensor:
+def widened(use: Factors | Tensor) -> Factors | Tensor:
     """Half precisions become float32: sums of many products need it."""
     if isinstance(use, Tensor):
         return _wide(use)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from mixval.errors import ModelError, NumericalError, ShapeError
 from mixval.terms.ntk.assemble import Assembly, Form
 from mixval.terms.ntk.contribution import Factors
-from mixval.terms.ntk.kinds import parameter_owners
+from mixval.terms.ntk.kinds import Owner, parameter_owners
 from mixval.terms.ntk.record import Recorder
 from mixval.terms.ntk.slice import GradientSlice
 
@@ -51,15 +51,13 @@ def capture(
     ShapeError when f is not (B,); NumericalError when f is NaN or infinite, or there are no rows.
     """
     require_evaluation(module)
-    owners = {name: held for name, held in parameter_owners(module).items() if name in set(names)}
-    if missing := sorted(set(names) - set(owners)):
-        raise ModelError(f"the module has no parameters {missing}. Take names from `select_parameters`.")
+    owners = chosen_owners(module, names)
     shapes = {name: held[0].module._parameters[held[0].local] for name, held in owners.items()}
     assembly = Assembly({name: tuple(p.shape) for name, p in shapes.items() if p is not None}, form)
     for index, batch in enumerate(batches):
         n_rows = batch_rows(batch)
         recorder = Recorder(owners, n_rows)
-        outputs = _pass(module, recorder, scalar, batch)
+        outputs = one_pass(module, recorder, scalar, batch)
         assembly.add(outputs, recorder.contributions)
         if verify and index == 0:
             row = n_rows - 1
@@ -67,6 +65,14 @@ def capture(
     if assembly.n == 0:
         raise NumericalError("gradients need at least one row, found none. Leave empty contributors out.")
     return assembly.finish()
+
+
+def chosen_owners(module: nn.Module, names: Sequence[str]) -> dict[str, list[Owner]]:
+    """The modules that hold each of the parameters `names`. Raises ModelError when there is no such parameter."""
+    owners = {name: held for name, held in parameter_owners(module).items() if name in set(names)}
+    if missing := sorted(set(names) - set(owners)):
+        raise ModelError(f"the module has no parameters {missing}. Take names from `select_parameters`.")
+    return owners
 
 
 def batch_rows(batch: Batch) -> int:
@@ -78,12 +84,12 @@ def batch_rows(batch: Batch) -> int:
     raise ShapeError(f"a batch needs a tensor whose dimension 0 counts examples, found {type(batch).__name__} without.")
 
 
-def single_row(batch: Batch, row: int) -> Batch:
-    """The batch with one example left; tensors of another length are kept whole."""
+def some_rows(batch: Batch, stop: int, start: int = 0) -> Batch:
+    """Examples `start` to `stop` of the batch; tensors of another length are kept whole."""
     n_rows = batch_rows(batch)
 
     def cut(part: Any) -> Any:
-        return part[row : row + 1] if isinstance(part, Tensor) and part.ndim and len(part) == n_rows else part
+        return part[start:stop] if isinstance(part, Tensor) and part.ndim and len(part) == n_rows else part
 
     if isinstance(batch, Tensor):
         return cut(batch)
@@ -103,8 +109,8 @@ def require_evaluation(module: nn.Module) -> None:
             )
 
 
-def _pass(module: nn.Module, recorder: Recorder, scalar: Scalar, batch: Batch) -> Tensor:
-    """One forward and backward pass; (B,) outputs. The recorder holds the contributions afterwards."""
+def one_pass(module: nn.Module, recorder: Recorder, scalar: Scalar, batch: Batch) -> Tensor:
+    """One forward and backward pass; (B,) outputs. The recorder has had all contributions afterwards."""
     required = [p for p in module.parameters() if p.requires_grad]
     try:
         for parameter in required:
@@ -149,7 +155,7 @@ def _verify(module: nn.Module, found: dict[str, Tensor | Factors], scalar: Scala
         for parameter in frozen:
             parameter.requires_grad_(True)
         with torch.enable_grad():
-            output = scalar(single_row(batch, row)).sum()
+            output = scalar(some_rows(batch, row + 1, row)).sum()
             truth = _gradients(output, list(named.values()))
     finally:
         for parameter in frozen:

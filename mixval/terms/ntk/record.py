@@ -1,6 +1,6 @@
 """Hooks on layers during one pass: inputs on the way forward, contributions on the way back."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,13 +11,17 @@ from mixval.errors import ModelError
 from mixval.terms.ntk.contribution import Call, Factors, contribution
 from mixval.terms.ntk.kinds import Owner, is_embedding
 
+Take = Callable[[str, nn.Module, str, Call, Tensor], None]
+"""Takes a parameter's name and one use of it: module, name within it, inputs, and the gradient at its output."""
+
 
 class Recorder:
     """Watches the modules that own chosen parameters during the pass of one batch of `n_rows` examples."""
 
-    def __init__(self, owners: Mapping[str, Sequence[Owner]], n_rows: int) -> None:
-        """`owners` by parameter name, see `parameter_owners`."""
+    def __init__(self, owners: Mapping[str, Sequence[Owner]], n_rows: int, take: Take | None = None) -> None:
+        """`owners` by parameter name, see `parameter_owners`. With `take`, uses go there and are not kept."""
         self.n_rows = n_rows
+        self._take = take
         self.contributions: dict[str, dict[int, Factors | Tensor]] = {name: {} for name in owners}
         """By parameter, and by the order of its uses on the way forward."""
         self._watched: dict[nn.Module, list[tuple[str, str]]] = {}
@@ -67,7 +71,10 @@ class Recorder:
             raise self._refusal(module, "has its input overwritten in place after the call")
         with torch.no_grad():
             for name, local, use in targets:
-                self.contributions[name][use] = contribution(module, local, call, grad.detach())
+                if self._take is None:
+                    self.contributions[name][use] = contribution(module, local, call, grad.detach())
+                else:
+                    self._take(name, module, local, call, grad.detach())
 
     def _refusal(self, module: nn.Module, why: str) -> ModelError:
         return ModelError(

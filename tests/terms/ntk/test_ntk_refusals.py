@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mixval.errors import ModelError, NumericalError, ShapeError
-from mixval.terms.ntk.capture import capture, single_row
+from mixval.terms.ntk.capture import capture, some_rows
 from mixval.terms.ntk.kinds import select_parameters
 
 
@@ -129,11 +129,11 @@ def test_a_refusal_leaves_no_trace() -> None:
 
 def test_single_rows_of_all_batch_types() -> None:
     x, table = torch.arange(6).view(3, 2), torch.zeros(1, 2)
-    assert torch.equal(single_row(x, 1), x[1:2])
-    assert single_row({"x": x, "table": table, "word": "a"}, 2)["x"].tolist() == [[4, 5]]
-    assert single_row((x, table), 0)[1] is table
+    assert torch.equal(some_rows(x, 2, 1), x[1:2])
+    assert some_rows({"x": x, "table": table, "word": "a"}, 3, 2)["x"].tolist() == [[4, 5]]
+    assert some_rows((x, table), 1)[1] is table
     with pytest.raises(ShapeError, match="needs a tensor"):
-        single_row({"word": "a"}, 0)
+        some_rows({"word": "a"}, 1)
 
 
 class Gated(nn.Module):

@@ -15,7 +15,7 @@ import pytest
 import torch
 import yaml
 
-from examples import truth
+from examples import protocols, truth
 from mixval.models.tokenise import TokenRow
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -72,12 +72,12 @@ def test_reviews_measured_again_give_the_stored_figures() -> None:
 def test_separable_sentences_are_judged_rightly() -> None:
     train = pa.table({"text": ["good fun", "dull stuff", "very good", "so dull"], "label": [1, 0, 1, 0]})
     target = pa.table({"text": ["a good one", "a dull one"], "label": [1, 0]})
-    assert truth.review_accuracy(train, target, 0) == 1.0
-    assert truth.review_accuracy(train, target.set_column(1, "label", pa.array([0, 1])), 0) == 0.0
+    assert protocols.review_accuracy(train, target, 0) == 1.0
+    assert protocols.review_accuracy(train, target.set_column(1, "label", pa.array([0, 1])), 0) == 0.0
 
 
 def test_tfidf_is_what_its_formula_says() -> None:
-    features = truth.tfidf(["a b", "unknown"], ["a b", "a"])  # terms: a, "a b", b
+    features = protocols.tfidf(["a b", "unknown"], ["a b", "a"])  # terms: a, "a b", b
     rare = np.log(3 / 2) + 1
     np.testing.assert_allclose(features[0], np.array([1, rare, rare]) / np.sqrt(1 + 2 * rare**2), rtol=1e-12)
     assert not features[1].any()
@@ -85,10 +85,10 @@ def test_tfidf_is_what_its_formula_says() -> None:
 
 def test_loss_of_a_batch_is_the_sum_of_its_rows_alone() -> None:
     torch.manual_seed(0)
-    model = truth.answer_model(50)
+    model = protocols.answer_model(50)
     rows = [TokenRow([1, 5, 6, 7, 2], 3, False), TokenRow([1, 8, 9, 2], 1, False)]
     with torch.no_grad():
-        together, n_tokens = truth.response_loss(model, rows, pad_id=0)
+        together, n_tokens = protocols.response_loss(model, rows, pad_id=0)
         apart = 0.0
         for row in rows:
             logits = model(torch.tensor([row.ids])).logits[0].log_softmax(-1)
@@ -98,7 +98,7 @@ def test_loss_of_a_batch_is_the_sum_of_its_rows_alone() -> None:
 
 
 def test_every_row_comes_once_an_epoch() -> None:
-    drawn = list(truth.batches(10, 4, 5, np.random.default_rng(0)))
+    drawn = list(protocols.batches(10, 4, 5, np.random.default_rng(0)))
     assert [len(batch) for batch in drawn] == [4] * 5
     rows = [row for batch in drawn for row in batch]
     assert sorted(rows[:10]) == sorted(rows[10:]) == list(range(10))

@@ -173,7 +173,7 @@ def _linked_to_docs(config: ValuationConfig, outcomes: list[GateOutcome], checke
 
 def _write_gate_results(config: ValuationConfig, folder: Location, refs: dict[str, ArtifactRef]) -> None:
     """Great Expectations' results as JSON and as Data Docs."""
-    validations = {name: read_validations(config, ref) for name, ref in refs.items()}
+    validations = {name: read_validations(config, ref) for name, ref in sorted(refs.items())}
     if config.gate.data_docs:
         folder.child(DOCS, "index.html").write_bytes(render_index(validations))
         for name, ref in refs.items():

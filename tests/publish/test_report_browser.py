@@ -190,6 +190,18 @@ def test_page_fits_its_width_asks_nobody_and_complains_of_nothing(show, results,
     assert sum(url.startswith("file://") for url in asked) == 1
 
 
+CUT = """return [...document.querySelectorAll('svg.' + arguments[0] + ' text')].filter(text => {
+    const [inner, outer] = [text.getBoundingClientRect(), text.closest('svg').getBoundingClientRect()];
+    return inner.width > 0 && (inner.left < outer.left - 0.5 || inner.right > outer.right + 0.5);
+}).map(text => text.textContent)"""
+
+
+@pytest.mark.parametrize(("width", "layout"), [(1200, "wide"), (390, "narrow")])
+def test_no_word_of_a_chart_is_cut_off(show, width, layout):
+    for names in (("ember", "haven", "Mommsen"), ("W" * 60, "a contributor with a rather long name")):
+        assert show(make_results(names), width).execute_script(CUT, layout) == []
+
+
 def test_light_and_dark_are_both_readable(show, results):
     light, dark = (show(results, scheme=scheme).execute_script(CONTRAST) for scheme in ("light", "dark"))
     assert light["paper"] > 0.8

@@ -17,7 +17,7 @@ from rich.cells import cell_len
 
 from mixval.publish.names import shortened
 from mixval.publish.numerals import MINUS
-from mixval.publish.report.theme import CELL_EM, GRID, INK, LABEL_GAP, MUTED, VARIABLES, Layout
+from mixval.publish.report.theme import CAPITAL_EM, CELL_EM, GRID, INK, LABEL_GAP, MUTED, VARIABLES, WIDE_EM, Layout
 
 PLACEHOLDER = re.compile(r">N(\d{5})N<")
 COLOUR = re.compile(r"#[0-9a-f]{6}\b")
@@ -83,20 +83,26 @@ def placeholder(index: int) -> str:
     return f"N{index:05d}N"
 
 
-def fitted(name: str, cells: int) -> str:
-    """The visible name in at most `cells` character cells; wide characters take two."""
-    for limit in range(cells, 3, -1):
+def text_ems(text: str) -> float:
+    """Width of a text in the font's size, on the generous side for the wide fonts among what readers have."""
+    ems = (WIDE_EM if char in "mwMW@%…—" else CAPITAL_EM if char.isupper() else CELL_EM * cell_len(char) for char in text)
+    return sum(ems)
+
+
+def fitted(name: str, ems: float) -> str:
+    """The visible name, shortened to that width."""
+    for limit in range(int(ems / CELL_EM), 3, -1):
         shown = shortened(name, limit)
-        if cell_len(shown) <= cells:
+        if text_ems(shown) <= ems:
             return shown
     return shortened(name, 3)
 
 
 def name_room(names: Sequence[str], layout: Layout) -> tuple[list[str], int]:
     """The names as they fit, and the CSS pixels that the longest takes, gap to the axes included."""
-    shown = [fitted(name, layout.label_cells) for name in names]
-    longest = max(cell_len(name) for name in shown)
-    return shown, min(layout.label_width, round(CELL_EM * layout.font_size * longest) + LABEL_GAP)
+    shown = [fitted(name, (layout.label_width - LABEL_GAP) / layout.font_size) for name in names]
+    longest = max(text_ems(name) for name in shown)
+    return shown, min(layout.label_width, round(layout.font_size * longest) + LABEL_GAP)
 
 
 def tick_words(value: float, _position: int = 0) -> str:

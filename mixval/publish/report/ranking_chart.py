@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from mixval.publish.report.chart_rows import ChartRow
 from mixval.publish.report.figure import axes_at, canvas, drawing, inline_svg, name_room, placeholder, tick_words
-from mixval.publish.report.theme import ACCENT, BAND, GRID, INK, MUTED, PAPER, Layout
+from mixval.publish.report.theme import ACCENT, BAND, GRID, INK, LABEL_GAP, MUTED, PAPER, Layout
 
 TOP, BOTTOM, RIGHT = 8, 52, 34
 """CSS pixels around the axes; the tie letters stand at the right."""
@@ -37,10 +37,11 @@ def row_axis(axes: Any, rows: list[ChartRow]) -> None:
 
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_yticks([])
+    gap = LABEL_GAP / 2 / axes.get_window_extent().width
     for index, row in enumerate(rows):
         colour = MUTED if row.is_bin else INK
         place = axes.get_yaxis_transform()
-        axes.text(-0.02, index, placeholder(index), transform=place, ha="right", va="center_baseline", color=colour)
+        axes.text(-gap, index, placeholder(index), transform=place, ha="right", va="center_baseline", color=colour)
     wide = axes.get_window_extent().width > 400
     axes.xaxis.set_major_locator(MaxNLocator(7 if wide else 4, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(tick_words))

@@ -29,10 +29,10 @@ VARIABLES = {
 TERM_NAMES = {"loss": "Loss", "discrepancy": "Discrepancy", "ntk": "NTK", "composition": "Composition"}
 
 
-CELL_EM = 0.6
-"""Width of a character cell, in the font's size; generous for most letters of most fonts."""
+CELL_EM, CAPITAL_EM, WIDE_EM = 0.65, 0.8, 1.0
+"""Widths of a character cell, a capital, and the widest letters, in the font's size; generous for most fonts."""
 LABEL_GAP = 16
-"""CSS pixels between a name and the axes, and left of it."""
+"""CSS pixels beside a name: half of them between it and the axes, half left of it."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,6 @@ class Layout:
     """Height of one contributor's row."""
     panels_across: int
     """Small multiples beside one another."""
-
-    @property
-    def label_cells(self) -> int:
-        """Character cells of a name that fit; wide characters take two."""
-        return int((self.label_width - LABEL_GAP) / (CELL_EM * self.font_size))
 
 
 WIDE = Layout("wide", width=860, label_width=210, font_size=13, row_height=26, panels_across=4)

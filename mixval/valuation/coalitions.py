@@ -1,0 +1,283 @@
+"""The NTK term of Eq. 8 (arXiv 2511.13640) for any union of contributors, from sums of their statistics: no row is touched.
+
+Letters: K contributors; q features; Phi (n, q) gradient features and r (n,) residuals of a union's n rows. A = Phi'Phi,
+c = Phi'r and r'r add up over contributors.
+
+    value = r'(Phi Phi' + lambda I)^-1 r = min over w of |r - Phi w|^2 / lambda + |w|^2
+          = (r'r - 2 c'x + x'Ax) / lambda + x'x   where (A + lambda I) x = c,          lambda = damping * trace(A) / n
+    term  = sqrt(value / n)
+
+(Woodbury; the mean diagonal of Phi Phi' is trace(A) / n, as in `quadratic_form` with relative damping.) In the form of a
+minimum an error in x counts only squared: with g = c - A x - lambda x the value is too large by g'(A + lambda I)^-1 g / lambda,
+at most |g|^2 / lambda^2, so that the residual certifies the value. Sums and iterates are float64. The system is solved by
+conjugate gradients (Hestenes & Stiefel 1952) preconditioned by a Cholesky factor in float32, which costs half of one in
+float64 (Higham & Mary, Acta Numerica 31, 2022, section 8); where that does not converge, by one in float64.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from mixval.errors import NumericalError, ShapeError
+from mixval.valuation.estimates import Floats
+
+Precision = Literal["float32", "float64"]
+SOLVED = 1e-12
+"""Excess of the value over the minimum, relative, at which a solution counts as exact."""
+WORST_ERROR = 1e-2
+"""Relative error of a value above which it is refused. The term, its root, has half of it; sketched features add percents."""
+MOST_ITERATIONS = 20
+"""Of conjugate gradients. At q = 2,048 twenty cost less than the float64 factor that follows where they do not do."""
+BLOCK = 128
+"""Rows of a matrix worked on at a time, so that the upper triangle is left alone."""
+
+
+@dataclass(frozen=True)
+class UnionTerm:
+    """The NTK term of a union with its diagnostics. Dimensionless but `damping`, in units of Theta."""
+
+    term: float
+    """sqrt(value / n)."""
+    value: float
+    """r' (Phi Phi' + lambda I)^-1 r."""
+    n: int
+    """Rows of the union."""
+    damping: float
+    """lambda as added to the diagonal."""
+    error: float
+    """Estimated relative error of `value`: what the residual leaves open, cancellation, and rounding of the stored Gram."""
+    iterations: int
+    """Of conjugate gradients, in the precision below."""
+    precision: Precision
+    """Of the Cholesky factor."""
+
+
+class _Union:
+    """Sums over the contributors added so far. Of `gram` (q, q) only blocks that meet the lower triangle are kept."""
+
+    def __init__(self, q: int) -> None:
+        self.n, self.square = 0, 0.0
+        self.cross: Floats = np.zeros(q)
+        self.gram: Floats = np.zeros((q, q))
+
+
+class NtkCoalitions:
+    """Values unions of K contributors.
+
+    Factor buffers are shared between calls: use one of these in one thread. A matrix of q = 2,048 is small for BLAS: on a
+    machine that is busy one BLAS thread a process is faster than several.
+    """
+
+    def __init__(
+        self,
+        n: NDArray[np.int64],  # (K,) rows
+        gram: NDArray[Any],  # (K, q, q) float32 or float64: Phi'Phi; only lower triangles are read; kept, not copied
+        cross: NDArray[Any],  # (K, q) Phi'r
+        square: NDArray[Any],  # (K,) r'r
+        damping: float,  # relative to the mean diagonal of Phi Phi'
+    ) -> None:
+        """Take the statistics of K contributors.
+
+        Raises ShapeError when they do not fit; NumericalError for numbers that are not finite, statistics that no rows can
+        have, or a damping that is not positive.
+        """
+        self._n, self._gram = np.asarray(n), np.asarray(gram)
+        self._cross, self._square = np.asarray(cross, dtype=np.float64), np.asarray(square, dtype=np.float64)
+        if not (math.isfinite(damping) and damping > 0):
+            raise NumericalError(f"expected a positive, finite damping, found {damping}. Set `ntk.damping`.")
+        _check_shapes(self._n, self._gram, self._cross, self._square)
+        for k in range(len(self._n)):
+            _check_contributor(k, self._gram[k], self._cross[k], float(self._square[k]))
+        self._damping = damping
+        self._buffers: dict[Precision, NDArray[Any]] = {}
+
+    @property
+    def n_contributors(self) -> int:
+        """K."""
+        return len(self._n)
+
+    def union(self, members: NDArray[np.bool_]) -> UnionTerm:
+        """The term of the contributors that `members` (K,) marks.
+
+        Raises ShapeError for another mask or an empty one; NumericalError as `prefixes` does.
+        """
+        if members.dtype != np.bool_ or members.shape != self._n.shape:
+            raise ShapeError(f"members: expected a bool mask of shape {self._n.shape}, found {members.dtype} {members.shape}.")
+        if not members.any():
+            raise ShapeError("members: expected at least one contributor, found none. The game says what nobody is worth.")
+        total = _Union(self._cross.shape[1])
+        for k in np.flatnonzero(members):
+            self._add(total, int(k))
+        return self._evaluate(total)
+
+    def prefixes(self, order: NDArray[np.int64]) -> Iterator[UnionTerm]:
+        """The terms of order[:1], order[:2] and so on, one contributor's matrices added at a time.
+
+        Raises ShapeError for an order that repeats somebody or names nobody; NumericalError when all gradients of a union
+        are zero, or its value cannot be told to `WORST_ERROR`.
+        """
+        places = np.asarray(order)
+        if not (places.ndim == 1 and places.dtype.kind == "i" and np.isin(places, np.arange(self.n_contributors)).all()):
+            raise ShapeError(f"order: expected contributors from 0 to {self.n_contributors - 1}, found {places.tolist()}.")
+        if len(np.unique(places)) != len(places):
+            raise ShapeError(f"order: expected every contributor once at most, found {places.tolist()}.")
+        total = _Union(self._cross.shape[1])
+        for k in places:
+            self._add(total, int(k))
+            yield self._evaluate(total)
+
+    def _add(self, total: _Union, k: int) -> None:
+        total.n += int(self._n[k])
+        total.square += float(self._square[k])
+        total.cross += self._cross[k]
+        for rows, columns in _lower_blocks(len(total.cross)):
+            total.gram[rows, columns] += self._gram[k, rows, columns]
+
+    def _evaluate(self, total: _Union) -> UnionTerm:
+        shift = self._damping * float(np.trace(total.gram)) / total.n
+        if not shift > 0:
+            raise NumericalError(
+                f"the gradients of all {total.n} rows of a union are zero, so relative damping has no scale. Choose other "
+                f"`ntk.parameters`, or leave these contributors out."
+            )
+        precisions: tuple[Precision, Precision] = ("float32", "float64")
+        why = "A + lambda I is not positive definite"
+        for precision in precisions:
+            try:
+                precondition = self._factorise(total.gram, shift, precision)
+            except linalg.LinAlgError:
+                continue
+            x, iterations = _solve(total.gram, total.cross, shift, precondition)
+            value, excess, rounding = _value_at(x, total, shift, float(np.finfo(self._gram.dtype).eps))
+            error = (excess + rounding) / value if value > 0 else (math.inf if total.square else 0.0)
+            is_solved = excess <= SOLVED * abs(value) or precision == "float64"
+            if is_solved and error <= WORST_ERROR:
+                term = math.sqrt(value / total.n)
+                return UnionTerm(term, value, total.n, shift, error, iterations, precision)
+            why = f"its value {value:g} has a relative error of about {error:.0e}, above {WORST_ERROR:g}"
+        raise NumericalError(
+            f"the NTK term of a union of {total.n} rows cannot be told: {why}, with lambda = {shift:g}. Raise `ntk.damping`, "
+            f"or keep Gram matrices in float64 (found {self._gram.dtype})."
+        )
+
+    def _factorise(self, gram: Floats, shift: float, precision: Precision) -> Callable[[Floats], Floats]:
+        """What multiplies by nearly (A + lambda I)^-1, up to a factor. Raises LinAlgError when A + lambda I is indefinite."""
+        q = len(gram)
+        if precision not in self._buffers:
+            self._buffers[precision] = np.empty((q, q), dtype=precision)
+        buffer = self._buffers[precision]
+        scale = float(np.trace(gram)) / q + shift  # keeps float32 away from overflow
+        for rows, columns in _lower_blocks(q):
+            np.multiply(gram[rows, columns], 1 / scale, out=buffer[rows, columns], casting="same_kind")
+        buffer[np.diag_indices(q)] += shift / scale
+        potrf: Any = linalg.get_lapack_funcs("potrf", dtype=buffer.dtype)
+        trsv: Any = linalg.get_blas_funcs("trsv", dtype=buffer.dtype)
+        # The lower triangle in rows is LAPACK's upper one in columns: the transpose is passed, and nothing is copied.
+        factor, failed = potrf(buffer.T, lower=0, clean=0, overwrite_a=1)
+        if failed:
+            raise linalg.LinAlgError(f"pivot {failed}")
+
+        def precondition(g: Floats) -> Floats:
+            size = float(np.linalg.norm(g))
+            half = trsv(factor, (g / size).astype(precision), lower=0, trans=1)
+            return np.asarray(trsv(factor, half, lower=0), dtype=np.float64) * size
+
+        return precondition
+
+
+@dataclass(frozen=True)
+class NtkGame:
+    """Minus the NTK term as a game (`mixval.valuation.shapley.Game`): a smaller term is better."""
+
+    coalitions: NtkCoalitions
+    empty_term: float
+    """The term of no rows, which Eq. 8 leaves open."""
+
+    def empty(self) -> float:
+        """Minus the term of no rows."""
+        return -self.empty_term
+
+    def value(self, members: NDArray[np.bool_]) -> float:
+        """Minus the term of the marked contributors."""
+        return -self.coalitions.union(members).term
+
+    def prefixes(self, order: NDArray[np.int64]) -> Iterator[float]:
+        """Minus the terms of the growing prefixes of an order."""
+        return (-union.term for union in self.coalitions.prefixes(order))
+
+
+def _solve(gram: Floats, cross: Floats, shift: float, precondition: Callable[[Floats], Floats]) -> tuple[Floats, int]:
+    """x of (A + lambda I) x = c by preconditioned conjugate gradients, and the iterations taken."""
+    x, g = np.zeros_like(cross), cross.copy()
+    direction, previous = np.zeros_like(cross), math.inf
+    for iteration in range(MOST_ITERATIONS):
+        # The value is at least |x|^2, so this is the excess relative to less than the value.
+        if np.linalg.norm(g) <= math.sqrt(SOLVED) * shift * np.linalg.norm(x):
+            return x, iteration
+        z = precondition(g)
+        size = float(g @ z)
+        direction = z + size / previous * direction
+        previous = size
+        image = _times(gram, direction) + shift * direction
+        step = size / float(direction @ image)
+        x += step * direction
+        g -= step * image
+    return x, MOST_ITERATIONS
+
+
+def _value_at(x: Floats, total: _Union, shift: float, stored: float) -> tuple[float, float, float]:
+    """The value at x, how far above the minimum it can be, and its rounding where the Gram has unit roundoff `stored`."""
+    image = _times(total.gram, x)
+    g = total.cross - image - shift * x
+    fit, size = float(total.cross @ x), float(x @ image)
+    value = (total.square - 2 * fit + size) / shift + float(x @ x)
+    # Independent roundings of A's entries move x'Ax by stored * sum_i x_i^2 A_ii at most, as a root mean square, since
+    # |A_ij|^2 <= A_ii A_jj. Four of those.
+    from_gram = 4 * stored * float(x**2 @ np.diagonal(total.gram))
+    rounding = 8 * float(np.finfo(np.float64).eps) * (total.square + 2 * abs(fit) + size)
+    return value, (float(np.linalg.norm(g)) / shift) ** 2, (from_gram + rounding) / shift
+
+
+def _times(gram: Floats, x: Floats) -> Floats:
+    """A x from the lower triangle of A."""
+    return np.asarray(linalg.blas.dsymv(1.0, gram.T, x, lower=0))
+
+
+def _lower_blocks(q: int) -> Iterator[tuple[slice, slice]]:
+    """Bands of rows and their columns up to the diagonal block: together the lower triangle."""
+    for low in range(0, q, BLOCK):
+        high = min(low + BLOCK, q)
+        yield slice(low, high), slice(0, high)
+
+
+def _check_shapes(n: NDArray[Any], gram: NDArray[Any], cross: Floats, square: Floats) -> None:
+    if gram.ndim != 3 or gram.shape[1] != gram.shape[2] or 0 in gram.shape:
+        raise ShapeError(f"Gram matrices: expected shape (K, q, q) with K and q at least 1, found {gram.shape}.")
+    k, q, _ = gram.shape
+    if gram.dtype not in (np.float32, np.float64):
+        raise ShapeError(f"Gram matrices: expected float32 or float64, found {gram.dtype}. Convert them.")
+    if n.shape != (k,) or cross.shape != (k, q) or square.shape != (k,):
+        raise ShapeError(
+            f"statistics of {k} contributors and {q} features: expected n ({k},), cross ({k}, {q}) and square ({k},), found "
+            f"{n.shape}, {cross.shape} and {square.shape}. Stack them in one order."
+        )
+    if n.dtype.kind not in "iu" or (n < 1).any():
+        raise ShapeError(f"rows by contributor: expected whole numbers from 1, found {n.tolist()}. Leave empty ones out.")
+
+
+def _check_contributor(k: int, gram: NDArray[Any], cross: Floats, square: float) -> None:
+    n_broken = sum(int(x.size - np.isfinite(x).sum()) for x in (gram, cross, np.array(square)))
+    if n_broken:
+        raise NumericalError(f"statistics of contributor {k}: {n_broken} numbers are NaN or infinite. Leave its rows out.")
+    diagonal = np.diagonal(gram).astype(np.float64)
+    # Cauchy-Schwarz; the slack is for a Gram in float32.
+    if (diagonal < 0).any() or square < 0 or (cross**2 > (1 + 1e-5) * diagonal * square).any():
+        raise NumericalError(
+            f"statistics of contributor {k} are of no rows: expected (Phi'r)_j^2 <= (Phi'Phi)_jj r'r for every feature j. Take "
+            f"all of them from the same rows, features and residuals."
+        )

@@ -29,15 +29,15 @@ from mixval.errors import ModelError, NumericalError
 from mixval.terms.ntk.assemble import matrix_shape, slim, widened
 from mixval.terms.ntk.capture import Batch, Scalar, batch_rows, capture, chosen_owners, one_pass, require_evaluation, some_rows
 from mixval.terms.ntk.contribution import Call, Factors, contribution
+from mixval.terms.ntk.convolution import conv_gradients, has_kernel
 from mixval.terms.ntk.gram import gram_block
 from mixval.terms.ntk.hashing import CountHash, TensorHash, count_hash, tensor_hash
 from mixval.terms.ntk.record import Recorder
-from mixval.terms.ntk.shifts import shifted_gradients, slides
 
 Route = Literal["count", "tensor"]
 CHECKED_ROWS = 4
 """Rows of the first batch whose sketched inner products are held against exact ones."""
-CHUNK_BYTES = 2**22
+CHUNK_BYTES = 2**24
 """Of gradients formed at a time: what a core's cache holds, so that they are folded before they leave it."""
 NANOSECONDS_A_COORDINATE, NANOSECONDS_A_PRODUCT, NANOSECONDS_AN_FFT_STEP = 1.0, 0.03, 0.5
 """Of one CPU core in float32: forming and folding a coordinate, a multiply-add of a large product, q log2 q of an FFT."""
@@ -142,8 +142,8 @@ class _Folding:
     def take(self, name: str, module: nn.Module, local: str, call: Call, grad: Tensor) -> None:
         """Add what one use of a weight contributes."""
         hashed = self._hashes[name]
-        if isinstance(hashed, CountHash) and local == "weight" and slides(module):
-            self._add_shifted(hashed, cast("nn.Conv2d", module), call.given, grad)
+        if isinstance(hashed, CountHash) and local == "weight" and has_kernel(module, call.given):
+            self._add_convolution(hashed, cast("nn.Conv2d", module), call.given, grad)
             return
         use = widened(contribution(module, local, call, grad))
         if isinstance(use, Factors) and name in self._plan.slimmed:
@@ -168,15 +168,13 @@ class _Folding:
         sums = torch.zeros(self._n, width) if self._sums is None else self._sums
         return sums if self._spectrum is None else torch.fft.irfft(self._spectrum, n=width).to(sums) + sums
 
-    def _add_shifted(self, hashed: CountHash, module: nn.Conv2d, given: Tensor, grad: Tensor) -> None:
-        """A convolution's coordinates in another order, place of the kernel first: no gradient is copied into place."""
+    def _add_convolution(self, hashed: CountHash, module: nn.Conv2d, given: Tensor, grad: Tensor) -> None:
         given, grad = (x if x.dtype == torch.float64 else x.float() for x in (given, grad))
-        rows, columns = module.out_channels, module.in_channels
-        step = max(1, CHUNK_BYTES // (self._n * columns * grad.element_size()))
-        for low in range(0, rows, step):
-            own = slice(low, min(low + step, rows))
-            for place, values in enumerate(shifted_gradients(module, given, grad, own)):
-                hashed.add_dense(self._real(grad), values.reshape(self._n, -1), (place * rows + low) * columns)
+        sums = self._real(grad)
+        step = max(1, CHUNK_BYTES // (module.weight.numel() * grad.element_size()))
+        for low in range(0, self._n, step):
+            own = slice(low, low + step)
+            hashed.add_dense(sums[own], conv_gradients(module, given[own], grad[own]), 0)
 
     def _add_tensor(self, hashed: TensorHash, use: Factors) -> None:
         if self._spectrum is None:

@@ -1,0 +1,94 @@
+"""The gradient step against one plain forward and backward pass over the same rows, in one process, on one thread, in turn.
+
+    python -m benchmarks.pass_ratio WORKLOAD ROWS [exact] [--repeats 3]
+
+Plain: f summed over a batch, gradients of all weights, thrown away batch by batch. Sketched: `sketch` with q features a row,
+nothing verified (a run verifies four rows once). Exact: `capture` of all rows and their Gram matrix. Prints JSON: seconds of
+each repeat, ratios, and the peak resident bytes that the step added.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+
+import torch
+
+from benchmarks.workloads import Workload, workload
+from mixval.stages.memory import peak_bytes
+from mixval.terms.ntk.capture import capture
+from mixval.terms.ntk.gram import gram_block
+from mixval.terms.ntk.sketch import plan_sketch, sketch
+
+WIDTH = 4096
+
+
+def plain_pass(work: Workload, n: int) -> None:
+    """Forward and backward over n rows."""
+    for batch in work.batches(n):
+        work.module.zero_grad(set_to_none=True)
+        work.scalar(batch).sum().backward()
+    work.module.zero_grad(set_to_none=True)
+
+
+def sketched_pass(work: Workload, n: int) -> None:
+    """Sketches of n rows, the plan included."""
+    first = next(work.batches(min(n, 4)))
+    plan = plan_sketch(work.module, work.names, work.scalar, first, WIDTH, seed=0)
+    sketch(work.module, plan, work.scalar, work.batches(n), verify=False)
+
+
+def exact_pass(work: Workload, n: int) -> None:
+    """The exact kernel of n rows."""
+    taken = capture(work.module, work.names, work.scalar, work.batches(n), verify=False)
+    gram_block(taken, taken)
+
+
+def seconds(step: Callable[[Workload, int], None], work: Workload, n: int) -> float:
+    """Wall seconds of one step."""
+    began = time.perf_counter()
+    step(work, n)
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    """Measure one workload and print JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("workload")
+    parser.add_argument("rows", type=int)
+    parser.add_argument("form", nargs="?", choices=["sketched", "exact"], default="sketched")
+    parser.add_argument("--repeats", type=int, default=3)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    work = workload(given.workload, given.rows)
+    step = exact_pass if given.form == "exact" else sketched_pass
+    plain_pass(work, work.batch_rows)  # warm: allocator, kernels
+    step(work, work.batch_rows)
+    plains, steps = [], []
+    plains.append(seconds(plain_pass, work, given.rows))
+    before = peak_bytes()
+    for _ in range(given.repeats):
+        steps.append(seconds(step, work, given.rows))
+        plains.append(seconds(plain_pass, work, given.rows))
+    # Each step between two plain passes: a drift of the machine's speed cancels.
+    ratios = [one / ((a + b) / 2) for one, a, b in zip(steps, plains[:-1], plains[1:], strict=True)]
+    print(
+        json.dumps(
+            {
+                "workload": given.workload,
+                "form": given.form,
+                "rows": given.rows,
+                "weights": work.n_weights,
+                "plain_seconds": [round(s, 3) for s in plains],
+                "step_seconds": [round(s, 3) for s in steps],
+                "ratios": [round(r, 3) for r in ratios],
+                "added_bytes": peak_bytes() - before,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

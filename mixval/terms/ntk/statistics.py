@@ -1,0 +1,128 @@
+"""What the NTK terms need of a part's gradients, as sums that add up over parts: Phi'Phi, Phi'r, r'r, Phi'Y and n.
+
+Letters: n rows; q sketch features; C classes; Phi (n, q) rows phi_i with <phi_i, phi_j> ~ <g_i, g_j>; r (n,) residuals; Y
+(n, C) responses. Features come in any precision, sums are float64: 8 q (q + C + 1) bytes, whatever n is.
+
+Statistics of two parts add up to those of their union only if one sketch made both: the same q, the same seed, the same
+parameters in the same order. The numbers cannot show another seed, so whoever stores them keeps it in the fingerprint.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mixval.errors import ShapeError
+from mixval.terms.arrays import ArrayLike, Floats, floats
+
+Arrays = dict[str, npt.NDArray[Any]]
+BLOCK_ROWS = 1024
+"""Rows that are in float64 at a time: 8 q bytes each."""
+
+
+@dataclass(frozen=True)
+class GradientStatistics:
+    """Sums over n rows. `a + b` is the same as one pass over the rows of both, up to the order of additions.
+
+    Raises ShapeError when the sums are not of one q, or n is negative.
+    """
+
+    n: int
+    """Rows."""
+    gram: Floats
+    """(q, q): Phi'Phi, in units of Theta."""
+    cross: Floats
+    """(q,): Phi'r."""
+    square: float
+    """r'r."""
+    responses: Floats
+    """(q, C): Phi'Y. C is 0 when no responses were given."""
+
+    def __post_init__(self) -> None:
+        """Refuse sums that do not fit together."""
+        q = self.cross.size
+        shapes = (self.gram.shape, self.cross.shape, self.responses.shape[:1])
+        if shapes != ((q, q), (q,), (q,)) or self.responses.ndim != 2 or self.n < 0:
+            raise ShapeError(
+                f"gradient statistics: expected n >= 0, gram (q, q), cross (q,) and responses (q, C), found n = {self.n}, "
+                f"{self.gram.shape}, {self.cross.shape} and {self.responses.shape}. Make them again."
+            )
+
+    @property
+    def q(self) -> int:
+        """Sketch features."""
+        return int(self.cross.size)
+
+    @property
+    def n_classes(self) -> int:
+        """C, columns of Y."""
+        return int(self.responses.shape[1])
+
+    @classmethod
+    def empty(cls, q: int, n_classes: int = 0) -> "GradientStatistics":
+        """Of no rows: the neutral element of `+`."""
+        return cls(0, np.zeros((q, q)), np.zeros(q), 0.0, np.zeros((q, n_classes)))
+
+    @classmethod
+    def of(
+        cls,
+        features: ArrayLike,  # (n, q)
+        residual: ArrayLike,  # (n,)
+        responses: ArrayLike | None = None,  # (n, C)
+    ) -> "GradientStatistics":
+        """Of n rows, n may be 0. Memory beyond the sums: `BLOCK_ROWS` rows in float64. Cost: n q (q + C) multiply-adds.
+
+        Raises ShapeError when rows do not pair up, NumericalError for NaN or infinity (counted within a block).
+        """
+        r = floats("the residual r", residual, 1)
+        y = np.zeros((r.size, 0)) if responses is None else floats("the responses Y", responses, 2)
+        if features.ndim != 2 or not features.shape[0] == r.size == len(y):
+            raise ShapeError(
+                f"gradient statistics: expected features (n, q), residuals (n,) and responses (n, C) of the same rows, found "
+                f"{tuple(features.shape)}, {r.shape} and {y.shape}. Use the same rows for all."
+            )
+        q = features.shape[1]
+        gram, cross, products = np.zeros((q, q)), np.zeros(q), np.zeros((q, y.shape[1]))
+        for low in range(0, r.size, BLOCK_ROWS):
+            rows = slice(low, low + BLOCK_ROWS)
+            phi = floats(f"features Phi from row {low} on", features[rows], 2)
+            gram += phi.T @ phi
+            cross += phi.T @ r[rows]
+            products += phi.T @ y[rows]
+        return cls(r.size, gram, cross, float(r @ r), products)
+
+    def __add__(self, other: "GradientStatistics") -> "GradientStatistics":
+        """Of the rows of both. Raises ShapeError for another q or C."""
+        if (self.q, self.n_classes) != (other.q, other.n_classes):
+            raise ShapeError(
+                f"gradient statistics add up over one sketch and one set of classes: found q = {self.q} and {other.q}, "
+                f"C = {self.n_classes} and {other.n_classes}. Make both with the same settings."
+            )
+        return GradientStatistics(
+            self.n + other.n,
+            self.gram + other.gram,
+            self.cross + other.cross,
+            self.square + other.square,
+            self.responses + other.responses,
+        )
+
+    def to_arrays(self) -> Arrays:
+        """Contiguous arrays by name, e.g. for safetensors."""
+        return {
+            "n": np.array(self.n, dtype=np.int64),
+            "gram": np.ascontiguousarray(self.gram),
+            "cross": np.ascontiguousarray(self.cross),
+            "square": np.array(self.square, dtype=np.float64),
+            "responses": np.ascontiguousarray(self.responses),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> "GradientStatistics":
+        """What `to_arrays` wrote. Raises ShapeError when something is missing or of another shape, NumericalError for NaN."""
+        ranks = {"n": 0, "gram": 2, "cross": 1, "square": 0, "responses": 2}
+        if missing := sorted(set(ranks) - set(arrays)):
+            raise ShapeError(f"gradient statistics need {sorted(ranks)}, {missing} are missing. Make them again.")
+        held = {name: floats(f"gradient statistics, '{name}'", arrays[name], rank) for name, rank in ranks.items()}
+        return cls(int(arrays["n"]), held["gram"], held["cross"], float(held["square"]), held["responses"])

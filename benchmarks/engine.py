@@ -1,0 +1,126 @@
+"""The engine's figures, regenerated: `python -m benchmarks.engine` (or `make bench`), on an idle machine.
+
+Each part runs in processes of its own, one thread each unless it says otherwise. Writes `benchmarks/results/engine.json`.
+
+    python -m benchmarks.engine [passes sketch coalitions workers scaling]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from benchmarks.figures import RESULTS, Figure, figure, write
+from mixval.stages.memory import ALLOCATOR
+
+ROOT = Path(__file__).parents[1]
+COMMAND = "make bench"
+SKETCHED = (("resnet18", 256), ("resnet18-3x3", 128), ("llama", 64))
+"""Workloads and rows of the sketched pass."""
+EXACT = (("resnet18", 500, 3), ("resnet18", 1000, 2), ("resnet18", 2000, 1), ("llama", 500, 1))
+"""Workloads, rows and repeats of the exact pass."""
+TERMS = (("mlp", 500, 5), ("resnet18", 500, 3), ("llama", 128, 3))
+"""Workloads, rows and seeds of the sketch's error."""
+
+
+def run(module: str, *arguments: str) -> list[dict[str, Any]]:
+    """The JSON lines that a benchmark prints."""
+    environment = os.environ | ALLOCATOR | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
+    print(f"$ python -m benchmarks.{module} {' '.join(arguments)}", flush=True)
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    print("\n".join(lines), flush=True)
+    return [json.loads(line) for line in lines]
+
+
+def passes() -> list[Figure]:
+    """The gradient step over a plain forward and backward pass."""
+    figures = []
+    for name, rows in SKETCHED:
+        (found,) = run("pass_ratio", name, str(rows), "--repeats", "5")
+        figures += _ratios(f"{name}/sketched", found, "<= 1.3")
+    for name, rows, repeats in EXACT:
+        (found,) = run("pass_ratio", name, str(rows), "exact", "--repeats", str(repeats))
+        figures += _ratios(f"{name}/exact_{rows}", found, "-")
+    return figures
+
+
+def _ratios(name: str, found: dict[str, Any], target: str) -> list[Figure]:
+    ratios = found["ratios"]
+    figures = [figure(f"ratio_to_forward_backward/{name}", median(ratios), target, "1", COMMAND)]
+    for end, value in (("lowest", min(ratios)), ("highest", max(ratios))):
+        figures.append(figure(f"ratio_to_forward_backward/{name}/{end}", value, "-", "1", COMMAND))
+    return figures
+
+
+def sketch() -> list[Figure]:
+    """Errors of the NTK term over q."""
+    figures = []
+    for name, rows, seeds in TERMS:
+        for found in run("sketch_error", name, str(rows), "--seeds", str(seeds)):
+            target = "<= 0.03" if found["q"] == 4096 else "-"
+            base = f"sketch_term_error/{name}/q_{found['q']}"
+            figures.append(figure(base, found["term_error"], target, "1", COMMAND))
+            for kind in ("unbiased", "stated"):
+                if found[f"{kind}_error"] is not None:
+                    figures.append(figure(f"{base}/{kind}", found[f"{kind}_error"], "-", "1", COMMAND))
+    return figures
+
+
+def coalitions() -> list[Figure]:
+    """A thousand coalitions."""
+    (found,) = run("coalitions")
+    return [
+        figure("coalitions_1000_seconds", found["seconds"], "<= 60", "seconds", COMMAND),
+        figure("coalitions_worst_relative_error", found["worst_relative_error"], "<= 1e-6", "1", COMMAND),
+    ]
+
+
+def workers() -> list[Figure]:
+    """One worker against two."""
+    (found,) = run("workers")
+    return [figure("two_worker_speedup", found["speedup"], ">= 1.7", "1", COMMAND)]
+
+
+def scaling() -> list[Figure]:
+    """Time and memory over rows, features given."""
+    found = run("scaling")
+    rows, seconds = (np.log([one[key] for one in found]) for key in ("rows", "seconds"))
+    slope = float(np.polyfit(rows, seconds, 1)[0])
+    memory = found[-1]["peak_bytes"] / found[0]["peak_bytes"]
+    return [
+        figure("scaling_exponent", slope, "<= 1.05", "1", COMMAND),
+        figure("scaling_memory_ratio_1m_to_1k", memory, "about 1", "1", COMMAND),
+        figure("scaling_seconds_1m_rows", found[-1]["seconds"], "-", "seconds", COMMAND),
+    ]
+
+
+PARTS: dict[str, Callable[[], list[Figure]]] = {
+    "passes": passes,
+    "sketch": sketch,
+    "coalitions": coalitions,
+    "workers": workers,
+    "scaling": scaling,
+}
+
+
+def main(names: list[str]) -> None:
+    """Run the named parts, all by default; figures of the others stay as they were."""
+    file = RESULTS / "engine.json"
+    held: dict[str, Figure] = {one["name"]: one for one in json.loads(file.read_text())} if file.exists() else {}
+    for name in names or list(PARTS):
+        held |= {one["name"]: one for one in PARTS[name]()}
+        write("engine", list(held.values()))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

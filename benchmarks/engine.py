@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 COMMAND = "make bench"
 SKETCHED = (("resnet18", 256), ("resnet18-3x3", 128), ("llama", 64))
 """Workloads and rows of the sketched pass."""
-EXACT = (("resnet18", 500, 3), ("resnet18", 1000, 2), ("resnet18", 2000, 1), ("llama", 500, 1))
+EXACT = (("resnet18", 500, 3), ("resnet18", 1000, 2), ("resnet18", 2000, 1), ("llama", 250, 1))
 """Workloads, rows and repeats of the exact pass."""
 TERMS = (("mlp", 500, 5), ("resnet18", 500, 3), ("llama", 128, 3))
 """Workloads, rows and seeds of the sketch's error."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -150,8 +151,9 @@ def _target(runtime: RuntimeConfig) -> Any:
 
 
 def _local(runtime: RuntimeConfig) -> LocalCluster:
-    dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"})
-    get_mp_context().set_forkserver_preload(PRELOADED)
+    if sys.platform == "linux":  # elsewhere a fork after such imports is not safe
+        dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"})
+        get_mp_context().set_forkserver_preload(PRELOADED)
     workers = default_workers(runtime)
     memory = runtime.worker_memory_bytes or "auto"
     options = {"n_workers": workers, "threads_per_worker": 1, "memory_limit": memory}

@@ -9,6 +9,13 @@ from distributed import Worker, WorkerPlugin
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION")
 
 
+def import_passes() -> None:
+    """Import what every task of the measure stage needs, so that the first one does not pay for it."""
+    import mixval.stages.forward
+    import mixval.stages.gradients
+    import mixval.stages.terms  # noqa: F401
+
+
 class Prepare(WorkerPlugin):  # type: ignore[misc]  # Dask brings no types
     """Sets torch's threads, hands over storage credentials, and imports what every task needs."""
 
@@ -27,9 +34,7 @@ class Prepare(WorkerPlugin):  # type: ignore[misc]  # Dask brings no types
         import torch
 
         torch.set_num_threads(self._threads)
-        import mixval.stages.forward
-        import mixval.stages.gradients
-        import mixval.stages.terms  # noqa: F401  so that the first task does not pay for the imports
+        import_passes()
 
     def __repr__(self) -> str:
         """Without the environment, which holds secrets."""

@@ -39,6 +39,10 @@ class Kernel:
         squared = (x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1)[None, :]
         squared -= 2 * (x @ y.T)
         np.maximum(squared, 0, out=squared)
+        return self.values(squared)
+
+    def values(self, squared: Floats) -> Floats:
+        """Kernel values of squared distances of any shape."""
         total: Floats = np.zeros_like(squared)
         for bandwidth in self.bandwidths:
             total += np.exp(squared * (-0.5 / bandwidth**2))

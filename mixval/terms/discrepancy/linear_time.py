@@ -22,7 +22,7 @@ from mixval.errors import NumericalError, ShapeError
 from mixval.seeds import derive_seed
 from mixval.terms.arrays import ArrayLike, Floats, floats
 from mixval.terms.discrepancy.kernel import Kernel
-from mixval.terms.discrepancy.mmd import Scale
+from mixval.terms.discrepancy.mmd import Scale, scaled
 from mixval.terms.half_samples import Keys, splitmix64
 
 
@@ -78,8 +78,7 @@ def linear_time_mmd(
     squared = total / n_pairs
     spread = max(squares - n_pairs * squared**2, 0.0)
     error = math.sqrt(spread / (n_pairs - 1) / n_pairs) if n_pairs > 1 else None
-    clamped = max(squared, 0.0)
-    return LinearTimeMmd(math.sqrt(clamped) if scale == "root" else clamped, squared, error, n_pairs)
+    return LinearTimeMmd(float(scaled(np.asarray(squared), scale)), squared, error, n_pairs)
 
 
 def _pair_values(kernel: Kernel, x: Floats, y: Floats) -> Floats:
@@ -90,9 +89,7 @@ def _pair_values(kernel: Kernel, x: Floats, y: Floats) -> Floats:
 
 def _between(kernel: Kernel, x: Floats, y: Floats) -> Floats:
     """(pairs,) k(x_i, y_i)."""
-    squared = ((x - y) ** 2).sum(axis=1)
-    values = sum((np.exp(squared * (-0.5 / s**2)) for s in kernel.bandwidths), np.zeros_like(squared))
-    return np.asarray(values / len(kernel.bandwidths) if kernel.combine == "mean" else values)
+    return kernel.values(((x - y) ** 2).sum(axis=1))
 
 
 def _cut(name: str, kernel: Kernel, blocks: Iterable[ArrayLike], size: int) -> Iterator[Floats]:

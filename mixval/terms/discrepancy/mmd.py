@@ -94,9 +94,9 @@ def measure_part(
     counts = kept_target.sum(axis=1).astype(np.float64), kept.sum(axis=1).astype(np.float64)
     of_target = target.sums.replicates[: len(kept)]
     replicates = _squared(of_target, own.replicates, cross.replicates, *counts, at_zero, estimator)
-    value = float(_scaled(squared, scale)[0])
+    value = float(scaled(squared, scale)[0])
     error = squared_mmd_error(target.sums, own, cross)
-    return MmdEstimate(value, float(squared[0]), error, n, m), _scaled(replicates, scale)
+    return MmdEstimate(value, float(squared[0]), error, n, m), scaled(replicates, scale)
 
 
 def mmd(
@@ -141,7 +141,8 @@ def _squared(tt: Floats, ss: Floats, ts: Floats, m: Floats, n: Floats, at_zero: 
     return tt / (m * (m - 1)) + ss / (n * (n - 1)) - 2 * ts / (m * n)
 
 
-def _scaled(squared: Floats, scale: Scale) -> Floats:
+def scaled(squared: Floats, scale: Scale) -> Floats:
+    """Values from squared MMDs: clamped at 0, and their root when `scale` asks for it."""
     clamped = np.maximum(squared, 0.0)
     return np.sqrt(clamped) if scale == "root" else clamped
 

@@ -28,7 +28,7 @@ from mixval.errors import NumericalError, ShapeError
 from mixval.seeds import derive_seed, generator
 from mixval.terms.arrays import ArrayLike, Floats, floats
 from mixval.terms.discrepancy.kernel import Combine, Kernel, make_kernel
-from mixval.terms.discrepancy.mmd import Estimator, MmdEstimate, Scale
+from mixval.terms.discrepancy.mmd import Estimator, MmdEstimate, Scale, scaled
 from mixval.terms.half_samples import Keys, splitmix64
 
 GROUPS = 32
@@ -207,8 +207,7 @@ def embedding_mmd(
             )
     by_frequency = _by_frequency(target, part, estimator)
     squared = float(by_frequency.sum())
-    clamped = max(squared, 0.0)
-    value = math.sqrt(clamped) if scale == "root" else clamped
+    value = float(scaled(np.asarray(squared), scale))
     error = _standard_error(target, part)
     return EmbeddedMmd(value, squared, error, part.n, target.n, _approximation_error(target.frame, by_frequency))
 

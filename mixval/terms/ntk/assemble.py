@@ -111,11 +111,12 @@ def slim(factors: Factors) -> Factors:
 def widened(use: Factors | Tensor) -> Factors | Tensor:
     """Half precisions become float32: sums of many products need it."""
     if isinstance(use, Tensor):
-        return _wide(use)
-    return Factors(use.left if use.has_ids else _wide(use.left), _wide(use.right))
+        return wide(use)
+    return Factors(use.left if use.has_ids else wide(use.left), wide(use.right))
 
 
-def _wide(tensor: Tensor) -> Tensor:
+def wide(tensor: Tensor) -> Tensor:
+    """float64 as it is, everything else in float32."""
     return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from mixval.errors import CapacityError, NumericalError, ShapeError
 from mixval.terms.arrays import ArrayLike, Floats, floats
-from mixval.terms.ntk.quadratic import JITTER_STEPS, DampingMode, QuadraticForm, _shift
+from mixval.terms.ntk.quadratic import JITTER_STEPS, DampingMode, QuadraticForm, damping_shift
 
 BlockProvider = Callable[[slice, slice], ArrayLike]
 """(rows, cols) to the (len(rows), len(cols)) block of Theta; the same numbers every time it is asked."""
@@ -131,7 +131,7 @@ def blocked_quadratic_form(
             f"an exact Cholesky over {len(r)} rows needs {needed} bytes, expected at most {memory_bytes}. Give it more memory, "
             f"lower `ntk.sample`, or use conjugate gradients or Nystroem, which hold no square matrix."
         )
-    factor = factorised(kernel, damping_shift(kernel, damping, mode))
+    factor = factorised(kernel, kernel_shift(kernel, damping, mode))
     half = factor.half_solution(r)
     solution = factor.solution(half)
     shift, size, value = factor.damping + factor.jitter, float(np.linalg.norm(r)), float(half @ half)
@@ -168,11 +168,10 @@ def opened_kernel(theta: KernelLike, residual: ArrayLike, block_size: int = BLOC
     return KernelBlocks(theta, r.size, block_size), r
 
 
-def damping_shift(kernel: KernelBlocks, damping: float, mode: DampingMode) -> float:
+def kernel_shift(kernel: KernelBlocks, damping: float, mode: DampingMode) -> float:
     """lambda in units of Theta, by the one rule of `quadratic_form`."""
-    # That rule wants a matrix and looks at its mean diagonal alone: one number, seen as (N, N), occupies 8 bytes.
-    mean = kernel.diagonal().mean() if mode == "relative" else 0.0
-    return _shift(np.broadcast_to(np.float64(mean), (kernel.n, kernel.n)), damping, mode)
+    mean = float(kernel.diagonal().mean()) if mode == "relative" else 0.0
+    return damping_shift(mean, kernel.n, damping, mode)
 
 
 def factorised(kernel: KernelBlocks, shift: float) -> Factor:

@@ -41,7 +41,7 @@ from scipy import optimize
 
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.arrays import ArrayLike, Floats, floats
-from mixval.terms.ntk.cholesky import BLOCK_SIZE, KernelLike, damping_shift, factorised, opened_kernel
+from mixval.terms.ntk.cholesky import BLOCK_SIZE, KernelLike, factorised, kernel_shift, opened_kernel
 from mixval.terms.ntk.quadratic import DampingMode
 
 CurveName = Literal["offset-power", "log-linear"]
@@ -105,13 +105,13 @@ def nested_terms(
     kernel, r = opened_kernel(theta, residual, block_size)
     sizes = _halvings(len(r))
     if mode == "absolute":
-        factor = factorised(kernel, damping_shift(kernel, damping, mode))
+        factor = factorised(kernel, kernel_shift(kernel, damping, mode))
         values = np.cumsum(factor.half_solution(r) ** 2)[sizes - 1]
         return NestedTerms(sizes, np.sqrt(values / sizes), np.full(len(sizes), factor.damping + factor.jitter))
     terms, dampings = [], []
     for n in sizes.tolist():
         part = kernel.prefix(n)
-        factor = factorised(part, damping_shift(part, damping, mode))
+        factor = factorised(part, kernel_shift(part, damping, mode))
         terms.append(float(np.linalg.norm(factor.half_solution(r[:n]))) / math.sqrt(n))
         dampings.append(factor.damping + factor.jitter)
     return NestedTerms(sizes, np.array(terms), np.array(dampings))

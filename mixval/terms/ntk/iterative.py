@@ -29,7 +29,7 @@ import numpy as np
 
 from mixval.errors import NumericalError
 from mixval.terms.arrays import ArrayLike, Floats
-from mixval.terms.ntk.cholesky import BLOCK_SIZE, KernelBlocks, KernelLike, damping_shift, opened_kernel
+from mixval.terms.ntk.cholesky import BLOCK_SIZE, KernelBlocks, KernelLike, kernel_shift, opened_kernel
 from mixval.terms.ntk.nystroem import LandmarkChoice, checked_rounding, low_rank
 from mixval.terms.ntk.quadratic import DampingMode
 
@@ -111,7 +111,7 @@ def iterated_quadratic_form(
     """
     kernel, r = opened_kernel(theta, residual, block_size)
     _check_arguments(tolerance, rank)
-    system = _system(kernel, damping_shift(kernel, damping, mode), rank, choice, seed, rounding)
+    system = _system(kernel, kernel_shift(kernel, damping, mode), rank, choice, seed, rounding)
     reached = _iterated(system, r, tolerance, max_iterations)
     left = _checked_residual(system, r, reached)
     value, size = (reached.lower + reached.upper) / 2, float(np.linalg.norm(r))

@@ -30,7 +30,7 @@ import numpy.typing as npt
 from mixval.errors import NumericalError
 from mixval.seeds import generator
 from mixval.terms.arrays import ArrayLike, Floats
-from mixval.terms.ntk.cholesky import BLOCK_SIZE, KernelBlocks, KernelLike, damping_shift, opened_kernel
+from mixval.terms.ntk.cholesky import BLOCK_SIZE, KernelBlocks, KernelLike, kernel_shift, opened_kernel
 from mixval.terms.ntk.quadratic import DampingMode
 
 LandmarkChoice = Literal["greedy", "weighted", "uniform"]
@@ -114,7 +114,7 @@ def nystroem_quadratic_form(
     kernel, r = opened_kernel(theta, residual, block_size)
     if n_landmarks < 1:
         raise NumericalError(f"expected at least one landmark, found {n_landmarks}. Take some hundreds.")
-    shift = damping_shift(kernel, damping, mode)
+    shift = kernel_shift(kernel, damping, mode)
     low = low_rank(kernel, n_landmarks, choice, seed, checked_rounding(rounding, shift))
     least = shift - rounding
     upper, lower = low.value(r, least), low.value(r, least + low.trace_left)

@@ -121,19 +121,25 @@ def _checked(theta: ArrayLike, residual: ArrayLike) -> tuple[Floats, Floats]:
     return kernel, r
 
 
-def _shift(kernel: Floats, damping: float, mode: DampingMode) -> float:
-    """lambda in units of Theta."""
+def damping_shift(mean_diagonal: float, n: int, damping: float, mode: DampingMode, name: str = "Theta") -> float:
+    """lambda in units of Theta, from the mean diagonal over n rows; `name` is what the kernel is called in errors.
+
+    Raises NumericalError for no damping, and for gradients that are all zero under relative damping.
+    """
     if not (math.isfinite(damping) and damping > 0):
         raise NumericalError(f"expected a positive, finite damping, found {damping}. Set `ntk.damping`.")
     if mode == "absolute":
         return damping
-    mean = float(np.diagonal(kernel).mean())
-    if mean <= 0:
+    if mean_diagonal <= 0:
         raise NumericalError(
-            f"the mean diagonal of Theta is {mean}: every one of {len(kernel)} gradients is zero, so relative damping has no "
+            f"the mean diagonal of {name} is {mean_diagonal}: every one of {n} gradients is zero, so relative damping has no "
             f"scale. Choose other `ntk.parameters`, or set `ntk.damping_mode: absolute`."
         )
-    return damping * mean
+    return damping * mean_diagonal
+
+
+def _shift(kernel: Floats, damping: float, mode: DampingMode) -> float:
+    return damping_shift(float(np.diagonal(kernel).mean()), len(kernel), damping, mode)
 
 
 def _blocks(n: int, n_blocks: int) -> list[slice]:

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from mixval.errors import ModelError, NumericalError
-from mixval.terms.ntk.assemble import matrix_shape, slim, widened
+from mixval.terms.ntk.assemble import matrix_shape, slim, wide, widened
 from mixval.terms.ntk.capture import Batch, Scalar, batch_rows, capture, chosen_owners, one_pass, require_evaluation, some_rows
 from mixval.terms.ntk.contribution import Call, Factors, contribution
 from mixval.terms.ntk.convolution import conv_gradients, has_kernel
@@ -38,7 +38,7 @@ Route = Literal["count", "tensor"]
 CHECKED_ROWS = 4
 """Rows of the first batch whose sketched inner products are held against exact ones."""
 CHUNK_BYTES = 2**24
-"""Of gradients formed at a time: what a core's cache holds, so that they are folded before they leave it."""
+"""Of gradients formed at a time. Less means more, smaller foldings; more was no faster."""
 NANOSECONDS_A_COORDINATE, NANOSECONDS_A_PRODUCT, NANOSECONDS_AN_FFT_STEP = 1.0, 0.03, 0.5
 """Of one CPU core in float32: forming and folding a coordinate, a multiply-add of a large product, q log2 q of an FFT."""
 
@@ -169,7 +169,7 @@ class _Folding:
         return sums if self._spectrum is None else torch.fft.irfft(self._spectrum, n=width).to(sums) + sums
 
     def _add_convolution(self, hashed: CountHash, module: nn.Conv2d, given: Tensor, grad: Tensor) -> None:
-        given, grad = (x if x.dtype == torch.float64 else x.float() for x in (given, grad))
+        given, grad = wide(given), wide(grad)
         sums = self._real(grad)
         step = max(1, CHUNK_BYTES // (module.weight.numel() * grad.element_size()))
         for low in range(0, self._n, step):

@@ -39,7 +39,7 @@ from scipy import linalg
 from mixval.errors import NumericalError, ShapeError
 from mixval.seeds import generator
 from mixval.terms.arrays import Floats
-from mixval.terms.ntk.quadratic import DampingMode, _condition, _damped, _solve, _Solved
+from mixval.terms.ntk.quadratic import DampingMode, _condition, _damped, _solve, _Solved, damping_shift
 from mixval.terms.ntk.statistics import GradientStatistics
 
 N_FOLDS = 8
@@ -128,17 +128,7 @@ def _require_fit(statistics: GradientStatistics) -> None:
 
 def _shift(statistics: GradientStatistics, damping: float, mode: DampingMode) -> float:
     """lambda in units of Theta."""
-    if not (math.isfinite(damping) and damping > 0):
-        raise NumericalError(f"expected a positive, finite damping, found {damping}. Set `ntk.damping`.")
-    if mode == "absolute":
-        return damping
-    mean = float(np.trace(statistics.gram)) / statistics.n
-    if mean <= 0:
-        raise NumericalError(
-            f"the mean diagonal of Phi Phi' is {mean}: every one of {statistics.n} gradients is zero, so relative damping has "
-            f"no scale. Choose other `ntk.parameters`, or set `ntk.damping_mode: absolute`."
-        )
-    return damping * mean
+    return damping_shift(float(np.trace(statistics.gram)) / statistics.n, statistics.n, damping, mode, "Phi Phi'")
 
 
 def _minimum(statistics: GradientStatistics, x: Floats, shift: float) -> tuple[float, float]:

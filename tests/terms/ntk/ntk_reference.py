@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad
@@ -40,7 +41,15 @@ def widen(module: nn.Module) -> nn.Module:
 
 
 def dense_theta(module: nn.Module, names: Sequence[str], scalar: Callable[[nn.Module], Scalar], batch: Batch) -> Tensor:
-    """(n, n): full gradients of every row by torch.func, one long vector each, and their products."""
+    """(n, n): full gradients of every row, one long vector each, and their products."""
+    matrix = torch.cat([gradient.flatten(1) for gradient in dense_gradients(module, names, scalar, batch).values()], 1)
+    return matrix @ matrix.T
+
+
+def dense_gradients(
+    module: nn.Module, names: Sequence[str], scalar: Callable[[nn.Module], Scalar], batch: Batch
+) -> dict[str, Tensor]:
+    """(n, ...) gradients of every row by torch.func, by parameter."""
     held = dict(module.named_parameters())
     wanted = {name: held[name].detach() for name in names}
 
@@ -56,8 +65,15 @@ def dense_theta(module: nn.Module, names: Sequence[str], scalar: Callable[[nn.Mo
         return functional_call(Bound(), {f"inner.{name}": value for name, value in weights.items()}, (row,))
 
     rows = [{key: value[i] for key, value in batch.items()} for i in range(len(next(iter(batch.values()))))]
-    matrix = torch.stack([torch.cat([g.flatten() for g in grad(f)(wanted, row).values()]) for row in rows])
-    return matrix @ matrix.T
+    found = [grad(f)(wanted, row) for row in rows]
+    return {name: torch.stack([one[name] for one in found]) for name in names}
+
+
+def random_problem(n: int, rank: int, seed: int = 0, decay: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Theta (n, n) of gradients whose directions weaken as k^-decay, and residuals (n,)."""
+    generator = np.random.default_rng(seed)
+    gradients = generator.normal(size=(n, rank)) * np.arange(1, rank + 1) ** -decay
+    return gradients @ gradients.T, generator.normal(size=n)
 
 
 def split(batch: Batch, size: int) -> list[dict[str, Tensor]]:

@@ -8,17 +8,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ntk_reference import random_problem
 from scipy import linalg
 
 from mixval.errors import CapacityError, NumericalError, ShapeError
-from mixval.terms.ntk.cholesky import KernelBlocks, blocked_quadratic_form, damping_shift, factorised, opened_kernel, peak_bytes
+from mixval.terms.ntk.cholesky import KernelBlocks, blocked_quadratic_form, factorised, kernel_shift, opened_kernel, peak_bytes
 from mixval.terms.ntk.quadratic import quadratic_form
-
-
-def problem(n: int, rank: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    generator = np.random.default_rng(seed)
-    gradients = generator.normal(size=(n, rank))
-    return gradients @ gradients.T, generator.normal(size=n)
 
 
 @settings(max_examples=40, deadline=None)
@@ -30,7 +25,7 @@ def problem(n: int, rank: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     mode=st.sampled_from(["relative", "absolute"]),
 )
 def test_equals_the_dense_term(n: int, rank: int, block_size: int, seed: int, mode: str) -> None:
-    theta, r = problem(n, rank, seed)
+    theta, r = random_problem(n, rank, seed)
     expected = quadratic_form(theta, r, 1e-2, mode)
     found = blocked_quadratic_form(theta, r, 1e-2, mode, block_size=block_size)
     # Two stable factorisations differ by rounding times the condition, which is below 1e5 here.
@@ -43,7 +38,7 @@ def test_equals_the_dense_term(n: int, rank: int, block_size: int, seed: int, mo
 
 
 def test_the_order_of_rows_does_not_matter() -> None:
-    theta, r = problem(37, 50)
+    theta, r = random_problem(37, 50)
     order = np.random.default_rng(3).permutation(37)
     value = blocked_quadratic_form(theta, r, 1e-2, block_size=8).value
     assert blocked_quadratic_form(theta[np.ix_(order, order)], r[order], 1e-2, block_size=8).value == pytest.approx(
@@ -52,8 +47,8 @@ def test_the_order_of_rows_does_not_matter() -> None:
 
 
 def test_every_source_of_blocks_gives_the_same_bits(tmp_path: Path) -> None:
-    theta = problem(23, 30)[0].astype(np.float32)
-    r = problem(23, 30)[1]
+    theta = random_problem(23, 30)[0].astype(np.float32)
+    r = random_problem(23, 30)[1]
     file = np.memmap(tmp_path / "theta", dtype=np.float32, mode="w+", shape=theta.shape)
     file[:] = theta
     sources = [theta, theta.astype(np.float64), file, torch.from_numpy(theta), lambda a, b: theta[a, b]]
@@ -62,7 +57,7 @@ def test_every_source_of_blocks_gives_the_same_bits(tmp_path: Path) -> None:
 
 
 def test_only_the_lower_half_is_read_and_nothing_is_written() -> None:
-    theta, r = problem(20, 30)
+    theta, r = random_problem(20, 30)
     value = blocked_quadratic_form(theta, r, 1e-2, block_size=6).value
     theta.flags.writeable = False
 
@@ -74,9 +69,9 @@ def test_only_the_lower_half_is_read_and_nothing_is_written() -> None:
 
 
 def test_the_factor_is_cholesky_and_serves_every_prefix() -> None:
-    theta, r = problem(30, 40)
+    theta, r = random_problem(30, 40)
     kernel, _ = opened_kernel(theta, r, 7)
-    factor = factorised(kernel, damping_shift(kernel, 0.5, "absolute"))
+    factor = factorised(kernel, kernel_shift(kernel, 0.5, "absolute"))
     np.testing.assert_allclose(np.tril(factor.lower), linalg.cholesky(theta + 0.5 * np.eye(30), lower=True), atol=1e-12)
     half = factor.half_solution(r)
     for n in (1, 7, 12, 30):
@@ -84,7 +79,7 @@ def test_the_factor_is_cholesky_and_serves_every_prefix() -> None:
 
 
 def test_blocks_of_the_kernel_multiply_and_cut() -> None:
-    theta, r = problem(19, 5)
+    theta, r = random_problem(19, 5)
     kernel = KernelBlocks(theta, 19, 4)
     np.testing.assert_allclose(kernel.product(r), theta @ r, rtol=1e-11)
     np.testing.assert_array_equal(KernelBlocks(lambda a, b: theta[a, b], 19, 4).diagonal(), np.diagonal(theta))
@@ -105,7 +100,7 @@ def test_memory_stays_within_what_is_stated(n: int, block_size: int) -> None:
 
 
 def test_a_budget_that_is_too_small_is_refused_before_the_work() -> None:
-    theta, r = problem(10, 20)
+    theta, r = random_problem(10, 20)
     needed = peak_bytes(10)
     assert blocked_quadratic_form(theta, r, 1e-2, memory_bytes=needed).n == 10
     with pytest.raises(CapacityError, match=rf"over 10 rows needs {needed} bytes, expected at most {needed - 1}\. .*conjugate"):

@@ -7,16 +7,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ntk_reference import random_problem
 
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.ntk.iterative import iterated_quadratic_form
 from mixval.terms.ntk.quadratic import quadratic_form
-
-
-def problem(n: int, rank: int, seed: int = 0, decay: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    generator = np.random.default_rng(seed)
-    gradients = generator.normal(size=(n, rank)) * np.arange(1, rank + 1) ** -decay
-    return gradients @ gradients.T, generator.normal(size=n)
 
 
 @settings(max_examples=60, deadline=None)
@@ -33,7 +28,7 @@ def problem(n: int, rank: int, seed: int = 0, decay: float = 0.0) -> tuple[np.nd
 def test_the_interval_holds_the_dense_value(
     n: int, width: int, rank: int, decay: float, damping: float, tolerance: float, choice: str, seed: int
 ) -> None:
-    theta, r = problem(n, width, seed, decay)
+    theta, r = random_problem(n, width, seed, decay)
     exact = quadratic_form(theta, r, damping)
     found = iterated_quadratic_form(theta, r, damping, rank=rank, tolerance=tolerance, choice=choice, seed=seed, block_size=16)
     slack = 1e-9  # rounding times the condition, up to 4e5 here
@@ -47,7 +42,7 @@ def test_the_interval_holds_the_dense_value(
 
 
 def test_residual_norm_is_that_of_the_solution() -> None:
-    theta, r = problem(60, 80)
+    theta, r = random_problem(60, 80)
     rough, fine = (iterated_quadratic_form(theta, r, 1e-2, rank=5, tolerance=t) for t in (1e-1, 1e-10))
     assert rough.residual_norm > 1e-2
     assert fine.residual_norm < 1e-4
@@ -55,7 +50,7 @@ def test_residual_norm_is_that_of_the_solution() -> None:
 
 
 def test_a_preconditioner_saves_most_iterations_of_a_decaying_kernel() -> None:
-    theta, r = problem(300, 300, decay=1.5)
+    theta, r = random_problem(300, 300, decay=1.5)
     plain, ranked = (iterated_quadratic_form(theta, r, 1e-4, rank=rank, tolerance=1e-6) for rank in (0, 60))
     assert (plain.rank, ranked.rank) == (0, 60)
     assert ranked.iterations * 3 < plain.iterations
@@ -63,7 +58,7 @@ def test_a_preconditioner_saves_most_iterations_of_a_decaying_kernel() -> None:
 
 
 def test_a_preconditioner_that_spans_the_kernel_needs_one_product() -> None:
-    theta, r = problem(50, 7)
+    theta, r = random_problem(50, 7)
     found = iterated_quadratic_form(theta, r, 1e-3, rank=7)
     assert (found.rank, found.iterations) == (7, 1)
     assert found.value == pytest.approx(quadratic_form(theta, r, 1e-3).value, rel=1e-6)
@@ -71,7 +66,7 @@ def test_a_preconditioner_that_spans_the_kernel_needs_one_product() -> None:
 
 @pytest.mark.parametrize("block_size", [1, 7, 33, 100])
 def test_blocks_and_sources_do_not_matter(block_size: int) -> None:
-    theta, r = problem(33, 40, decay=1.0)
+    theta, r = random_problem(33, 40, decay=1.0)
     value = iterated_quadratic_form(theta, r, 1e-2, rank=4, tolerance=1e-9).value
     for source in (theta, torch.from_numpy(theta), lambda a, b: theta[a, b]):
         found = iterated_quadratic_form(source, r, 1e-2, rank=4, tolerance=1e-9, block_size=block_size)
@@ -79,7 +74,7 @@ def test_blocks_and_sources_do_not_matter(block_size: int) -> None:
 
 
 def test_the_order_of_rows_does_not_matter() -> None:
-    theta, r = problem(33, 40, decay=1.0)
+    theta, r = random_problem(33, 40, decay=1.0)
     order = np.random.default_rng(3).permutation(33)
     one = iterated_quadratic_form(theta, r, 1e-2, rank=4, tolerance=1e-9)
     other = iterated_quadratic_form(theta[np.ix_(order, order)], r[order], 1e-2, rank=4, tolerance=1e-9)
@@ -87,13 +82,13 @@ def test_the_order_of_rows_does_not_matter() -> None:
 
 
 def test_a_zero_residual_and_a_zero_kernel() -> None:
-    found = iterated_quadratic_form(problem(5, 3)[0], np.zeros(5), 1e-2, rank=2)
+    found = iterated_quadratic_form(random_problem(5, 3)[0], np.zeros(5), 1e-2, rank=2)
     assert (found.term, found.error, found.iterations, found.residual_norm) == (0.0, 0.0, 0, 0.0)
     assert iterated_quadratic_form(np.zeros((3, 3)), np.ones(3), 0.5, "absolute").value == pytest.approx(6.0)
 
 
 def test_a_float32_kernel_needs_its_rounding_stated() -> None:
-    theta, r = problem(200, 5)
+    theta, r = random_problem(200, 5)
     theta = theta.astype(np.float32)
     least = float(np.linalg.eigvalsh(theta.astype(np.float64))[0])
     damping = -2 * least  # rounding takes half of lambda away
@@ -106,7 +101,7 @@ def test_a_float32_kernel_needs_its_rounding_stated() -> None:
 
 
 def test_a_kernel_that_changes_between_readings_is_refused() -> None:
-    theta, r = problem(40, 60)
+    theta, r = random_problem(40, 60)
     readings = iter(range(10**6))
 
     def changing(rows: slice, cols: slice) -> np.ndarray:
@@ -117,7 +112,7 @@ def test_a_kernel_that_changes_between_readings_is_refused() -> None:
 
 
 def test_too_few_iterations_are_refused_with_what_is_known() -> None:
-    theta, r = problem(100, 120)
+    theta, r = random_problem(100, 120)
     said = r"rank 3 left the value between \d.* and \d.* after 2 iterations, expected within 1e-06 of it. Raise the rank"
     with pytest.raises(NumericalError, match=said):
         iterated_quadratic_form(theta, r, 1e-3, rank=3, max_iterations=2)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ntk_reference import random_problem
 
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.ntk.cholesky import KernelBlocks
@@ -11,12 +12,6 @@ from mixval.terms.ntk.nystroem import low_rank, nystroem_quadratic_form
 from mixval.terms.ntk.quadratic import quadratic_form
 
 CHOICES = ["greedy", "weighted", "uniform"]
-
-
-def problem(n: int, rank: int, seed: int = 0, decay: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    generator = np.random.default_rng(seed)
-    gradients = generator.normal(size=(n, rank)) * np.arange(1, rank + 1) ** -decay
-    return gradients @ gradients.T, generator.normal(size=n)
 
 
 @settings(max_examples=60, deadline=None)
@@ -32,7 +27,7 @@ def problem(n: int, rank: int, seed: int = 0, decay: float = 0.0) -> tuple[np.nd
 def test_both_bounds_always_hold(
     n: int, rank: int, n_landmarks: int, decay: float, damping: float, choice: str, seed: int
 ) -> None:
-    theta, r = problem(n, rank, seed, decay)
+    theta, r = random_problem(n, rank, seed, decay)
     exact = quadratic_form(theta, r, damping)
     found = nystroem_quadratic_form(theta, r, damping, n_landmarks=n_landmarks, choice=choice, seed=seed)
     slack = 1e-7  # rounding times the condition, up to 4e7 here
@@ -49,7 +44,7 @@ def test_both_bounds_always_hold(
 @settings(max_examples=30, deadline=None)
 @given(n=st.integers(1, 30), m=st.integers(1, 30), choice=st.sampled_from(CHOICES), seed=st.integers(0, 99))
 def test_equals_the_formula_of_nystroem(n: int, m: int, choice: str, seed: int) -> None:
-    theta, _ = problem(n, n + 5, seed)
+    theta, _ = random_problem(n, n + 5, seed)
     low = low_rank(KernelBlocks(theta, n, 8), m, choice, seed)
     part = theta[:, low.landmarks]
     expected = part @ np.linalg.solve(part[low.landmarks], part.T)
@@ -63,7 +58,7 @@ def test_equals_the_formula_of_nystroem(n: int, m: int, choice: str, seed: int) 
 
 
 def test_woodbury_equals_a_plain_solve() -> None:
-    theta, r = problem(25, 30)
+    theta, r = random_problem(25, 30)
     low = low_rank(KernelBlocks(theta, 25), 7)
     dense = (low.basis * low.eigenvalues) @ low.basis.T + 0.3 * np.eye(25)
     np.testing.assert_allclose(low.inverse_product(r, 0.3), np.linalg.solve(dense, r), rtol=1e-9)
@@ -72,7 +67,7 @@ def test_woodbury_equals_a_plain_solve() -> None:
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_landmarks_that_span_the_kernel_give_the_exact_term(choice: str) -> None:
-    theta, r = problem(40, 6)
+    theta, r = random_problem(40, 6)
     found = nystroem_quadratic_form(theta, r, 1e-3, n_landmarks=30, choice=choice)
     exact = quadratic_form(theta, r, 1e-3)
     assert found.n_landmarks == 6  # the seventh pivot is rounding
@@ -81,7 +76,7 @@ def test_landmarks_that_span_the_kernel_give_the_exact_term(choice: str) -> None
 
 
 def test_bounds_close_with_more_landmarks() -> None:
-    theta, r = problem(120, 150, decay=1.5)
+    theta, r = random_problem(120, 150, decay=1.5)
     forms = [nystroem_quadratic_form(theta, r, 1e-2, n_landmarks=m) for m in (5, 20, 80, 120)]
     widths = [form.upper - form.lower for form in forms]
     assert widths == sorted(widths, reverse=True)
@@ -97,7 +92,7 @@ def test_greedy_takes_the_rows_that_stand_out() -> None:
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_no_choice_takes_a_row_twice_or_one_that_is_spanned(choice: str) -> None:
-    theta, _ = problem(10, 12)
+    theta, _ = random_problem(10, 12)
     copies = np.repeat(np.arange(10), 9)
     low = low_rank(KernelBlocks(theta[np.ix_(copies, copies)], 90), 40, choice, seed=4)
     assert sorted(copies[low.landmarks].tolist()) == list(range(10))
@@ -105,7 +100,7 @@ def test_no_choice_takes_a_row_twice_or_one_that_is_spanned(choice: str) -> None
 
 
 def test_the_same_seed_takes_the_same_landmarks_from_every_source() -> None:
-    theta, _ = problem(50, 60)
+    theta, _ = random_problem(50, 60)
     drawn = [low_rank(KernelBlocks(theta, 50), 9, "weighted", seed).landmarks.tolist() for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
     provided = low_rank(KernelBlocks(lambda a, b: theta[a, b], 50, 7), 9, "weighted", 1)
@@ -113,7 +108,7 @@ def test_the_same_seed_takes_the_same_landmarks_from_every_source() -> None:
 
 
 def test_stated_rounding_keeps_the_bounds_for_an_indefinite_kernel() -> None:
-    theta, r = problem(30, 4)
+    theta, r = random_problem(30, 4)
     noise = np.random.default_rng(5).normal(size=(30, 30)) * 1e-6
     theta = theta + noise + noise.T
     exact = quadratic_form(theta, r, 1e-3, "absolute")

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 import transformers as hf
-from ntk_reference import Batch, mean_token_logit, own_logit, padded_rows, relative, split, widen
+from ntk_reference import Batch, dense_gradients, mean_token_logit, own_logit, padded_rows, relative, split, widen
 from torch import Tensor, nn
-from torch.func import functional_call, grad
 
 from mixval.errors import ModelError, NumericalError
 from mixval.terms.ntk import sketch as module_under_test
@@ -53,27 +52,6 @@ def images() -> dict[str, Tensor]:
     return {"x": torch.randn(7, 3, 9, 8, generator=generator, dtype=torch.float64), "y": torch.arange(7) % 4}
 
 
-def gradients(module: nn.Module, names: list[str], scalar, batch: Batch) -> dict[str, Tensor]:
-    """(n, ...) gradients of every row by torch.func."""
-    held = dict(module.named_parameters())
-    wanted = {name: held[name].detach() for name in names}
-
-    class Bound(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.inner = module
-
-        def forward(self, row: Batch) -> Tensor:
-            return scalar(self.inner)({key: value[None] for key, value in row.items()})[0]
-
-    def f(weights, row):
-        return functional_call(Bound(), {f"inner.{name}": value for name, value in weights.items()}, (row,))
-
-    rows = [{key: value[i] for key, value in batch.items()} for i in range(len(next(iter(batch.values()))))]
-    found = [grad(f)(wanted, row) for row in rows]
-    return {name: torch.stack([one[name] for one in found]) for name in names}
-
-
 def matrix(hashed: CountHash | TensorHash, shape: tuple[int, int]) -> Tensor:
     """(q, O I): the sketch as its definition has it."""
     q, size = hashed.width, shape[0] * shape[1]
@@ -93,7 +71,7 @@ def matrix(hashed: CountHash | TensorHash, shape: tuple[int, int]) -> Tensor:
 def by_definition(module: nn.Module, plan: SketchPlan, scalar, batch: Batch) -> Tensor:
     """(n, q) sketches from whole gradients and whole sketch matrices."""
     total = torch.zeros(len(next(iter(batch.values()))), plan.width, dtype=torch.float64)
-    for name, gradient in gradients(module, list(plan.routes), scalar, batch).items():
+    for name, gradient in dense_gradients(module, list(plan.routes), scalar, batch).items():
         shape = (gradient.shape[1], gradient[0, 0].numel())
         if plan.routes[name] == "tensor":
             hashed = tensor_hash(plan.width, shape, plan.seed, name)

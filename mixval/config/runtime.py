@@ -21,6 +21,8 @@ class RuntimeConfig(FrozenModel):
     """torch threads of a worker. Workers always run one task at a time."""
     worker_memory_bytes: int | None = Field(default=None, gt=0)
     """Memory a worker may use. None: the machine's memory over the workers."""
+    gradient_bytes: int | None = Field(default=None, gt=0)
+    """Bytes of gradients and their factors that a task holds at a time. None: a quarter of a worker's memory."""
     batch_rows: int = Field(default=32, gt=0)
     """Rows of one forward or backward pass."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

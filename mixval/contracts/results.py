@@ -62,3 +62,29 @@ REJECTED = pa.schema(
         _field("reason", pa.string(), "sentence", "what was expected, what came, what to do"),
     ]
 )
+
+COALITIONS = pa.schema(
+    [
+        _field("contributor", pa.string(), "name", "as the data spells it"),
+        _field("alone", pa.float64(), "score", "value of this contributor's rows alone, from its summary"),
+        _field("leave_one_out", pa.float64(), "score", "what the union of all loses without it"),
+        _field("shapley", pa.float64(), "score", "mean of what it adds to those before it, over all orders"),
+        _field("shapley_error", pa.float64(), "score", "standard error of shapley; none where it is exact", nullable=True),
+        _field("greedy_step", pa.int32(), "step", "1 is taken first by the greedy search; none where not taken", nullable=True),
+        _field("greedy_value", pa.float64(), "score", "value of the union after that step", nullable=True),
+    ],
+    metadata={"source": "Eq. 8 of arXiv 2511.13640 for unions of contributors"},
+)
+
+REDUNDANCY = pa.schema(
+    [
+        _field("contributor", pa.string(), "name", "as the data spells it; sorts before `other`"),
+        _field("other", pa.string(), "name", "another contributor"),
+        _field(
+            "redundancy",
+            pa.float64(),
+            "score",
+            "v(all) - v(without both), less what each alone is missed by: above 0 each can stand in for the other",
+        ),
+    ]
+)

@@ -44,6 +44,8 @@ class MeasureJob(FrozenModel):
     batch_rows: int
     """Rows of a pass. Not part of any fingerprint: results do not depend on it."""
     device: str
+    gradient_bytes: int | None = None
+    """Bytes of gradients and factors held at a time. Not part of any fingerprint either."""
 
     @property
     def store(self) -> ArtifactStore:
@@ -116,4 +118,5 @@ def _shared(config: ValuationConfig) -> dict[str, Any]:
         "seed": config.seed,
         "batch_rows": config.runtime.batch_rows,
         "device": config.runtime.device,
+        "gradient_bytes": config.runtime.gradient_bytes,
     }

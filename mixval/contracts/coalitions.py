@@ -1,0 +1,29 @@
+"""What a run says of its coalition values, beside their tables: how they were made, and how sure the sampled ones are."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from mixval.config.base import FrozenModel
+
+
+class CoalitionAccount(FrozenModel):
+    """How the values of unions came about. Values are scores under the ranking's weights, higher is better."""
+
+    method: Literal["exact", "sampled"]
+    """`exact`: Shapley values from all unions. `sampled`: from random orders and their reverses."""
+    n_contributors: int
+    """Contributors that took part: the best-ranked ones, when there were too many."""
+    n_left_out: int = 0
+    """Ranked contributors that did not take part."""
+    n_coalitions: int
+    """Unions that were valued, for Shapley values, leave-one-out, redundancy and the greedy search."""
+    value_of_all: float
+    """v of everybody together."""
+    value_of_nobody: float
+    """v of no rows, which Eq. 8 leaves open: that of the worst contributor alone. It shifts all Shapley values alike."""
+    orders: list[int] = Field(default_factory=list)
+    """Numbers of orders after which running Shapley values were looked at; empty when exact."""
+    largest_errors: list[float] = Field(default_factory=list)
+    """Largest standard error over contributors after each of them."""
+    seconds: float = 0.0

@@ -1,0 +1,85 @@
+"""One term of one contributor as measured: its value, its errors and replicates, and what goes into `terms.parquet`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mixval.contracts.results import PARTS, TERMS, TERMS_TABLE
+from mixval.stages.jobs import MeasureJob
+from mixval.terms.half_samples import deviations, half_masks
+
+SMALLEST_HALVED = 4
+"""A part with fewer rows is kept whole in every replicate: half of it would be too few for an unbiased MMD."""
+
+Floats = NDArray[np.float64]
+Masks = NDArray[np.bool_]
+
+
+class Measured:
+    """One term of one contributor."""
+
+    def __init__(self, value: float, shifts: Floats, n: int, error: float | None, diagnostics: dict[str, Any]) -> None:
+        """Keep the term, its deviations (R,), its rows, its closed-form standard error and what to report of it."""
+        self.value, self.deviations, self.n, self.error, self.diagnostics = value, shifts, n, error, diagnostics
+        self.parts: dict[str, tuple[float, float | None, int, dict[str, Any]]] = {}
+
+    def standard_error(self, shifts: Floats) -> float:
+        """Of the term: in closed form where there is one, else the half-samples' spread; 0 when neither is known."""
+        if self.error is not None:
+            return self.error
+        return float(shifts.std(ddof=1)) if len(shifts) > 1 else 0.0
+
+
+def half_sample_masks(job: MeasureJob, keys: np.ndarray, is_real: Masks) -> Masks:
+    """(R, N) the rows that each replicate keeps; too small a part is kept whole."""
+    masks = half_masks(keys.astype(np.uint64), is_real, job.value.half_samples, job.seed)
+    for _, rows in parts_with_rows(is_real):
+        if rows.sum() < SMALLEST_HALVED:
+            masks[:, rows] = True
+    return masks
+
+
+def parts_with_rows(is_real: Masks) -> list[tuple[str, Masks]]:
+    """The parts that have rows, in the order of `PARTS`."""
+    return [(part, rows) for part, rows in zip(PARTS, (is_real, ~is_real), strict=True) if rows.any()]
+
+
+def mixed_replicates(replicates: Mapping[str, Floats], job: MeasureJob) -> Floats:
+    """(R,) pi times the real part's replicates and the rest of the synthetic part's."""
+    shares = {"real": job.n_real, "synthetic": job.n_synthetic}
+    total = job.n_real + job.n_synthetic
+    return np.asarray(sum(values * (shares[part] / total) for part, values in replicates.items()))
+
+
+def own_deviations(replicates: Floats, masks: Masks) -> Floats:
+    """(R,) deviations on the scale of all rows; zeros where the masks keep every row."""
+    if len(replicates) == 0:
+        return np.zeros(0)
+    n, m = masks.shape[1], int(masks[0].sum())
+    return deviations(replicates, n, m) if m < n else np.zeros(len(replicates))
+
+
+def terms_table(job: MeasureJob, measured: list[Measured], errors: Floats) -> pa.Table:
+    """(one row a term and part) the TERMS_TABLE schema."""
+    rows = []
+    for term, one, error in zip(TERMS, measured, errors, strict=True):
+        listed = [("all", (one.value, float(error), one.n, one.diagnostics)), *one.parts.items()]
+        for part, (estimate, standard_error, n, diagnostics) in listed:
+            rows.append(
+                {
+                    "contributor": job.contributor.name,
+                    "part": part,
+                    "term": term,
+                    "estimate": estimate,
+                    "standard_error": standard_error,
+                    "n": n,
+                    "diagnostics": json.dumps(diagnostics, sort_keys=True),
+                }
+            )
+    return pa.Table.from_pylist(rows, schema=TERMS_TABLE)

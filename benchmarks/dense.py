@@ -4,7 +4,7 @@
     term = pi x(S1) + (1 - pi) x(S2) for L and D;  composition = sqrt(max(pi, 1 - pi) / |S|)
 
 What mixval is held against: no code is shared with its terms and stages, nothing is tiled, padded, factorised or kept as
-factors. `dense_rows.py` gives what a single row brings.
+factors. `dense_rows.py` gives what a single row brings, `dense_mmd.py` the discrepancy.
 """
 
 import hashlib
@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.dense_mmd import bandwidths, clamped, compared, features, median_distance, squared_mmd
 from benchmarks.dense_rows import DenseRows, read_rows
 from mixval.config.sample import SampleConfig
-from mixval.config.terms import DiscrepancyConfig, LossConfig, NtkConfig
+from mixval.config.terms import LossConfig, NtkConfig
 from mixval.config.valuation import ValuationConfig
 from mixval.models.load import load_backbone
 from mixval.seeds import derive_seed
@@ -58,8 +59,8 @@ def terms_of(
     n, n_real = len(rows), int(rows.is_real.sum())
     share = {"real": n_real / n, "synthetic": 1 - n_real / n}
     losses = {part: mean_loss(rows, at, config.loss) for part, at in parts.items() if at}
-    compared = {"": seen} if config.discrepancy.parts == "pooled" else parts
-    distances = {p: mmd(target, of_target, rows, at, widths, config.discrepancy) for p, at in compared.items() if at}
+    squared = squared_distances(rows, seen, target, of_target, widths, config)
+    distances = {part: clamped(value, config.discrepancy) for part, value in squared.items()}
     terms = {
         "loss": sum(share[part] * value for part, value in losses.items()),
         "discrepancy": sum(share.get(part, 1.0) * value for part, value in distances.items()),
@@ -68,6 +69,22 @@ def terms_of(
     }
     split = {f"discrepancy/{part}": value for part, value in distances.items() if part}
     return terms | {f"loss/{part}": value for part, value in losses.items()} | split
+
+
+def squared_distances(
+    rows: DenseRows, seen: Places, target: DenseRows, of_target: Places, widths: list[float], config: ValuationConfig
+) -> dict[str, float]:
+    """Squared MMD from T of the parts, `real` and `synthetic`, or of both together, ``."""
+    switches = config.discrepancy
+    parts = {"real": [i for i in seen if rows.is_real[i]], "synthetic": [i for i in seen if not rows.is_real[i]]}
+    chosen = {"": seen} if switches.parts == "pooled" else {part: at for part, at in parts.items() if at}
+    median = median_distance(features(target, of_target, switches))
+    t, t_keys = compared(target, of_target, switches, median), content_keys(target, config.seed)
+    keys, found = content_keys(rows, config.seed), {}
+    for part, at in chosen.items():
+        names = [t_keys[i] for i in of_target], [keys[i] for i in at]
+        found[part] = squared_mmd(t, compared(rows, at, switches, median), *names, widths, switches, config.seed)
+    return found
 
 
 def bound(terms: dict[str, float], n_real: int, n: int, delta: float, constant: float) -> float:
@@ -81,35 +98,6 @@ def mean_loss(rows: DenseRows, places: Places, switches: LossConfig) -> float:
     """Mean over rows of each row's mean, or summed loss over summed tokens."""
     losses, counts = rows.losses[places], rows.counts[places]
     return float(losses.sum() / counts.sum()) if switches.average == "token" else float(np.mean(losses / counts))
-
-
-def mmd(
-    target: DenseRows, of_target: Places, rows: DenseRows, places: Places, widths: list[float], switches: DiscrepancyConfig
-) -> float:
-    """MMD between two sets of rows by double sums over pairs."""
-    t, s = features(target, of_target, switches), features(rows, places, switches)
-    kernel = [[[_kernel(x, y, widths, switches.combine) for y in b] for x in a] for a, b in ((t, t), (s, s), (t, s))]
-    tt, ss, ts = (np.array(values) for values in kernel)
-    if switches.estimator == "biased":
-        squared = tt.mean() + ss.mean() - 2 * ts.mean()
-    else:
-        squared = _mean_off_diagonal(tt) + _mean_off_diagonal(ss) - 2 * ts.mean()
-    squared = max(float(squared), 0.0)
-    return math.sqrt(squared) if switches.scale == "root" else squared
-
-
-def bandwidths(target: DenseRows, of_target: Places, switches: DiscrepancyConfig) -> list[float]:
-    """As given, or multiples of the median distance between two rows of T."""
-    if isinstance(switches.bandwidths, list):
-        return switches.bandwidths
-    pairs = itertools.combinations(features(target, of_target, switches), 2)
-    median = float(np.median([np.linalg.norm(x - y) for x, y in pairs]))
-    return [median * multiplier for multiplier in switches.multipliers]
-
-
-def features(rows: DenseRows, places: Places, switches: DiscrepancyConfig) -> Array:
-    """(n, D) what the kernel compares."""
-    return (rows.pixels if switches.features == "pixels" else rows.features)[places]
 
 
 def ntk(rows: DenseRows, places: Places, switches: NtkConfig) -> float:
@@ -163,14 +151,3 @@ def _inputs(row: dict[str, Any]) -> Sequence[Any]:
 
 def _as_bytes(value: Any) -> bytes:
     return value.encode() if isinstance(value, str) else str(value.shape).encode() + value.tobytes()
-
-
-def _kernel(x: Array, y: Array, widths: list[float], combine: str) -> float:
-    squared = float(((x - y) ** 2).sum())
-    values = [math.exp(-squared / (2 * width**2)) for width in widths]
-    return sum(values) / (len(values) if combine == "mean" else 1)
-
-
-def _mean_off_diagonal(kernel: Array) -> float:
-    n = len(kernel)
-    return float(sum(kernel[i, j] for i in range(n) for j in range(n) if i != j)) / (n * (n - 1))

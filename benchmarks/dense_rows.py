@@ -71,6 +71,14 @@ class DenseRows:
             return np.stack([self._feature(inputs).numpy() for inputs in self._inputs])
 
     @cached_property
+    def answer_features(self) -> Array:
+        """(N, D) the mean last hidden state over a causal LM's answer tokens."""
+        with torch.no_grad():
+            return np.stack(
+                [self._answer_feature(row, inputs).numpy() for row, inputs in zip(self.rows, self._inputs, strict=True)]
+            )
+
+    @cached_property
     def pixels(self) -> Array:
         """(N, H W C) in [0, 1]."""
         return np.stack([(row["image"].astype(np.float32) / 255).ravel().astype(np.float64) for row in self.rows])
@@ -110,13 +118,18 @@ class DenseRows:
         if self.classes is not None:
             return logits[None], [list(self.classes).index(row["label"])]
         ids = inputs["input_ids"][0].tolist()
-        n_prompt = 1 + len(row["prompt"].encode()) + 1
+        n_prompt = _prompt_tokens(row)
         return logits[n_prompt - 1 : -1], ids[n_prompt:]
 
     def _feature(self, inputs: dict[str, Tensor]) -> Tensor:
         run: Any = self.module.base_model
         trunk = run(**inputs)
         feature: Tensor = trunk.pooler_output.flatten() if "pixel_values" in inputs else trunk.last_hidden_state[0].mean(0)
+        return feature
+
+    def _answer_feature(self, row: Row, inputs: dict[str, Tensor]) -> Tensor:
+        run: Any = self.module.base_model
+        feature: Tensor = run(**inputs).last_hidden_state[0][_prompt_tokens(row) :].mean(0)
         return feature
 
 
@@ -140,6 +153,11 @@ def _kind(path: str, part: nn.Module, local: str) -> str:
     if local == "bias":
         return "bias"
     return {"Linear": "linear", "Conv1D": "linear", "Conv2d": "conv", "Embedding": "embedding"}[name]
+
+
+def _prompt_tokens(row: Row) -> int:
+    """<bos>, the prompt's bytes and a newline."""
+    return 1 + len(row["prompt"].encode()) + 1
 
 
 def _encode(row: Row) -> dict[str, Tensor]:

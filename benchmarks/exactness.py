@@ -52,6 +52,8 @@ CASES: dict[str, Switches] = {
         "ntk": {"sample": {"count": 9}},
         "discrepancy": {"target_sample": {"fraction": 0.7}},
     },
+    "random features": {"discrepancy": {"method": "random-features", "frequencies": 64}},
+    "linear-time, squared": {"discrepancy": {"method": "linear-time", "scale": "squared"}},
 }
 """Run in every world, one store a world: what a switch changes must be made anew, what it does not must fit."""
 
@@ -64,22 +66,24 @@ KINDS: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 """Choices of `ntk.parameters` by world. GPT-2's token table is the output's weight as well, whichever kind names it."""
 
-PASSES: list[tuple[int, int, Shards]] = [
-    (1, 1024, "one"),
-    (1, 7, "uneven"),
-    (3, 4, "shuffled"),
-    (3, 1024, "uneven"),
-    (64, 5, "one"),
-    (64, 1024, "shuffled"),
+PASSES: list[tuple[int, int | None, Shards]] = [
+    (1, None, "one"),
+    (1, 100_000, "uneven"),
+    (3, 1, "shuffled"),
+    (3, None, "uneven"),
+    (64, 30_000, "one"),
+    (64, None, "shuffled"),
 ]
-"""(batch_rows, slice_rows, shards): fewer rows than `slice_rows` make one Gram matrix, more make slices and blocks."""
+"""(batch_rows, gradient_bytes, shards): all layers in one pass, groups of layers, or each weight alone and rows cut."""
 
 
 def world_cases(name: str) -> dict[str, Switches]:
     """Switches by the name of the case."""
     kinds: dict[str, Switches] = {" + ".join(chosen): {"ntk": {"parameters": list(chosen)}} for chosen in KINDS[name]}
     pixels: dict[str, Switches] = {"pixels": {"discrepancy": {"features": "pixels"}}} if name == "images" else {}
-    return CASES | kinds | pixels
+    labels: dict[str, Switches] = {"labels": {"discrepancy": {"labels": 1.0}}} if name in ("images", "texts") else {}
+    answers: dict[str, Switches] = {"answers": {"discrepancy": {"features": "backbone-and-answer"}}}
+    return CASES | kinds | pixels | labels | (answers if WORLDS[name].task == "instruction" else {})
 
 
 def world_reference(folder: Path, name: str) -> tuple[DenseRows, DenseRows]:
@@ -115,10 +119,10 @@ def _all_errors(name: str, dtype: Dtype) -> Iterator[dict[str, float]]:
         reference = world_reference(root / "cases", name)
         for switches in world_cases(name).values():
             yield case_errors(root / "cases", world, merge(switches, precision), reference)
-        for i, (batch_rows, slice_rows, shards) in enumerate(PASSES):
+        for i, (batch_rows, gradient_bytes, shards) in enumerate(PASSES):
             folder = root / f"passes-{i}"
             lay_out(folder, world, shards)
-            passes = {"runtime": {"batch_rows": batch_rows}, "ntk": {"slice_rows": slice_rows}}
+            passes = {"runtime": {"batch_rows": batch_rows, "gradient_bytes": gradient_bytes}}
             yield case_errors(folder, world, merge(passes, precision), reference)
 
 

@@ -19,7 +19,7 @@ from mixval.contracts.record import ArtifactRef
 from mixval.contracts.results import TERMS
 from mixval.models.identity import backbone_identity
 from mixval.stages.forward import forward_pass
-from mixval.stages.gradients import assembled_gram, block, gradient_slice, slice_bounds, whole_gram
+from mixval.stages.gradients import gram_parts, partial_gram, summed_gram, whole_gram
 from mixval.stages.jobs import MeasureJob, contributor_job, target_job
 from mixval.stages.terms import contributor_terms
 from mixval.storage.listing import list_contributors, list_target
@@ -91,16 +91,14 @@ def outcome(origins: list[str]) -> GateOutcome:
 
 
 def run_stages(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
-    """Both passes, the Gram matrix whole or in blocks, and the terms."""
+    """Both passes, the Gram matrix whole or from groups of layers, and the terms."""
     forward_pass(target)
     forward_pass(job)
-    bounds = slice_bounds(job)
-    if len(bounds) == 1:
+    parts = gram_parts(job)
+    if len(parts) == 1:
         whole_gram(job)
     else:
-        slices = [gradient_slice(job, piece) for piece in bounds]
-        pairs = [(i, j) for i in range(len(slices)) for j in range(i, len(slices))]
-        assembled_gram(job, slices, {(i, j): block(job, slices[i], slices[j]) for i, j in pairs})
+        summed_gram(job, [partial_gram(job, part) for part in parts])
     return contributor_terms(job, target)
 
 
@@ -129,7 +127,7 @@ def relative_errors(found: dict[str, float], truth: dict[str, float]) -> dict[st
 
 def _plan(name: str, shards: list[ShardRef]) -> ContributorPlan:
     n = sum(shard.n_rows for shard in shards)
-    sizes = {"n_sampled": n, "n_gradient_rows": n, "n_slices": 1, "task_bytes": 0, "seconds": 0.0}
+    sizes = {"n_sampled": n, "n_gradient_rows": n, "n_passes": 1, "task_bytes": 0, "seconds": 0.0}
     return ContributorPlan(name=name, shards=shards, n_rows=n, **sizes)
 
 

@@ -18,18 +18,20 @@ from mixval.errors import MixvalError, NobodyAdmittedError
 from mixval.gate.verdict import ensure_somebody
 from mixval.progress import current
 from mixval.stages import gating, publishing, sharing
+from mixval.stages.coalitions import MOST_CONTRIBUTORS, QUESTIONS, CoalitionJob, Together, answer_ref, coalition_tables
 from mixval.stages.forward import forward_ref
 from mixval.stages.gradients import gram_ref
 from mixval.stages.jobs import MeasureJob, contributor_job
 from mixval.stages.preparing import PreparedRun, prepare_run, taken_over
-from mixval.stages.reducing import reduce_terms
+from mixval.stages.reducing import Reduced, reduce_terms
+from mixval.stages.summaries import piece_refs
 from mixval.stages.terms import terms_ref
 from mixval.storage.pointer import read_latest
 from mixval.storage.root import open_location
 from tasks.base import as_it_is
 from tasks.cluster import current_client
 from tasks.gate import gate_contributor
-from tasks.measure import contributor_terms, forward_pass, gradient_gram
+from tasks.measure import contributor_summary, contributor_terms, forward_pass, gradient_gram, summary_frame, union_values
 
 TASKS_IN_FLIGHT = 32
 """Threads that wait for the cluster. They hold no data."""
@@ -51,11 +53,12 @@ def valuation(config: ValuationConfig) -> RunSummary:
         cluster.warm()
         outcomes = gate(config, prepared, account)
         measured = measure(config, prepared, outcomes, account)
-    with account.stage("reduce", 1):
-        reduced = reduce_terms(config, measured, outcomes, prepared.identity)
+        with account.stage("reduce", 1):
+            reduced = reduce_terms(config, measured, outcomes, prepared.identity)
+        together = value_unions(config, prepared, outcomes, reduced, account)
     with account.stage("publish", 1):
-        summary = publishing.publish(config, prepared, list(outcomes.values()), reduced, account.closed(), expected)
-        announce(reduced.ranking, summary)
+        summary = publishing.publish(config, prepared, list(outcomes.values()), reduced, account.closed(), expected, together)
+        announce(reduced.ranking, summary, together.coalitions if together else None)
     return summary
 
 
@@ -98,8 +101,7 @@ def measure(
     ]
     target = prepared.target_job
     with account.stage("measure", len(jobs)) as say:
-        account.count("forward", [forward_ref(job) for job in (target, *jobs)], config)
-        account.count("gram", [gram_ref(job) for job in jobs], config)
+        _count_passes(config, jobs, target, account)
         refs = {job.contributor.name: terms_ref(job, target) for job in jobs}
         pending = account.count("terms", list(refs.values()), config)
         account.recomputed_contributors = sorted(name for name, ref in refs.items() if ref in pending)
@@ -115,22 +117,65 @@ def measure(
     return measured
 
 
+def _count_passes(config: ValuationConfig, jobs: list[MeasureJob], target: MeasureJob, account: Account) -> None:
+    """Count which passes are there already, of either way of measuring."""
+    if config.ntk.method == "sketched":
+        account.count("forward", [forward_ref(target)], config)
+        account.count("piece-summary", [ref for job in jobs for ref in piece_refs(job, target)], config)
+        return
+    account.count("forward", [forward_ref(job) for job in (target, *jobs)], config)
+    account.count("gram", [gram_ref(job) for job in jobs], config)
+
+
+def value_unions(
+    config: ValuationConfig, prepared: PreparedRun, outcomes: dict[str, GateOutcome], reduced: Reduced, account: Account
+) -> Together | None:
+    """Shapley values, redundancy and who goes together, where there are summaries of several contributors."""
+    ranked = reduced.ranking["contributor"].to_pylist()
+    if config.ntk.method != "sketched" or config.value.coalitions == 0 or len(ranked) < 2:
+        return None
+    plans = {one.name: one for one in prepared.plan.contributors}
+    chosen = ranked[:MOST_CONTRIBUTORS]
+    work = CoalitionJob(
+        jobs=[contributor_job(config, plans[name], outcomes[name], prepared.identity, prepared.classes) for name in chosen],
+        target=prepared.target_job,
+        coefficients=reduced.weights.coefficients.tolist(),
+        centres=reduced.weights.centres.tolist(),
+        n_left_out=len(ranked) - len(chosen),
+        coalitions=config.value.coalitions,
+    )
+    with account.stage("coalitions", len(QUESTIONS)) as say:
+        account.count("coalitions", [answer_ref(work, question) for question in QUESTIONS], config)
+        futures = [union_values.submit(as_it_is(work), question) for question in QUESTIONS]
+        for future, question in zip(futures, QUESTIONS, strict=True):
+            future.result()
+            current().step("coalitions", question)
+        together = coalition_tables(work)
+        say(f"{together.account.n_coalitions:,} unions of {len(chosen)} contributors")
+    return together
+
+
 def _measure_pending(jobs: list[MeasureJob], target: MeasureJob) -> dict[str, str]:
     """Measure these contributors; the reasons of those that failed, by name."""
     if not jobs:
         return {}
     current_client()
     shown = MeasureProgress(len(jobs))
-    target_pass = forward_pass.submit(as_it_is(target))
+    shared = [forward_pass.submit(as_it_is(target))]
+    if is_sketched := target.ntk.method == "sketched":
+        shared.append(summary_frame.submit(target=as_it_is(target), return_state=False, wait_for=shared[:1]))
     futures: dict[PrefectFuture[ArtifactRef], str] = {}
     steps: dict[str, list[PrefectFuture[ArtifactRef]]] = {}
     # Longest first: the last tasks to finish are then short ones, and no worker idles at the end.
     for job in sorted(jobs, key=lambda one: -one.contributor.seconds):
-        passes = [gradient_gram.submit(as_it_is(job)), forward_pass.submit(as_it_is(job))]
+        if is_sketched:
+            own = [contributor_summary.submit(job=as_it_is(job), target=as_it_is(target), return_state=False, wait_for=shared)]
+        else:
+            own = [gradient_gram.submit(as_it_is(job)), forward_pass.submit(as_it_is(job))]
         terms = contributor_terms.submit(
-            job=as_it_is(job), target=as_it_is(target), return_state=False, wait_for=[target_pass, *passes]
+            job=as_it_is(job), target=as_it_is(target), return_state=False, wait_for=[*shared, *own]
         )
-        steps[job.contributor.name] = [target_pass, *passes, terms]
+        steps[job.contributor.name] = [*shared, *own, terms]
         futures[terms] = job.contributor.name
     failed = {}
     for future in as_completed(list(futures)):

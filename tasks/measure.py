@@ -1,8 +1,8 @@
 """Tasks of the measure stage: one a contributor and step, each a reference in and a reference out."""
 
 from mixval.contracts.record import ArtifactRef
+from mixval.stages import coalitions, frame, gradients, summaries, terms
 from mixval.stages import forward as forward_stage
-from mixval.stages import gradients, terms
 from mixval.stages.jobs import MeasureJob
 from tasks.base import house_task
 from tasks.cluster import map_on_cluster, on_cluster
@@ -19,17 +19,33 @@ def forward_pass(job: MeasureJob) -> ArtifactRef:
 
 @house_task("gram {job.contributor.name}")
 def gradient_gram(job: MeasureJob) -> ArtifactRef:
-    """The tangent kernel of the gradient sample; a large one as blocks side by side."""
+    """The tangent kernel of the gradient sample; a large one as groups of layers side by side."""
     ref = gradients.gram_ref(job)
     if job.store.committed(ref) is not None:
         return ref
-    bounds = gradients.slice_bounds(job)
-    if len(bounds) == 1:
+    parts = gradients.gram_parts(job)
+    if len(parts) == 1:
         return on_cluster(gradients.whole_gram, job)
-    slices = map_on_cluster(gradients.gradient_slice, [(job, piece) for piece in bounds])
-    pairs = [(i, j) for i in range(len(slices)) for j in range(i, len(slices))]
-    blocks = map_on_cluster(gradients.block, [(job, slices[i], slices[j]) for i, j in pairs])
-    return on_cluster(gradients.assembled_gram, job, slices, dict(zip(pairs, blocks, strict=True)))
+    return on_cluster(gradients.summed_gram, job, map_on_cluster(gradients.partial_gram, [(job, part) for part in parts]))
+
+
+@house_task("frame")
+def summary_frame(target: MeasureJob) -> ArtifactRef:
+    """Bandwidths and the sketch's plan, from T alone: what all summaries share."""
+    ref = frame.frame_ref(target)
+    if target.store.committed(ref) is not None:
+        return ref
+    return on_cluster(frame.make_frame, target)
+
+
+@house_task("summary {job.contributor.name}")
+def contributor_summary(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
+    """The contributor's mergeable summary: pieces of its shards side by side, then their sum."""
+    ref = summaries.summary_ref(job, target)
+    if job.store.committed(ref) is not None:
+        return ref
+    map_on_cluster(summaries.summarise, [(job, target, chosen) for chosen in summaries.batches(job)])
+    return on_cluster(summaries.merged_summary, job, target)
 
 
 @house_task("terms {job.contributor.name}")
@@ -39,3 +55,12 @@ def contributor_terms(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
     if job.store.committed(ref) is not None:
         return ref
     return on_cluster(terms.contributor_terms, job, target)
+
+
+@house_task("coalitions {question}")
+def union_values(work: coalitions.CoalitionJob, question: coalitions.Question) -> ArtifactRef:
+    """Values of unions of contributors, from their summaries."""
+    ref = coalitions.answer_ref(work, question)
+    if work.target.store.committed(ref) is not None:
+        return ref
+    return on_cluster(coalitions.answer, work, question)

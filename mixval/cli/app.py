@@ -115,7 +115,9 @@ def explain(
         from mixval.stages.publishing import open_run
 
         stored = open_run(run_folder)
-        found = explaining.explain(stored.ranking, stored.terms, stored.rejected, contributor, stored.manifest.doubts)
+        tables = (stored.ranking, stored.terms, stored.rejected)
+        unions = (stored.coalitions, stored.redundancy)
+        found = explaining.explain(*tables, contributor, stored.manifest.doubts, *unions)
         typer.echo(found.model_dump_json(indent=2) if as_json else explaining.explanation_text(found))
 
 

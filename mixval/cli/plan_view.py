@@ -20,15 +20,14 @@ def plan_document(prepared: PreparedRun) -> dict[str, Any]:
 
 
 def print_plan(prepared: PreparedRun, console: Console | None = None) -> None:
-    """The plan on a terminal: rows, gradients, blocks, memory and time a contributor."""
+    """The plan on a terminal: rows, gradients, passes, memory and time a contributor."""
     plan = prepared.plan
     table = Table(title="What a run would do", title_justify="left")
     table.add_column("contributor")
-    for heading in ("shards", "rows", "rows read", "gradients", "blocks", "task MiB", "seconds"):
+    for heading in ("shards", "rows", "rows read", "gradients", "passes", "task MiB", "seconds"):
         table.add_column(heading, justify="right")
     for one in (*plan.contributors, plan.target):
-        blocks = one.n_slices * (one.n_slices + 1) // 2 if one.n_gradient_rows else 0
-        numbers = (len(one.shards), one.n_rows, one.n_sampled, one.n_gradient_rows, blocks, one.task_bytes // MIB)
+        numbers = (len(one.shards), one.n_rows, one.n_sampled, one.n_gradient_rows, one.n_passes, one.task_bytes // MIB)
         name = escape(shortened(visible(one.name), 40))
         table.add_row(name, *(f"{number:,}" for number in numbers), f"{one.seconds:.1f}")
     console = console or Console()

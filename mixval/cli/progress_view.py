@@ -20,6 +20,7 @@ WORDS = {
     "gate": "gating",
     "measure": "measuring",
     "reduce": "weighing",
+    "coalitions": "valuing unions",
     "publish": "publishing",
 }
 

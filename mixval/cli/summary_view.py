@@ -12,7 +12,7 @@ def print_summary(summary: RunSummary, console: Console | None = None) -> None:
     """The ranking as a table, what was computed and what was found, and the way to the report."""
     console = console or Console()
     stored = open_run(summary.url)
-    print_ranking(stored.ranking, stored.rejected, console)
+    print_ranking(stored.ranking, stored.rejected, console, stored.coalitions)
     console.print(escape(_work(summary)))
     console.print(escape(f"Report: {summary.url}/report.html"), soft_wrap=True)
 

@@ -18,8 +18,17 @@ class LossConfig(FrozenModel):
 class DiscrepancyConfig(FrozenModel):
     """D(T, S): multi-kernel MMD with k(x, y) = mean over s of exp(-|x - y|^2 / (2 s^2))."""
 
-    features: Literal["backbone", "pixels"] = "backbone"
-    """`backbone`: mean-pooled last hidden state (images: the pooled layer before the head). `pixels`: flattened, 0 to 1."""
+    method: Literal["exact", "linear-time", "random-features"] = "exact"
+    """`exact`: all pairs of rows. `linear-time`: disjoint pairs, for many rows; a larger error. `random-features`: means of
+    `frequencies` Fourier features, for many rows; their error is reported."""
+    frequencies: int = Field(default=1024, ge=2)
+    """`random-features` only: frequencies over all bandwidths, at least 2 each. The error falls as 1 / their root."""
+    features: Literal["backbone", "pixels", "backbone-and-answer"] = "backbone"
+    """`backbone`: mean-pooled last hidden state (images: the pooled layer before the head). `pixels`: flattened, 0 to 1.
+    `backbone-and-answer`: the first joined with its mean over the answer's tokens alone (`instruction`)."""
+    labels: float | None = Field(default=None, gt=0)
+    """Classification: features are joined with one-hot labels, unlike ones this many median distances apart; 1 serves well.
+    None: features alone."""
     bandwidths: Literal["median"] | list[float] = "median"
     """`median`: median distance within T times `multipliers`. A list: standard deviations s, in feature units."""
     multipliers: list[float] = [0.25, 0.5, 1.0, 2.0, 4.0]
@@ -27,19 +36,28 @@ class DiscrepancyConfig(FrozenModel):
     combine: Literal["mean", "sum"] = "mean"
     """How several kernels are joined."""
     estimator: Literal["unbiased", "biased"] = "unbiased"
-    """U-statistic or V-statistic of the squared MMD."""
+    """U-statistic or V-statistic of the squared MMD. `linear-time` is unbiased by definition."""
     scale: Literal["root", "squared"] = "root"
     """`root`: square root, after clamping at 0. `squared`: as estimated, clamped at 0."""
     parts: Literal["split", "pooled"] = "split"
     """`split`: pi D(T,S1) + (1-pi) D(T,S2). `pooled`: D(T,S), as in DAVINZ."""
     target_sample: SampleConfig = SampleConfig(count=2000)
     """Rows of T that are used."""
+    permutations: int = Field(default=0, ge=0)
+    """Permutations behind the p-value of each part against T, on at most 2,000 rows of each. 0: none. 999 is usual."""
 
     @model_validator(mode="after")
-    def _positive(self) -> "DiscrepancyConfig":
+    def _fits_method(self) -> "DiscrepancyConfig":
         given = self.multipliers if self.bandwidths == "median" else self.bandwidths
         if not given or any(float(v) <= 0 for v in given):
             raise ValueError("bandwidths and multipliers must be positive, and at least one is needed")
+        if self.method == "random-features" and self.frequencies < 2 * len(given):
+            raise ValueError(
+                f"`discrepancy.frequencies` must be at least 2 for each of {len(given)} bandwidths, found {self.frequencies}. "
+                f"Ask for {2 * len(given)} or more; hundreds are useful"
+            )
+        if self.method == "linear-time" and self.estimator == "biased":
+            raise ValueError("`method: linear-time` of the discrepancy has no biased form. Use `estimator: unbiased`")
         return self
 
 
@@ -56,9 +74,26 @@ class NtkConfig(FrozenModel):
     """lambda. Relative: times the mean diagonal of Theta, dimensionless. Absolute: in units of Theta."""
     damping_mode: Literal["relative", "absolute"] = "relative"
     """Whether `damping` is multiplied by the mean diagonal."""
+    method: Literal["exact", "iterative", "nystroem", "sketched"] = "exact"
+    """`exact`: Gram matrix and Cholesky factor. `iterative`: conjugate gradients on the same matrix, with a certified bound.
+    `nystroem`: from `nystroem_rank` columns of it. `sketched`: gradient sketches and mergeable sums, of any number of rows."""
     n_blocks: int = Field(default=1, ge=1)
-    """1: exact. Above: permuted block-diagonal with this many blocks (DAVINZ: 100 for a ResNet)."""
+    """`exact` only. 1: whole. Above: permuted block-diagonal with this many blocks (DAVINZ: 100 for a ResNet)."""
+    nystroem_rank: int = Field(default=500, gt=1)
+    """Columns of the Gram matrix that `nystroem` takes."""
+    sketch_features: int = Field(default=2048, ge=2, multiple_of=2)
+    """q of `sketched`: features a gradient is sketched to. The error of the term falls about as 1 / q; it is reported."""
+    sketch_error: float | None = Field(default=None, gt=0, lt=1)
+    """Relative error of the NTK term on T's rows that `sketched` must reach: q is doubled until it does, at most to 16,384."""
+    extrapolate: bool = False
+    """Whether the term is carried on from nested subsamples to all admitted rows, at most to eight times those measured."""
     sample: SampleConfig = SampleConfig(count=500)
-    """Rows whose gradients are taken: a nested part of the rows read."""
-    slice_rows: int = Field(default=1024, gt=1)
-    """Rows of one gradient slice. A contributor with more is cut into slices whose Gram blocks fan out over the cluster."""
+    """Rows whose gradients are taken: a nested part of the rows read. `sketched` takes those of all rows read."""
+
+    @model_validator(mode="after")
+    def _blocks_are_exact(self) -> "NtkConfig":
+        if self.n_blocks > 1 and self.method != "exact":
+            raise ValueError(f"`ntk.n_blocks: {self.n_blocks}` goes with `ntk.method: exact`; found `{self.method}`")
+        if self.extrapolate and (self.method == "sketched" or self.n_blocks > 1):
+            raise ValueError("`ntk.extrapolate` needs the whole Gram matrix: set `ntk.method: exact` and `ntk.n_blocks: 1`")
+        return self

@@ -74,11 +74,36 @@ class ValuationConfig(FrozenModel):
             return given
         return merge(PRESETS[given["preset"]], given)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _sketched_means_summaries(cls, given: Any) -> Any:
+        """Summaries hold mean embeddings, so that is how they give the discrepancy when nothing else is written."""
+        ntk = given.get("ntk") if isinstance(given, dict) else None
+        if not isinstance(ntk, dict) or ntk.get("method") != "sketched":
+            return given
+        return merge({"discrepancy": {"method": "random-features"}}, given)
+
+    @model_validator(mode="after")
+    def _fits_summaries(self) -> "ValuationConfig":
+        if self.ntk.method == "sketched" and (self.discrepancy.method != "random-features" or self.discrepancy.permutations):
+            raise ValueError(
+                "`ntk.method: sketched` keeps sums and no rows: it goes with `discrepancy.method: random-features` and "
+                f"`permutations: 0`, found `{self.discrepancy.method}` and {self.discrepancy.permutations}"
+            )
+        return self
+
     @model_validator(mode="after")
     def _fits_task(self) -> "ValuationConfig":
         images = self.task == "image-classification"
         if self.discrepancy.features == "pixels" and not images:
             raise ValueError(f"`discrepancy.features: pixels` needs images; the task is {self.task}. Use `backbone`")
+        if self.discrepancy.features == "backbone-and-answer" and self.task != "instruction":
+            raise ValueError(
+                f"`discrepancy.features: backbone-and-answer` needs prompts and responses; the task is {self.task}. "
+                "Use `backbone`"
+            )
+        if self.discrepancy.labels is not None and "classification" not in self.task:
+            raise ValueError(f"`discrepancy.labels` needs rows with a label; the task is {self.task}. Leave it out")
         if self.backbone.lora is None and "lora" in self.ntk.parameters:
             raise ValueError("`ntk.parameters` names lora, but `backbone.lora` is not set")
         made = self.backbone.random_init

@@ -21,6 +21,9 @@ class ValueConfig(FrozenModel):
     """Replicates behind the intervals: each recomputes every term on half of each part's rows. 0: no intervals."""
     half_sample_rows: int = Field(default=1000, gt=3)
     """Gradient rows at most in a replicate; the spread is rescaled to the rows used."""
+    coalitions: int = Field(default=1000, ge=0)
+    """`ntk.method: sketched` with two contributors or more: unions behind Shapley values that are sampled, with more than 12
+    contributors. 0: no values of unions at all."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """Level of intervals and ties. Dimensionless."""
     delta: float = Field(default=0.05, gt=0, lt=1)

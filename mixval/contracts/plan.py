@@ -1,6 +1,10 @@
 """What a run is going to do: shards with size and digest, rows to read, blocks to form, bytes and seconds."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 from pydantic import Field
 
@@ -8,8 +12,12 @@ from mixval.config.base import FrozenModel
 from mixval.config.fingerprint import fingerprint
 
 
-class ShardRef(FrozenModel):
-    """One Parquet file, named by where it lies and what is in it."""
+@dataclass(frozen=True, slots=True)
+class ShardRef:
+    """One Parquet file, named by where it lies and what is in it.
+
+    No model of pydantic: a catalogue may hold a million, and such a one takes CPU and memory several times over.
+    """
 
     url: str
     """Full URL."""
@@ -42,17 +50,26 @@ class ContributorPlan(FrozenModel):
     n_sampled: int
     """Rows read through the backbone."""
     n_gradient_rows: int
-    n_slices: int
-    """Gradient slices; their Gram blocks number n_slices (n_slices + 1) / 2."""
+    n_passes: int
+    """Passes over the gradient rows: one for each group of layers that fits `gradient_bytes`."""
+    gradient_bytes: int = 2**30
+    """Bytes of gradients and their factors that a task holds at a time."""
     task_bytes: int
     """Projected peak bytes of the largest task."""
     seconds: float
     """Projected compute seconds on one worker."""
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """One name for the contributor's content."""
+        """One name for the contributor's content. Made once; it travels with the plan."""
         return content_digest(self.shards)
+
+    def without_shards(self) -> ContributorPlan:
+        """The same contributor, by name and digest, for a task that reads none of its rows: some 1 KB at any size."""
+        digest = self.digest
+        copy = self.model_copy(update={"shards": []})
+        copy.__dict__["digest"] = digest  # where `cached_property` keeps it: the shards' digest, not that of none
+        return copy
 
 
 class WorkPlan(FrozenModel):

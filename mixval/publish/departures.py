@@ -14,6 +14,11 @@ WEIGHT_RULES = {
     "fitted": "Weights: fitted on the true performance of calibration contributors.",
     "davinz": "Weights: DAVINZ's, -kappa NTK - MMD; loss and composition carry none.",
 }
+FEATURES = {
+    "backbone": "the backbone's pooled features",
+    "pixels": "flattened pixels",
+    "backbone-and-answer": "the backbone's pooled features and their mean over the answer",
+}
 PUBLISHED_WEIGHTS = "The paper's regression gives (1/2, 1/2, 0, 0)."
 
 
@@ -35,7 +40,9 @@ def _weights(config: ValuationConfig) -> list[str]:
 
 def _rows(config: ValuationConfig) -> list[str]:
     found = []
-    if limit := _limit(config.sample):
+    if (limit := _limit(config.sample)) and config.ntk.method == "sketched":
+        found.append(f"All terms but composition are estimated on {limit} of a contributor; the paper uses all rows.")
+    elif limit:
         found.append(f"Loss and discrepancy are estimated on {limit} of a contributor; the paper uses all rows.")
     if limit := _limit(config.discrepancy.target_sample):
         found.append(f"Discrepancy uses {limit} of the target set; the paper uses all of it.")
@@ -51,11 +58,17 @@ def _loss(config: ValuationConfig) -> list[str]:
 def _discrepancy(config: ValuationConfig) -> list[str]:
     chosen = config.discrepancy
     found = []
-    where = "flattened pixels" if chosen.features == "pixels" else "the backbone's pooled features"
+    where = FEATURES[chosen.features] + (" joined with one-hot labels" if chosen.labels is not None else "")
     width = "the target's median distance times " if chosen.bandwidths == "median" else "fixed bandwidths "
     factors = chosen.multipliers if chosen.bandwidths == "median" else chosen.bandwidths
     listed = ", ".join(f"{factor:g}" for factor in factors if isinstance(factor, float))
     found.append(f"Discrepancy: features and bandwidths are open in the paper; here {where}, {width}{listed}.")
+    if chosen.method == "linear-time":
+        found.append("Discrepancy: estimated from disjoint pairs of rows, in linear time, with a larger error.")
+    if chosen.method == "random-features":
+        found.append(
+            f"Discrepancy: from means of {chosen.frequencies:,} random Fourier features; their error is in terms.parquet."
+        )
     if chosen.estimator == "biased":
         found.append("Discrepancy: the biased estimate (V-statistic) is used.")
     if chosen.scale == "squared":
@@ -79,10 +92,21 @@ def _ntk(config: ValuationConfig) -> list[str]:
         found.append(
             f"NTK: f is the {chosen.output} and r {chosen.residual}; DAVINZ takes the own label's logit and r = 1 - f."
         )
-    if limit := _limit(chosen.sample):
+    if chosen.method == "sketched":
+        wanted = "" if chosen.sketch_error is None else f" or more, for an error of {chosen.sketch_error:g} on the target"
+        found.append(f"NTK: from sketches of {chosen.sketch_features:,} features{wanted}; their error is in terms.parquet.")
+    elif limit := _limit(chosen.sample):
         found.append(
             f"NTK: gradients of {limit} a contributor, and the term moves with that number; "
             "the paper takes 1 % for language models, else all."
+        )
+    if chosen.method == "nystroem":
+        found.append(
+            f"NTK: the kernel is approximated from {chosen.nystroem_rank:,} of its columns; the term is an upper bound."
+        )
+    if chosen.extrapolate:
+        found.append(
+            "NTK: the term is carried on from nested subsamples to all admitted rows, or to eight times those measured."
         )
     if chosen.n_blocks > 1:
         found.append(f"NTK: the kernel is cut into {chosen.n_blocks} diagonal blocks; the paper's formula has the whole of it.")

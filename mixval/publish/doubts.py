@@ -43,6 +43,10 @@ DoubtKind = Literal[
     "truncated-rows",
     "shared-rows",
     "composition-blind",
+    "shapley-neighbours",
+    "coalitions-left-out",
+    "covered-by-another",
+    "covered-by-several",
 ]
 
 
@@ -129,12 +133,20 @@ def _solves(terms: pa.Table) -> Iterator[Doubt]:
             "The NTK matrix was not positive definite with the damping asked for; a little more was added (see terms.parquet)."
         )
         yield Doubt(kind="ntk-jitter", words=words, contributors=jittered)
-    steep = [name for name, found in solved if (found.get("condition") or 0.0) > ILL_CONDITIONED]
+    # Of a sketch, rounding is stated by itself; its matrix is steep where there are fewer rows than features.
+    steep = [n for n, found in solved if "cancellation" not in found and (found.get("condition") or 0.0) > ILL_CONDITIONED]
     if steep:
         words = (
             f"The NTK matrix is ill-conditioned (above {ILL_CONDITIONED:.0e}): few digits of the term hold. Raise ntk.damping."
         )
         yield Doubt(kind="ntk-ill-conditioned", words=words, contributors=steep)
+    full = [name for name, found in solved if found.get("is_full")]
+    if full:
+        words = (
+            "The gradient sketch is too full to tell its bias (see effective_rank in terms.parquet), so the NTK term is as "
+            "sketched for everybody. Raise ntk.sketch_features or ntk.damping."
+        )
+        yield Doubt(kind="full-sketch", words=words, contributors=full)
 
 
 def _diagnostics(row: dict[str, Any]) -> dict[str, Any]:

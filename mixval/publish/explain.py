@@ -13,6 +13,8 @@ from pydantic import Field
 from mixval.config.base import FrozenModel
 from mixval.contracts.results import TERMS
 from mixval.errors import ConfigError
+from mixval.publish.coalition_standing import CoalitionStanding, coalition_standing, standing_words
+from mixval.publish.coalition_values import coalition_values
 from mixval.publish.doubts import Doubt
 from mixval.publish.names import listed, visible
 from mixval.publish.numerals import compact, count, decimals_for, fixed, percent, signed
@@ -77,6 +79,8 @@ class Explanation(FrozenModel):
     parts: list[PartReading] = Field(default_factory=list)
     would_help_most: str | None = None
     """The term that costs it most, and what would change it. None when it was not ranked."""
+    coalitions: CoalitionStanding | None = None
+    """What it adds to the others. None for a run without coalition values, and where it took no part in them."""
     broken: list[BrokenExpectation] = Field(default_factory=list)
     doubts: list[Doubt] = Field(default_factory=list)
     """Those that name it, then those about the whole ranking."""
@@ -88,16 +92,21 @@ def explain(
     rejected: pa.Table,  # REJECTED
     contributor: str,
     doubts: Sequence[Doubt] = (),
+    coalitions: pa.Table | None = None,  # COALITIONS
+    redundancy: pa.Table | None = None,  # REDUNDANCY
 ) -> Explanation:
     """Everything that the run's tables say of one contributor.
 
     Raises:
         ConfigError: the run knows no contributor of that name; the message offers the nearest ones.
+        ContractError: coalition values do not fit the ranking.
     """
     ranked, refused = ranking.to_pylist(), [row for row in rejected.to_pylist() if row["contributor"] == contributor]
     own = next((row for row in ranked if row["contributor"] == contributor), None)
     if own is not None:
-        return _ranked(own, ranked, terms, doubts)
+        found = coalition_values(ranking, coalitions, redundancy)
+        standing = None if found is None else coalition_standing(found, contributor)
+        return _ranked(own, ranked, terms, doubts).model_copy(update={"coalitions": standing})
     if refused:
         broken = [BrokenExpectation(**{k: v for k, v in row.items() if k in BrokenExpectation.model_fields}) for row in refused]
         return Explanation(contributor=contributor, verdict=refused[0]["verdict"], n_ranked=len(ranked), broken=broken)
@@ -110,6 +119,8 @@ def explanation_text(found: Explanation) -> str:
     lines += _contribution_lines(found)
     if found.would_help_most:
         lines += ["", found.would_help_most]
+    if found.coalitions:
+        lines += ["", *standing_words(found.coalitions)]
     if found.parts:
         lines += ["", "Measured:"]
         for part in found.parts:
@@ -120,7 +131,7 @@ def explanation_text(found: Explanation) -> str:
         lines += ["", f"{visible(broken.expectation)}{column}: {count(broken.count)} of {count(broken.n_checked)}"]
         lines += [f"  {visible(broken.reason)}"] + [f"  e.g. {visible(sample)}" for sample in broken.samples]
     if found.doubts:
-        lines += ["", "Be careful:"] + [f"  - {doubt.words}" for doubt in found.doubts]
+        lines += ["", "Be careful:"] + [f"  - {_doubt_words(doubt)}" for doubt in found.doubts]
     return "\n".join(lines) + "\n"
 
 
@@ -186,6 +197,10 @@ def _contribution_lines(found: Explanation) -> list[str]:
         adds, against = signed(entry.weighted, decimals), signed(entry.against_median, decimals)
         lines.append(f"  {entry.term:<12} {compact(entry.estimate):>11} {adds:>10} {against:>10}")
     return lines
+
+
+def _doubt_words(doubt: Doubt) -> str:
+    return f"{doubt.words} Touches {listed(doubt.contributors)}." if len(doubt.contributors) > 1 else doubt.words
 
 
 def _unknown(contributor: str, known: list[str]) -> str:

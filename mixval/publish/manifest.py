@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, field_validator
 from mixval import __version__
 from mixval.config.base import FrozenModel
 from mixval.config.valuation import ValuationConfig
+from mixval.contracts.coalitions import CoalitionAccount
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.plan import ContributorPlan, ShardRef
 from mixval.contracts.record import ArtifactRef
@@ -96,6 +97,8 @@ class Manifest(FrozenModel):
     departures: list[str] = Field(default_factory=list)
     """Choices that are not the published method's own, in words."""
     doubts: list[Doubt] = Field(default_factory=list)
+    coalitions: CoalitionAccount | None = None
+    """How the values of unions came about. None for a run without coalitions.parquet and redundancy.parquet."""
     artifacts: list[ArtifactRef] = Field(default_factory=list)
     """Committed artifacts that the ranking was made from."""
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 from mixval.contracts.outcomes import Finding, GateOutcome
 from mixval.contracts.results import RANKING, REJECTED, TERMS
 from mixval.errors import ContractError, NumericalError
+from mixval.publish.coalition_values import shapley_ranks
 from mixval.publish.names import markdown_escaped, visible
 from mixval.publish.numerals import decimals_for, fixed, percent, signed
 
@@ -55,14 +56,19 @@ def tie_labels(table: pa.Table) -> dict[int, str]:
     return {group: _letters(index) for index, group in enumerate(sorted(shared, key=groups.index))}
 
 
-def ranking_rows(table: pa.Table) -> list[dict[str, str | int]]:
+def ranking_rows(
+    table: pa.Table,  # RANKING
+    coalitions: pa.Table | None = None,  # COALITIONS: adds the rank by Shapley value
+) -> list[dict[str, str | int]]:
     """One plain dict a contributor, ready for a Prefect table artifact: text and whole numbers only."""
     rows = table.to_pylist()
+    shapley = {} if coalitions is None else shapley_ranks(coalitions)
     decimals = value_decimals(table)
     labels = tie_labels(table)
     return [
         {
             "rank": row["rank"],
+            **({} if coalitions is None else {"shapley rank": shapley.get(row["contributor"], "–")}),
             "contributor": visible(row["contributor"]),
             "value": fixed(row["value"], decimals),
             "interval": interval_words(row["value_low"], row["value_high"], decimals),
@@ -76,9 +82,9 @@ def ranking_rows(table: pa.Table) -> list[dict[str, str | int]]:
     ]
 
 
-def ranking_markdown(table: pa.Table) -> str:
+def ranking_markdown(table: pa.Table, coalitions: pa.Table | None = None) -> str:
     """The ranking as a Markdown table; names cannot break out of their cell."""
-    rows = ranking_rows(table)
+    rows = ranking_rows(table, coalitions)
     if not rows:
         return "Nobody was ranked.\n"
     heads = list(rows[0])

@@ -9,33 +9,40 @@ from rich.markup import escape
 from rich.table import Table
 
 from mixval.contracts.results import TERMS
-from mixval.publish.names import shortened
-from mixval.publish.numerals import count, percent, signed
+from mixval.publish.coalition_values import first_taken
+from mixval.publish.names import listed, shortened
+from mixval.publish.numerals import compact, count, percent, signed
 from mixval.publish.ranking import interval_words, ranking_rows, tie_labels, value_decimals
 
 WIDE_COLUMNS = 116
 """Terminal columns from which the weighted parts stand beside the value; below, they have a table of their own."""
+SHAPLEY_COLUMNS = 10
+"""More of them where there are coalition values: their ranks."""
 NAME_LIMIT = 32
 TIE_STYLES = ("cyan", "magenta", "yellow", "green", "blue")
 
 
-def print_ranking(table: pa.Table, rejected: pa.Table, console: Console) -> None:
-    """Print the ranking, its ties, and who was refused and why."""
+def print_ranking(table: pa.Table, rejected: pa.Table, console: Console, coalitions: pa.Table | None = None) -> None:
+    """Print the ranking, its ties, who is taken first to be trained on together, and who was refused and why."""
     if table.num_rows:
-        wide = console.width >= WIDE_COLUMNS
-        console.print(_values(table, with_parts=wide))
+        wide = console.width >= WIDE_COLUMNS + (0 if coalitions is None else SHAPLEY_COLUMNS)
+        console.print(_values(table, wide, coalitions if wide else None))
         if not wide:
-            console.print(_parts(table))
+            console.print(_parts(table, coalitions))
         _print_ties(table, console)
+        if coalitions is not None:
+            _print_together(coalitions, console)
     else:
         console.print("[bold]Nobody was ranked.[/bold]")
     if rejected.num_rows:
         console.print(_refused(rejected))
 
 
-def _values(table: pa.Table, with_parts: bool) -> Table:
+def _values(table: pa.Table, with_parts: bool, coalitions: pa.Table | None) -> Table:
     view = _grid("Contributors by their value for the target set")
-    view.add_column("rank", justify="right", style="bold")
+    view.add_column("rank", justify="right", style="bold", no_wrap=True)
+    if coalitions is not None:
+        view.add_column("shapley", justify="right", no_wrap=True)
     view.add_column("contributor", no_wrap=True)
     view.add_column("value", justify="right", style="bold", no_wrap=True)
     view.add_column("interval", justify="right", style="dim", no_wrap=True)
@@ -46,12 +53,13 @@ def _values(table: pa.Table, with_parts: bool) -> Table:
     view.add_column("real", justify="right", no_wrap=True)
     labels, decimals = tie_labels(table), value_decimals(table)
     order = list(labels)
-    for shown, row in zip(ranking_rows(table), table.to_pylist(), strict=True):
+    for shown, row in zip(ranking_rows(table, coalitions), table.to_pylist(), strict=True):
         group = row["tie_group"]
         style = TIE_STYLES[order.index(group) % len(TIE_STYLES)] if group in labels else "dim"
         parts = [_coloured(row[f"weighted_{term}"], decimals) for term in TERMS] if with_parts else []
         view.add_row(
             str(shown["rank"]),
+            *([] if coalitions is None else [str(shown["shapley rank"])]),
             escape(shortened(row["contributor"], NAME_LIMIT)),
             str(shown["value"]),
             interval_words(row["value_low"], row["value_high"], decimals),
@@ -63,15 +71,18 @@ def _values(table: pa.Table, with_parts: bool) -> Table:
     return view
 
 
-def _parts(table: pa.Table) -> Table:
+def _parts(table: pa.Table, coalitions: pa.Table | None) -> Table:
     view = _grid("What each term adds to the value")
     view.add_column("contributor", no_wrap=True)
     for term in TERMS:
         view.add_column(term, justify="right", no_wrap=True)
+    if coalitions is not None:
+        view.add_column("shapley", justify="right", no_wrap=True)
     decimals = value_decimals(table)
-    for row in table.to_pylist():
+    for shown, row in zip(ranking_rows(table, coalitions), table.to_pylist(), strict=True):
         parts = [_coloured(row[f"weighted_{term}"], decimals) for term in TERMS]
-        view.add_row(escape(shortened(row["contributor"], NAME_LIMIT)), *parts)
+        rank = [] if coalitions is None else [str(shown["shapley rank"])]
+        view.add_row(escape(shortened(row["contributor"], NAME_LIMIT)), *parts, *rank)
     return view
 
 
@@ -81,6 +92,14 @@ def _print_ties(table: pa.Table, console: Console) -> None:
         console.print("[dim]tied: contributors with the same letter cannot be told apart at the level asked.[/dim]")
     if None in table["value_low"].to_pylist():
         console.print("[dim]No intervals: nothing says which differences are more than noise.[/dim]")
+
+
+def _print_together(coalitions: pa.Table, console: Console) -> None:
+    console.print("[dim]shapley: rank by what a contributor adds to the others, on average over all orders.[/dim]")
+    names, value = first_taken(coalitions)
+    if len(names) > 1:
+        said = escape(listed(names, len(names), NAME_LIMIT))
+        console.print(f"Taken one by one, always the one that helps most: {said}; together worth {compact(value)}.")
 
 
 def _refused(rejected: pa.Table) -> Table:

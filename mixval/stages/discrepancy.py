@@ -3,46 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from mixval.contracts.results import PARTS
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.measured import Floats, Measured, half_sample_masks, mixed_replicates, own_deviations, parts_with_rows
-from mixval.stages.target import target_features, target_kernel
-from mixval.terms.discrepancy.mmd import MmdEstimate, measure_part
+from mixval.stages.target import TESTED_ROWS, TargetSide, target_side
+from mixval.terms.discrepancy.forms import Rows
+from mixval.terms.discrepancy.mmd import MmdEstimate
+from mixval.terms.discrepancy.permutation import permutation_test
 from mixval.terms.parts import combine_parts
 
 
 def measured_discrepancy(job: MeasureJob, target: MeasureJob, forward: Mapping[str, np.ndarray]) -> Measured:
     """D(T, S) by part, from the features of the sampled rows."""
     switches = job.discrepancy
-    keys, features = target_features(target)
-    kernel = target_kernel(target, switches, half_sample_masks(job, keys, np.ones(len(keys), dtype=bool)), features)
+    side = target_side(target, switches)
     is_real = forward["is_real"].astype(bool)
-    masks = half_sample_masks(job, forward["keys"], is_real)
+    masks, keys = half_sample_masks(job, forward["keys"], is_real), forward["keys"].astype(np.uint64)
+    features = side.compared(forward)
     split = parts_with_rows(is_real) if switches.parts == "split" else [("all", np.ones(len(is_real), dtype=bool))]
     estimates: dict[str, MmdEstimate] = {}
     replicates: dict[str, Floats] = {}
+    found: dict[str, dict[str, Any]] = {}
     for part, rows in split:
-        estimates[part], replicates[part] = measure_part(
-            kernel, forward["features"][rows], switches.estimator, switches.scale, masks[:, rows]
-        )
+        own = Rows(features[rows], keys[rows], masks[:, rows])
+        estimates[part], replicates[part] = side.against(own)
+        found[part] = {"method": switches.method} | estimates[part].diagnostics() | _significance(job, side, own)
+    measured = _term(job, side, estimates, replicates, masks)
+    measured.diagnostics |= found.get("all", {})
+    for part in [part for part in PARTS if part in estimates]:
+        spread = own_deviations(replicates[part], masks)
+        error = float(spread.std(ddof=1)) if len(spread) > 1 else None
+        measured.parts[part] = (estimates[part].value, error, estimates[part].n, found[part])
+    return measured
+
+
+def _term(
+    job: MeasureJob,
+    side: TargetSide,
+    estimates: Mapping[str, MmdEstimate],
+    replicates: Mapping[str, Floats],
+    masks: np.ndarray,
+) -> Measured:
     pooled = estimates.get("all")
     by_part = {part: one.value for part, one in estimates.items()}
     value = pooled.value if pooled else combine_parts(by_part, job.n_real, job.n_synthetic)
     mixed = replicates["all"] if pooled else mixed_replicates(replicates, job)
     diagnostics = {
-        "estimator": switches.estimator,
-        "scale": switches.scale,
-        "bandwidths": list(kernel.kernel.bandwidths),
-        "target_rows": len(features),
-        "squared": pooled.squared if pooled else None,
+        "method": job.discrepancy.method,
+        "estimator": job.discrepancy.estimator,
+        "scale": job.discrepancy.scale,
+        "bandwidths": list(side.bandwidths),
+        "target_rows": side.n,
+        "label_distance": side.labels.distance if side.labels else None,
+        "squared": None,
     }
-    measured = Measured(value, own_deviations(mixed, masks), len(is_real), None, diagnostics)
-    for part, one in estimates.items():
-        if part in PARTS:
-            spread = own_deviations(replicates[part], masks)
-            error = float(spread.std(ddof=1)) if len(spread) > 1 else None
-            measured.parts[part] = (one.value, error, one.n, {"squared": one.squared, "squared_se": one.standard_error})
-    return measured
+    return Measured(value, own_deviations(mixed, masks), masks.shape[1], None, diagnostics)
+
+
+def _significance(job: MeasureJob, side: TargetSide, part: Rows) -> dict[str, Any]:
+    """The p-value of the part against T, by the exact unbiased MMD whatever the method; nothing when none was asked for."""
+    if job.discrepancy.permutations == 0:
+        return {}
+    # Rows come in the order of their keys, so the first ones are drawn at random.
+    rows = part.features[:TESTED_ROWS]
+    test = permutation_test(side.tested, rows, side.bandwidths, job.discrepancy.combine, job.discrepancy.permutations, job.seed)
+    return {"p_value": test.p_value, "n_permutations": test.n_permutations, "tested_rows": [test.m, test.n]}

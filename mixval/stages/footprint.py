@@ -4,13 +4,17 @@ Probed once for each backbone and choice of parameters, then committed; the plan
 """
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from mixval.config.base import FrozenModel
 from mixval.contracts.record import ArtifactRef
 from mixval.stages.jobs import MeasureJob
 
-VERSION = 1
+VERSION = 2
 PROBE_ROWS = 4
+_WEIGHT = "weight_bytes/"
+"""Before a weight's name among a record's numbers."""
 
 
 class Footprint(FrozenModel):
@@ -22,8 +26,8 @@ class Footprint(FrozenModel):
     """All parameters, in the backbone's precision."""
     n_dimensions: int
     """Features of a row."""
-    slice_bytes_per_row: int
-    """Gradient factors of one row, as captured."""
+    weight_bytes: dict[str, int]
+    """Gradients of one row by weight, in the form that they are kept in, in the order of the backward pass."""
     forward_seconds_per_row: float
     """One forward pass, on the machine that planned."""
     gradient_seconds_per_row: float
@@ -38,9 +42,9 @@ def probe_footprint(job: MeasureJob) -> Footprint:
     """The footprint of the job's backbone, from a few rows of the job's contributor (the target)."""
     ref = footprint_ref(job)
     if (record := job.store.committed(ref)) is not None:
-        return Footprint.model_validate(record.numbers)
+        return _from_numbers(record.numbers)
     footprint = _probe(job)
-    job.store.commit(ref, inputs=_inputs(job), numbers=footprint.model_dump())
+    job.store.commit(ref, inputs=_inputs(job), numbers=_to_numbers(footprint))
     return footprint
 
 
@@ -53,12 +57,26 @@ def _inputs(job: MeasureJob) -> dict[str, object]:
     return job.model_key() | {"task": job.task, "parameters": sorted(job.ntk.parameters), "features": job.discrepancy.features}
 
 
+def _to_numbers(footprint: Footprint) -> dict[str, Any]:
+    """Flat, as a record has them."""
+    numbers = footprint.model_dump()
+    sizes = numbers.pop("weight_bytes")
+    return numbers | {_WEIGHT + name: size for name, size in sizes.items()}
+
+
+def _from_numbers(numbers: Mapping[str, Any]) -> Footprint:
+    sizes = {name.removeprefix(_WEIGHT): size for name, size in numbers.items() if name.startswith(_WEIGHT)}
+    plain = {name: number for name, number in numbers.items() if not name.startswith(_WEIGHT)}
+    return Footprint.model_validate(plain | {"weight_bytes": sizes})
+
+
 def _probe(job: MeasureJob) -> Footprint:
     import torch
 
-    from mixval.stages.gradients import capture_rows
     from mixval.stages.resident import resident_backbone
     from mixval.stages.rows import first_rows
+    from mixval.terms.ntk.kernel import weight_bytes
+    from mixval.terms.ntk.kinds import select_parameters
 
     backbone = resident_backbone(job)
     rows = first_rows(job, PROBE_ROWS)
@@ -67,15 +85,19 @@ def _probe(job: MeasureJob) -> Footprint:
         started = time.perf_counter()
         forward = backbone.forward(batch)
         forward_seconds = time.perf_counter() - started
+
+    def scalar(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        return backbone.output(backbone.forward(batch), batch, job.ntk.output)
+
     started = time.perf_counter()
-    gradients, _ = capture_rows(job, rows)
+    sizes = weight_bytes(backbone.module, select_parameters(backbone.module, job.ntk.parameters), scalar, backbone.encode(rows))
     gradient_seconds = time.perf_counter() - started
     pixels = job.discrepancy.features == "pixels"
     return Footprint(
-        n_parameters=sum(backbone.module.get_parameter(name).numel() for name in gradients.weights),
+        n_parameters=sum(backbone.module.get_parameter(name).numel() for name in sizes),
         model_bytes=sum(p.numel() * p.element_size() for p in backbone.module.parameters()),
         n_dimensions=backbone.pixels(rows).shape[1] if pixels else forward.features.shape[1],
-        slice_bytes_per_row=int(gradients.bytes_per_row),
+        weight_bytes=sizes,
         forward_seconds_per_row=forward_seconds / rows.num_rows,
         gradient_seconds_per_row=gradient_seconds / rows.num_rows,
     )

@@ -7,13 +7,15 @@ import pyarrow as pa
 import torch
 
 from mixval.contracts.record import ArtifactRef
-from mixval.models.backbone import Backbone, n_truncated
+from mixval.models.backbone import Backbone, Batch, Forward, n_truncated
+from mixval.models.hidden import caught, masked_mean
+from mixval.models.outputs import IGNORED
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.memory import peak_bytes
 from mixval.stages.resident import resident_backbone
 from mixval.stages.rows import in_batches, real_rows, sampled_rows
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the numbers change."""
 
 
@@ -23,7 +25,7 @@ def forward_ref(job: MeasureJob) -> ArtifactRef:
 
 
 def forward_pass(job: MeasureJob) -> ArtifactRef:
-    """Commit `keys` (N,), `is_real` (N,), `losses` (N,), `counts` (N,) and `features` (N, D)."""
+    """Commit `keys` (N,), `is_real` (N,), `losses` (N,), `counts` (N,), `features` (N, D), `labels` (N,) if any."""
     ref = forward_ref(job)
     if job.store.committed(ref) is not None:
         return ref
@@ -31,6 +33,8 @@ def forward_pass(job: MeasureJob) -> ArtifactRef:
     rows = sampled_rows(job, job.sample)
     backbone = resident_backbone(job)
     tensors = {"keys": rows["key"].to_numpy(), "is_real": real_rows(rows)} | _passes(backbone, rows, job)
+    if "label" in rows.column_names:
+        tensors["labels"] = np.array(rows["label"].to_pylist(), dtype=np.int64)
     numbers = {
         "n_sampled": rows.num_rows,
         "n_truncated": int(tensors.pop("n_truncated")[0]),
@@ -53,16 +57,12 @@ def _passes(backbone: Backbone, rows: pa.Table, job: MeasureJob) -> dict[str, np
     truncated = 0
     for piece in in_batches(rows, job.batch_rows):
         batch = backbone.encode(piece)
-        forward = backbone.forward(batch)
+        forward, compared = pass_with_features(backbone, piece, batch, job.discrepancy.features)
         loss, count = backbone.losses(forward, batch)
         losses.append(loss.double().cpu().numpy())
         counts.append(count.double().cpu().numpy())
-        if job.discrepancy.features == "pixels":
-            features.append(backbone.pixels(piece).numpy())
-        else:
-            # float64 backbones keep float64 features; bfloat16 has no NumPy type.
-            kept = forward.features if forward.features.dtype == torch.float64 else forward.features.float()
-            features.append(kept.cpu().numpy())
+        # float64 backbones keep float64 features; bfloat16 has no NumPy type.
+        features.append((compared if compared.dtype == torch.float64 else compared.float()).cpu().numpy())
         truncated += n_truncated(batch)
     return {
         "losses": np.concatenate(losses),
@@ -70,3 +70,16 @@ def _passes(backbone: Backbone, rows: pa.Table, job: MeasureJob) -> dict[str, np
         "features": np.concatenate(features),
         "n_truncated": np.array([truncated]),
     }
+
+
+def pass_with_features(backbone: Backbone, rows: pa.Table, batch: Batch, chosen: str) -> tuple[Forward, torch.Tensor]:
+    """One forward pass, and the (B, D) features of `discrepancy.features` that it gives."""
+    if chosen == "pixels":
+        return backbone.forward(batch), backbone.pixels(rows)
+    if chosen == "backbone":
+        forward = backbone.forward(batch)
+        return forward, forward.features
+    with caught(backbone.module) as hidden:
+        forward = backbone.forward(batch)
+        answer = masked_mean(hidden.state, (batch["targets"] != IGNORED).long())
+    return forward, torch.cat([forward.features, answer], dim=1)

@@ -1,11 +1,12 @@
-"""The empirical tangent kernel of a contributor's gradient sample: one piece, or slices whose blocks fan out.
+"""The empirical tangent kernel of a contributor's gradient sample: in one task, or groups of layers side by side.
 
 Theta_0 runs over both parts of S (Eq. 8, arXiv 2511.13640). The Gram matrix is committed with the outputs, so another
-damping, residual or block form recomputes no gradient.
+damping, residual or block form recomputes no gradient. Gradients never leave the task that took them: a task holds
+`runtime.gradient_bytes` of them, and what does not fit is computed in another pass.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -14,18 +15,20 @@ import torch
 from mixval.contracts.record import ArtifactRef
 from mixval.models.backbone import Backbone
 from mixval.models.outputs import OutputKind
+from mixval.stages.footprint import probe_footprint
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.memory import peak_bytes
 from mixval.stages.resident import resident_backbone
 from mixval.stages.rows import in_batches, real_rows, sampled_rows
 from mixval.storage.sample import part_counts
-from mixval.terms.ntk.capture import capture
-from mixval.terms.ntk.gram import gram_block
-from mixval.terms.ntk.kinds import select_parameters
-from mixval.terms.ntk.slice import GradientSlice
+from mixval.terms.ntk.groups import layer_groups
+from mixval.terms.ntk.kernel import exact_kernel
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the numbers change."""
+MOST_PARTS = 8
+"""Tasks that the groups of one contributor are dealt out to, at most: each hands a whole Theta over."""
+Groups = Sequence[tuple[str, ...]]
 
 
 def gram_ref(job: MeasureJob) -> ArtifactRef:
@@ -33,11 +36,18 @@ def gram_ref(job: MeasureJob) -> ArtifactRef:
     return job.store.ref("gram", VERSION, **_inputs(job))
 
 
-def slice_bounds(job: MeasureJob) -> list[tuple[int, int]]:
-    """Row ranges of the gradient slices, equal but for the last."""
+def gram_parts(job: MeasureJob) -> list[Groups]:
+    """Groups of layers whose gradients fit the budget for all rows, dealt out to tasks."""
     n = sum(part_counts(job.n_real, job.n_synthetic, job.ntk.sample.count, job.ntk.sample.fraction))
-    size = job.ntk.slice_rows
-    return [(start, min(start + size, n)) for start in range(0, n, size)]
+    groups = layer_groups(probe_footprint(job).weight_bytes, n, budget_bytes(job))
+    # In turn, since groups near the output take a shorter backward pass.
+    n_parts = min(len(groups), MOST_PARTS)
+    return [groups[i::n_parts] for i in range(n_parts)]
+
+
+def budget_bytes(job: MeasureJob) -> int:
+    """Bytes of gradients and their factors that a task holds at a time."""
+    return job.gradient_bytes or job.contributor.gradient_bytes
 
 
 def whole_gram(job: MeasureJob) -> ArtifactRef:
@@ -46,60 +56,35 @@ def whole_gram(job: MeasureJob) -> ArtifactRef:
     if job.store.committed(ref) is not None:
         return ref
     started = time.perf_counter()
-    rows = sampled_rows(job, job.ntk.sample)
-    gradients, described = _captured(job, rows)
-    theta = gram_block(gradients, gradients).numpy()
-    return _commit_gram(job, ref, theta, described, time.perf_counter() - started)
+    tensors = _computed(job, [group for part in gram_parts(job) for group in part])
+    return _commit_gram(job, ref, tensors, time.perf_counter() - started)
 
 
-def gradient_slice(job: MeasureJob, bounds: tuple[int, int]) -> ArtifactRef:
-    """Commit the per-example gradients (or their factors) of rows `bounds` of the gradient sample."""
-    ref = job.store.ref("gradient-slice", VERSION, **_inputs(job), bounds=bounds)
+def partial_gram(job: MeasureJob, groups: Groups) -> ArtifactRef:
+    """Commit what these groups of layers add to `theta`, with `outputs`, `probabilities`, `keys` and `is_real`."""
+    ref = job.store.ref("gram-part", VERSION, **_inputs(job), groups=[list(group) for group in groups])
     if job.store.committed(ref) is not None:
         return ref
     started = time.perf_counter()
-    rows = sampled_rows(job, job.ntk.sample).slice(bounds[0], bounds[1] - bounds[0])
-    gradients, described = _captured(job, rows)
-    tensors = described | {f"slice/{name}": array for name, array in gradients.to_arrays().items()}
-    seconds = time.perf_counter() - started
-    job.store.commit(ref, inputs=_inputs(job) | {"bounds": bounds}, tensors=tensors, seconds=seconds)
+    tensors = _computed(job, groups)
+    inputs = _inputs(job) | {"groups": [list(group) for group in groups]}
+    job.store.commit(ref, inputs=inputs, tensors=tensors, seconds=time.perf_counter() - started, peak_bytes=peak_bytes())
     return ref
 
 
-def block(job: MeasureJob, rows: ArtifactRef, cols: ArtifactRef) -> ArtifactRef:
-    """Commit one Gram block (N, M) between two gradient slices."""
-    ref = job.store.ref("gram-block", VERSION, rows=rows.fingerprint, cols=cols.fingerprint)
-    if job.store.committed(ref) is not None:
-        return ref
-    left = _read_slice(job, rows)
-    right = left if rows == cols else _read_slice(job, cols)
-    theta = gram_block(left, right).numpy()
-    inputs = {"rows": rows.fingerprint, "cols": cols.fingerprint}
-    job.store.commit(ref, inputs=inputs, tensors={"theta": theta})
-    return ref
-
-
-def assembled_gram(job: MeasureJob, slices: list[ArtifactRef], blocks: dict[tuple[int, int], ArtifactRef]) -> ArtifactRef:
-    """Commit the whole Gram matrix from its upper blocks, and clear the slices and blocks away."""
+def summed_gram(job: MeasureJob, parts: Sequence[ArtifactRef]) -> ArtifactRef:
+    """Commit the whole Gram matrix from what all groups add, and clear the parts away."""
     ref = gram_ref(job)
     if job.store.committed(ref) is not None:
         return ref
     started = time.perf_counter()
-    parts = [job.store.read_tensors(piece) for piece in slices]
-    described = {name: np.concatenate([part[name] for part in parts]) for name in DESCRIBED}
-    edges = np.cumsum([0, *(len(part["keys"]) for part in parts)])
-    theta = np.empty((edges[-1], edges[-1]))
-    for (i, j), piece in blocks.items():
-        values = job.store.read_tensors(piece)["theta"]
-        theta[edges[i] : edges[i + 1], edges[j] : edges[j + 1]] = values
-        theta[edges[j] : edges[j + 1], edges[i] : edges[i + 1]] = values.T
-    done = _commit_gram(job, ref, theta, described, time.perf_counter() - started)
-    for piece in (*slices, *blocks.values()):
-        job.store.discard(piece)
+    tensors = job.store.read_tensors(parts[0])
+    for part in parts[1:]:
+        tensors["theta"] += job.store.read_tensors(part, ["theta"])["theta"]
+    done = _commit_gram(job, ref, tensors, time.perf_counter() - started)
+    for part in parts:
+        job.store.discard(part)
     return done
-
-
-DESCRIBED = ("keys", "is_real", "outputs", "probabilities")
 
 
 def _inputs(job: MeasureJob) -> dict[str, object]:
@@ -107,58 +92,52 @@ def _inputs(job: MeasureJob) -> dict[str, object]:
     return job.rows_key() | job.model_key() | switches
 
 
-def capture_rows(job: MeasureJob, rows: pa.Table) -> tuple[GradientSlice, np.ndarray]:
-    """Gradients of these rows with f, and (N,) float64 probabilities."""
-    backbone = resident_backbone(job)
-    names = select_parameters(backbone.module, job.ntk.parameters)
-    passes = _Passes(backbone, job.ntk.output, in_batches(rows, job.batch_rows))
-    gradients = capture(backbone.module, names, passes.scalar, passes)
-    return gradients, torch.cat(passes.probabilities).double().cpu().numpy()
+class Passes:
+    """Batches of a table from any row on, the scalar output on them, and each row's probability: one pass gives both."""
 
-
-class _Passes:
-    """Batches of rows and the scalar output on them; each row's probability is noted, since the same pass gives both."""
-
-    def __init__(self, backbone: Backbone, kind: OutputKind, pieces: Iterable[pa.Table]) -> None:
-        self._backbone, self._kind, self._pieces = backbone, kind, pieces
+    def __init__(self, backbone: Backbone, kind: OutputKind, rows: pa.Table, batch_rows: int) -> None:
+        """`batch_rows` rows of the table go through the backbone at a time."""
+        self._backbone, self._kind, self._rows, self._batch_rows = backbone, kind, rows, batch_rows
         self._batch: dict[str, torch.Tensor] = {}
-        self.probabilities: list[torch.Tensor] = []
+        self._place = slice(0, 0)
+        self.probabilities = np.full(rows.num_rows, np.nan)
+        """(N,) float64, of the rows that a pass has seen."""
 
-    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
-        for piece in self._pieces:
+    def from_row(self, start: int) -> Iterator[dict[str, torch.Tensor]]:
+        """Batches of row `start` and all later ones."""
+        for piece in in_batches(self._rows.slice(start), self._batch_rows):
+            self._place = slice(start, start + piece.num_rows)
             self._batch = self._backbone.encode(piece)
             yield self._batch
+            start += piece.num_rows
 
     def scalar(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """f (B,)."""
         forward = self._backbone.forward(batch)
-        # `capture` also runs one row by itself, to check its gradient: that is no batch of ours.
+        # Capturing also runs one row by itself, to check its gradient: that is no batch of ours.
         if batch is self._batch:
-            self.probabilities.append(self._backbone.probability(forward, batch).detach())
+            found = self._backbone.probability(forward, batch).detach()
+            self.probabilities[self._place] = found.double().cpu().numpy()
         return self._backbone.output(forward, batch, self._kind)
 
 
-def _captured(job: MeasureJob, rows: pa.Table) -> tuple[GradientSlice, dict[str, np.ndarray]]:
-    """Gradients of sampled rows, and the arrays of `DESCRIBED`."""
-    gradients, probabilities = capture_rows(job, rows)
-    return gradients, {
+def _computed(job: MeasureJob, groups: Groups) -> dict[str, np.ndarray]:
+    """What these groups add to `theta`, and what `whole_gram` commits beside it."""
+    rows = sampled_rows(job, job.ntk.sample)
+    backbone = resident_backbone(job)
+    passes = Passes(backbone, job.ntk.output, rows, job.batch_rows)
+    kernel = exact_kernel(backbone.module, groups, passes.scalar, passes.from_row, rows.num_rows, budget_bytes(job))
+    return {
+        "theta": kernel.theta.cpu().numpy(),
         "keys": rows["key"].to_numpy(),
         "is_real": real_rows(rows),
-        "outputs": gradients.outputs.double().cpu().numpy(),
-        "probabilities": probabilities,
+        "outputs": kernel.outputs.cpu().numpy(),
+        "probabilities": passes.probabilities,
     }
 
 
-def _read_slice(job: MeasureJob, ref: ArtifactRef) -> GradientSlice:
-    arrays = job.store.read_tensors(ref)
-    return GradientSlice.from_arrays(
-        {name.removeprefix("slice/"): array for name, array in arrays.items() if name.startswith("slice/")}
-    )
-
-
-def _commit_gram(
-    job: MeasureJob, ref: ArtifactRef, theta: np.ndarray, described: dict[str, np.ndarray], seconds: float
-) -> ArtifactRef:
-    tensors = {"theta": theta} | described
+def _commit_gram(job: MeasureJob, ref: ArtifactRef, tensors: dict[str, np.ndarray], seconds: float) -> ArtifactRef:
+    theta = tensors["theta"]
     numbers = {"n": len(theta), "mean_diagonal": float(np.mean(np.diag(theta)))}
     job.store.commit(ref, inputs=_inputs(job), tensors=tensors, numbers=numbers, seconds=seconds, peak_bytes=peak_bytes())
     return ref

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mixval.contracts.record import ArtifactRef
 from mixval.contracts.results import PARTS, TERMS, TERMS_TABLE
 from mixval.stages.jobs import MeasureJob
 from mixval.terms.half_samples import deviations, half_masks
@@ -63,6 +64,24 @@ def own_deviations(replicates: Floats, masks: Masks) -> Floats:
         return np.zeros(0)
     n, m = masks.shape[1], int(masks[0].sum())
     return deviations(replicates, n, m) if m < n else np.zeros(len(replicates))
+
+
+def commit_terms(
+    job: MeasureJob, ref: ArtifactRef, inputs: dict[str, object], measured: list[Measured], seconds: float, **more: Floats
+) -> ArtifactRef:
+    """Commit the measured terms in the order of `TERMS`, and more arrays by name."""
+    shifts = np.stack([one.deviations for one in measured], axis=1)
+    tensors = {
+        "terms": np.array([one.value for one in measured]),
+        "standard_errors": np.array([one.standard_error(shifts[:, i]) for i, one in enumerate(measured)]),
+        "deviations": shifts,
+        "n_gradient_rows": np.array([measured[TERMS.index("ntk")].n]),
+        **more,
+    }
+    tables = {"terms": terms_table(job, measured, tensors["standard_errors"])}
+    numbers = {term: one.value for term, one in zip(TERMS, measured, strict=True)}
+    job.store.commit(ref, inputs=inputs, tensors=tensors, tables=tables, numbers=numbers, seconds=seconds)
+    return ref
 
 
 def terms_table(job: MeasureJob, measured: list[Measured], errors: Floats) -> pa.Table:

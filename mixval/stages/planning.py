@@ -6,12 +6,21 @@ from mixval.config.sample import SampleConfig
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.plan import ContributorPlan, ShardRef, WorkPlan
 from mixval.errors import CapacityError
+from mixval.stages.coalitions import MOST_CONTRIBUTORS
 from mixval.stages.footprint import Footprint
+from mixval.stages.summaries import PIECE_ROWS, halved_share
 from mixval.storage.sample import part_counts
 from mixval.storage.shards import list_contributors, list_target
+from mixval.terms.ntk.groups import HELD, layer_groups, least_bytes
 
 PROCESS_BYTES = 700 * 2**20
 """What a worker holds before it holds a row: Python, torch, transformers. Measured on CPU."""
+GRADIENT_SHARE = 0.25
+"""Share of a worker's memory that gradients may take at a time, where `runtime.gradient_bytes` leaves it open."""
+GRAM_COPIES = 3
+"""Gram matrices that a task holds at most: the matrix, its damped factor or another part, and the file that it goes into."""
+SUMMARY_MATRICES = 9
+"""Matrices of q x q in float64 that the terms of a summary hold at once: two parts, their sum, and five to solve with."""
 USABLE_SHARE = 0.8
 """Share of a worker's memory that a task may plan to fill; Dask pauses a worker at 0.85."""
 
@@ -34,15 +43,20 @@ def make_plan(
 ) -> WorkPlan:
     """What the run will do and hold. Raises `CapacityError` when a task would not fit a worker."""
     listed, target = inputs
-    contributors = [_plan_one(name, shards, config, config.sample, footprint) for name, shards in listed.items()]
+    budget = config.runtime.gradient_bytes or int(GRADIENT_SHARE * worker_memory_bytes)
+    contributors = [_plan_one(name, shards, config, config.sample, footprint, budget) for name, shards in listed.items()]
     plan = WorkPlan(
         contributors=contributors,
-        target=_plan_one("target", target, config, config.discrepancy.target_sample, footprint, gradients=False),
+        target=_plan_one("target", target, config, config.discrepancy.target_sample, footprint, budget, gradients=False),
         n_parameters=footprint.n_parameters,
         worker_memory_bytes=worker_memory_bytes,
         workers=workers,
         notes=_notes(config),
     )
+    if config.ntk.method == "sketched":
+        _refuse_unions(plan, config)
+    else:
+        _refuse_small_budget(plan, footprint, budget, config.runtime.batch_rows)
     _refuse_what_does_not_fit(plan)
     return plan
 
@@ -53,28 +67,55 @@ def _plan_one(
     config: ValuationConfig,
     sample: SampleConfig,
     footprint: Footprint,
+    budget: int,
     gradients: bool = True,
 ) -> ContributorPlan:
     n_rows = sum(shard.n_rows for shard in shards)
+    if gradients and config.ntk.method == "sketched":
+        return _plan_summaries(name, shards, config, footprint)
     n_sampled = sum(part_counts(n_rows, 0, sample.count, sample.fraction))
     chosen = config.ntk.sample
     n_gradient = sum(part_counts(n_rows, 0, chosen.count, chosen.fraction)) if gradients else 0
-    sliced = min(n_gradient, config.ntk.slice_rows)
     row_bytes = sum(shard.size_bytes for shard in shards) / max(n_rows, 1)
     held = row_bytes * max(n_sampled, n_gradient) + 4 * n_sampled * footprint.n_dimensions
-    # A block task holds two slices and the block; the assembling task holds the matrix twice.
-    slices = 1 if n_gradient <= config.ntk.slice_rows else 2
-    gram = 8 * max(sliced * sliced, 2 * n_gradient * n_gradient if slices == 2 else 3 * n_gradient * n_gradient)
-    task_bytes = PROCESS_BYTES + held + slices * sliced * footprint.slice_bytes_per_row + gram + footprint.model_bytes
+    # What a task holds of gradients is the budget, or less where all of them take less.
+    taken = min(budget, n_gradient * sum(footprint.weight_bytes.values()) / HELD)
+    task_bytes = PROCESS_BYTES + held + taken + GRAM_COPIES * 8 * n_gradient * n_gradient + footprint.model_bytes
+    groups = layer_groups(footprint.weight_bytes, n_gradient, budget) if n_gradient else []
     return ContributorPlan(
         name=name,
         shards=shards,
         n_rows=n_rows,
         n_sampled=n_sampled,
         n_gradient_rows=n_gradient,
-        n_slices=max(1, -(-n_gradient // config.ntk.slice_rows)),
+        n_passes=len(groups),
+        gradient_bytes=budget,
         task_bytes=int(task_bytes),
-        seconds=footprint.seconds(n_sampled, n_gradient),
+        seconds=footprint.seconds(n_sampled, n_gradient * max(1, len(groups))),
+    )
+
+
+def _plan_summaries(name: str, shards: list[ShardRef], config: ValuationConfig, footprint: Footprint) -> ContributorPlan:
+    """One pass over the drawn rows, a piece at a time; then sums of q x q, whatever the rows."""
+    n_rows, q = sum(shard.n_rows for shard in shards), config.ntk.sketch_features
+    share = halved_share(config.sample, n_rows, n_rows)
+    largest = max((shard for shard in shards), key=lambda shard: shard.n_rows, default=None)
+    piece = 0.0 if largest is None else min(share * largest.n_rows, PIECE_ROWS)
+    row_bytes = sum(shard.size_bytes for shard in shards) / max(n_rows, 1)
+    # Of each row of a piece: its content, features and sketch, with the copies that splitting by part makes.
+    held = piece * (row_bytes + 2 * 4 * (footprint.n_dimensions + q))
+    batch = min(config.runtime.batch_rows, piece) * sum(footprint.weight_bytes.values())
+    task_bytes = PROCESS_BYTES + held + batch + SUMMARY_MATRICES * 8 * q * q + footprint.model_bytes
+    drawn = round(share * n_rows)
+    return ContributorPlan(
+        name=name,
+        shards=shards,
+        n_rows=n_rows,
+        n_sampled=drawn,
+        n_gradient_rows=drawn,
+        n_passes=1,
+        task_bytes=int(task_bytes),
+        seconds=footprint.gradient_seconds_per_row * drawn,
     )
 
 
@@ -82,9 +123,33 @@ def _notes(config: ValuationConfig) -> list[str]:
     notes = []
     if config.sample.count is None and config.sample.fraction is None:
         notes.append("every row is read through the backbone (`sample` is not set)")
-    if config.ntk.sample.count is None and config.ntk.sample.fraction is None:
+    if config.ntk.method != "sketched" and config.ntk.sample.count is None and config.ntk.sample.fraction is None:
         notes.append("every row's gradient is taken (`ntk.sample` is not set): the Gram matrix grows with rows squared")
     return notes
+
+
+def _refuse_unions(plan: WorkPlan, config: ValuationConfig) -> None:
+    """Values of unions hold every player's Gram matrix at once, in float32, and a few in float64."""
+    players, q = min(len(plan.contributors), MOST_CONTRIBUTORS), config.ntk.sketch_features
+    needed = PROCESS_BYTES + (4 * players + 8 * SUMMARY_MATRICES) * q * q
+    limit = USABLE_SHARE * plan.worker_memory_bytes
+    if config.value.coalitions and players > 1 and needed > limit:
+        raise CapacityError(
+            f"plan: values of unions of {players} contributors do not fit a worker. Expected at most {limit / 2**30:.1f} GiB, "
+            f"found {needed / 2**30:.1f} GiB for sketches of {q:,} features. Lower `ntk.sketch_features`, set "
+            "`value.coalitions: 0`, or take fewer and larger workers (`runtime.workers`)."
+        )
+
+
+def _refuse_small_budget(plan: WorkPlan, footprint: Footprint, budget: int, batch_rows: int) -> None:
+    most_rows = max((one.n_gradient_rows for one in plan.contributors), default=0)
+    least = least_bytes(footprint.weight_bytes, most_rows, batch_rows)
+    if budget < least:
+        raise CapacityError(
+            f"plan: the gradients of {min(most_rows, batch_rows)} rows over the widest weight do not fit the budget. Expected "
+            f"at least {least / 2**20:,.1f} MiB, found {budget / 2**20:,.1f} MiB (`runtime.gradient_bytes`, by default a "
+            f"quarter of a worker's memory). Raise it, lower `runtime.batch_rows`, or choose other `ntk.parameters`."
+        )
 
 
 def _refuse_what_does_not_fit(plan: WorkPlan) -> None:
@@ -96,6 +161,7 @@ def _refuse_what_does_not_fit(plan: WorkPlan) -> None:
     raise CapacityError(
         f"plan: {len(too_big)} contributor(s) do not fit a worker. Expected at most {limit / 2**30:.1f} GiB a task "
         f"({USABLE_SHARE:.0%} of a worker's {plan.worker_memory_bytes / 2**30:.1f} GiB), found {worst.task_bytes / 2**30:.1f} "
-        f"GiB for {worst.name!r} ({worst.n_sampled} rows read, {worst.n_gradient_rows} gradients). Lower `sample.count`, "
-        "`ntk.sample.count` or `ntk.slice_rows`, or take fewer and larger workers (`runtime.workers`)."
+        f"GiB for {worst.name!r} ({worst.n_sampled} rows read, {worst.n_gradient_rows} gradients, of which "
+        f"{worst.gradient_bytes / 2**30:.1f} GiB may be held at a time). Lower `sample.count`, `ntk.sample.count` or "
+        "`runtime.gradient_bytes`, or take fewer and larger workers (`runtime.workers`)."
     )

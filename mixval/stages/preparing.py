@@ -50,7 +50,7 @@ def prepare_run(config: ValuationConfig, workers: int, worker_memory_bytes: int,
         n_rows=profiled.n_rows,
         n_sampled=0,
         n_gradient_rows=0,
-        n_slices=1,
+        n_passes=0,
         task_bytes=0,
         seconds=0.0,
     )

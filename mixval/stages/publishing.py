@@ -11,15 +11,17 @@ import pyarrow as pa
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.record import ArtifactRef
-from mixval.contracts.results import RANKING, REJECTED, TERMS_TABLE
+from mixval.contracts.results import COALITIONS, RANKING, REDUNDANCY, REJECTED, TERMS_TABLE
 from mixval.contracts.run import RunSummary
 from mixval.errors import ConfigError
 from mixval.gate.docs import page_name, render_index
+from mixval.publish.coalition_doubts import coalition_doubts
 from mixval.publish.departures import departures
 from mixval.publish.doubts import find_doubts
 from mixval.publish.manifest import Manifest, WeightsUsed, input_shards, package_versions, read_manifest, resolved_config
 from mixval.publish.ranking import rejected_table
 from mixval.publish.report.render import render_report
+from mixval.stages.coalitions import Together
 from mixval.stages.gating import read_docs_page, read_validations
 from mixval.stages.preparing import PreparedRun
 from mixval.stages.reducing import Reduced
@@ -28,6 +30,8 @@ from mixval.storage.pointer import Latest, read_latest, swap_latest
 from mixval.storage.root import Location, open_location
 from mixval.storage.tables import read_table, write_table
 
+UNIONS = ("coalitions", "redundancy")
+"""Tables of a run that values unions."""
 DOCS = "data-docs"
 """Folder of Great Expectations' pages below a run."""
 
@@ -71,13 +75,14 @@ def publish(
     reduced: Reduced,
     account: RunAccount,
     expected: Latest | None,
+    together: Together | None = None,
 ) -> RunSummary:
     """Write the run's folder, then swap `latest.json` from `expected`. Raises `ConflictError` when somebody else did."""
     output = open_location(config.output, config.source.storage)
     run_id = f"{account.started.strftime('%Y%m%dT%H%M%SZ')}-{prepared.fingerprint[:8]}"
     folder = Layout(output).run(run_id)
     outcomes = _linked_to_docs(config, outcomes, account.gate_refs)
-    made = _manifest(config, prepared, outcomes, reduced, account, run_id)
+    made = _manifest(config, prepared, outcomes, reduced, account, run_id, together)
     manifest = read_manifest(made.to_json(), folder.url)  # as it is stored, so that a rebuilt report is the same report
     rejected = rejected_table(outcomes)
     _write_gate_results(config, folder, account.gate_refs)
@@ -87,7 +92,11 @@ def publish(
         ("rejected", rejected, REJECTED),
     ):
         write_table(folder.child(f"{name}.parquet"), table, schema)
-    page = render_report(reduced.ranking, reduced.terms, rejected, outcomes, manifest, manifest.doubts)
+    of_unions = (together.coalitions, together.redundancy) if together else (None, None)
+    for name, values, schema in zip(UNIONS, of_unions, (COALITIONS, REDUNDANCY), strict=True):
+        if values is not None:
+            write_table(folder.child(f"{name}.parquet"), values, schema)
+    page = render_report(reduced.ranking, reduced.terms, rejected, outcomes, manifest, manifest.doubts, *of_unions)
     folder.child("report.html").write_bytes(page.encode())
     folder.child("manifest.json").write_bytes(manifest.to_json().encode())
     swap_latest(output, run_id, prepared.fingerprint, expected)
@@ -103,6 +112,9 @@ class StoredRun:
     ranking: pa.Table
     terms: pa.Table
     rejected: pa.Table
+    coalitions: pa.Table | None
+    """None for a run without values of unions."""
+    redundancy: pa.Table | None
 
 
 def open_run(url: str) -> StoredRun:
@@ -118,12 +130,25 @@ def open_run(url: str) -> StoredRun:
         read_table(folder.child(f"{name}.parquet"), schema)
         for name, schema in (("ranking", RANKING), ("terms", TERMS_TABLE), ("rejected", REJECTED))
     ]
-    return StoredRun(folder, manifest, *tables)
+    unions = [
+        read_table(file, schema) if (file := folder.child(f"{name}.parquet")).exists() else None
+        for name, schema in zip(UNIONS, (COALITIONS, REDUNDANCY), strict=True)
+    ]
+    return StoredRun(folder, manifest, *tables, *unions)
 
 
 def rebuild_report(run: StoredRun) -> Location:
     """Write `report.html` of a stored run again, from its tables and manifest."""
-    page = render_report(run.ranking, run.terms, run.rejected, run.manifest.outcomes, run.manifest, run.manifest.doubts)
+    page = render_report(
+        run.ranking,
+        run.terms,
+        run.rejected,
+        run.manifest.outcomes,
+        run.manifest,
+        run.manifest.doubts,
+        run.coalitions,
+        run.redundancy,
+    )
     report = run.folder.child("report.html")
     report.write_bytes(page.encode())
     return report
@@ -136,6 +161,7 @@ def _manifest(
     reduced: Reduced,
     account: RunAccount,
     run_id: str,
+    together: Together | None,
 ) -> Manifest:
     weights = reduced.weights.as_dict()
     dropped = [
@@ -158,7 +184,11 @@ def _manifest(
         reused=account.reused,
         weights=WeightsUsed(rule=reduced.weights.rule, values=weights, provenance=reduced.weights.provenance, dropped=dropped),
         departures=departures(config),
-        doubts=find_doubts(reduced.ranking, reduced.terms, outcomes, len(prepared.classes) if prepared.classes else None),
+        doubts=[
+            *find_doubts(reduced.ranking, reduced.terms, outcomes, len(prepared.classes) if prepared.classes else None),
+            *(coalition_doubts(reduced.ranking, together.coalitions, together.redundancy) if together else []),
+        ],
+        coalitions=together.account if together else None,
         artifacts=account.artifacts,
     )
 

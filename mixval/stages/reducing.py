@@ -44,7 +44,7 @@ def reduce_terms(
     deviations = np.stack([one["deviations"] for one in stored], axis=1) if config.value.half_samples else None
     estimates = TermEstimates(
         tuple(names),
-        np.stack([one["terms"] for one in stored]),
+        _terms(stored),
         np.stack([one["standard_errors"] for one in stored]),
         deviations,
     )
@@ -58,6 +58,14 @@ def reduce_terms(
     tables = [store.read_table(measured[name], "terms") for name in names]
     terms = pa.concat_tables(tables) if tables else TERMS_TABLE.empty_table()
     return Reduced(ranking_table(rows), terms, estimates, weights, valuation)
+
+
+def _terms(stored: list[dict[str, np.ndarray]]) -> np.ndarray:
+    """(K, 4). Where one sketch is too full to tell its bias, all keep theirs: terms with and without it do not compare."""
+    terms = np.stack([one["terms"] for one in stored])
+    if any("is_full" in one and one["is_full"][0] for one in stored):
+        terms[:, TERMS.index("ntk")] = [one["ntk_as_sketched"][0] for one in stored]
+    return terms
 
 
 def _row(

@@ -1,4 +1,9 @@
-"""What every contributor's discrepancy needs of T, made once in a worker and kept: features, kernel, kernel sums."""
+"""What every contributor's discrepancy needs of T, made once in a worker and kept: bandwidths, labels, the form's own sums."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -6,25 +11,64 @@ from mixval.config.fingerprint import fingerprint
 from mixval.config.terms import DiscrepancyConfig
 from mixval.stages.forward import forward_ref
 from mixval.stages.jobs import MeasureJob
+from mixval.stages.measured import half_sample_masks
 from mixval.terms.discrepancy.bandwidth import median_bandwidth
-from mixval.terms.discrepancy.mmd import TargetStatistics, target_statistics
+from mixval.terms.discrepancy.forms import FORMS, Against, Form, Rows
+from mixval.terms.discrepancy.labelled import LabelBlock, label_block, with_labels
 
-_KEPT: dict[str, TargetStatistics] = {}
-
-
-def target_features(target: MeasureJob) -> tuple[np.ndarray, np.ndarray]:
-    """(M,) keys and (M, D) features of T's sampled rows."""
-    stored = target.store.read_tensors(forward_ref(target))
-    return stored["keys"], stored["features"]
+TESTED_ROWS = 2000
+"""Rows of T, and of a part, that a permutation test looks at: those of the smallest keys, which are drawn at
+random. Two such sets make 16 million kernel values."""
 
 
-def target_kernel(target: MeasureJob, switches: DiscrepancyConfig, masks: np.ndarray, features: np.ndarray) -> TargetStatistics:
-    """Kernel sums of T and of its halves. Bandwidths are fixed here, from T alone, for everybody."""
-    name = fingerprint("kernel", 1, target=forward_ref(target).fingerprint, switches=switches, half=[len(masks), target.seed])
+@dataclass(frozen=True)
+class TargetSide:
+    """T as parts are compared with it."""
+
+    bandwidths: tuple[float, ...]
+    """Standard deviations, in feature units."""
+    labels: LabelBlock | None
+    """How labels join the features; None where they do not."""
+    against: Against
+    """Measures a part."""
+    tested: np.ndarray
+    """(at most TESTED_ROWS, D) the rows of T for permutation tests."""
+    n: int
+    """Rows of T."""
+
+    def compared(self, forward: Mapping[str, np.ndarray]) -> np.ndarray:
+        """(N, D) what is compared of a pass's rows: features, joined with their labels where asked for."""
+        return _compared(self.labels, forward)
+
+
+_KEPT: dict[str, TargetSide] = {}
+
+
+def target_side(target: MeasureJob, switches: DiscrepancyConfig) -> TargetSide:
+    """T under these switches. Bandwidths are fixed here, from T's features alone, for everybody."""
+    half = [target.value.half_samples, target.seed]
+    name = fingerprint("target", 1, target=forward_ref(target).fingerprint, switches=switches, half=half)
     if name not in _KEPT:
         _KEPT.clear()
-        _KEPT[name] = target_statistics(features, bandwidths(switches, features), switches.combine, masks)
+        _KEPT[name] = _made(target, switches)
     return _KEPT[name]
+
+
+def _made(target: MeasureJob, switches: DiscrepancyConfig) -> TargetSide:
+    stored = target.store.read_tensors(forward_ref(target))
+    keys = stored["keys"].astype(np.uint64)
+    labels = joined_labels(target, switches, stored["features"])
+    rows = Rows(_compared(labels, stored), keys, half_sample_masks(target, keys, np.ones(len(keys), dtype=bool)))
+    widths = tuple(bandwidths(switches, stored["features"]))
+    form = Form(widths, switches.combine, switches.estimator, switches.scale, switches.frequencies, target.seed)
+    against = FORMS[switches.method](rows, form)
+    return TargetSide(widths, labels, against, rows.features[:TESTED_ROWS].copy(), len(keys))
+
+
+def target_rows(target: MeasureJob, labels: LabelBlock | None) -> tuple[np.ndarray, np.ndarray]:
+    """(M,) keys and (M, D) what is compared of T's rows."""
+    stored = target.store.read_tensors(forward_ref(target))
+    return stored["keys"].astype(np.uint64), _compared(labels, stored)
 
 
 def bandwidths(switches: DiscrepancyConfig, features: np.ndarray) -> list[float]:
@@ -33,3 +77,15 @@ def bandwidths(switches: DiscrepancyConfig, features: np.ndarray) -> list[float]
         return list(switches.bandwidths)
     median = median_bandwidth(features)
     return [median * multiplier for multiplier in switches.multipliers]
+
+
+def joined_labels(target: MeasureJob, switches: DiscrepancyConfig, features: np.ndarray) -> LabelBlock | None:
+    """How labels join T's features (M, D), and everybody's; None where they do not."""
+    if switches.labels is None:
+        return None
+    # T's classes and not those of its sampled rows: a rare one may have no row there.
+    return label_block(np.array(target.classes, dtype=np.int64), median_bandwidth(features), switches.labels)
+
+
+def _compared(labels: LabelBlock | None, forward: Mapping[str, np.ndarray]) -> np.ndarray:
+    return forward["features"] if labels is None else with_labels(labels, forward["features"], forward["labels"])

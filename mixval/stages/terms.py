@@ -12,7 +12,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from mixval.contracts.record import ArtifactRef
-from mixval.contracts.results import TERMS
 from mixval.stages.discrepancy import measured_discrepancy
 from mixval.stages.forward import forward_ref
 from mixval.stages.gradients import gram_ref
@@ -20,18 +19,20 @@ from mixval.stages.jobs import MeasureJob
 from mixval.stages.measured import (
     Floats,
     Measured,
+    commit_terms,
     half_sample_masks,
     mixed_replicates,
     own_deviations,
     parts_with_rows,
-    terms_table,
 )
+from mixval.stages.summaries import read_summary, summary_ref
+from mixval.stages.summary_terms import summary_discrepancy, summary_loss, summary_ntk
 from mixval.stages.tangent import measured_ntk
 from mixval.terms.composition.term import composition_term
 from mixval.terms.loss.mean import LossEstimate, estimate_loss, half_sample_losses
 from mixval.terms.parts import combine_parts, combine_variances
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the numbers change."""
 
 
@@ -41,43 +42,41 @@ def terms_ref(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
 
 
 def contributor_terms(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
-    """Commit `terms` (4,), `standard_errors` (4,), `deviations` (R, 4), `n_gradient_rows` (1,) and the table `terms`."""
+    """Commit `terms` (4,), `standard_errors` (4,), `deviations` (R, 4), `n_gradient_rows` (1,) and the table `terms`.
+
+    From a summary also `ntk_as_sketched` (1,), the term with the sketch's bias in it, and `is_full` (1,), whether the other
+    one could not be told.
+    """
     ref = terms_ref(job, target)
     if job.store.committed(ref) is not None:
         return ref
     started = time.perf_counter()
-    forward = job.store.read_tensors(forward_ref(job))
-    measured = [_loss(job, forward), measured_discrepancy(job, target, forward), measured_ntk(job), composition(job)]
-    return commit_terms(job, ref, _inputs(job, target), measured, time.perf_counter() - started)
-
-
-def commit_terms(
-    job: MeasureJob, ref: ArtifactRef, inputs: dict[str, object], measured: list[Measured], seconds: float
-) -> ArtifactRef:
-    """Commit the measured terms, in the order of `TERMS`."""
-    shifts = np.stack([one.deviations for one in measured], axis=1)
-    tensors = {
-        "terms": np.array([one.value for one in measured]),
-        "standard_errors": np.array([one.standard_error(shifts[:, i]) for i, one in enumerate(measured)]),
-        "deviations": shifts,
-        "n_gradient_rows": np.array([measured[TERMS.index("ntk")].n]),
-    }
-    tables = {"terms": terms_table(job, measured, tensors["standard_errors"])}
-    numbers = {term: one.value for term, one in zip(TERMS, measured, strict=True)}
-    job.store.commit(ref, inputs=inputs, tensors=tensors, tables=tables, numbers=numbers, seconds=seconds)
-    return ref
+    more: dict[str, Floats] = {}
+    if job.ntk.method == "sketched":
+        summary = read_summary(job, summary_ref(job, target))
+        ntk, as_sketched = summary_ntk(job, summary)
+        more = {"ntk_as_sketched": np.array([as_sketched]), "is_full": np.array([ntk.diagnostics["is_full"]], dtype=float)}
+        measured = [summary_loss(job, summary), summary_discrepancy(job, target, summary), ntk, composition(job)]
+    else:
+        forward = job.store.read_tensors(forward_ref(job))
+        measured = [_loss(job, forward), measured_discrepancy(job, target, forward), measured_ntk(job), composition(job)]
+    return commit_terms(job, ref, _inputs(job, target), measured, time.perf_counter() - started, **more)
 
 
 def _inputs(job: MeasureJob, target: MeasureJob) -> dict[str, object]:
-    return {
+    if job.ntk.method == "sketched":
+        measured: dict[str, object] = {"summary": summary_ref(job, target).fingerprint}
+        switches = {"residual", "damping", "damping_mode"}
+    else:
+        measured = {"forward": forward_ref(job).fingerprint, "gram": gram_ref(job).fingerprint}
+        switches = {"method", "nystroem_rank", "extrapolate", "residual", "damping", "damping_mode", "n_blocks"}
+    return measured | {
         "contributor": job.contributor.name,
-        "forward": forward_ref(job).fingerprint,
-        "gram": gram_ref(job).fingerprint,
         "target": forward_ref(target).fingerprint,
         "counts": [job.n_real, job.n_synthetic],
         "loss": job.loss,
         "discrepancy": job.discrepancy,
-        "ntk": job.ntk.model_dump(include={"residual", "damping", "damping_mode", "n_blocks"}),
+        "ntk": job.ntk.model_dump(include=switches),
         "half_samples": [job.value.half_samples, job.value.half_sample_rows],
     }
 

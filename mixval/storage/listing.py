@@ -6,8 +6,9 @@ A shard that cannot be read is listed with its problem; only a store that does n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import chain, islice
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -22,7 +23,10 @@ from mixval.storage.root import Location, open_location
 PARQUET_SUFFIXES = (".parquet", ".parq", ".pq")
 _HIVE = "contributor="
 _NOT_DATA = ("readme", "license", "licence")
-_FOOTER_THREADS = 8
+_THREADS = 8
+"""Listings, or footers, that are read at a time."""
+_FOLDERS_TOGETHER = 32
+"""Contributors whose files are held as locations while their footers are read."""
 _COUNT_BATCH_ROWS = 65_536
 
 
@@ -80,7 +84,19 @@ def _by_folder(root: Location, source: SourceConfig) -> dict[str, list[ShardRef]
                 "Rename one, or move its files into the other."
             )
         folders[name] = folder
-    return {name: _shards_below(root.child(folders[name])) for name in sorted(folders)}
+    return _shards_by_name({name: root.child(folders[name]) for name in sorted(folders)})
+
+
+def _shards_by_name(folders: dict[str, Location]) -> dict[str, list[ShardRef]]:
+    """The shards of each folder. A store answers many questions at once, whether contributors are many or their shards."""
+    names, found = list(folders), dict[str, list[ShardRef]]()
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for start in range(0, len(names), _FOLDERS_TOGETHER):
+            some = names[start : start + _FOLDERS_TOGETHER]
+            listed = list(pool.map(lambda name: _files_below(folders[name]), some))
+            shards = pool.map(lambda entry: _shard(*entry), chain.from_iterable(listed))
+            found |= {name: list(islice(shards, len(files))) for name, files in zip(some, listed, strict=True)}
+    return found
 
 
 def _refuse_strays(root: Location, target: Location) -> None:
@@ -103,7 +119,7 @@ def _by_column(root: Location, source: SourceConfig) -> dict[str, list[ShardRef]
                 kind="unreadable",
             )
         for name, n_rows in _rows_by_contributor(shard, source).items():
-            found.setdefault(name, []).append(shard.model_copy(update={"rows_of": name, "n_rows": n_rows}))
+            found.setdefault(name, []).append(replace(shard, rows_of=name, n_rows=n_rows))
     return {name: found[name] for name in sorted(found)}
 
 
@@ -144,16 +160,12 @@ def contributor_names(column: pa.Array, shard: ShardRef, name: str) -> pa.Array:
 def _shards_below(root: Location) -> list[ShardRef]:
     if root.is_file():
         return [_shard(root, root.name)]
+    return _shards_by_name({"": root})[""]
+
+
+def _files_below(root: Location) -> list[tuple[Location, str]]:
     files = [(file, file.relative_name(root)) for file in root.files()]
-    shown = [(file, name) for file, name in files if not _is_ignored(name)]
-    return _in_threads(shown)
-
-
-def _in_threads(files: Sequence[tuple[Location, str]]) -> list[ShardRef]:
-    if len(files) < 2:
-        return [_shard(file, name) for file, name in files]
-    with ThreadPoolExecutor(_FOOTER_THREADS) as pool:
-        return list(pool.map(lambda entry: _shard(*entry), files))
+    return [(file, name) for file, name in files if not _is_ignored(name)]
 
 
 def _shard(file: Location, name: str) -> ShardRef:

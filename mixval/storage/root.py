@@ -145,8 +145,8 @@ class Location:
     def files(self, suffix: str = "", recursive: bool = True) -> list[Location]:
         """Sorted files below whose names end in `suffix`. Raises `StorageError` when the location itself is missing."""
         with self.guard("list a folder"):
-            names = sorted(self._file_names())
-        return [self._below(name) for name in names if name.endswith(suffix) and (recursive or "/" not in name)]
+            names = sorted(self._file_names(recursive))
+        return [self._below(name) for name in names if name.endswith(suffix)]
 
     def relative_name(self, folder: Location) -> str:
         """This location's path below `folder`."""
@@ -196,12 +196,12 @@ class Location:
         self.filesystem().pipe_file(self.path, data)
         return True
 
-    def _file_names(self) -> Iterator[str]:
+    def _file_names(self, recursive: bool) -> Iterator[str]:
         if path := self.local_path():
-            yield from _local_file_names(path)
+            yield from _local_file_names(path, recursive)
             return
         filesystem = self.filesystem()
-        found = filesystem.find(self.path, detail=True)
+        found = filesystem.find(self.path, maxdepth=None if recursive else 1, detail=True)
         if not found:
             self._info()  # raises when there is nothing, rather than an empty folder
         above = str(filesystem._strip_protocol(self.url)).rstrip("/") + "/"
@@ -227,10 +227,12 @@ def open_location(url: str | os.PathLike[str], options: StorageConfig | None = N
     return Location(f"{scheme}://{rest.strip('/')}", options or StorageConfig())
 
 
-def _local_file_names(folder: Path) -> Iterator[str]:
+def _local_file_names(folder: Path, recursive: bool) -> Iterator[str]:
     def fail(error: OSError) -> None:
         raise error
 
-    for root, _, names in os.walk(folder, onerror=fail):
+    for root, folders, names in os.walk(folder, onerror=fail):
         below = os.path.relpath(root, folder)
         yield from (name if below == "." else f"{below}/{name}" for name in names)
+        if not recursive:
+            folders.clear()

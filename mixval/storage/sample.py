@@ -84,6 +84,35 @@ def draw_rows(
     return drawn.select([name for name in drawn.column_names if name != "key"] + ["key"])
 
 
+def keyed_rows(
+    batches: Iterable[RowBatch],
+    task: Task,
+    bad_rows: set[tuple[int, int]],
+    seed: int,
+    share: float,
+    part: tuple[int, int] = (0, 1),
+) -> pa.Table:
+    """Admitted rows whose key is below `share` (0 to 1) of all keys and leaves `part[0]` when divided by `part[1]`.
+
+    In contract columns with `key` (uint64), in the order in which they come. A row's own content decides, so the rows of a
+    union are those of its sets; a smaller share is nested in a larger one. Raises `ContractError` as `draw_rows` does.
+    """
+    met: Counter[bytes] = Counter()
+    tables: list[pa.Table] = []
+    schema: pa.Schema | None = None
+    highest = int(share * 2.0**64)
+    for batch in batches:
+        rows = _admitted(batch, bad_rows)
+        schema = _same_schema(schema, rows.schema, batch)
+        keys = sampling_keys(row_identities(rows, task), met, seed)
+        _rows_by_origin(rows, batch)
+        drawn = np.array([key < highest for key in keys.tolist()], dtype=np.bool_) & (keys % np.uint64(part[1]) == part[0])
+        tables.append(rows.filter(pa.array(drawn)).append_column("key", pa.array(keys[drawn], pa.uint64())))
+    if not tables:
+        raise ContractError("expected rows to draw from, found none. Leave empty shards out.")
+    return pa.concat_tables(tables, promote_options="default")
+
+
 def row_identities(rows: pa.Table, task: Task) -> list[bytes]:
     """16 bytes a row that name its inputs, label and origin."""
     inputs = zip(*(_values(rows[column.name]) for column in CONTRACTS[task] if column.is_input), strict=True)

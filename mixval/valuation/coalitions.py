@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from mixval.errors import NumericalError, ShapeError
+from mixval.terms.ntk.quadratic import DampingMode
 from mixval.valuation.estimates import Floats
 
 Precision = Literal["float32", "float64"]
@@ -79,7 +80,8 @@ class NtkCoalitions:
         gram: NDArray[Any],  # (K, q, q) float32 or float64: Phi'Phi; only lower triangles are read; kept, not copied
         cross: NDArray[Any],  # (K, q) Phi'r
         square: NDArray[Any],  # (K,) r'r
-        damping: float,  # relative to the mean diagonal of Phi Phi'
+        damping: float,
+        mode: DampingMode = "relative",  # to the mean diagonal of Phi Phi', or in units of Theta
     ) -> None:
         """Take the statistics of K contributors.
 
@@ -93,7 +95,7 @@ class NtkCoalitions:
         _check_shapes(self._n, self._gram, self._cross, self._square)
         for k in range(len(self._n)):
             _check_contributor(k, self._gram[k], self._cross[k], float(self._square[k]))
-        self._damping = damping
+        self._damping, self._mode = damping, mode
         self._buffers: dict[Precision, NDArray[Any]] = {}
 
     @property
@@ -139,7 +141,8 @@ class NtkCoalitions:
             total.gram[rows, columns] += self._gram[k, rows, columns]
 
     def _evaluate(self, total: _Union) -> UnionTerm:
-        shift = self._damping * float(np.trace(total.gram)) / total.n
+        scale = float(np.trace(total.gram)) / total.n
+        shift = self._damping * (scale if self._mode == "relative" else 1.0)
         if not shift > 0:
             raise NumericalError(
                 f"the gradients of all {total.n} rows of a union are zero, so relative damping has no scale. Choose other "

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+import pyarrow as pa
 import pytest
 from click.testing import Result
 from prefect.settings import PREFECT_API_URL
 
 from mixval import __version__
+from mixval.cli.summary_view import print_summary
 from mixval.config.base import Task
 from mixval.config.load import load_config
-from mixval.contracts.results import TERMS
+from mixval.contracts.coalitions import CoalitionAccount
+from mixval.contracts.results import COALITIONS, REDUNDANCY, TERMS
+from mixval.contracts.run import RunSummary
+from mixval.stages.publishing import open_run
+from mixval.storage.root import open_location
+from mixval.storage.tables import write_table
 from tests.cli.command_line import invoke, write
 from tests.worlds import PLANTED, World, planted, rows
 
@@ -118,6 +126,43 @@ def test_explain_offers_the_nearest_name(valued: Valued) -> None:
     as_json = invoke("explain", valued.world.output, "naer", "--json")
     assert as_json.exit_code == 2
     assert json.loads(as_json.stdout)["error"] == "ConfigError"
+
+
+@pytest.fixture
+def with_unions(valued: Valued, tmp_path: Path) -> Path:
+    """The run's folder with coalition values beside its tables: `mixed` brings what `near` brings."""
+    folder = Path(json.loads(invoke("value", valued.config, "--json").stdout)["url"].removeprefix("file://"))
+    copied = shutil.copytree(folder, tmp_path / folder.name)
+    columns = ("contributor", "alone", "leave_one_out", "shapley", "greedy_step", "greedy_value")
+    rows = [("far", -1.0, -0.1, 0.2, 3, 1.0), ("mixed", 0.5, 0.05, 0.9, 2, 1.1), ("near", 0.7, 0.1, 0.9, 1, 0.7)]
+    pairs = [("far", "mixed", 0.0), ("far", "near", 0.0), ("mixed", "near", 0.6)]
+    tables = {
+        "coalitions": ([dict(zip(columns, row, strict=True)) for row in rows], COALITIONS),
+        "redundancy": ([dict(zip(REDUNDANCY.names, pair, strict=True)) for pair in pairs], REDUNDANCY),
+    }
+    for name, (listed, schema) in tables.items():
+        target = open_location(str(copied)).child(f"{name}.parquet")
+        write_table(target, pa.Table.from_pylist(listed, schema=schema), schema)
+    account = CoalitionAccount(method="exact", n_contributors=3, n_coalitions=8, value_of_all=1.0, value_of_nobody=-1.0)
+    manifest = open_run(str(copied)).manifest.model_copy(update={"coalitions": account})
+    (copied / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
+    return copied
+
+
+def test_coalition_values_are_explained_summed_up_and_reported(with_unions: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = invoke("explain", with_unions, "near")
+    assert said.exit_code == 0, said.output
+    assert "were mixed gone, it would be missed by 0.700, of which mixed now covers 86 %" in " ".join(said.stdout.split())
+    document = json.loads(invoke("explain", with_unions, "near", "--json").stdout)["coalitions"]
+    assert (document["shapley_rank"], document["greedy_step"]) == (1, 1)
+    assert document["substitutes"][0]["contributor"] == "mixed"
+    assert invoke("report", with_unions).exit_code == 0
+    assert 'data-chart="redundancy"' in (with_unions / "report.html").read_text(encoding="utf-8")
+    manifest = open_run(str(with_unions)).manifest
+    counts = {"n_planned": 4, "n_ranked": 3, "n_rejected": 1, "n_failed": 0, "recomputed": {}, "reused": {}}
+    names = {"run_id": manifest.run_id, "url": str(with_unions), "fingerprint": manifest.fingerprint}
+    print_summary(RunSummary(**names, **counts, timings_seconds={}, doubts=[]))
+    assert "helps most: near, mixed and far; together worth 1." in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:

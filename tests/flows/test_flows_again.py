@@ -95,9 +95,9 @@ def test_another_kernel_passes_no_row_through_the_backbone(copied: World, ran: R
         ]
 
 
-def test_batches_and_slices_of_any_size_give_the_same_terms(copied: World, ran: Ran, value: Value) -> None:
+def test_batches_and_budgets_of_any_size_give_the_same_terms(copied: World, ran: Ran, value: Value) -> None:
     shutil.rmtree(copied.output)
-    summary = value(copied.config(runtime={"batch_rows": 7}, ntk={"slice_rows": 10}))
+    summary = value(copied.config(runtime={"batch_rows": 7, "gradient_bytes": 8_000_000}))
     assert summary.recomputed["forward"] == 4
     for name, terms in terms_of(ran.summary).items():
         # float32 passes: sums inside a batch are ordered by its shape

@@ -18,6 +18,7 @@ from flows.runner import LazyCluster
 from mixval.config.runtime import RuntimeConfig
 from mixval.errors import ConfigError, StorageError
 from mixval.stages import gating, gradients
+from mixval.stages.footprint import probe_footprint
 from mixval.stages.jobs import MeasureJob, contributor_job
 from tasks.cluster import use_cluster
 from tasks.measure import gradient_gram
@@ -112,20 +113,21 @@ def test_a_worker_loads_a_backbone_once_for_all_contributors(cluster: LazyCluste
     assert all(len(backbones) == 1 for backbones in first.values())
 
 
-def test_slices_give_the_gram_of_one_piece_and_are_cleared_away(cluster: LazyCluster, tmp_path: Path) -> None:
+def test_groups_of_layers_give_the_gram_of_one_pass_and_are_cleared_away(cluster: LazyCluster, tmp_path: Path) -> None:
     world = planted(tmp_path, "language-modelling")
     exact = {"backbone": {"dtype": "float64"}}
     whole = next(job for job in jobs_of(world, **exact)[0] if job.contributor.name == "near")
-    sliced_jobs, _ = jobs_of(world, **exact, ntk={"slice_rows": 7}, output=str(tmp_path / "sliced"))
-    sliced = next(job for job in sliced_jobs if job.contributor.name == "near")
-    assert len(gradients.slice_bounds(sliced)) == 4
-    assert sliced.contributor.n_slices == 4
+    budget = 8 * sum(probe_footprint(whole).weight_bytes.values())  # of 24 rows
+    tight = {"runtime": {"gradient_bytes": budget}, "output": str(tmp_path / "grouped")}
+    grouped = next(job for job in jobs_of(world, **exact, **tight)[0] if job.contributor.name == "near")
+    assert whole.contributor.n_passes == len(gradients.gram_parts(whole)) == 1
+    assert grouped.contributor.n_passes >= len(gradients.gram_parts(grouped)) > 2
 
     with use_cluster(cluster):
-        one, many = (job.store.read_tensors(gradient_gram.fn(job)) for job in (whole, sliced))
+        one, many = (job.store.read_tensors(gradient_gram.fn(job)) for job in (whole, grouped))
 
     assert one["theta"].shape == (24, 24)
     for name, expected in one.items():
         np.testing.assert_allclose(many[name], expected, rtol=1e-6, err_msg=name)
-    left = {path.name for path in (tmp_path / "sliced" / "artifacts").iterdir() if any(f.is_file() for f in path.rglob("*"))}
+    left = {path.name for path in (tmp_path / "grouped" / "artifacts").iterdir() if any(f.is_file() for f in path.rglob("*"))}
     assert left == {"footprint", "gate", "gram", "target-profile"}

@@ -3,11 +3,14 @@
 import statistics
 
 import pytest
-from published_run import make_results
+from coalition_run import make_both
+from published_run import NAMES, make_results
 
 from mixval.contracts.results import TERMS
 from mixval.errors import ConfigError
-from mixval.publish.explain import explain, explanation_text
+from mixval.publish.coalition_doubts import coalition_doubts
+from mixval.publish.explain import Explanation, explain, explanation_text
+from mixval.publish.numerals import decimals_for, fixed
 
 
 def explained(results, name):
@@ -74,3 +77,66 @@ def test_an_unknown_name_gets_the_nearest_ones(results):
         explained(results, "forum-2025")
     with pytest.raises(ConfigError, match=r"14 contributors, found 'zzz\\x1b'. It knows"):
         explained(results, "zzz\x1b")
+
+
+@pytest.fixture(scope="module")
+def both():
+    return make_both(NAMES, n_left_out=2)
+
+
+def joined(both, name):
+    results, found = both
+    doubts = coalition_doubts(results.ranking, found.coalitions, found.redundancy)
+    return explain(results.ranking, results.terms, results.rejected, name, doubts, found.coalitions, found.redundancy)
+
+
+def test_coalition_values_are_the_tables_own(both):
+    rows = {row["contributor"]: row for row in both[1].coalitions.to_pylist()}
+    standing = joined(both, "lectures").coalitions
+    own = rows["lectures"]
+    for column in ("alone", "leave_one_out", "shapley", "shapley_error", "greedy_step", "greedy_value"):
+        assert getattr(standing, column) == own[column]
+    assert standing.shapley_rank == 1 + sum(row["shapley"] > own["shapley"] for row in rows.values())
+    assert standing.n_contributors == 10
+
+
+def test_a_copy_is_told_who_brings_the_same(both):
+    found = joined(both, "news-agency")
+    first = found.coalitions.substitutes[0]
+    rows = {(row["contributor"], row["other"]): row["redundancy"] for row in both[1].redundancy.to_pylist()}
+    assert (first.contributor, first.redundancy) == ("wiki-mix", rows["news-agency", "wiki-mix"])
+    loss = found.coalitions.leave_one_out
+    assert first.cover == pytest.approx(first.redundancy / (first.redundancy + loss))
+    decimals = decimals_for([found.coalitions.shapley, loss])
+    text = " ".join(explanation_text(found).split())
+    assert f"Without it the union of all would lose {fixed(loss, decimals)}; most of what it brings wiki-mix brings too" in text
+    assert f"missed by {fixed(first.redundancy + loss, decimals)}, of which wiki-mix now covers" in text
+    assert f"rank {found.coalitions.shapley_rank} of 10; what it adds" in text
+    assert Explanation.model_validate_json(found.model_dump_json()) == found
+
+
+def test_one_that_nobody_replaces_and_one_that_harms(both):
+    found = joined(both, "news-agency")
+    own = found.coalitions
+    lonely = found.model_copy(update={"coalitions": own.model_copy(update={"substitutes": [], "leave_one_out": -0.25})})
+    assert "Without it the union of all would gain 0.25" in explanation_text(lonely)
+    assert "nobody else brings the same" in explanation_text(lonely)
+    weak = own.substitutes[0].model_copy(update={"cover": None})
+    touched = found.model_copy(update={"coalitions": own.model_copy(update={"substitutes": [weak]})})
+    assert "wiki-mix brings some of the same" in explanation_text(touched)
+
+
+def test_one_that_took_no_part_is_told_so_by_the_doubt(both):
+    last = both[0].ranking["contributor"][-1].as_py()
+    found = joined(both, last)
+    assert found.coalitions is None
+    assert [doubt.kind for doubt in found.doubts] == ["coalitions-left-out"]
+    text = explanation_text(found)
+    assert "Together with the others" not in text
+    assert "what those that took no part would add" in text
+
+
+def test_a_run_without_coalition_values_says_nothing_of_them(results):
+    found = explained(results, "lectures")
+    assert found.coalitions is None
+    assert "union" not in explanation_text(found)

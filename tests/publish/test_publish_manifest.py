@@ -92,7 +92,7 @@ def test_every_default_configuration_can_be_published_and_read_back():
 def test_shards_are_published_without_credentials():
     shard = ShardRef(url="s3://k:s@lake/c/a.parquet", name="a.parquet", size_bytes=3, digest="d", n_rows=2)
     plan = ContributorPlan(
-        name="c", shards=[shard], n_rows=2, n_sampled=2, n_gradient_rows=2, n_slices=1, task_bytes=1, seconds=0.1
+        name="c", shards=[shard], n_rows=2, n_sampled=2, n_gradient_rows=2, n_passes=1, task_bytes=1, seconds=0.1
     )
     (found,) = input_shards(plan)
     assert found.url == "s3://lake/c/a.parquet"

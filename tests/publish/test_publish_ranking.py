@@ -2,10 +2,12 @@
 
 import io
 import json
+import re
 
 import pyarrow as pa
 import pytest
-from published_run import make_results
+from coalition_run import make_both
+from published_run import NAMES, make_results
 from rich.console import Console
 
 from mixval.contracts.results import RANKING, REJECTED
@@ -14,9 +16,9 @@ from mixval.publish.ranking import ranking_markdown, ranking_rows, ranking_table
 from mixval.publish.terminal import print_ranking
 
 
-def printed(table, rejected, width):
+def printed(table, rejected, width, coalitions=None):
     console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system="standard", legacy_windows=False)
-    print_ranking(table, rejected, console)
+    print_ranking(table, rejected, console, coalitions)
     return console.file.getvalue()
 
 
@@ -119,3 +121,34 @@ def test_terminal_says_when_there_is_nothing_to_rank():
     nobody = make_results(())
     assert "Nobody was ranked" in printed(nobody.ranking, nobody.rejected, 80)
     assert isinstance(nobody.ranking, pa.Table)
+
+
+def test_shapley_ranks_stand_beside_the_rank_in_rows_and_markdown():
+    results, found = make_both(NAMES, n_left_out=2)
+    shapley = {row["contributor"]: row["shapley"] for row in found.coalitions.to_pylist()}
+    expected = {name: 1 + sum(other > value for other in shapley.values()) for name, value in shapley.items()}
+    rows = ranking_rows(results.ranking, found.coalitions)
+    assert json.loads(json.dumps(rows)) == rows
+    assert [row["shapley rank"] for row in rows] == [expected.get(row["contributor"], "–") for row in rows]
+    assert list(rows[0])[:3] == ["rank", "shapley rank", "contributor"]
+    lines = ranking_markdown(results.ranking, found.coalitions).splitlines()
+    assert lines[0].startswith("| rank | shapley rank | contributor |")
+    assert {line.count("|") for line in lines} == {14}
+    assert "shapley rank" not in ranking_rows(results.ranking)[0]
+
+
+@pytest.mark.parametrize("width", [80, 130])
+def test_terminal_shows_shapley_ranks_and_who_goes_together(width):
+    results, found = make_both(NAMES, n_left_out=2)
+    text = Console(width=width).render_str(printed(results.ranking, results.rejected, width, found.coalitions)).plain
+    text = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    assert text.count("shapley") == 2  # a column and its meaning
+    assert "…" not in text
+    taken = sorted((row["greedy_step"], row["contributor"]) for row in found.coalitions.to_pylist())[:5]
+    names = [name for _, name in taken]
+    assert f"helps most: {', '.join(names[:4])} and {names[4]}; together worth" in " ".join(text.split())
+    assert max(len(line) for line in text.splitlines()) <= width
+
+
+def test_terminal_says_nothing_of_unions_without_coalition_values(results):
+    assert "shapley" not in printed(results.ranking, results.rejected, 130)

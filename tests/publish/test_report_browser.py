@@ -6,24 +6,14 @@ Needs Chromium and its driver (marker `browser`).
 from __future__ import annotations
 
 import json
-import shutil
 
 import numpy as np
 import pytest
 from published_run import make_results
-from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 
 from mixval.contracts.results import TERMS
-from mixval.publish.report.render import render_report
 
 pytestmark = pytest.mark.browser
-
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars",
-)  # fmt: skip
 
 MARKS = """
 const svg = document.querySelector(`svg[data-chart="${arguments[0]}"][data-layout="${arguments[1]}"]`);
@@ -53,46 +43,6 @@ const words = [...read].map(e => ratio(getComputedStyle(e).color));
 const bars = [...document.querySelectorAll('svg [id*="-part-"] path')].map(e => ratio(getComputedStyle(e).fill));
 return {paper: paper, text: Math.min(...texts, ...words), bars: Math.min(...bars)};
 """
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    """Headless Chromium with an empty profile, its console and network logged."""
-    options = Options()
-    options.binary_location = shutil.which("chromium")
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory):
-    """Reports already written, by the name of their first contributor and how many there are."""
-    return {"folder": tmp_path_factory.mktemp("reports")}
-
-
-@pytest.fixture
-def show(browser, pages):
-    """Write a report and open it at a width and in a colour scheme."""
-
-    def opened(results, width=1280, scheme="light"):
-        key = (results.ranking["contributor"][0].as_py(), results.ranking.num_rows)
-        if key not in pages:
-            tables = (results.ranking, results.terms, results.rejected, results.outcomes)
-            pages[key] = pages["folder"] / f"report-{len(pages)}.html"
-            pages[key].write_text(render_report(*tables, results.manifest, results.doubts), encoding="utf-8")
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        for log in ("browser", "performance"):
-            browser.get_log(log)
-        browser.get(pages[key].as_uri())
-        return browser
-
-    return opened
 
 
 def chart(browser, name, layout):

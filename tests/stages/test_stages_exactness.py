@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from benchmarks.dense import bandwidths, bound, content_keys, dense_terms, drawn, terms_of
+from benchmarks.dense import bound, content_keys, dense_terms, drawn, terms_of
+from benchmarks.dense_mmd import bandwidths
 from benchmarks.dense_rows import DenseRows
 from benchmarks.exactness import PASSES, case_errors, world_cases
 from benchmarks.worlds import (
@@ -33,7 +34,7 @@ from benchmarks.worlds import (
 from mixval.config.sample import SampleConfig
 from mixval.contracts.results import TERMS
 from mixval.stages.forward import forward_ref
-from mixval.stages.gradients import gram_ref, slice_bounds
+from mixval.stages.gradients import gram_parts, gram_ref
 from mixval.stages.reducing import reduce_terms
 from mixval.terms.half_samples import half_masks
 
@@ -67,15 +68,15 @@ def test_every_switch_gives_the_dense_terms(name, case, world_folder, reference)
 
 
 @pytest.mark.parametrize(
-    ("name", "batch_rows", "slice_rows", "shards"),
+    ("name", "batch_rows", "gradient_bytes", "shards"),
     # Worlds outermost, so that each backbone is loaded once; LoRA differs from its Llama in parameters only.
     [(name, *way) for name in WORLDS for way in PASSES[:: 2 if name == "lora" else 1]],
 )
-def test_batches_slices_and_shards_give_the_dense_terms(name, batch_rows, slice_rows, shards, tmp_path, reference):
+def test_batches_budgets_and_shards_give_the_dense_terms(name, batch_rows, gradient_bytes, shards, tmp_path, reference):
     lay_out(tmp_path, WORLDS[name], shards)
-    switches = {"runtime": {"batch_rows": batch_rows}, "ntk": {"slice_rows": slice_rows}}
+    switches = {"runtime": {"batch_rows": batch_rows, "gradient_bytes": gradient_bytes}}
     job, _ = jobs(make_config(tmp_path, WORLDS[name], switches))
-    assert len(slice_bounds(job)) == math.ceil((N_REAL + N_SYNTHETIC) / slice_rows)
+    assert (len(gram_parts(job)) > 1) == (gradient_bytes is not None)
     assert len(job.contributor.shards) == (1 if shards == "one" else 3)
     errors = case_errors(tmp_path, WORLDS[name], switches, reference(name))
     assert max(errors.values()) < (EXACT if batch_rows == 1 else TOLERANCE[name]), errors
@@ -104,10 +105,13 @@ def test_a_contributor_without_synthetic_rows(name, world_folder, reference):
 @pytest.mark.parametrize("name", WORLDS)
 def test_the_reference_tells_terms_and_parts_apart(name, world_folder, reference):
     """No term is 0 and no two cases agree, so that the comparisons above compare something."""
-    configs = {case: make_config(world_folder(name), WORLDS[name], switches) for case, switches in world_cases(name).items()}
+    cases = world_cases(name)
+    configs = {case: make_config(world_folder(name), WORLDS[name], switches) for case, switches in cases.items()}
     truths = {case: dense_terms(*reference(name), config) for case, config in configs.items()}
     assert min(truths["defaults"].values()) > 1e-3
-    assert len({round(truth["ntk"], 9) for truth in truths.values()}) >= len(truths) - (name == "images")  # pixels: same kernel
+    for term, alike in (("ntk", 0), ("discrepancy", 1)):  # two ways to sample come to the same rows
+        turned = [truth[term] for case, truth in truths.items() if case == "defaults" or term in cases[case]]
+        assert len({round(value, 9) for value in turned}) == len(turned) - alike
     assert truths["defaults"]["loss/real"] != pytest.approx(truths["defaults"]["loss/synthetic"], rel=1e-4)
 
 
@@ -172,7 +176,12 @@ def test_the_davinz_preset_is_its_formula(world_folder, reference):
 
 
 def test_shard_split_and_row_order_change_no_bit(tmp_path):
-    switches = {"value": {"half_samples": 5}, "sample": {"count": 14}, "ntk": {"sample": {"count": 10}, "slice_rows": 4}}
+    switches = {
+        "value": {"half_samples": 5},
+        "sample": {"count": 14},
+        "ntk": {"sample": {"count": 10}},
+        "runtime": {"gradient_bytes": 20_000},
+    }
     stored = []
     for shards in ("one", "uneven", "shuffled"):
         lay_out(tmp_path / shards, WORLDS["texts"], shards)

@@ -128,7 +128,13 @@ def test_a_source_without_contributors(world: World) -> None:
 def test_a_plan_that_no_worker_can_hold(world: World) -> None:
     said = refusal(world, CapacityError, runtime={"worker_memory_bytes": 2**28})
     assert "0.2 GiB a task" in said
-    assert "`ntk.slice_rows`" in said
+    assert "`runtime.gradient_bytes`" in said
+
+
+def test_a_budget_that_no_weight_fits(world: World) -> None:
+    said = refusal(world, CapacityError, runtime={"gradient_bytes": 1000})
+    assert "found 0.0 MiB (`runtime.gradient_bytes`" in said
+    assert "Expected at least" in said
 
 
 def test_an_output_that_is_a_file(world: World) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 from markupsafe import Markup
 
 from mixval.publish.report.chart_rows import ChartRow
-from mixval.publish.report.figure import axes_at, canvas, drawing, inline_svg, name_room, placeholder, tick_words
-from mixval.publish.report.theme import ACCENT, BAND, GRID, INK, LABEL_GAP, MUTED, PAPER, Layout
+from mixval.publish.report.figure import axes_at, canvas, drawing, inline_svg, name_room
+from mixval.publish.report.row_axes import row_names, value_axis
+from mixval.publish.report.theme import ACCENT, BAND, INK, MUTED, PAPER, Layout
 
 TOP, BOTTOM, RIGHT = 8, 52, 34
 """CSS pixels around the axes; the tie letters stand at the right."""
@@ -33,22 +34,8 @@ def ranking_chart(rows: list[ChartRow], labels: dict[int, str], layout: Layout, 
 
 def row_axis(axes: Any, rows: list[ChartRow]) -> None:
     """One named row an entry, best on top; grid and few ticks along the value."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_yticks([])
-    gap = LABEL_GAP / 2 / axes.get_window_extent().width
-    for index, row in enumerate(rows):
-        colour = MUTED if row.is_bin else INK
-        place = axes.get_yaxis_transform()
-        axes.text(-gap, index, placeholder(index), transform=place, ha="right", va="center_baseline", color=colour)
-    wide = axes.get_window_extent().width > 400
-    axes.xaxis.set_major_locator(MaxNLocator(7 if wide else 4, steps=[1, 2, 5, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(tick_words))
-    axes.grid(axis="x")
-    low, high = axes.get_xlim()
-    if low < 0 < high:
-        axes.axvline(0, color=GRID, linewidth=2, zorder=0.8)
+    row_names(axes, [MUTED if row.is_bin else INK for row in rows])
+    value_axis(axes, len(rows))
 
 
 def _shade_ties(axes: Any, rows: list[ChartRow], labels: dict[int, str]) -> None:

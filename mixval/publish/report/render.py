@@ -24,6 +24,7 @@ from mixval.publish.report.ranking_chart import ranking_chart
 from mixval.publish.report.share_chart import references, share_chart
 from mixval.publish.report.term_chart import term_chart
 from mixval.publish.report.theme import LAYOUTS, TERM_NAMES
+from mixval.publish.report.together_section import together_section
 from mixval.publish.term_statistics import standard_errors, term_statistics
 
 
@@ -34,8 +35,14 @@ def render_report(
     outcomes: Sequence[GateOutcome],
     manifest: Manifest,
     doubts: Sequence[Doubt],
+    coalitions: pa.Table | None = None,  # COALITIONS
+    redundancy: pa.Table | None = None,  # REDUNDANCY
 ) -> str:
-    """The report as HTML text; the same results give the same text."""
+    """The report as HTML text; the same results give the same text.
+
+    Raises:
+        ContractError: coalition values do not fit the ranking, or the manifest does not say how they were made.
+    """
     style = resources.files("mixval.publish.report").joinpath("report.css").read_text(encoding="utf-8")
     template = _environment().get_template("report.html.j2")
     text: str = template.render(
@@ -43,6 +50,7 @@ def render_report(
         **_answer(ranking, rejected, outcomes, manifest, doubts),
         **_charts(ranking, terms),
         **_tables(ranking, terms, rejected, outcomes, manifest),
+        together=together_section(ranking, coalitions, redundancy, manifest),
     )
     return text
 

@@ -4,7 +4,7 @@ Charts are drawn with stand-in colours, each of which becomes a CSS variable in 
 and print. Terms have the colours of Okabe and Ito's palette, told apart by colour-blind readers.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 INK = "#000001"
 MUTED = "#000002"
@@ -13,6 +13,8 @@ BAND = "#000004"
 PAPER = "#000005"
 ACCENT = "#000006"
 TERM_COLOURS = {"loss": "#000007", "discrepancy": "#000008", "ntk": "#000009", "composition": "#00000a"}
+SUBSTITUTE = "#00000b"
+COMPLEMENT = "#00000c"
 
 VARIABLES = {
     "#000000": "ink",
@@ -22,6 +24,8 @@ VARIABLES = {
     BAND: "band",
     PAPER: "paper",
     ACCENT: "accent",
+    SUBSTITUTE: "substitute",
+    COMPLEMENT: "complement",
     **{colour: f"term-{term}" for term, colour in TERM_COLOURS.items()},
 }
 """Stand-in colour -> name of the CSS variable in report.css."""
@@ -53,3 +57,10 @@ class Layout:
 WIDE = Layout("wide", width=860, label_width=210, font_size=13, row_height=26, panels_across=4)
 NARROW = Layout("narrow", width=350, label_width=112, font_size=12, row_height=26, panels_across=2)
 LAYOUTS = (WIDE, NARROW)
+ROOMY = 24
+"""Rows up to which a chart has the layout's own row height."""
+
+
+def closer(layout: Layout, n_rows: int) -> Layout:
+    """The layout with lower rows and smaller type where there are many rows."""
+    return layout if n_rows <= ROOMY else replace(layout, font_size=11, row_height=17)

@@ -40,6 +40,10 @@ class MmdEstimate:
     m: int
     """Rows of T."""
 
+    def diagnostics(self) -> dict[str, float | None]:
+        """What a report says of the estimate besides its value and its rows."""
+        return {"squared": self.squared, "squared_se": self.standard_error}
+
 
 @dataclass(frozen=True)
 class TargetStatistics:
@@ -60,7 +64,7 @@ def target_statistics(
     target_masks: ArrayLike | None = None,  # (R, M) bool
     block_rows: int = 512,
 ) -> TargetStatistics:
-    """T's kernel sums, for all contributors and replicates. Cost: M^2 kernel values; memory: block_rows x M of them.
+    """T's kernel sums, for all contributors and replicates. Cost: M^2 kernel values; memory: a few blocks of them.
 
     Raises NumericalError for no rows, NaN or bad bandwidths, ShapeError for masks that do not fit.
     """
@@ -90,10 +94,10 @@ def measure_part(
     cross = cross_sums(target.kernel, target.features, features, kept_target, kept)
     at_zero, (n, m) = target.kernel.at_zero, (len(features), len(target.features))
     tt, ss, ts = (np.array([sums.total]) for sums in (target.sums, own, cross))
-    squared = _squared(tt, ss, ts, np.array([float(m)]), np.array([float(n)]), at_zero, estimator)
+    squared = squared_mmd(tt, ss, ts, np.array([float(m)]), np.array([float(n)]), at_zero, estimator)
     counts = kept_target.sum(axis=1).astype(np.float64), kept.sum(axis=1).astype(np.float64)
     of_target = target.sums.replicates[: len(kept)]
-    replicates = _squared(of_target, own.replicates, cross.replicates, *counts, at_zero, estimator)
+    replicates = squared_mmd(of_target, own.replicates, cross.replicates, *counts, at_zero, estimator)
     value = float(scaled(squared, scale)[0])
     error = squared_mmd_error(target.sums, own, cross)
     return MmdEstimate(value, float(squared[0]), error, n, m), scaled(replicates, scale)
@@ -128,8 +132,8 @@ def half_sample_mmd(
     return measure_part(statistics, part, estimator, scale, masks)[1]
 
 
-def _squared(tt: Floats, ss: Floats, ts: Floats, m: Floats, n: Floats, at_zero: float, estimator: Estimator) -> Floats:
-    """MMD^2 from off-diagonal sums and counts, one entry a replicate."""
+def squared_mmd(tt: Floats, ss: Floats, ts: Floats, m: Floats, n: Floats, at_zero: float, estimator: Estimator) -> Floats:
+    """MMD^2 from off-diagonal sums and counts, one entry a replicate. Raises NumericalError as `measure_part` does."""
     if estimator == "biased":
         return (tt + m * at_zero) / m**2 + (ss + n * at_zero) / n**2 - 2 * ts / (m * n)
     for name, counts in (("target set T", m), ("part", n)):

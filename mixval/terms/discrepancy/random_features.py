@@ -25,14 +25,12 @@ from typing import Self, get_args
 import numpy as np
 
 from mixval.errors import NumericalError, ShapeError
-from mixval.seeds import derive_seed, generator
-from mixval.terms.arrays import ArrayLike, Floats, floats
+from mixval.seeds import generator
+from mixval.terms.arrays import ArrayLike, Floats, Masks, floats
 from mixval.terms.discrepancy.kernel import Combine, Kernel, make_kernel
 from mixval.terms.discrepancy.mmd import Estimator, MmdEstimate, Scale, scaled
-from mixval.terms.half_samples import Keys, splitmix64
+from mixval.terms.half_samples import GROUPS, Keys, row_groups
 
-GROUPS = 32
-"""Groups of rows whose sums are kept. They know a standard error to an eighth of it; to a quarter where the sets agree."""
 COMBINES: tuple[Combine, ...] = get_args(Combine)
 
 
@@ -138,6 +136,10 @@ class EmbeddedMmd(MmdEstimate):
     approximation_error: float
     """Of `squared`, against the exact kernel on the same rows: the frequencies' spread. Orthogonal ones do better still."""
 
+    def diagnostics(self) -> dict[str, float | None]:
+        """Those of every estimate, and the approximation's error."""
+        return super().diagnostics() | {"approximation_error": self.approximation_error}
+
 
 def fourier_features(
     bandwidths: Sequence[float],
@@ -174,20 +176,30 @@ def embed(
 
     Cost: N x F x (D + G) products and 2 N x F cosines. Raises ShapeError for misfits, NumericalError for NaN.
     """
+    return embed_with_halves(fourier, features, keys, np.zeros((0, len(keys)), dtype=np.bool_))[0]
+
+
+def embed_with_halves(
+    fourier: FourierFeatures,
+    features: ArrayLike,  # (N, D)
+    keys: Keys,  # (N,) uint64
+    masks: Masks,  # (R, N) bool
+) -> tuple[MeanEmbedding, Floats]:
+    """The same, and (R, 2F) sums of phi over the rows that each mask keeps, from one pass. Cost: 2 R N F products more."""
     rows = fourier.kernel.centred(floats("features to embed", features, 2))
     if keys.shape != (len(rows),) or keys.dtype != np.uint64:
         raise ShapeError(f"features to embed: expected ({len(rows)},) uint64 keys, found {keys.dtype} {keys.shape}.")
-    groups = splitmix64(keys ^ np.uint64(derive_seed("embedding-groups", fourier.frame.seed))) % np.uint64(GROUPS)
-    member = (np.arange(GROUPS, dtype=np.uint64)[:, None] == groups[None, :]).astype(np.float64)
+    summed = np.concatenate([np.arange(GROUPS)[:, None] == row_groups(keys, fourier.frame.seed), masks])
     n_frequencies = len(fourier.frequencies)
-    sums = np.zeros((GROUPS, 2 * n_frequencies))
+    sums = np.zeros((len(summed), 2 * n_frequencies))
     for start in range(0, len(rows), fourier.kernel.block_rows):
         block = slice(start, start + fourier.kernel.block_rows)
-        phases = rows[block] @ fourier.frequencies.T
-        sums[:, :n_frequencies] += member[:, block] @ np.cos(phases)
-        sums[:, n_frequencies:] += member[:, block] @ np.sin(phases)
+        phases, kept = rows[block] @ fourier.frequencies.T, summed[:, block].astype(np.float64)
+        sums[:, :n_frequencies] += kept @ np.cos(phases)
+        sums[:, n_frequencies:] += kept @ np.sin(phases)
     sums *= np.tile(np.sqrt(fourier.frame.weights), 2)
-    return MeanEmbedding(fourier.frame, sums, member.sum(axis=1))
+    counts = summed[:GROUPS].sum(axis=1).astype(np.float64)
+    return MeanEmbedding(fourier.frame, sums[:GROUPS], counts), sums[GROUPS:]
 
 
 def embedding_mmd(

@@ -42,7 +42,7 @@ def estimate_loss(losses: ArrayLike, counts: ArrayLike, average: Average) -> Los
 
     Raises ShapeError when they do not pair up, NumericalError for no rows, a row without tokens, NaN or infinity.
     """
-    loss, count = _paired(losses, counts)
+    loss, count = paired_losses(losses, counts)
     n, total, total_count = loss.size, float(loss.sum()), float(count.sum())
     if average == "token":
         mean = total / total_count
@@ -57,14 +57,15 @@ def estimate_loss(losses: ArrayLike, counts: ArrayLike, average: Average) -> Los
 
 def half_sample_losses(losses: ArrayLike, counts: ArrayLike, masks: ArrayLike, average: Average) -> Floats:
     """(R,) mean losses, in nats, of the rows that each of the (R, N) bool masks keeps. Errors as `estimate_loss`."""
-    loss, count = _paired(losses, counts)
+    loss, count = paired_losses(losses, counts)
     kept = row_masks("half-sample masks of the loss", masks, loss.size).astype(np.float64)
     per_row, weight = (loss, count) if average == "token" else (loss / count, np.ones_like(count))
     means: Floats = (kept @ per_row) / (kept @ weight)
     return means
 
 
-def _paired(losses: ArrayLike, counts: ArrayLike) -> tuple[Floats, Floats]:
+def paired_losses(losses: ArrayLike, counts: ArrayLike) -> tuple[Floats, Floats]:
+    """Both as float64. Raises ShapeError when they do not pair up, NumericalError for no rows or a row without tokens."""
     loss, count = floats("losses", losses, 1), floats("token counts", counts, 1)
     if loss.shape != count.shape:
         raise ShapeError(f"expected one token count a loss, found {loss.size} losses and {count.size} counts.")

@@ -1,4 +1,4 @@
-"""From the contributions of batches to a gradient slice, each weight kept the cheaper way.
+"""From the contributions of a batch to its gradient slice, each weight kept the cheaper way.
 
 Letters: n rows, T positions, a weight of O x I.
 
@@ -13,18 +13,20 @@ from them costs no more than an ordinary backward pass. `gradient` and `factors`
 biases, norms and grouped convolutions are vectors always. The rule looks at weights and positions, never at n, and slices
 that chose differently still fit together.
 
-Two exact savings on factors: positions whose output has no gradient are dropped, and where every position has at most
-one non-zero output (the true token's logit), `left` becomes the number of that output.
+A layer is turned into what is kept the moment that the backward pass reaches it, so that a batch's raw inputs and output
+gradients do not wait for each other. Two exact savings on factors: positions whose output has no gradient are dropped, and
+where every position has at most one non-zero output (the true token's logit), `left` becomes the number of that output.
 """
 
-from typing import Literal
+from typing import Literal, cast
 
 import torch
-from torch import Tensor
-from torch.nn import functional
+from torch import Tensor, nn
 
-from mixval.terms.ntk.contribution import Factors
-from mixval.terms.ntk.slice import GradientSlice, WeightGradients
+from mixval.terms.ntk.contribution import Call, Factors, contribution
+from mixval.terms.ntk.convolution import conv_gradients, has_kernel
+from mixval.terms.ntk.kinds import is_conv
+from mixval.terms.ntk.slice import GradientSlice, Kept, WeightGradients
 
 Form = Literal["auto", "gradient", "factors"]
 FEWEST_FOR_IDS = 16
@@ -32,57 +34,56 @@ FEWEST_FOR_IDS = 16
 
 
 class Assembly:
-    """Collects batches, then joins them weight by weight."""
+    """Takes what layers contribute to one batch after the other; weights keep the form that the first batch gave them."""
 
     def __init__(self, shapes: dict[str, tuple[int, ...]], form: Form) -> None:
         """`shapes` of the parameters by name."""
         self._shapes = {name: matrix_shape(shape) for name, shape in shapes.items()}
         self._form = form
         self._as_gradient: dict[str, bool] = {}
-        self._outputs: list[Tensor] = []
-        self._chunks: dict[str, list[Tensor | dict[int, Factors]]] = {name: [] for name in shapes}
+        self._batch: dict[str, Kept] = {}
+        self._order: dict[str, None] = {}
+        """Weights in the order in which the backward pass has reached them first."""
 
-    @property
-    def n(self) -> int:
-        """Rows so far."""
-        return sum(len(outputs) for outputs in self._outputs)
+    def take(self, name: str, module: nn.Module, local: str, call: Call, grad: Tensor) -> None:
+        """Add one use of a weight to the batch, in the form that the weight has."""
+        before = self._batch.get(name, ())
+        self._order.setdefault(name)
+        if (
+            local == "weight"
+            and has_kernel(module, call.given, grad)
+            and self._is_gradient(name, _conv_factor_size(module, grad))
+        ):
+            gradients = conv_gradients(cast("nn.Conv2d", module), wide(call.given), wide(grad))
+            self._batch[name] = self._summed(name, before, gradients)
+            return
+        use = widened(contribution(module, local, call, grad))
+        if isinstance(use, Factors):
+            use = slim(use)
+            if not self._is_gradient(name, use.left[0].numel() + use.right[0].numel()):
+                self._batch[name] = (*before, own(use)) if isinstance(before, tuple) else self._summed(name, before, use)
+                return
+        self._batch[name] = self._summed(name, before, use)
 
-    def add(self, outputs: Tensor, contributions: dict[str, dict[int, Factors | Tensor]]) -> None:
-        """Take one batch: outputs (B,), and by parameter the contribution of each use. Empties `contributions`."""
-        self._outputs.append(outputs.double())
-        for name in list(contributions):
-            self._chunks[name].append(self._keep(name, contributions.pop(name)))
-
-    def row(self, row: int) -> dict[str, Tensor | Factors]:
-        """One row of the first batch, by parameter: a gradient (1, O I), or the factors of all uses side by side."""
-        return {name: _row(chunks[0], row, self._shapes[name]) for name, chunks in self._chunks.items()}
-
-    def finish(self) -> GradientSlice:
-        """The slice of all batches. The assembly is empty afterwards."""
-        counts = [len(outputs) for outputs in self._outputs]
+    def finish(self, outputs: Tensor) -> GradientSlice:
+        """The slice of the batch whose uses were taken, with outputs (B,). The next batch begins empty."""
         weights = {}
-        for name in list(self._chunks):
-            weights[name] = _join(self._chunks.pop(name), self._shapes[name], counts)
-        return GradientSlice(torch.cat(self._outputs), weights)
+        for name in self._order | dict.fromkeys(self._shapes):
+            weights[name] = WeightGradients(self._shapes[name], (len(outputs),), (self._batch.pop(name, ()),))
+        return GradientSlice(outputs.double(), weights)
 
-    def _keep(self, name: str, uses: dict[int, Factors | Tensor]) -> Tensor | dict[int, Factors]:
-        """The contributions of one weight in one batch, in the form that the weight has."""
-        rows = self._shapes[name][0]
-        exact = {i: widened(use) for i, use in sorted(uses.items())}
-        factors = {i: slim(use) for i, use in exact.items() if isinstance(use, Factors)}
-        vectors = [use for use in exact.values() if isinstance(use, Tensor)]
-        if vectors or (factors and self._is_gradient(name, factors)):
-            return _total([*vectors, *(use.matrices(0, rows) for use in factors.values())])
-        return factors
-
-    def _is_gradient(self, name: str, factors: dict[int, Factors]) -> bool:
+    def _is_gradient(self, name: str, factor_size: int) -> bool:
         if self._form != "auto":
             return self._form == "gradient"
-        if name not in self._as_gradient:
-            held = sum(t[0].numel() for use in factors.values() for t in (use.left, use.right))
-            rows, columns = self._shapes[name]
-            self._as_gradient[name] = rows * columns <= held
-        return self._as_gradient[name]
+        rows, columns = self._shapes[name]
+        return self._as_gradient.setdefault(name, rows * columns <= factor_size)
+
+    def _summed(self, name: str, before: Kept, use: Factors | Tensor) -> Tensor:
+        """(B, O I): gradients of a use added to those of earlier ones."""
+        rows = self._shapes[name][0]
+        parts = [before] if isinstance(before, Tensor) else list(before)
+        total, *others = [p.matrices(0, rows) if isinstance(p, Factors) else p.reshape(len(p), -1) for p in (*parts, use)]
+        return sum(others, start=total)
 
 
 def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -108,6 +109,15 @@ def slim(factors: Factors) -> Factors:
     return Factors(left, right)
 
 
+def own(factors: Factors) -> Factors:
+    """The same factors, neither a view that keeps a larger tensor alive."""
+
+    def compact(tensor: Tensor) -> Tensor:
+        return tensor if tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size() else tensor.clone()
+
+    return Factors(compact(factors.left), compact(factors.right))
+
+
 def widened(use: Factors | Tensor) -> Factors | Tensor:
     """Half precisions become float32: sums of many products need it."""
     if isinstance(use, Tensor):
@@ -120,57 +130,9 @@ def wide(tensor: Tensor) -> Tensor:
     return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
-def _total(parts: list[Tensor]) -> Tensor:
-    return torch.stack([part.reshape(len(part), -1) for part in parts]).sum(0) if len(parts) > 1 else parts[0]
-
-
-def _row(chunk: Tensor | dict[int, Factors], row: int, shape: tuple[int, int]) -> Tensor | Factors:
-    if isinstance(chunk, Tensor):
-        return chunk[row : row + 1]
-    parts = [Factors(use.left[row : row + 1], use.right[row : row + 1]).matrices(0, shape[0]) for use in chunk.values()]
-    # No use, no gradient; the comparison is with zeros of any device or precision.
-    return _total(parts) if parts else torch.zeros(1, shape[0] * shape[1])
-
-
-def _join(chunks: list[Tensor | dict[int, Factors]], shape: tuple[int, int], counts: list[int]) -> WeightGradients:
-    """One weight of all batches; a batch that does not use it contributes zeros."""
-    if any(isinstance(chunk, Tensor) for chunk in chunks):
-        like = next(chunk for chunk in chunks if isinstance(chunk, Tensor))
-        dense = [
-            chunk if isinstance(chunk, Tensor) else like.new_zeros(count, like.shape[1])
-            for chunk, count in zip(chunks, counts, strict=True)
-        ]
-        return WeightGradients(shape, torch.cat(dense), ())
-    by_use = [chunk for chunk in chunks if isinstance(chunk, dict)]
-    numbers = sorted({i for chunk in by_use for i in chunk})
-    uses = tuple(_join_use([chunk.get(i) for chunk in by_use], shape, counts) for i in numbers)
-    return WeightGradients(shape, None, uses)
-
-
-def _join_use(chunks: list[Factors | None], shape: tuple[int, int], counts: list[int]) -> Factors:
-    """One use over all batches, padded with zeros to the longest."""
-    present = [chunk for chunk in chunks if chunk is not None]
-    right = present[0].right
-    nothing = Factors(right.new_zeros(1, 1, dtype=torch.int64), right.new_zeros(1, 1, shape[1]))
-    filled = [
-        Factors(nothing.left.expand(count, -1), nothing.right.expand(count, -1, -1)) if chunk is None else chunk
-        for chunk, count in zip(chunks, counts, strict=True)
-    ]
-    if not all(chunk.has_ids for chunk in present):
-        filled = [_dense(chunk, shape[0]) for chunk in filled]
-    longest = max(chunk.right.shape[1] for chunk in filled)
-    lefts = [_pad(chunk.left, longest) for chunk in filled]
-    return Factors(torch.cat(lefts), torch.cat([_pad(chunk.right, longest) for chunk in filled]))
-
-
-def _dense(factors: Factors, rows: int) -> Factors:
-    if not factors.has_ids:
-        return factors
-    return Factors(functional.one_hot(factors.left, rows).to(factors.right.dtype), factors.right)
-
-
-def _pad(tensor: Tensor, longest: int) -> Tensor:
-    short = longest - tensor.shape[1]
-    if not short:
-        return tensor
-    return functional.pad(tensor, (0, short) if tensor.ndim == 2 else (0, 0, 0, short))
+def _conv_factor_size(module: nn.Module, grad: Tensor) -> int:
+    """Numbers an example that a convolution's factors would take, unfolded; 0 for what has none."""
+    if not is_conv(module) or module.groups != 1:
+        return module.get_parameter("weight").numel()
+    rows, columns = matrix_shape(tuple(module.weight.shape))
+    return (grad[0].numel() // rows) * (rows + columns)

@@ -11,7 +11,8 @@ hooks cannot see (a weight read outside its module, examples that mix) is found,
 gradient is compared with autograd's own, weight by weight.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,10 +20,9 @@ from torch import Tensor, nn
 
 from mixval.errors import ModelError, NumericalError, ShapeError
 from mixval.terms.ntk.assemble import Assembly, Form
-from mixval.terms.ntk.contribution import Factors
 from mixval.terms.ntk.kinds import Owner, parameter_owners
 from mixval.terms.ntk.record import Recorder
-from mixval.terms.ntk.slice import GradientSlice
+from mixval.terms.ntk.slice import GradientSlice, joined
 
 Batch = Any
 """A tensor, or a mapping or sequence of them; the first one's dimension 0 counts the examples."""
@@ -50,21 +50,60 @@ def capture(
     Raises ModelError for a module in training mode, a layer whose examples cannot be told apart, or a failed comparison;
     ShapeError when f is not (B,); NumericalError when f is NaN or infinite, or there are no rows.
     """
+    return next(capture_slices(module, names, scalar, batches, itertools.repeat(None), form, verify))
+
+
+def capture_slices(
+    module: nn.Module,
+    names: Sequence[str],
+    scalar: Scalar,
+    batches: Iterable[Batch],
+    limits: Iterable[int | None],
+    form: Form = "auto",
+    verify: bool = True,
+) -> Iterator[GradientSlice]:
+    """What `capture` gives, as slices of consecutive whole batches: each as many as fit its limit in bytes, one at least.
+
+    Beside the slice that is being filled, the batch that no longer fitted is held, and none of the slices handed out.
+    """
+    limit_bytes = iter(limits)
+    limit = next(limit_bytes)
+    held: list[GradientSlice] = []
+    for one in captured_batches(module, names, scalar, batches, form, verify):
+        if held and limit is not None and sum(part.n_bytes for part in held) + one.n_bytes > limit:
+            yield joined(_emptied(held))
+            limit = next(limit_bytes)
+        held.append(one)
+        del one  # a name would keep it alive beyond its slice
+    yield joined(_emptied(held))
+
+
+def captured_batches(
+    module: nn.Module, names: Sequence[str], scalar: Scalar, batches: Iterable[Batch], form: Form = "auto", verify: bool = True
+) -> Iterator[GradientSlice]:
+    """A gradient slice for each batch; see `capture`."""
     require_evaluation(module)
     owners = chosen_owners(module, names)
     shapes = {name: held[0].module._parameters[held[0].local] for name, held in owners.items()}
     assembly = Assembly({name: tuple(p.shape) for name, p in shapes.items() if p is not None}, form)
+    index = -1
     for index, batch in enumerate(batches):
         n_rows = batch_rows(batch)
-        recorder = Recorder(owners, n_rows)
-        outputs = one_pass(module, recorder, scalar, batch)
-        assembly.add(outputs, recorder.contributions)
+        outputs = one_pass(module, Recorder(owners, n_rows, assembly.take), scalar, batch)
+        taken = assembly.finish(outputs)
         if verify and index == 0:
-            row = n_rows - 1
-            _verify(module, assembly.row(row), scalar, batch, row)
-    if assembly.n == 0:
+            _verify(module, taken, scalar, batch, n_rows - 1)
+        yield taken
+        del taken, outputs
+    if index < 0:
         raise NumericalError("gradients need at least one row, found none. Leave empty contributors out.")
-    return assembly.finish()
+
+
+def _emptied(held: list[GradientSlice]) -> list[GradientSlice]:
+    """What was held, held no longer: a generator that waits at `yield` must not keep what it hands out."""
+    taken = list(held)
+    held.clear()
+    return taken
 
 
 def chosen_owners(module: nn.Module, names: Sequence[str]) -> dict[str, list[Owner]]:
@@ -147,9 +186,9 @@ def _gradients(output: Tensor, parameters: list[nn.Parameter]) -> Sequence[Tenso
     return torch.autograd.grad(output, parameters, allow_unused=True, materialize_grads=True)
 
 
-def _verify(module: nn.Module, found: dict[str, Tensor | Factors], scalar: Scalar, batch: Batch, row: int) -> None:
+def _verify(module: nn.Module, taken: GradientSlice, scalar: Scalar, batch: Batch, row: int) -> None:
     """Compare one captured row with autograd's gradient of that row alone."""
-    named = {name: p for name, p in module.named_parameters() if name in found and p.is_floating_point()}
+    named = {name: p for name, p in module.named_parameters() if name in taken.weights and p.is_floating_point()}
     frozen = [p for p in named.values() if not p.requires_grad]
     try:
         for parameter in frozen:
@@ -162,9 +201,8 @@ def _verify(module: nn.Module, found: dict[str, Tensor | Factors], scalar: Scala
             parameter.requires_grad_(False)
     whole = max((_norm(true) for true in truth), default=0.0)
     for (name, parameter), true in zip(named.items(), truth, strict=True):
-        part = found[name]
-        captured = (part.matrices(0, len(true)) if isinstance(part, Factors) else part).to(true.device)
-        error = _norm(captured.reshape(-1) - true.reshape(-1))
+        found = taken.weights[name].row(row).to(true.device)
+        error = _norm(found - true.reshape(-1))
         # A weight whose gradient is nothing beside the others' is rounding: it is measured against them.
         scale = max(_norm(true), 1e-3 * whole)
         if error > TOLERANCE.get(parameter.dtype, 1e-2) * scale:

@@ -21,7 +21,8 @@ from torch import Tensor
 
 from mixval.errors import CapacityError, NumericalError, ShapeError
 from mixval.terms.arrays import ArrayLike, Floats, floats
-from mixval.terms.ntk.quadratic import JITTER_STEPS, DampingMode, QuadraticForm, damping_shift
+from mixval.terms.ntk.damped import JITTER_STEPS
+from mixval.terms.ntk.quadratic import DampingMode, QuadraticForm, damping_shift
 
 BlockProvider = Callable[[slice, slice], ArrayLike]
 """(rows, cols) to the (len(rows), len(cols)) block of Theta; the same numbers every time it is asked."""

@@ -36,14 +36,23 @@ class Factors:
 
     def matrices(self, low: int, high: int) -> Tensor:
         """(n, (high - low) I): rows `low` to `high` of every example's gradient, flattened."""
+        made = self.right.new_empty(len(self.right), (high - low) * self.right.shape[2])
+        self.add_matrices(made, low, high, is_first=True)
+        return made
+
+    def add_matrices(self, made: Tensor, low: int, high: int, is_first: bool) -> None:
+        """Add `matrices` to contiguous `made`, or write them there when they are the first."""
         n, positions, width = self.right.shape
+        whole = made.view(n, high - low, width)
         if not self.has_ids:
-            return torch.bmm(self.left[:, :, low:high].transpose(1, 2), self.right).reshape(n, -1)
-        dense = self.right.new_zeros(n * (high - low), width)
+            whole.baddbmm_(self.left[:, :, low:high].transpose(1, 2), self.right, beta=0 if is_first else 1)
+            return
+        if is_first:
+            made.zero_()
         inside = ((self.left >= low) & (self.left < high)).flatten()
         place = self.left - low + torch.arange(n, device=self.left.device)[:, None] * (high - low)
-        dense.index_add_(0, place.flatten()[inside], self.right.reshape(n * positions, width)[inside])
-        return dense.view(n, -1)
+        rows = self.right.reshape(n * positions, width)[inside]
+        whole.view(-1, width).index_add_(0, place.flatten()[inside], rows.to(made.dtype))
 
 
 @dataclass(frozen=True)

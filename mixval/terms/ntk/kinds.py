@@ -4,6 +4,7 @@ A parameter has an owner for each module that holds it: GPT-2's token table belo
 and counts as soon as one of them is of a selected kind. A parameter is known by its first name in `named_parameters()`.
 """
 
+import sys
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -79,9 +80,8 @@ def is_linear(module: nn.Module) -> bool:
 
 def is_transposed_linear(module: nn.Module) -> bool:
     """Whether it is the Conv1D of transformers (GPT-2): a Linear with weight (in, out)."""
-    from transformers.pytorch_utils import Conv1D
-
-    return isinstance(module, Conv1D) and type(module).forward is Conv1D.forward
+    known = sys.modules.get("transformers.pytorch_utils")  # who has one has imported it; the import takes seconds
+    return known is not None and isinstance(module, known.Conv1D) and type(module).forward is known.Conv1D.forward
 
 
 def is_conv(module: nn.Module) -> TypeGuard[nn.Conv1d | nn.Conv2d]:

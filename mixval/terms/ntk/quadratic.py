@@ -6,8 +6,8 @@ Letters: N examples; R replicates. float64 throughout. Two switches:
     n_blocks  1: exact. Above: Theta is replaced by its block diagonal over nearly equal runs of consecutive rows, which must
               stand in an order without meaning (DAVINZ permutes at random). With as many blocks as rows, the diagonal.
 
-Where the factorisation fails although lambda > 0, jitter is added in steps from 1e-12 to 1e-6 of the mean diagonal and
-reported.
+Where the factorisation fails, jitter is added and reported (`damped.py`). Beside Theta one matrix of its size is held, the
+factor, which is made in place: 6.4 GB in all at N = 20,000.
 """
 
 import itertools
@@ -16,14 +16,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import linalg
 
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.arrays import ArrayLike, Floats, floats, row_masks
+from mixval.terms.ntk.damped import condition, missed, solved
 
 DampingMode = Literal["relative", "absolute"]
-JITTER_STEPS = (0.0, 1e-12, 1e-11, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6)
-"""Added to the diagonal in turn, relative to its mean, until the factorisation goes through."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +46,6 @@ class QuadraticForm:
     """Blocks that were used: at most n."""
 
 
-@dataclass(frozen=True)
-class _Solved:
-    factor: Floats
-    solution: Floats
-    jitter: float
-
-
 def quadratic_form(
     theta: ArrayLike,  # (N, N)
     residual: ArrayLike,  # (N,)
@@ -69,15 +60,15 @@ def quadratic_form(
     """
     kernel, r = _checked(theta, residual)
     shift = _shift(kernel, damping, mode)
-    value, jitter, error, condition = 0.0, 0.0, 0.0, 1.0
+    value, jitter, error, worst = 0.0, 0.0, 0.0, 1.0
     blocks = _blocks(len(r), n_blocks)
     for block in blocks:
-        damped, own = _damped(kernel[block, block], shift), r[block]
-        solved = _solve(damped, own)
-        value += float(own @ solved.solution)
-        jitter = max(jitter, solved.jitter)
-        error += float(((damped @ solved.solution + solved.jitter * solved.solution - own) ** 2).sum())
-        condition = max(condition, _condition(damped, solved))
+        part, own = kernel[block, block], r[block]
+        found = solved(part, own, shift)
+        value += float(own @ found.solution)
+        jitter = max(jitter, found.jitter)
+        error += float((missed(part, own, found) ** 2).sum())
+        worst = max(worst, condition(part, found))
     size = float(np.linalg.norm(r))
     return QuadraticForm(
         value=value,
@@ -86,7 +77,7 @@ def quadratic_form(
         damping=shift,
         jitter=jitter,
         residual_norm=math.sqrt(error) / size if size else 0.0,
-        condition=condition,
+        condition=worst,
         n_blocks=len(blocks),
     )
 
@@ -106,8 +97,8 @@ def half_sample_ntk(
         kept = np.flatnonzero(mask)
         part, own = kernel[np.ix_(kept, kept)], r[kept]
         shift = _shift(part, damping, mode)
-        solved = ((own[b], _solve(_damped(part[b, b], shift), own[b])) for b in _blocks(len(own), n_blocks))
-        value = sum(float(side @ result.solution) for side, result in solved)
+        blocks = _blocks(len(own), n_blocks)
+        value = sum(float(own[b] @ solved(part[b, b], own[b], shift).solution) for b in blocks)
         terms.append(math.sqrt(max(value, 0.0) / len(own)))
     return np.array(terms, dtype=np.float64)
 
@@ -148,31 +139,3 @@ def _blocks(n: int, n_blocks: int) -> list[slice]:
         raise NumericalError(f"expected at least one block, found {n_blocks}. Set `ntk.n_blocks`.")
     edges = np.linspace(0, n, min(n_blocks, n) + 1).round().astype(int).tolist()
     return [slice(low, high) for low, high in itertools.pairwise(edges)]
-
-
-def _damped(kernel: Floats, shift: float) -> Floats:
-    damped = kernel.copy()
-    damped[np.diag_indices_from(damped)] += shift
-    return damped
-
-
-def _solve(damped: Floats, residual: Floats) -> _Solved:
-    scale = float(np.diagonal(damped).mean())
-    for step in JITTER_STEPS:
-        try:
-            factor = linalg.cholesky(_damped(damped, step * scale), lower=True, check_finite=False)
-        except linalg.LinAlgError:
-            continue
-        solution = linalg.cho_solve((factor, True), residual, check_finite=False)
-        return _Solved(factor, solution, step * scale)
-    least = float(linalg.eigvalsh(damped, subset_by_index=[0, 0])[0])
-    raise NumericalError(
-        f"Theta + lambda I over {len(damped)} rows is not positive definite, not even with {JITTER_STEPS[-1]:g} of its mean "
-        f"diagonal {scale:g} added: its least eigenvalue is {least:g}. Raise `ntk.damping`, or set `backbone.dtype: float64`."
-    )
-
-
-def _condition(damped: Floats, solved: _Solved) -> float:
-    norm = float(np.abs(damped).sum(axis=0).max()) + solved.jitter
-    reciprocal, _ = linalg.lapack.dpocon(solved.factor, norm, uplo="L")
-    return 1 / float(reciprocal) if reciprocal > 0 else math.inf

@@ -32,15 +32,19 @@ estimate of the error: up to 32 % of sketches were beyond three times it at 1/16
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
-from scipy import linalg
+import numpy.typing as npt
 
 from mixval.errors import NumericalError, ShapeError
 from mixval.seeds import generator
 from mixval.terms.arrays import Floats
-from mixval.terms.ntk.quadratic import DampingMode, _condition, _damped, _solve, _Solved, damping_shift
+from mixval.terms.ntk.damped import Solved, condition, effective_rank, missed, solved
+from mixval.terms.ntk.quadratic import DampingMode, damping_shift
 from mixval.terms.ntk.statistics import GradientStatistics
+
+Indices = npt.NDArray[np.int64]
 
 N_FOLDS = 8
 """Random foldings to q / 2 behind the noise. Together they cost about one factorisation at q."""
@@ -83,31 +87,102 @@ class SketchedForm:
     too full: the exact one lies somewhere below."""
 
 
+class Held(Protocol):
+    """Sketched rows as they are held: as sums over them, or themselves (`sketched_rows.py`)."""
+
+    @property
+    def n(self) -> int:
+        """Rows."""
+
+    @property
+    def q(self) -> int:
+        """Sketch features."""
+
+    @property
+    def matrix(self) -> Floats:
+        """(q, q) Phi'Phi, or (n, n) Phi Phi': what is damped and factorised."""
+
+    @property
+    def right(self) -> Floats:
+        """(q,) Phi'r, or (n,) r: what it is solved for."""
+
+    def value(self, found: Solved) -> tuple[float, float]:
+        """r'(Phi Phi' + lambda I)^-1 r from an x that may be inexact, and its relative error."""
+
+    def folded(self, fold: int) -> "Held":
+        """The same rows with q / 2 features, each the sum or difference of a random pair."""
+
+
+@dataclass(frozen=True)
+class _Sums:
+    held: GradientStatistics
+
+    @property
+    def n(self) -> int:
+        return self.held.n
+
+    @property
+    def q(self) -> int:
+        return self.held.q
+
+    @property
+    def matrix(self) -> Floats:
+        return self.held.gram
+
+    @property
+    def right(self) -> Floats:
+        return self.held.cross
+
+    def value(self, found: Solved) -> tuple[float, float]:
+        """|r - Phi x|^2 / lambda + |x|^2, and its relative error: rounding of what cancels, and what an inexact x adds at most.
+
+        Off its minimum by d, the form is higher by d'(A + lambda I) d / lambda, at most |(A + lambda I) x - c|^2 / lambda^2.
+        """
+        x, shift, square = found.solution, found.shift, self.held.square
+        along = self.matrix @ x
+        fitted, misfit = float(self.right @ x), float(x @ along)
+        value = max(square - 2 * fitted + misfit, 0.0) / shift + float(x @ x)
+        rounding = float(np.finfo(np.float64).eps) * (square + 2 * abs(fitted) + misfit) / shift
+        excess = float(((along + shift * x - self.right) ** 2).sum()) / shift**2
+        return value, relative_error(value, rounding + excess, shift, square, self.matrix)
+
+    def folded(self, fold: int) -> "_Sums":
+        first, second, signs = random_pairs(self.q, fold)
+        gram, cross = self.held.gram, self.held.cross
+        mixed = gram[np.ix_(first, second)] * signs
+        half = gram[np.ix_(first, first)] + mixed + mixed.T
+        half += gram[np.ix_(second, second)] * np.outer(signs, signs)
+        sums = cross[first] + signs * cross[second]
+        return _Sums(GradientStatistics(self.n, half, sums, self.held.square, np.zeros((first.size, 0))))
+
+
 def sketched_form(statistics: GradientStatistics, damping: float, mode: DampingMode = "relative") -> SketchedForm:
     """The NTK term of n rows from sums over them. Cost: 5 to 8 factorisations of q x q; memory: about 5 q^2 float64.
 
     Raises ShapeError for an odd q, which cannot be folded; NumericalError for no rows, no damping, gradients that are all zero
     under relative damping, a matrix that stays indefinite, or a damping so small that rounding leaves no digit.
     """
-    _require_fit(statistics)
-    shift = _shift(statistics, damping, mode)
-    damped = _damped(statistics.gram, shift)
-    solved = _solve(damped, statistics.cross)
-    value, cancellation = _minimum(statistics, solved.solution, shift)
-    term, rank = math.sqrt(value / statistics.n), _effective_rank(solved, shift)
-    extrapolated, noise = _extrapolated(statistics, damping, mode, term, rank)
+    return form_of(_Sums(statistics), damping, mode)
+
+
+def form_of(held: Held, damping: float, mode: DampingMode) -> SketchedForm:
+    """The NTK term of sketched rows, whatever holds them. Raises as `sketched_form` does."""
+    _require_fit(held)
+    found = solved(held.matrix, held.right, _shift(held, damping, mode))
+    value, cancellation = held.value(found)
+    term, rank = math.sqrt(value / held.n), effective_rank(found)
+    extrapolated, noise = _extrapolated(held, damping, mode, term, rank)
     off = term if extrapolated is None or noise is None else math.hypot(term - extrapolated, noise)
-    missed = damped @ solved.solution + solved.jitter * solved.solution - statistics.cross
-    size = float(np.linalg.norm(statistics.cross))
+    size = float(np.linalg.norm(held.right))
     return SketchedForm(
         value=value,
         term=term,
-        n=statistics.n,
-        q=statistics.q,
-        damping=shift,
-        jitter=solved.jitter,
-        residual_norm=float(np.linalg.norm(missed)) / size if size else 0.0,
-        condition=_condition(damped, solved),
+        n=held.n,
+        q=held.q,
+        damping=found.shift,
+        jitter=found.jitter,
+        residual_norm=float(np.linalg.norm(missed(held.matrix, held.right, found))) / size if size else 0.0,
+        condition=condition(held.matrix, found),
         effective_rank=rank,
         cancellation=cancellation,
         extrapolated=extrapolated,
@@ -116,91 +191,68 @@ def sketched_form(statistics: GradientStatistics, damping: float, mode: DampingM
     )
 
 
-def _require_fit(statistics: GradientStatistics) -> None:
-    if statistics.n == 0:
-        raise NumericalError("the NTK term needs at least one row, found none. Leave empty contributors out.")
-    if statistics.q < 2 or statistics.q % 2:
-        raise ShapeError(
-            f"expected an even number of sketch features, since pairs of them are added to estimate the sketch's error, found "
-            f"q = {statistics.q}. Take a power of two."
-        )
-
-
-def _shift(statistics: GradientStatistics, damping: float, mode: DampingMode) -> float:
-    """lambda in units of Theta."""
-    return damping_shift(float(np.trace(statistics.gram)) / statistics.n, statistics.n, damping, mode, "Phi Phi'")
-
-
-def _minimum(statistics: GradientStatistics, x: Floats, shift: float) -> tuple[float, float]:
-    """|r - Phi x|^2 / lambda + |x|^2, and its relative error: rounding of what cancels, and what an inexact x adds at most.
-
-    Off its minimum by d, the form is higher by d'(A + lambda I) d / lambda, at most |(A + lambda I) x - c|^2 / lambda^2.
-    """
-    along = statistics.gram @ x
-    fitted, misfit = float(statistics.cross @ x), float(x @ along)
-    value = max(statistics.square - 2 * fitted + misfit, 0.0) / shift + float(x @ x)
-    rounding = float(np.finfo(np.float64).eps) * (statistics.square + 2 * abs(fitted) + misfit) / shift
-    excess = float(((along + shift * x - statistics.cross) ** 2).sum()) / shift**2
-    cancellation = (rounding + excess) / value if value else 0.0
-    if cancellation >= 1:
+def relative_error(value: float, error: float, shift: float, square: float, matrix: Floats) -> float:
+    """error / value. Raises NumericalError when nothing of the value is left; `square` is r'r."""
+    relative = error / value if value else 0.0
+    if relative >= 1:
         raise NumericalError(
-            f"with lambda = {shift:g} beside r'r = {statistics.square:g} and a trace of {np.trace(statistics.gram):g}, "
+            f"with lambda = {shift:g} beside r'r = {square:g} and a trace of {np.trace(matrix):g}, "
             f"rounding leaves no digit of r'(Phi Phi' + lambda I)^-1 r. Raise `ntk.damping`."
         )
-    return value, cancellation
+    return relative
 
 
-def _effective_rank(solved: _Solved, shift: float) -> float:
-    """trace(A (A + s I)^-1) = q - s |L^-1|^2, with s = lambda and its jitter and L the Cholesky factor."""
-    inverse, _ = linalg.lapack.dtrtri(solved.factor, lower=1)
-    return max(len(inverse) - (shift + solved.jitter) * float(np.vdot(inverse, inverse)), 0.0)
+def random_pairs(q: int, fold: int) -> tuple[Indices, Indices, Floats]:
+    """(q / 2,) first and second features of random pairs, and the second's signs. The same pairs for everybody."""
+    rng = generator("sketch-fold", q, fold)
+    first, second = np.split(rng.permutation(q), 2)
+    return first, second, rng.choice([-1.0, 1.0], size=first.size)
 
 
-def _extrapolated(
-    statistics: GradientStatistics, damping: float, mode: DampingMode, term: float, rank: float
-) -> tuple[float | None, float | None]:
+def _require_fit(held: Held) -> None:
+    if held.n == 0:
+        raise NumericalError("the NTK term needs at least one row, found none. Leave empty contributors out.")
+    if held.q < 2 or held.q % 2:
+        raise ShapeError(
+            f"expected an even number of sketch features, since pairs of them are added to estimate the sketch's error, found "
+            f"q = {held.q}. Take a power of two."
+        )
+
+
+def _shift(held: Held, damping: float, mode: DampingMode) -> float:
+    """lambda in units of Theta. Phi'Phi and Phi Phi' have one trace."""
+    return damping_shift(float(np.trace(held.matrix)) / held.n, held.n, damping, mode, "Phi Phi'")
+
+
+def _extrapolated(held: Held, damping: float, mode: DampingMode, term: float, rank: float) -> tuple[float | None, float | None]:
     """The term for q to infinity and its standard error, both None when the effective rank nearly fills the sketch."""
-    scale = _scale(statistics, _shift(statistics, damping, mode), rank)
+    scale = _scale(held, _shift(held, damping, mode), rank)
     if scale is None:
         return None, None
-    centre = _rescaled_term(statistics, damping, mode, scale)
+    centre = _rescaled_term(held, damping, mode, scale)
     # Half as many features are filled twice as much: the share 1 - lambda' / lambda doubles.
     if (half := 1 - 2 * (1 - scale)) < LEAST_SCALE:
         return centre, abs(term - centre)
-    found = [_rescaled_term(_folded(statistics, fold), damping, mode, half) for fold in range(N_FOLDS)]
+    found = [_rescaled_term(held.folded(fold), damping, mode, half) for fold in range(N_FOLDS)]
     return centre, math.sqrt(sum((one - centre) ** 2 for one in found) / N_FOLDS)
 
 
-def _scale(statistics: GradientStatistics, shift: float, rank: float) -> float | None:
+def _scale(held: Held, shift: float, rank: float) -> float | None:
     """lambda' / lambda with lambda' = lambda (1 - d(lambda') / q), from the effective rank at lambda; None when too full.
 
     Steps fall monotonically from lambda to the largest solution, since d grows as lambda' falls.
     """
-    scale = 1 - rank / statistics.q
+    scale = 1 - rank / held.q
     for _ in range(MOST_STEPS):
         if scale < LEAST_SCALE:
             return None
-        solved = _solve(_damped(statistics.gram, scale * shift), statistics.cross)
-        before, scale = scale, 1 - _effective_rank(solved, scale * shift) / statistics.q
+        before, scale = scale, 1 - effective_rank(solved(held.matrix, held.right, scale * shift)) / held.q
         if abs(scale - before) <= 1e-4 * before:
             return scale
     return None
 
 
-def _rescaled_term(statistics: GradientStatistics, damping: float, mode: DampingMode, scale: float) -> float:
-    """sqrt((lambda' / lambda) value(lambda') / n), lambda from these statistics' own trace."""
-    shift = scale * _shift(statistics, damping, mode)
-    solution = _solve(_damped(statistics.gram, shift), statistics.cross).solution
-    return math.sqrt(scale * _minimum(statistics, solution, shift)[0] / statistics.n)
-
-
-def _folded(statistics: GradientStatistics, fold: int) -> GradientStatistics:
-    """Statistics of a sketch of q / 2 features, each the sum or difference of a random pair. The same pairs for everybody."""
-    rng = generator("sketch-fold", statistics.q, fold)
-    first, second = np.split(rng.permutation(statistics.q), 2)
-    signs = rng.choice([-1.0, 1.0], size=first.size)
-    mixed = statistics.gram[np.ix_(first, second)] * signs
-    gram = statistics.gram[np.ix_(first, first)] + mixed + mixed.T
-    gram += statistics.gram[np.ix_(second, second)] * np.outer(signs, signs)
-    cross = statistics.cross[first] + signs * statistics.cross[second]
-    return GradientStatistics(statistics.n, gram, cross, statistics.square, np.zeros((first.size, 0)))
+def _rescaled_term(held: Held, damping: float, mode: DampingMode, scale: float) -> float:
+    """sqrt((lambda' / lambda) value(lambda') / n), lambda from the trace of what is held."""
+    found = solved(held.matrix, held.right, scale * _shift(held, damping, mode))
+    return math.sqrt(scale * held.value(found)[0] / held.n)

@@ -1,22 +1,20 @@
-"""Gradients of a slice of rows, in a form whose Gram blocks are exact: per weight, vectors or factors.
+"""Gradients of a slice of rows, batch by batch, in a form whose Gram blocks are exact: per weight, vectors or factors.
 
-The form changes cost and never the result: a Gram block takes any mix (see `gram.py`). `to_arrays` and `from_arrays` move a
-slice through storage, so that blocks can be formed elsewhere.
+The form changes cost and never the result: a Gram block takes any mix (see `gram.py`). Batches are not joined, so that no
+second copy ever stands beside the first, and a batch of short rows is not padded to the longest of another.
 """
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from mixval.errors import ShapeError
 from mixval.terms.ntk.contribution import Factors
 
-Arrays = dict[str, npt.NDArray[Any]]
+Kept = Tensor | tuple[Factors, ...]
+"""Of one weight in one batch: gradients (B, O I), or factors, one for each time that the pass used the weight; none is zero."""
 
 
 @dataclass(frozen=True)
@@ -25,27 +23,66 @@ class WeightGradients:
 
     shape: tuple[int, int]
     """(O, I)."""
-    values: Tensor | None
-    """(n, O I), or None when left as factors."""
-    uses: tuple[Factors, ...]
-    """One for each time that a forward pass uses the weight; empty when `values` holds the gradients."""
-
-    def matrices(self, low: int, high: int) -> Tensor:
-        """(n, (high - low) I): rows `low` to `high` of every example's gradient, flattened.
-
-        Not for a weight without values or uses, whose gradient is zero.
-        """
-        if self.values is not None:
-            return self.values[:, low * self.shape[1] : high * self.shape[1]]
-        first, *others = [use.matrices(low, high) for use in self.uses]
-        return sum(others, start=first)
+    counts: tuple[int, ...]
+    """Rows of each batch."""
+    batches: tuple[Kept, ...]
 
     @property
-    def tensors(self) -> dict[str, Tensor]:
-        """What is stored, by a name within the weight."""
-        if self.values is not None:
-            return {"values": self.values}
-        return {f"{side}{i}": getattr(use, side) for i, use in enumerate(self.uses) for side in ("left", "right")}
+    def n(self) -> int:
+        """Rows."""
+        return sum(self.counts)
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether no batch used the weight."""
+        return all(isinstance(batch, tuple) and not batch for batch in self.batches)
+
+    @property
+    def has_only_factors(self) -> bool:
+        """Whether every batch that used the weight is left as factors."""
+        return not any(isinstance(batch, Tensor) for batch in self.batches)
+
+    @property
+    def uses(self) -> list[Factors]:
+        """All factors, batch after batch."""
+        return [use for batch in self.batches if isinstance(batch, tuple) for use in batch]
+
+    @property
+    def positions(self) -> int:
+        """Positions of all rows and uses together, as they lie in the factors."""
+        return sum(use.right.shape[0] * use.right.shape[1] for use in self.uses)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes held."""
+        held = [t for batch in self.batches for t in _tensors(batch)]
+        return sum(t.numel() * t.element_size() for t in held)
+
+    def runs(self) -> list[tuple[slice, Kept]]:
+        """Each batch with the rows of the slice that it holds."""
+        edges = itertools.pairwise([0, *itertools.accumulate(self.counts)])
+        return [(slice(*edge), batch) for edge, batch in zip(edges, self.batches, strict=True)]
+
+    def matrices(self, low: int, high: int) -> Tensor:
+        """(n, (high - low) I): rows `low` to `high` of every example's gradient, flattened. Not for a weight that is zero."""
+        like = next(tensor for batch in self.batches for tensor in reversed(_tensors(batch)))
+        made = like.new_empty(self.n, (high - low) * self.shape[1])
+        for rows, batch in self.runs():
+            if isinstance(batch, Tensor):
+                made[rows] = batch[:, low * self.shape[1] : high * self.shape[1]]
+            elif not batch:
+                made[rows] = 0
+            for i, use in enumerate(batch if isinstance(batch, tuple) else ()):
+                use.add_matrices(made[rows], low, high, is_first=i == 0)
+        return made
+
+    def row(self, row: int) -> Tensor:
+        """(O I,): one row's gradient, of the first batch; zeros when it does not use the weight."""
+        first = self.batches[0]
+        if isinstance(first, Tensor):
+            return first[row]
+        uses = [Factors(use.left[row : row + 1], use.right[row : row + 1]).matrices(0, self.shape[0]) for use in first]
+        return sum((use[0] for use in uses), start=torch.zeros(()) if uses else torch.zeros(self.shape[0] * self.shape[1]))
 
 
 @dataclass(frozen=True)
@@ -55,7 +92,7 @@ class GradientSlice:
     outputs: Tensor
     """(n,) float64: f(x)."""
     weights: Mapping[str, WeightGradients]
-    """By parameter name, in the order of selection."""
+    """By parameter name, in the order in which the backward pass reached them."""
 
     @property
     def n(self) -> int:
@@ -65,51 +102,23 @@ class GradientSlice:
     @property
     def n_bytes(self) -> int:
         """Bytes that the slice holds."""
-        held = [t for weight in self.weights.values() for t in weight.tensors.values()]
-        return sum(t.numel() * t.element_size() for t in [self.outputs, *held])
+        return self.outputs.numel() * self.outputs.element_size() + sum(w.n_bytes for w in self.weights.values())
 
     @property
     def bytes_per_row(self) -> float:
         """Bytes a row, as measured on this slice: capture a few rows of the longest kind to plan for many."""
         return self.n_bytes / max(self.n, 1)
 
-    def to_arrays(self) -> Arrays:
-        """Contiguous arrays by name, e.g. for safetensors."""
-        arrays: Arrays = {"outputs": self.outputs.detach().cpu().numpy()}
-        for name, weight in self.weights.items():
-            arrays[f"{name}:shape"] = np.array(weight.shape, dtype=np.int64)
-            for key, tensor in weight.tensors.items():
-                arrays[f"{name}:{key}"] = np.ascontiguousarray(tensor.detach().cpu().numpy())
-        return arrays
 
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> "GradientSlice":
-        """The slice that `to_arrays` wrote. Raises ShapeError when something is missing or of another number of rows."""
-        if "outputs" not in arrays:
-            raise ShapeError(f"a gradient slice needs 'outputs', found {sorted(arrays)[:5]}. Make it again.")
-        # Order of selection is not kept by every store, and does not matter beyond rounding: names are sorted.
-        names = sorted(key.removesuffix(":shape") for key in arrays if key.endswith(":shape"))
-        outputs = _tensor(arrays["outputs"])
-        return cls(outputs, {name: _weight(name, arrays, len(outputs)) for name in names})
+def joined(slices: Sequence[GradientSlice]) -> GradientSlice:
+    """Slices of consecutive rows as one. Nothing is copied but the outputs."""
+    weights = {}
+    for name, first in slices[0].weights.items():
+        parts = [one.weights[name] for one in slices]
+        counts, batches = ([x for part in parts for x in getattr(part, side)] for side in ("counts", "batches"))
+        weights[name] = WeightGradients(first.shape, tuple(counts), tuple(batches))
+    return GradientSlice(torch.cat([one.outputs for one in slices]), weights)
 
 
-def _weight(name: str, arrays: Mapping[str, npt.NDArray[Any]], n: int) -> WeightGradients:
-    shape = tuple(int(side) for side in arrays[f"{name}:shape"])
-    if len(shape) != 2:
-        raise ShapeError(f"gradient slice, weight '{name}': expected a shape of two sides, found {shape}. Make it again.")
-    held: list[Tensor] = []
-    uses: list[Factors] = []
-    values = _tensor(arrays[f"{name}:values"]) if f"{name}:values" in arrays else None
-    while values is None and f"{name}:left{len(uses)}" in arrays:
-        left, right = (arrays.get(f"{name}:{side}{len(uses)}") for side in ("left", "right"))
-        if left is None or right is None:
-            raise ShapeError(f"gradient slice, weight '{name}': use {len(uses)} has only one factor. Make it again.")
-        uses.append(Factors(_tensor(left), _tensor(right)))
-        held += [uses[-1].left, uses[-1].right]
-    if any(len(tensor) != n for tensor in (held if values is None else [values])):
-        raise ShapeError(f"gradient slice, weight '{name}': expected {n} rows as in 'outputs'. Make it again.")
-    return WeightGradients((shape[0], shape[1]), values, tuple(uses))
-
-
-def _tensor(array: npt.NDArray[Any]) -> Tensor:
-    return torch.from_numpy(array if array.flags.writeable else array.copy())
+def _tensors(batch: Kept) -> list[Tensor]:
+    return [batch] if isinstance(batch, Tensor) else [side for use in batch for side in (use.left, use.right)]

@@ -109,10 +109,10 @@ class GradientStatistics:
         )
 
     def to_arrays(self) -> Arrays:
-        """Contiguous arrays by name, e.g. for safetensors."""
+        """Contiguous arrays by name, e.g. for safetensors. Of the Gram matrix, which is symmetric, the lower triangle."""
         return {
             "n": np.array(self.n, dtype=np.int64),
-            "gram": np.ascontiguousarray(self.gram),
+            "gram": self.gram[np.tril_indices(self.q)],
             "cross": np.ascontiguousarray(self.cross),
             "square": np.array(self.square, dtype=np.float64),
             "responses": np.ascontiguousarray(self.responses),
@@ -121,8 +121,21 @@ class GradientStatistics:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> "GradientStatistics":
         """What `to_arrays` wrote. Raises ShapeError when something is missing or of another shape, NumericalError for NaN."""
-        ranks = {"n": 0, "gram": 2, "cross": 1, "square": 0, "responses": 2}
+        ranks = {"n": 0, "gram": 1, "cross": 1, "square": 0, "responses": 2}
         if missing := sorted(set(ranks) - set(arrays)):
             raise ShapeError(f"gradient statistics need {sorted(ranks)}, {missing} are missing. Make them again.")
         held = {name: floats(f"gradient statistics, '{name}'", arrays[name], rank) for name, rank in ranks.items()}
-        return cls(int(arrays["n"]), held["gram"], held["cross"], float(held["square"]), held["responses"])
+        q = held["cross"].size
+        if held["gram"].size != q * (q + 1) // 2:
+            raise ShapeError(
+                f"gradient statistics: expected {q * (q + 1) // 2} numbers of the lower triangle of ({q}, {q}), found "
+                f"{held['gram'].size}. Make them again."
+            )
+        return cls(int(arrays["n"]), _symmetric(held["gram"], q), held["cross"], float(held["square"]), held["responses"])
+
+
+def _symmetric(triangle: Floats, q: int) -> Floats:
+    """(q, q) from its lower triangle, row after row."""
+    whole = np.zeros((q, q))
+    whole[np.tril_indices(q)] = triangle
+    return np.asarray(whole + np.tril(whole, -1).T)

@@ -5,16 +5,24 @@ both touch, so for each row number v the k_v and l_v examples that touch it give
 multiply-adds in place of all n T m T' pairs of positions.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from mixval.terms.ntk.contribution import Factors
 
+Run = tuple[int, Factors]
+"""The first example of some factors, and the factors."""
 
-def add_shared_rows(theta: Tensor, a: Factors, b: Factors) -> None:
-    """Add to theta (n, m) float64 the inner products over the rows of the weight that two examples both touch."""
-    first = _touched(a)
-    second = first if a is b else _touched(b)
+
+def add_shared_rows(theta: Tensor, a: Sequence[Run], b: Sequence[Run]) -> None:
+    """Add to theta (n, m) float64 the inner products over the rows of the weight that two examples both touch.
+
+    Holds a copy of what the factors hold, at most.
+    """
+    first = _touched(a, theta.shape[0])
+    second = first if a is b else _touched(b, theta.shape[1])
     shared = sorted(set(first) & set(second))
     for row in shared:
         (i, x), (j, y) = first[row], second[row]
@@ -22,13 +30,21 @@ def add_shared_rows(theta: Tensor, a: Factors, b: Factors) -> None:
         theta[i[:, None], j[None, :]] += (x @ y.T).double()
 
 
-def _touched(factors: Factors) -> dict[int, tuple[Tensor, Tensor]]:
+def _touched(runs: Sequence[Run], n: int) -> dict[int, tuple[Tensor, Tensor]]:
     """By row number v: the examples (k,) that touch it, in order, and each one's summed right sides (k, I)."""
-    n, positions, width = factors.right.shape
-    example = torch.arange(n, device=factors.left.device).repeat_interleave(positions)
-    key = factors.left.reshape(-1) * n + example
-    keys, group = torch.unique(key, return_inverse=True)
-    summed = factors.right.new_zeros(len(keys), width).index_add_(0, group, factors.right.reshape(-1, width))
+    keys, group = torch.unique(torch.cat([_keys(use, start, n) for start, use in runs]), return_inverse=True)
+    width, at = runs[0][1].right.shape[2], 0
+    summed = runs[0][1].right.new_zeros(len(keys), width)
+    for _, use in runs:
+        right = use.right.reshape(-1, width)
+        summed.index_add_(0, group[at : at + len(right)], right)
+        at += len(right)
     rows, counts = torch.unique_consecutive(keys // n, return_counts=True)
     examples = torch.split(keys % n, counts.tolist())
     return dict(zip(rows.tolist(), zip(examples, torch.split(summed, counts.tolist()), strict=True), strict=True))
+
+
+def _keys(use: Factors, start: int, n: int) -> Tensor:
+    """(B T,) row number times n, plus the example."""
+    example = torch.arange(start, start + len(use.left), device=use.left.device).repeat_interleave(use.left.shape[1])
+    return use.left.reshape(-1) * n + example

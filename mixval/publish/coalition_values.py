@@ -1,0 +1,178 @@
+"""What contributors are worth together: the tables of coalition values (`COALITIONS`, `REDUNDANCY`), checked and aligned.
+
+Letters: K contributors that took part; v(S) value of the union of S; N all of them; d_k = v(N) - v(N - k), leave-one-out.
+
+    redundancy   r_ij = v(N) - v(N - i - j) - d_i - d_j
+    cover        r_ij / (r_ij + d_i)       of what i would be missed by without j, the share that j brings as well
+
+since r_ij + d_i = v(N - j) - v(N - i - j). An exact copy has cover 1: it is missed only once the other is gone, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mixval.errors import ContractError
+from mixval.publish.names import visible
+
+Floats = NDArray[np.float64]
+NEGLIGIBLE = 0.01
+"""Of the range of values alone: a difference below this share of it is not worth a word."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two contributors, by their places, and what joins them. Scores of the run."""
+
+    first: int
+    """The better ranked one."""
+    second: int
+    redundancy: float
+    """Above 0 each can stand in for the other; below 0 each is worth more beside the other."""
+    missed_together: float
+    """What the union of all loses without both."""
+
+
+@dataclass(frozen=True)
+class CoalitionValues:
+    """K contributors in the order of the ranking, with their coalition values. Scores of the run, higher is better."""
+
+    names: tuple[str, ...]
+    left_out: tuple[str, ...]
+    """Ranked contributors that took no part."""
+    alone: Floats
+    """(K,)."""
+    leave_one_out: Floats
+    """(K,)."""
+    shapley: Floats
+    """(K,)."""
+    shapley_errors: Floats | None
+    """(K,) standard errors. None where Shapley values are exact."""
+    greedy: tuple[int, ...]
+    """Places in the order in which the greedy search took them; empty when it took nobody."""
+    greedy_values: Floats
+    """(steps,) value of the union after each of them."""
+    redundancy: Floats
+    """(K, K) symmetric, 0 on the diagonal."""
+
+    @property
+    def shapley_ranks(self) -> list[int]:
+        """(K) ranks by Shapley value, 1 is best; equal values share one."""
+        return _ranks(self.shapley)
+
+    @property
+    def negligible(self) -> float:
+        """The score below which a difference is not worth a word."""
+        return NEGLIGIBLE * float(np.ptp(self.alone))
+
+    def cover(self, one: int, other: int) -> float | None:
+        """Share (0 to 1) of what `one` would be missed by without `other` that `other` brings as well.
+
+        None where they are no substitutes, or nothing would be missed.
+        """
+        shared, own = float(self.redundancy[one, other]), float(self.leave_one_out[one])
+        if shared <= self.negligible or shared + own <= 0:
+            return None
+        return min(1.0, shared / (shared + own))
+
+    def substitutes(self, one: int, most: int) -> list[int]:
+        """Places of those that can stand in for a contributor, strongest first; only what is worth a word."""
+        order = np.argsort(-self.redundancy[one], kind="stable")
+        return [int(other) for other in order if other != one and self.redundancy[one, other] > self.negligible][:most]
+
+    def pairs(self) -> list[Pair]:
+        """All K (K - 1) / 2 pairs, the strongest substitutes first, those that strengthen each other last."""
+        found = [self._pair(first, second) for first, second in combinations(range(len(self.names)), 2)]
+        return sorted(found, key=lambda pair: (-pair.redundancy, pair.first, pair.second))
+
+    def _pair(self, first: int, second: int) -> Pair:
+        shared = float(self.redundancy[first, second])
+        missed = shared + float(self.leave_one_out[first] + self.leave_one_out[second])
+        return Pair(first, second, shared, missed)
+
+
+def coalition_values(ranking: pa.Table, coalitions: pa.Table | None, redundancy: pa.Table | None) -> CoalitionValues | None:
+    """The run's coalition values in the order of its ranking. None for a run without.
+
+    Raises:
+        ContractError: a table is missing, names somebody who has no rank, or lacks a pair.
+    """
+    if coalitions is None and redundancy is None:
+        return None
+    if coalitions is None or redundancy is None:
+        raise ContractError("coalition values: expected coalitions.parquet and redundancy.parquet, found one. Run again.")
+    if not coalitions.num_rows:
+        return None
+    rows = _by_contributor(coalitions)
+    ranked = ranking["contributor"].to_pylist()
+    if unknown := sorted(rows.keys() - set(ranked)):
+        raise ContractError(
+            f"coalitions.parquet: expected contributors of ranking.parquet, found {visible(unknown[0])!r}, which has no rank. "
+            "Take both from one run."
+        )
+    names = tuple(name for name in ranked if name in rows)
+    ordered = [rows[name] for name in names]
+    errors = [row["shapley_error"] for row in ordered]
+    taken = sorted((row["greedy_step"], place) for place, row in enumerate(ordered) if row["greedy_step"] is not None)
+    return CoalitionValues(
+        names=names,
+        left_out=tuple(name for name in ranked if name not in rows),
+        alone=_column(ordered, "alone"),
+        leave_one_out=_column(ordered, "leave_one_out"),
+        shapley=_column(ordered, "shapley"),
+        shapley_errors=None if None in errors else np.array(errors, dtype=np.float64),
+        greedy=tuple(place for _, place in taken),
+        greedy_values=_column([ordered[place] for _, place in taken], "greedy_value"),
+        redundancy=_matrix(names, redundancy),
+    )
+
+
+def shapley_ranks(coalitions: pa.Table) -> dict[str, int]:
+    """Contributor -> rank by Shapley value, of those that took part; 1 is best, equal values share one."""
+    rows = _by_contributor(coalitions)
+    return dict(zip(rows, _ranks(_column(list(rows.values()), "shapley")), strict=True))
+
+
+def first_taken(coalitions: pa.Table, most: int = 5) -> tuple[list[str], float | None]:
+    """The first contributors that the greedy search takes, in its order, and their union's value: None if it took nobody."""
+    taken = [row for row in coalitions.to_pylist() if row["greedy_step"] is not None]
+    first = sorted(taken, key=lambda row: row["greedy_step"])[:most]
+    return [row["contributor"] for row in first], first[-1]["greedy_value"] if first else None
+
+
+def _ranks(values: Floats) -> list[int]:
+    return [1 + int((values > value).sum()) for value in values]
+
+
+def _by_contributor(coalitions: pa.Table) -> dict[str, dict[str, Any]]:
+    rows = {row["contributor"]: row for row in coalitions.to_pylist()}
+    if len(rows) != coalitions.num_rows:
+        raise ContractError(
+            f"coalitions.parquet: expected one row a contributor, found {coalitions.num_rows} rows for {len(rows)} of them."
+        )
+    return rows
+
+
+def _column(rows: Sequence[dict[str, Any]], column: str) -> Floats:
+    return np.array([row[column] for row in rows], dtype=np.float64)
+
+
+def _matrix(names: tuple[str, ...], redundancy: pa.Table) -> Floats:
+    found = {(row["contributor"], row["other"]): row["redundancy"] for row in redundancy.to_pylist()}
+    place = {name: index for index, name in enumerate(names)}
+    matrix = np.zeros((len(names), len(names)))
+    for one, other in combinations(sorted(names), 2):
+        if (one, other) not in found:
+            raise ContractError(
+                f"redundancy.parquet: expected a row for every pair, found none for {visible(one)!r} and {visible(other)!r}."
+                " Run the valuation again."
+            )
+        matrix[place[one], place[other]] = matrix[place[other], place[one]] = found[one, other]
+    return matrix

@@ -1,0 +1,240 @@
+"""Values of unions of contributors from their committed summaries: Shapley, leave-one-out, redundancy, who goes together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+
+from mixval.config.base import FrozenModel
+from mixval.contracts.coalitions import CoalitionAccount
+from mixval.contracts.record import ArtifactRef
+from mixval.contracts.results import COALITIONS, PARTS, REDUNDANCY
+from mixval.stages.jobs import MeasureJob
+from mixval.stages.summaries import Summary, read_summary, summary_ref
+from mixval.stages.summary_terms import target_embedding as embedded_target
+from mixval.terms.summary import PartSummary
+from mixval.valuation.coalitions import NtkCoalitions
+from mixval.valuation.shapley import MOST_EXACT, exact_shapley, greedy, leave_one_out, sampled_shapley
+from mixval.valuation.unions import PartSums, UnionGame, part_sums, redundancy, shapley_orders, target_embedding
+
+VERSION = 1
+"""Raised whenever the numbers change."""
+MOST_CONTRIBUTORS = 50
+"""The best-ranked contributors that take part. Their pairs are 1,225 unions: a minute at q = 2,048."""
+TOGETHER = 5
+"""Contributors that the greedy search takes."""
+
+Question = Literal["shapley", "pairs", "greedy"]
+QUESTIONS: tuple[Question, ...] = ("shapley", "pairs", "greedy")
+
+
+class CoalitionJob(FrozenModel):
+    """The contributors whose unions are valued, best-ranked first, under the ranking's weights."""
+
+    jobs: list[MeasureJob]
+    target: MeasureJob
+    coefficients: list[float]
+    """Weights of the four terms."""
+    centres: list[float]
+    n_left_out: int
+    """Ranked contributors that do not take part."""
+    coalitions: int
+    """Unions that sampled Shapley values may take."""
+
+
+@dataclass(frozen=True)
+class Together:
+    """Values of unions, as they are published."""
+
+    coalitions: pa.Table
+    """Schema `COALITIONS`, best-ranked first."""
+    redundancy: pa.Table
+    """Schema `REDUNDANCY`."""
+    account: CoalitionAccount
+
+
+def answer_ref(work: CoalitionJob, question: Question) -> ArtifactRef:
+    """Where the answer is, or will be, committed."""
+    return work.target.store.ref("coalitions", VERSION, **_inputs(work, question))
+
+
+def answer(work: CoalitionJob, question: Question) -> ArtifactRef:
+    """Commit the answer to one question, on one thread; the three are independent of each other."""
+    ref = answer_ref(work, question)
+    if work.target.store.committed(ref) is not None:
+        return ref
+    started = time.perf_counter()
+    tensors = _ANSWERS[question](union_game(work), work)
+    seconds = time.perf_counter() - started
+    work.target.store.commit(ref, inputs=_inputs(work, question), tensors=tensors, seconds=seconds)
+    return ref
+
+
+def union_game(work: CoalitionJob) -> UnionGame:
+    """The game of these contributors; nobody is worth as much as the worst of them alone."""
+    summaries = [read_summary(job, summary_ref(job, work.target)) for job in work.jobs]
+    of_target, switches = embedded_target(work.target), work.target.discrepancy
+    real, synthetic = (_part_sums(work, summaries, part) for part in PARTS)
+    at_zero, pooled = float(of_target.frame.weights.sum()), switches.parts == "pooled"
+    mean = of_target.sums / of_target.n
+    game = UnionGame(
+        real,
+        synthetic,
+        target_embedding(mean, of_target.n, at_zero, switches.estimator, switches.scale, pooled),
+        _ntk(work, summaries),
+        np.array(work.coefficients),
+        np.array(work.centres),
+    )
+    return replace(game, empty_value=min(_alone(game, len(summaries))))
+
+
+def coalition_tables(work: CoalitionJob) -> Together:
+    """The tables from the committed answers, and how they came about."""
+    store, names = work.target.store, [job.contributor.name for job in work.jobs]
+    refs = {question: answer_ref(work, question) for question in QUESTIONS}
+    shapley, pairs, order = (store.read_tensors(refs[question]) for question in QUESTIONS)
+    steps = {int(player): i for i, player in enumerate(order["order"])}
+    rows = [
+        {
+            "contributor": name,
+            "alone": float(pairs["alone"][k]),
+            "leave_one_out": float(pairs["leave_one_out"][k]),
+            "shapley": float(shapley["values"][k]),
+            "shapley_error": float(shapley["errors"][k]) if "errors" in shapley else None,
+            "greedy_step": steps[k] + 1 if k in steps else None,
+            "greedy_value": float(order["values"][steps[k]]) if k in steps else None,
+        }
+        for k, name in enumerate(names)
+    ]
+    records = [store.committed(ref) for ref in refs.values()]
+    account = CoalitionAccount(
+        method="sampled" if "errors" in shapley else "exact",
+        n_contributors=len(names),
+        n_left_out=work.n_left_out,
+        n_coalitions=sum(int(one["n_coalitions"]) for one in (shapley, pairs, order)),
+        value_of_all=float(pairs["value_of_all"]),
+        value_of_nobody=float(pairs["value_of_nobody"]),
+        orders=[int(n) for n in shapley.get("orders", [])],
+        largest_errors=[float(error) for error in shapley.get("largest_errors", [])],
+        seconds=sum(record.seconds for record in records if record is not None),
+    )
+    return Together(pa.Table.from_pylist(rows, schema=COALITIONS), _redundancy_table(names, pairs["redundancy"]), account)
+
+
+def _inputs(work: CoalitionJob, question: Question) -> dict[str, object]:
+    shared = {
+        "question": question,
+        "summaries": [summary_ref(job, work.target).fingerprint for job in work.jobs],
+        "counts": [[job.n_real, job.n_synthetic] for job in work.jobs],
+        "weights": [work.coefficients, work.centres],
+        "average": work.target.loss.average,
+        "discrepancy": work.target.discrepancy,
+        "damping": [work.target.ntk.damping, work.target.ntk.damping_mode],
+    }
+    return shared | ({"coalitions": work.coalitions} if question == "shapley" else {})
+
+
+def _part_sums(work: CoalitionJob, summaries: Sequence[Summary], part: str) -> PartSums:
+    held = [summary.get(part) for summary in summaries]
+    admitted = [job.n_real if part == "real" else job.n_synthetic for job in work.jobs]
+    above, below = (3, 4) if work.target.loss.average == "token" else (1, 0)
+    width = next(one for summary in summaries for one in summary.values()).embedding.sums.size
+    losses = np.array([np.zeros(8) if one is None else one.losses.groups.sum(axis=0) for one in held])
+    return part_sums(
+        np.array(admitted, dtype=np.float64),
+        np.array([0 if one is None else one.n for one in held], dtype=np.float64),
+        losses[:, above],
+        losses[:, below],
+        np.stack([np.zeros(width) if one is None else one.embedding.sums for one in held]),
+    )
+
+
+def _ntk(work: CoalitionJob, summaries: Sequence[Summary]) -> NtkCoalitions:
+    """Each measured row stands for as many as were admitted for it. Gram matrices are kept in float32."""
+    weighed = [_weighed(job, summary) for job, summary in zip(work.jobs, summaries, strict=True)]
+    return NtkCoalitions(
+        np.array([job.n_real + job.n_synthetic for job in work.jobs], dtype=np.int64),
+        np.stack([gram for gram, _, _ in weighed]),
+        np.stack([cross for _, cross, _ in weighed]),
+        np.array([square for _, _, square in weighed]),
+        work.target.ntk.damping,
+        work.target.ntk.damping_mode,
+    )
+
+
+def _weighed(job: MeasureJob, summary: Summary) -> tuple[np.ndarray, np.ndarray, float]:
+    admitted = {"real": job.n_real, "synthetic": job.n_synthetic}
+    parts: list[tuple[float, PartSummary]] = [(admitted[part] / one.n, one) for part, one in summary.items()]
+    gram = sum(weight * one.gradients.gram for weight, one in parts)
+    cross = sum(weight * one.gradients.cross for weight, one in parts)
+    return np.asarray(gram, dtype=np.float32), np.asarray(cross), sum(weight * one.gradients.square for weight, one in parts)
+
+
+def _alone(game: UnionGame, n: int) -> list[float]:
+    return [game.value(row) for row in np.eye(n, dtype=np.bool_)]
+
+
+def _shapley(game: UnionGame, work: CoalitionJob) -> dict[str, np.ndarray]:
+    n = len(work.jobs)
+    if n <= MOST_EXACT:
+        return {"values": exact_shapley(game, n), "n_coalitions": np.array(2**n)}
+    found = sampled_shapley(game, n, shapley_orders(n, work.coalitions), work.target.seed)
+    return {
+        "values": found.values,
+        "errors": found.standard_errors,
+        "orders": found.steps,
+        "largest_errors": found.running_errors.max(axis=1),
+        "n_coalitions": np.array(found.permutations * n),
+    }
+
+
+def _pairs(game: UnionGame, work: CoalitionJob) -> dict[str, np.ndarray]:
+    n = len(work.jobs)
+    everybody = game.value(np.ones(n, dtype=np.bool_))
+    if n == 1:
+        missed, both = np.array([everybody - game.empty()]), np.zeros((1, 1))
+    else:
+        missed, both = leave_one_out(game, n), _without_both(game, n)
+    return {
+        "alone": np.array(_alone(game, n)),
+        "leave_one_out": missed,
+        "redundancy": redundancy(everybody, everybody - missed, both),
+        "value_of_all": np.array(everybody),
+        "value_of_nobody": np.array(game.empty()),
+        "n_coalitions": np.array(1 + 2 * n + n * (n - 1) // 2),
+    }
+
+
+def _without_both(game: UnionGame, n: int) -> np.ndarray:
+    values = np.zeros((n, n))
+    for a in range(n):
+        for b in range(a):
+            members = np.ones(n, dtype=np.bool_)
+            members[[a, b]] = False
+            values[a, b] = values[b, a] = game.value(members) if members.any() else game.empty()
+    return values
+
+
+def _greedy(game: UnionGame, work: CoalitionJob) -> dict[str, np.ndarray]:
+    n = len(work.jobs)
+    size = min(TOGETHER, n)
+    found = greedy(game, n, size)
+    return {"order": found.order, "values": found.values, "n_coalitions": np.array(sum(n - step for step in range(size)))}
+
+
+_ANSWERS: dict[Question, Callable[[UnionGame, CoalitionJob], dict[str, np.ndarray]]] = {
+    "shapley": _shapley,
+    "pairs": _pairs,
+    "greedy": _greedy,
+}
+
+
+def _redundancy_table(names: Sequence[str], values: np.ndarray) -> pa.Table:
+    pairs = [(a, b) for a in range(len(names)) for b in range(len(names)) if names[a] < names[b]]
+    rows = [{"contributor": names[a], "other": names[b], "redundancy": float(values[a, b])} for a, b in pairs]
+    return pa.Table.from_pylist(sorted(rows, key=lambda row: (row["contributor"], row["other"])), schema=REDUNDANCY)

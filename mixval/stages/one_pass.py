@@ -1,0 +1,81 @@
+"""One forward and backward pass that gives all terms what they need of each row: loss, features, f(x), gradient sketch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from mixval.models.backbone import Backbone
+from mixval.stages.forward import pass_with_features
+from mixval.stages.jobs import MeasureJob
+from mixval.stages.resident import resident_backbone
+from mixval.stages.rows import in_batches
+from mixval.terms.ntk.residual import residual
+from mixval.terms.ntk.sketch import SketchPlan, sketch
+from mixval.terms.summary import MeasuredRows
+
+_VERIFIED: set[tuple[int, int, str]] = set()
+"""Sketches that this process has held against exact gradients. Once is enough: a run has one plan and one backbone."""
+
+
+def measured_rows(job: MeasureJob, rows: pa.Table, plan: SketchPlan) -> MeasuredRows:
+    """Everything of these rows, N >= 1. Holds N sketches and N features beside one batch."""
+    backbone = resident_backbone(job)
+    noted = _Noted(job, backbone, in_batches(rows, job.batch_rows))
+    name = (plan.width, plan.seed, str(sorted(job.model_key().items(), key=str)))
+    taken = sketch(backbone.module, plan, noted.scalar, noted, verify=name not in _VERIFIED)
+    _VERIFIED.add(name)
+    probabilities = np.concatenate(noted.probabilities)
+    return MeasuredRows(
+        keys=rows["key"].to_numpy(),
+        losses=np.concatenate(noted.losses),
+        counts=np.concatenate(noted.counts),
+        features=np.concatenate(noted.features),
+        gradients=taken.features.cpu().numpy(),
+        residual=residual(taken.outputs.cpu(), probabilities, job.ntk.residual),
+        responses=_one_hot(job, rows),
+    )
+
+
+def _one_hot(job: MeasureJob, rows: pa.Table) -> np.ndarray:
+    """(N, C) Y of rows that have labels, in the order of T's classes; (N, 0) of others."""
+    if job.classes is None:
+        return np.zeros((rows.num_rows, 0))
+    return np.asarray(rows["label"].to_numpy()[:, None] == np.array(job.classes)[None, :], dtype=np.float64)
+
+
+class _Noted:
+    """Batches of rows and the scalar output on them; what else the same forward pass says is noted on the way."""
+
+    def __init__(self, job: MeasureJob, backbone: Backbone, pieces: Iterable[pa.Table]) -> None:
+        self._job, self._backbone, self._pieces = job, backbone, pieces
+        self._batch: dict[str, torch.Tensor] = {}
+        self._rows: pa.Table | None = None
+        self.losses: list[np.ndarray] = []
+        self.counts: list[np.ndarray] = []
+        self.probabilities: list[np.ndarray] = []
+        self.features: list[np.ndarray] = []
+
+    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
+        for piece in self._pieces:
+            self._rows, self._batch = piece, self._backbone.encode(piece)
+            yield self._batch
+
+    def scalar(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        # A sketch also runs a few rows by themselves, to check their gradients: those are no batch of ours.
+        if batch is not self._batch or self._rows is None:
+            return self._backbone.output(self._backbone.forward(batch), batch, self._job.ntk.output)
+        forward, compared = pass_with_features(self._backbone, self._rows, batch, self._job.discrepancy.features)
+        with torch.no_grad():
+            loss, count = self._backbone.losses(forward, batch)
+            probability = self._backbone.probability(forward, batch)
+        # float64 backbones keep float64 features; bfloat16 has no NumPy type.
+        features = compared if compared.dtype == torch.float64 else compared.float()
+        self.losses.append(loss.double().cpu().numpy())
+        self.counts.append(count.double().cpu().numpy())
+        self.probabilities.append(probability.double().cpu().numpy())
+        self.features.append(features.detach().cpu().numpy())
+        return self._backbone.output(forward, batch, self._job.ntk.output)

@@ -1,0 +1,211 @@
+"""Mergeable summaries: one pass over a contributor's rows, shard by shard, into sums that need no row again.
+
+A shard's summary depends on that shard's rows alone, so adding a shard reads only that shard. Large shards are cut into
+pieces by row key, each the work of one task. Rows are drawn by a threshold on their content keys: the same rows whatever
+the other shards hold, which a sample of a fixed count could not give.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import reduce
+
+import numpy as np
+import pyarrow as pa
+
+from mixval.config.base import FrozenModel
+from mixval.config.sample import SampleConfig
+from mixval.contracts.record import ArtifactRef
+from mixval.contracts.results import PARTS
+from mixval.stages.frame import frame_ref, read_frame
+from mixval.stages.jobs import MeasureJob
+from mixval.stages.memory import peak_bytes
+from mixval.stages.one_pass import measured_rows
+from mixval.stages.rows import bad_rows, real_rows, threshold_rows
+from mixval.terms.discrepancy.labelled import with_labels
+from mixval.terms.discrepancy.random_features import FourierFeatures, fourier_features
+from mixval.terms.summary import MeasuredRows, PartSummary
+
+VERSION = 1
+"""Raised whenever the numbers change."""
+PIECE_ROWS = 4096
+"""Rows drawn from a shard above which it is cut. A piece's sketches are held at once: 32 MiB at q = 2,048."""
+TASK_ROWS = 1024
+"""Rows drawn that make a task worth its few milliseconds; small shards are measured several to a task."""
+LEAST_DRAWN = 64
+"""Rows of each part that halving the share leaves, where there are so many."""
+
+
+class Piece(FrozenModel):
+    """Some rows of one shard: those whose key leaves `part` when divided by `n_parts`."""
+
+    shard: int
+    """Place in the contributor's sorted listing."""
+    part: int
+    n_parts: int
+
+
+Summary = dict[str, PartSummary]
+"""By part; a part without rows is left out."""
+
+
+def drawn_share(job: MeasureJob) -> float:
+    """Share of the admitted rows that are read."""
+    smallest = min((part for part in (job.n_real, job.n_synthetic) if part), default=0)
+    return halved_share(job.sample, job.n_real + job.n_synthetic, smallest)
+
+
+def halved_share(sample: SampleConfig, n: int, smallest: int) -> float:
+    """The share of n rows that is configured, or halved until `count` is not exceeded; `smallest` is the smaller part's rows.
+
+    By halves, since a share that moved with every added row would make every shard's summary anew.
+    """
+    if sample.fraction is not None:
+        return sample.fraction
+    share = 1.0
+    while sample.count is not None and n * share > sample.count and smallest * share / 2 >= LEAST_DRAWN:
+        share /= 2
+    return share
+
+
+def pieces(job: MeasureJob) -> list[Piece]:
+    """The contributor's pieces, shard by shard."""
+    share = drawn_share(job)
+    parts = [max(1, math.ceil(shard.n_rows * share / PIECE_ROWS)) for shard in job.contributor.shards]
+    return [Piece(shard=shard, part=part, n_parts=n) for shard, n in enumerate(parts) for part in range(n)]
+
+
+def batches(job: MeasureJob) -> list[list[Piece]]:
+    """The pieces as tasks: consecutive ones together until they are worth a task."""
+    share, tasks, rows = drawn_share(job), list[list[Piece]](), 0.0
+    for piece in pieces(job):
+        if not tasks or rows >= TASK_ROWS:
+            tasks.append([])
+            rows = 0.0
+        tasks[-1].append(piece)
+        rows += job.contributor.shards[piece.shard].n_rows * share / piece.n_parts
+    return tasks
+
+
+def piece_refs(job: MeasureJob, target: MeasureJob) -> list[ArtifactRef]:
+    """Where the pieces' summaries are, or will be, committed."""
+    dropped = _dropped(job)
+    return [job.store.ref("piece-summary", VERSION, **_inputs(job, target, piece, dropped)) for piece in pieces(job)]
+
+
+def summarise(job: MeasureJob, target: MeasureJob, chosen: Sequence[Piece]) -> list[ArtifactRef]:
+    """Commit the summaries of these pieces, each by one pass over its rows; those that are there are not made again."""
+    dropped = _dropped(job)
+    return [_summarise(job, target, piece, dropped) for piece in chosen]
+
+
+def summary_ref(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
+    """Where the contributor's summary is, or will be, committed. That of a single piece is the piece's."""
+    return _merged_ref(job, piece_refs(job, target))
+
+
+def merged_summary(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
+    """Commit the sum of the pieces' summaries."""
+    refs = piece_refs(job, target)
+    ref = _merged_ref(job, refs)
+    if job.store.committed(ref) is not None:
+        return ref
+    started = time.perf_counter()
+    total = reduce(_added, (read_summary(job, piece) for piece in refs))
+    tensors = _as_arrays(total)
+    numbers = {f"n_{part}": summary.n for part, summary in total.items()}
+    seconds = time.perf_counter() - started
+    job.store.commit(
+        ref, inputs={"pieces": [one.fingerprint for one in refs]}, tensors=tensors, numbers=numbers, seconds=seconds
+    )
+    return ref
+
+
+def read_summary(job: MeasureJob, ref: ArtifactRef) -> Summary:
+    """A committed summary, of a piece or of a contributor."""
+    arrays = job.store.read_tensors(ref)
+    held = {part: {k.removeprefix(f"{part}/"): a for k, a in arrays.items() if k.startswith(f"{part}/")} for part in PARTS}
+    return {part: PartSummary.from_arrays(named) for part, named in held.items() if named}
+
+
+def frequencies_of(target: MeasureJob, n_columns: int) -> FourierFeatures:
+    """The feature map of the run's frame for features of this many columns."""
+    switches = target.discrepancy
+    return fourier_features(read_frame(target).bandwidths, n_columns, switches.frequencies, target.seed, switches.combine)
+
+
+def _inputs(job: MeasureJob, target: MeasureJob, piece: Piece, dropped: dict[int, list[int]]) -> dict[str, object]:
+    shard = job.contributor.shards[piece.shard]
+    return job.model_key() | {
+        "content": [shard.digest, shard.rows_of],
+        "bad_rows": dropped.get(piece.shard, []),
+        "columns": job.source.columns,
+        "origin": job.source.origin,
+        # An origin told by the folder is not in the file's digest.
+        "folder": shard.url if job.source.origin == "folder" else None,
+        "task": job.task,
+        "seed": job.seed,
+        "share": drawn_share(job),
+        "piece": [piece.part, piece.n_parts],
+        "frame": frame_ref(target).fingerprint,
+        "ntk": job.ntk.model_dump(include={"output", "residual", "parameters"}),
+        "discrepancy": job.discrepancy.model_dump(include={"features", "frequencies", "combine"}),
+        "kept": _most_kept(job),
+    }
+
+
+def _most_kept(job: MeasureJob) -> int:
+    return job.value.half_sample_rows if job.value.half_samples else 0
+
+
+def _dropped(job: MeasureJob) -> dict[int, list[int]]:
+    """Rows that the gate dropped, by shard."""
+    found: dict[int, list[int]] = {}
+    for shard, row in sorted(bad_rows(job)):
+        found.setdefault(shard, []).append(row)
+    return found
+
+
+def _merged_ref(job: MeasureJob, refs: list[ArtifactRef]) -> ArtifactRef:
+    if len(refs) == 1:
+        return refs[0]
+    return job.store.ref("summary", VERSION, pieces=sorted(ref.fingerprint for ref in refs))
+
+
+def _summarise(job: MeasureJob, target: MeasureJob, piece: Piece, dropped: dict[int, list[int]]) -> ArtifactRef:
+    inputs = _inputs(job, target, piece, dropped)
+    ref = job.store.ref("piece-summary", VERSION, **inputs)
+    if job.store.committed(ref) is not None:
+        return ref
+    started = time.perf_counter()
+    rows = threshold_rows(job, piece.shard, dropped.get(piece.shard, []), drawn_share(job), (piece.part, piece.n_parts))
+    summary = {} if rows.num_rows == 0 else _of(job, target, rows)
+    numbers = {f"n_{part}": one.n for part, one in summary.items()}
+    seconds = time.perf_counter() - started
+    tensors = _as_arrays(summary) | {"rows": np.array(rows.num_rows)}
+    job.store.commit(ref, inputs=inputs, tensors=tensors, numbers=numbers, seconds=seconds, peak_bytes=peak_bytes())
+    return ref
+
+
+def _of(job: MeasureJob, target: MeasureJob, rows: pa.Table) -> Summary:
+    frame = read_frame(target)
+    measured = measured_rows(job, rows, frame.plan)
+    if frame.labels is not None:
+        labels = np.array(rows["label"].to_pylist(), dtype=np.int64)
+        measured = replace(measured, features=with_labels(frame.labels, measured.features, labels))
+    fourier = frequencies_of(target, measured.features.shape[1])
+    is_real = real_rows(rows).astype(bool)
+    split: list[tuple[str, MeasuredRows]] = [("real", measured.take(is_real)), ("synthetic", measured.take(~is_real))]
+    return {part: PartSummary.of(own, fourier, _most_kept(job)) for part, own in split if len(own.keys)}
+
+
+def _added(one: Summary, other: Summary) -> Summary:
+    both = {part: one[part] + other[part] for part in PARTS if part in one and part in other}
+    return one | other | both
+
+
+def _as_arrays(summary: Summary) -> dict[str, np.ndarray]:
+    return {f"{part}/{name}": array for part, one in summary.items() for name, array in one.to_arrays().items()}

@@ -1,0 +1,156 @@
+"""The four terms of one contributor from its mergeable summary (Eq. 8, arXiv 2511.13640): no row, no model.
+
+Replicates keep half of the row groups, of T the same half for everybody; those of the NTK term are told from the kept rows
+and rescaled to all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import reduce
+from operator import add
+from typing import Any
+
+import numpy as np
+
+from mixval.config.fingerprint import fingerprint
+from mixval.errors import NumericalError
+from mixval.stages.frame import frame_ref, read_frame
+from mixval.stages.jobs import MeasureJob
+from mixval.stages.measured import Floats, Measured, mixed_replicates
+from mixval.stages.summaries import Summary, drawn_share, frequencies_of
+from mixval.stages.target import target_rows
+from mixval.terms.discrepancy.embedded_halves import embedded_half_samples
+from mixval.terms.discrepancy.random_features import MeanEmbedding, embed, embedding_mmd
+from mixval.terms.half_samples import deviations, half_groups, row_groups
+from mixval.terms.ntk.kept_rows import KeptRows
+from mixval.terms.ntk.quadratic import DampingMode, half_sample_ntk
+from mixval.terms.ntk.sketched import SketchedForm, sketched_form
+from mixval.terms.ntk.sketched_rows import WORTHWHILE_SHARE, sketched_form_of_rows
+from mixval.terms.ntk.statistics import GradientStatistics
+from mixval.terms.parts import combine_parts, combine_variances
+
+_KEPT: dict[str, MeanEmbedding] = {}
+
+
+def target_embedding(target: MeasureJob) -> MeanEmbedding:
+    """T's embedding in the run's frame, made once in a process."""
+    switches = target.discrepancy.model_dump(include={"frequencies", "combine"})
+    name = fingerprint("target-embedding", 1, frame=frame_ref(target).fingerprint, switches=switches)
+    if name not in _KEPT:
+        _KEPT.clear()
+        keys, compared = target_rows(target, read_frame(target).labels)
+        _KEPT[name] = embed(frequencies_of(target, compared.shape[1]), compared, keys)
+    return _KEPT[name]
+
+
+def summary_loss(job: MeasureJob, summary: Summary) -> Measured:
+    """The loss term by part, from sums."""
+    kept, average = half_groups(job.value.half_samples, job.seed), job.loss.average
+    parts = {part: one.losses.estimate(average) for part, one in summary.items()}
+    replicates = {part: one.losses.half_samples(kept, average) for part, one in summary.items()}
+    variances = {part: (one.standard_error or 0.0) ** 2 for part, one in parts.items()}
+    measured = Measured(
+        combine_parts({part: one.mean for part, one in parts.items()}, job.n_real, job.n_synthetic),
+        _spread(mixed_replicates(replicates, job)),
+        _n(summary),
+        float(np.sqrt(combine_variances(variances, job.n_real, job.n_synthetic))),
+        {"average": average, "share": drawn_share(job)},
+    )
+    for part, one in parts.items():
+        measured.parts[part] = (one.mean, one.standard_error, one.n, {"total": one.total, "tokens": one.total_count})
+    return measured
+
+
+def summary_discrepancy(job: MeasureJob, target: MeasureJob, summary: Summary) -> Measured:
+    """The discrepancy term by part, or of both together, from mean embeddings."""
+    switches, of_target = job.discrepancy, target_embedding(target)
+    kept = half_groups(job.value.half_samples, job.seed)
+    embeddings = {part: one.embedding for part, one in summary.items()}
+    if switches.parts == "pooled":
+        embeddings = {"all": reduce(add, embeddings.values())}
+    found = {part: embedding_mmd(of_target, one, switches.estimator, switches.scale) for part, one in embeddings.items()}
+    replicates = {
+        part: embedded_half_samples(of_target, one, kept, switches.estimator, switches.scale)
+        for part, one in embeddings.items()
+    }
+    pooled = found.get("all")
+    value = pooled.value if pooled else combine_parts({p: one.value for p, one in found.items()}, job.n_real, job.n_synthetic)
+    shifts = _spread(replicates["all"] if pooled else mixed_replicates(replicates, job))
+    diagnostics: dict[str, Any] = {
+        "method": "random-features",
+        "estimator": switches.estimator,
+        "scale": switches.scale,
+        "bandwidths": list(of_target.frame.bandwidths),
+        "frequencies": of_target.frame.n_frequencies,
+        "target_rows": of_target.n,
+    }
+    measured = Measured(value, shifts, _n(summary), None, diagnostics | (pooled.diagnostics() if pooled else {}))
+    for part in summary if pooled is None else ():
+        spread = _spread(replicates[part])
+        error = float(spread.std(ddof=1)) if len(spread) > 1 else None
+        measured.parts[part] = (found[part].value, error, found[part].n, found[part].diagnostics())
+    return measured
+
+
+def summary_ntk(job: MeasureJob, summary: Summary) -> tuple[Measured, float]:
+    """The NTK term over both parts without the sketch's bias, and the term as sketched.
+
+    Where the sketch is too full to tell its bias, both are the term as sketched, and the diagnostics say so.
+    """
+    switches = job.ntk
+    form = _sketched_form(summary, switches.damping, switches.damping_mode)
+    term = form.term if form.extrapolated is None else form.extrapolated
+    diagnostics = asdict(form) | {
+        "method": "sketched",
+        "output": switches.output,
+        "residual": switches.residual,
+        "is_full": form.extrapolated is None,
+    }
+    return Measured(term, _ntk_spread(job, summary), form.n, None, diagnostics), form.term
+
+
+def _sketched_form(summary: Summary, damping: float, mode: DampingMode) -> SketchedForm:
+    """From the rows where all were kept and they are few, else from the sums: the same numbers up to rounding."""
+    statistics, kept = whole_statistics(summary), [one.kept for one in summary.values()]
+    if sum(len(one.keys) for one in kept) < statistics.n or statistics.n > WORTHWHILE_SHARE * statistics.q:
+        return sketched_form(statistics, damping, mode)
+    features, residual = (np.concatenate([getattr(one, name) for one in kept]) for name in ("features", "residual"))
+    return sketched_form_of_rows(features, residual, damping, mode)
+
+
+def whole_statistics(summary: Summary) -> GradientStatistics:
+    """Both parts' gradient statistics together. Raises NumericalError when no row was drawn."""
+    if not summary:
+        raise NumericalError("no row of this contributor was drawn. Raise `sample.fraction`, or set no `sample`.")
+    return reduce(add, (one.gradients for one in summary.values()))
+
+
+def _ntk_spread(job: MeasureJob, summary: Summary) -> Floats:
+    """(R,) deviations of the NTK term: halves of the kept rows, in the parts' own proportion, rescaled to all rows."""
+    if job.value.half_samples == 0:
+        return np.zeros(0)
+    n = _n(summary)
+    share = min(len(one.kept.keys) / one.n for one in summary.values())
+    chosen = [_leading(one.kept, round(share * one.n)) for one in summary.values()]
+    keys = np.concatenate([one.keys for one in chosen])
+    features = np.concatenate([one.features for one in chosen]).astype(np.float64)
+    misfit = np.concatenate([one.residual for one in chosen])
+    masks = half_groups(job.value.half_samples, job.seed)[:, row_groups(keys, job.seed)]
+    if masks.sum(axis=1).min() < 2:
+        return np.zeros(job.value.half_samples)
+    replicates = half_sample_ntk(features @ features.T, misfit, masks, job.ntk.damping, job.ntk.damping_mode)
+    return np.asarray(_spread(replicates) * np.sqrt(len(keys) / n))
+
+
+def _leading(kept: KeptRows, count: int) -> KeptRows:
+    return KeptRows.of(kept.limit, kept.keys[:count], kept.features[:count], kept.residual[:count])
+
+
+def _spread(replicates: Floats) -> Floats:
+    """(R,) deviations; a half of the groups of all groups, so no rescaling but that of one half."""
+    return np.zeros(0) if len(replicates) == 0 else deviations(replicates, 2, 1)
+
+
+def _n(summary: Summary) -> int:
+    return sum(one.n for one in summary.values())

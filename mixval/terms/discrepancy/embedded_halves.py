@@ -1,0 +1,39 @@
+"""Half-samples of an MMD from mean embeddings alone: replicate r keeps the same half of the row groups of T and of the part.
+
+Letters: R replicates, G groups, F frequencies. Equal rows share a group, wherever they are, so contributors that share rows
+share them in every replicate.
+"""
+
+import numpy as np
+
+from mixval.terms.arrays import Floats, Masks
+from mixval.terms.discrepancy.mmd import Estimator, Scale, scaled, squared_mmd
+from mixval.terms.discrepancy.random_features import MeanEmbedding
+
+FEWEST = 4
+"""Rows below which a half is too small for an unbiased MMD: the set is then kept whole in every replicate."""
+
+
+def embedded_half_samples(
+    target: MeanEmbedding,
+    part: MeanEmbedding,
+    kept: Masks,  # (R, G) bool
+    estimator: Estimator = "unbiased",
+    scale: Scale = "root",
+) -> Floats:  # (R,)
+    """The MMD of each half of the part against the same half of T. Cost: 2 R G F products for each."""
+    (m, t), (n, s) = _halves(target, kept), _halves(part, kept)
+    at_zero = float(target.frame.weights.sum())
+    tt, ss = (t**2).sum(axis=1) - m * at_zero, (s**2).sum(axis=1) - n * at_zero
+    return scaled(squared_mmd(tt, ss, (t * s).sum(axis=1), m, n, at_zero, estimator), scale)
+
+
+def is_halved(embedding: MeanEmbedding, kept: Masks) -> bool:
+    """Whether replicates halve this set: not where one would keep fewer than `FEWEST` rows."""
+    return bool((kept @ embedding.group_counts >= FEWEST).all())
+
+
+def _halves(embedding: MeanEmbedding, kept: Masks) -> tuple[Floats, Floats]:
+    """(R,) rows and (R, 2F) sums of phi of each half."""
+    mask = kept.astype(np.float64) if is_halved(embedding, kept) else np.ones(kept.shape)
+    return mask @ embedding.group_counts, mask @ embedding.group_sums

@@ -1,0 +1,171 @@
+"""The value of any union of contributors (Eq. 8, arXiv 2511.13640) from their summaries: a game over contributors.
+
+Letters: K contributors; parts p = real, synthetic; N_kp admitted rows and n_kp measured ones; F frequencies; w and c the
+weights and centres of the four terms.
+
+    v(U) = - sum over terms j of w_j (t_j(U) - c_j),       pi = real share of the union's admitted rows
+
+Each measured row stands for g_kp = N_kp / n_kp admitted ones, so that a contributor of whom few rows were drawn counts by
+its size: sums are weighted by g, those of squares by g^2.
+
+    loss           pi L1 + (1 - pi) L2,   L_p = sum g loss / sum g count
+    discrepancy    pi D(T, U1) + (1 - pi) D(T, U2),  from the sum of embeddings s = sum g phi(x):
+                   unbiased |s|^2 -> (|s|^2 - k(0) sum g^2) / ((sum g)^2 - sum g^2)
+    NTK            of both parts together, from sum g phi phi', sum g phi r, sum g r^2 over sum g rows, sketch's bias included
+    composition    sqrt(max(pi, 1 - pi) / N)
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixval.errors import ShapeError
+from mixval.terms.composition.term import composition_term
+from mixval.terms.discrepancy.mmd import Estimator, Scale, scaled
+from mixval.valuation.coalitions import NtkCoalitions
+from mixval.valuation.estimates import Floats
+from mixval.valuation.shapley import Members, Order
+
+
+@dataclass(frozen=True)
+class PartSums:
+    """Weighted sums of one part, by contributor; a contributor without such rows has zeros."""
+
+    admitted: Floats
+    """(K,) N, which is also sum g."""
+    squared_weights: Floats
+    """(K,) sum g^2 over measured rows."""
+    losses: Floats
+    """(K,) sum of g times what the loss averages over: a row's mean loss, or its summed loss."""
+    counts: Floats
+    """(K,) sum of g times 1, or tokens."""
+    embeddings: Floats
+    """(K, 2F) sum of g phi."""
+
+
+@dataclass(frozen=True)
+class TargetEmbedding:
+    """T's side of the discrepancy."""
+
+    mean: Floats
+    """(2F,) mean of phi over T."""
+    within: float
+    """What T adds to MMD^2 by itself, as the estimator has it."""
+    at_zero: float
+    """k(x, x)."""
+    estimator: Estimator
+    scale: Scale
+    is_pooled: bool
+    """D(T, U) of both parts together instead of part by part."""
+
+
+@dataclass(frozen=True)
+class UnionGame:
+    """A game (`mixval.valuation.shapley.Game`) whose players are contributors."""
+
+    real: PartSums
+    synthetic: PartSums
+    target: TargetEmbedding
+    ntk: NtkCoalitions
+    coefficients: Floats
+    """(4,) w."""
+    centres: Floats
+    """(4,) c."""
+    empty_value: float = 0.0
+    """v of nobody, which Eq. 8 leaves open."""
+
+    def empty(self) -> float:
+        """v of nobody."""
+        return self.empty_value
+
+    def value(self, members: Members) -> float:
+        """v of the contributors that `members` (K,) marks, at least one."""
+        return self._value(self.ntk.union(members).term, members)
+
+    def prefixes(self, order: Order) -> Iterator[float]:
+        """v of the growing prefixes of an order."""
+        members = np.zeros(len(self.real.admitted), dtype=np.bool_)
+        for player, union in zip(order, self.ntk.prefixes(order), strict=True):
+            members[player] = True
+            yield self._value(union.term, members)
+
+    def terms(self, members: Members) -> Floats:
+        """(4,) the union's terms, in the order of `TERMS`."""
+        return self._terms(self.ntk.union(members).term, members)
+
+    def _value(self, ntk: float, members: Members) -> float:
+        return -float(self.coefficients @ (self._terms(ntk, members) - self.centres))
+
+    def _terms(self, ntk: float, members: Members) -> Floats:
+        n_real, n_synthetic = (float(part.admitted[members].sum()) for part in (self.real, self.synthetic))
+        share = n_real / (n_real + n_synthetic)
+        parts = [(share, self.real), (1 - share, self.synthetic)]
+        loss = sum(pi * float(part.losses[members].sum() / part.counts[members].sum()) for pi, part in parts if pi > 0)
+        return np.array([loss, self._discrepancy(parts, members), ntk, composition_term(round(n_real), round(n_synthetic))])
+
+    def _discrepancy(self, parts: list[tuple[float, PartSums]], members: Members) -> float:
+        used = [(pi, part) for pi, part in parts if pi > 0]
+        sums = [part.embeddings[members].sum(axis=0) for _, part in used]
+        weights = [(float(p.admitted[members].sum()), float(p.squared_weights[members].sum())) for _, p in used]
+        if self.target.is_pooled:
+            rows, squares = (sum(column) for column in zip(*weights, strict=True))
+            return self._distance(np.sum(sums, axis=0), rows, squares)
+        return sum(pi * self._distance(s, *w) for (pi, _), s, w in zip(used, sums, weights, strict=True))
+
+    def _distance(self, total: Floats, rows: float, squares: float) -> float:
+        """MMD, or its square, of T and rows with summed embedding `total` (2F,)."""
+        of_target, own = self.target, float(total @ total)
+        if of_target.estimator == "unbiased":
+            own = (own - of_target.at_zero * squares) / (rows**2 - squares)
+        else:
+            own /= rows**2
+        squared = of_target.within + own - 2 * float(of_target.mean @ total) / rows
+        return float(scaled(np.asarray(squared), of_target.scale))
+
+
+def part_sums(
+    admitted: Floats,  # (K,) N
+    measured: Floats,  # (K,) n
+    losses: Floats,  # (K,) over measured rows
+    counts: Floats,  # (K,)
+    embeddings: Floats,  # (K, 2F)
+) -> PartSums:
+    """Sums over measured rows, weighted by what each stands for. Raises ShapeError where none of the admitted was measured."""
+    if missing := np.flatnonzero((admitted > 0) & (measured == 0)).tolist():
+        raise ShapeError(
+            f"contributors {missing}: a part has admitted rows but none was measured, so it cannot be weighed in a union. "
+            "Raise `sample.fraction`, or set no `sample`."
+        )
+    weight = np.divide(admitted, measured, out=np.zeros_like(admitted), where=measured > 0)
+    return PartSums(admitted, weight**2 * measured, weight * losses, weight * counts, weight[:, None] * embeddings)
+
+
+def target_embedding(
+    mean: Floats,  # (2F,)
+    m: int,
+    at_zero: float,
+    estimator: Estimator,
+    scale: Scale,
+    is_pooled: bool,
+) -> TargetEmbedding:
+    """T's side from the mean embedding of its m rows."""
+    squared = float(mean @ mean)
+    within = (squared * m**2 - at_zero * m) / (m * (m - 1)) if estimator == "unbiased" and m > 1 else squared
+    return TargetEmbedding(mean, within, at_zero, estimator, scale, is_pooled)
+
+
+def redundancy(everybody: float, without: Floats, without_both: Floats) -> Floats:
+    """(K, K) symmetric: what a pair together is missed by beyond what each alone is, [v - v_ab] - [v - v_a] - [v - v_b].
+
+    From v of all, (K,) v without each and (K, K) v without both. Above 0: each can stand in for the other. 0 on the diagonal.
+    """
+    alone = everybody - without
+    pair = (everybody - without_both) - alone[:, None] - alone[None, :]
+    return np.asarray(np.where(np.eye(len(without), dtype=bool), 0.0, pair))
+
+
+def shapley_orders(n_players: int, coalitions: int) -> int:
+    """Orders, each with its reverse, that about `coalitions` unions pay for; at least 4, so that errors can be told."""
+    return max(4, 2 * math.floor(coalitions / (2 * n_players)))

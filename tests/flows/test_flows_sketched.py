@@ -1,0 +1,57 @@
+"""The flow from summaries: the planted order, values of unions, one new shard, and nothing again for another weight rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mixval.config.valuation import ValuationConfig
+from mixval.contracts.results import COALITIONS, REDUNDANCY
+from mixval.contracts.run import RunSummary
+from mixval.stages.publishing import open_run, rebuild_report
+from tests.worlds import PLANTED, planted, rows
+
+SKETCHED = {"ntk": {"method": "sketched", "sketch_features": 512}}
+
+
+@pytest.mark.parametrize("task", ["image-classification", "language-modelling"])
+def test_summaries_give_the_planted_order_and_values_of_unions(
+    task: str, tmp_path: Path, value: Callable[[ValuationConfig], RunSummary]
+) -> None:
+    world = planted(tmp_path, task, **SKETCHED)
+    summary = value(world.config())
+    run = open_run(summary.url)
+    assert run.ranking["contributor"].to_pylist() == list(PLANTED)
+    assert run.coalitions is not None
+    assert run.redundancy is not None
+    assert run.coalitions.schema.equals(COALITIONS, check_metadata=True)
+    assert run.redundancy.schema.equals(REDUNDANCY, check_metadata=True)
+    assert sorted(run.coalitions["contributor"].to_pylist()) == sorted(PLANTED)
+    account = run.manifest.coalitions
+    assert account is not None
+    assert account.method == "exact"
+    total = sum(run.coalitions["shapley"].to_pylist())
+    assert total == _near(account.value_of_all - account.value_of_nobody)
+    assert "Together" in rebuild_report(run).read_bytes().decode()
+    assert summary.recomputed["piece-summary"] == 3
+    assert "gram" not in summary.recomputed
+
+
+def test_a_new_shard_is_the_only_one_summarised(tmp_path: Path, value: Callable[[ValuationConfig], RunSummary]) -> None:
+    world = planted(tmp_path, "language-modelling", **SKETCHED)
+    config = world.config()
+    first = value(config)
+    weighed = value(world.config(value={"weights": "scale-matched"}))
+    assert sum(count for kind, count in weighed.recomputed.items() if kind != "coalitions") == 0
+    world.contribute(PLANTED[0], rows("language-modelling", 12, start=7_000), shard="part-1.parquet")
+    grown = value(config)
+    assert grown.recomputed_contributors == [PLANTED[0]]
+    assert grown.recomputed["piece-summary"] == 1
+    assert grown.reused["piece-summary"] == 3
+    assert first.recomputed["piece-summary"] == 3
+
+
+def _near(number: float) -> object:
+    return pytest.approx(number, rel=1e-6, abs=1e-9)

@@ -1,0 +1,103 @@
+"""Coalition values are doubted when their own numbers call for it, and only then; copies are named in pairs."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from published_run import make_results
+
+from mixval.contracts.results import COALITIONS, REDUNDANCY
+from mixval.publish.coalition_doubts import coalition_doubts
+
+NAMES = tuple("abcdefghij")
+
+
+def found(alone, loss, shapley=None, errors=None, redundancy=None, names=NAMES):
+    """The doubts of ten contributors in the order of the ranking, by kind."""
+    k = len(alone)
+    ranked = make_results(names).ranking["contributor"].to_pylist()
+    shapley = alone if shapley is None else shapley
+    errors = [None] * k if errors is None else errors
+    rows = [
+        {
+            "contributor": ranked[i],
+            "alone": alone[i],
+            "leave_one_out": loss[i],
+            "shapley": shapley[i],
+            "shapley_error": errors[i],
+        }
+        for i in range(k)
+    ]
+    shared = np.zeros((k, k)) if redundancy is None else redundancy + redundancy.T
+    pairs = [
+        {"contributor": one, "other": other, "redundancy": shared[i, j]}
+        for i, one in enumerate(ranked[:k])
+        for j, other in enumerate(ranked[:k])
+        if one < other
+    ]
+    tables = (pa.Table.from_pylist(table, schema=schema) for table, schema in ((rows, COALITIONS), (pairs, REDUNDANCY)))
+    return ranked, coalition_doubts(make_results(names).ranking, *tables)
+
+
+def calm():
+    """Values alone and leave-one-outs that fall together."""
+    return np.linspace(1.0, 0.1, 10), np.linspace(0.5, 0.05, 10)
+
+
+def test_nothing_is_doubted_without_reason_or_without_coalition_values():
+    assert found(*calm())[1] == []
+    assert coalition_doubts(make_results(NAMES).ranking, None, None) == []
+
+
+@pytest.mark.parametrize(("error", "is_doubted"), [(0.1, True), (0.03, False)])
+def test_errors_are_held_against_the_steps_between_neighbours(error, is_doubted):
+    # Steps are 0.1; two standard errors of a difference are 2 sqrt(2) times one value's.
+    _, doubts = found(*calm(), errors=[error] * 10)
+    assert [doubt.kind for doubt in doubts] == ["shapley-neighbours"] * is_doubted
+    if is_doubted:
+        assert "9 of 9 pairs of neighbours" in doubts[0].words
+        assert doubts[0].contributors == []
+
+
+def test_those_left_out_are_named():
+    alone, loss = calm()
+    ranked, (doubt,) = found(alone[:7], loss[:7])
+    assert (doubt.kind, doubt.contributors) == ("coalitions-left-out", ranked[7:])
+    assert "of the 7 best-ranked contributors" in doubt.words
+
+
+def test_a_copy_that_is_worth_much_alone_is_named_with_the_other_once():
+    alone, loss = calm()
+    alone[2], loss[2], loss[5] = 0.95, 0.01, 0.02
+    shared = np.zeros((10, 10))
+    shared[2, 5] = 0.5  # both are missed by about 0.5 without the other
+    ranked, (doubt,) = found(alone, loss, redundancy=shared)
+    assert doubt.kind == "covered-by-another"
+    assert doubt.contributors == [ranked[2], ranked[5]]
+    assert "worth 0.950 alone would be missed by 0.010 only: another one brings 98 % of the same" in doubt.words
+
+
+def test_a_copy_that_is_worth_little_or_half_a_copy_is_none():
+    alone, loss = calm()
+    shared = np.zeros((10, 10))
+    shared[8, 9] = 5.0  # both below the median alone
+    shared[0, 1] = 0.5  # half of what they would be missed by
+    assert found(alone, loss, redundancy=shared)[1] == []
+
+
+def test_many_copies_are_three_pairs_and_a_rest():
+    alone, loss = np.ones(10), np.full(10, 0.001)
+    alone[9] = 0.0
+    shared = np.zeros((10, 10))
+    for pair, size in (((0, 1), 0.9), ((2, 3), 0.8), ((4, 5), 0.7), ((6, 7), 0.6)):
+        shared[pair] = size
+    ranked, doubts = found(alone, loss, shapley=np.full(10, 0.5), redundancy=shared)
+    pairs = [doubt for doubt in doubts if doubt.kind == "covered-by-another"]
+    assert [doubt.contributors for doubt in pairs] == [ranked[0:2], ranked[2:4], ranked[4:6], ranked[6:7]]
+    assert pairs[3].words.startswith("1 more contributor worth much alone would hardly be missed")
+
+
+def test_one_of_three_copies_has_no_single_other_to_name():
+    alone, loss = calm()
+    loss[0] = 0.0  # best alone, last to be missed; removing any one other changes nothing
+    ranked, (doubt,) = found(alone, loss)
+    assert (doubt.kind, doubt.contributors) == ("covered-by-several", [ranked[0]])

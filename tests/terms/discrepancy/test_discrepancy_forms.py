@@ -1,0 +1,196 @@
+"""The forms of the MMD: each gives its own file's estimate, replicates of halves, and the spread that draws have."""
+
+import math
+from functools import cache
+
+import numpy as np
+import pytest
+
+from mixval.errors import ShapeError
+from mixval.terms.discrepancy import kernel as kernel_file
+from mixval.terms.discrepancy.forms import FORMS, Form, Rows
+from mixval.terms.discrepancy.kernel import make_kernel
+from mixval.terms.discrepancy.linear_time import half_pairs, hashed_order, linear_time_mmd
+from mixval.terms.discrepancy.mmd import half_sample_mmd, mmd
+from mixval.terms.discrepancy.random_features import EmbeddedMmd, embed, embedding_mmd, fourier_features
+from mixval.terms.half_samples import deviations, half_masks, interval
+
+BANDWIDTHS = (0.5, 1.0, 3.0)
+WIDTH = 3
+
+
+def rows(n: int, shift: float = 0.0, seed: int = 0, replicates: int = 6, width: int = WIDTH) -> Rows:
+    draw = np.random.default_rng([seed, n])
+    keys = draw.integers(0, 2**63, size=n).astype(np.uint64)
+    return Rows(draw.normal(size=(n, width)) + shift, keys, half_masks(keys, np.ones(n, dtype=bool), replicates, 0))
+
+
+def form(**given: object) -> Form:
+    chosen = {"bandwidths": BANDWIDTHS, "combine": "mean", "estimator": "unbiased", "scale": "root", "n_frequencies": 48}
+    return Form(**(chosen | {"seed": 3} | given))
+
+
+@pytest.mark.parametrize("estimator", ["unbiased", "biased"])
+@pytest.mark.parametrize("scale", ["root", "squared"])
+def test_exact_is_the_mmd_of_all_rows_and_of_halves(estimator: str, scale: str) -> None:
+    target, part = rows(12), rows(9, 0.8, seed=1)
+    found, replicates = FORMS["exact"](target, form(estimator=estimator, scale=scale))(part)
+    assert found == mmd(target.features, part.features, BANDWIDTHS, "mean", estimator, scale)
+    halves = half_sample_mmd(target.features, part.features, BANDWIDTHS, target.masks, part.masks, "mean", estimator, scale)
+    assert replicates.tolist() == halves.tolist()
+    assert found.diagnostics() == {"squared": found.squared, "squared_se": found.standard_error}
+
+
+@pytest.mark.parametrize("combine", ["mean", "sum"])
+@pytest.mark.parametrize("estimator", ["unbiased", "biased"])
+@pytest.mark.parametrize("scale", ["root", "squared"])
+def test_random_features_are_the_embeddings_of_all_rows_and_of_halves(combine: str, estimator: str, scale: str) -> None:
+    target, part = rows(700), rows(9, 0.8, seed=1)  # more than a block of rows
+    found, replicates = FORMS["random-features"](target, form(combine=combine, estimator=estimator, scale=scale))(part)
+    drawn = fourier_features(BANDWIDTHS, WIDTH, 48, 3, combine)
+
+    def between(t: np.ndarray, s: np.ndarray) -> EmbeddedMmd:
+        of_target = embed(drawn, target.features[t], target.keys[t])
+        return embedding_mmd(of_target, embed(drawn, part.features[s], part.keys[s]), estimator, scale)
+
+    whole = between(np.ones(700, dtype=bool), np.ones(9, dtype=bool))
+    assert found.squared == pytest.approx(whole.squared, rel=1e-10)
+    assert found.diagnostics()["approximation_error"] == pytest.approx(whole.approximation_error, rel=1e-10)
+    truth = [between(t, s).value for t, s in zip(target.masks, part.masks, strict=True)]
+    assert replicates.tolist() == pytest.approx(truth, rel=1e-10, abs=1e-12)
+    assert max(truth) > 0.1
+
+
+@pytest.mark.parametrize(("m", "n"), [(2, 2), (4, 7), (13, 30), (30, 9)])
+@pytest.mark.parametrize("scale", ["root", "squared"])
+def test_linear_time_is_the_mean_over_pairs_and_over_half_of_them(m: int, n: int, scale: str) -> None:
+    target, part = rows(m), rows(n, 0.8, seed=1)
+    found, replicates = FORMS["linear-time"](target, form(scale=scale))(part)
+    t, s = (one.features[hashed_order(one.keys, 3)] for one in (target, part))
+    kernel = make_kernel(t, BANDWIDTHS, "mean", 512)
+    assert found == linear_time_mmd(kernel, [t], [s], scale)
+    pairs = min(m, n) // 2
+    h = [linear_time_mmd(kernel, [t[2 * i : 2 * i + 2]], [s[2 * i : 2 * i + 2]]).squared for i in range(pairs)]
+    assert (found.n, found.m) == (2 * pairs, 2 * pairs)
+    for replicate, first in enumerate(half_pairs(pairs, 6, 3)):
+        kept = [h[2 * j] if chosen else h[2 * j + 1] for j, chosen in enumerate(first)] or h
+        squared = max(float(np.mean(kept)), 0.0)
+        expected = math.sqrt(squared) if scale == "root" else squared
+        assert replicates[replicate] == pytest.approx(expected, rel=1e-10, abs=1e-9)
+
+
+def test_every_part_is_compared_with_the_same_half_of_the_pairs() -> None:
+    many, few = half_pairs(41, 50, 0), half_pairs(13, 50, 0)
+    assert few.shape == (50, 6)
+    assert np.array_equal(many[:, :6], few)
+    assert 0.4 < many.mean() < 0.6
+    assert len(np.unique(many, axis=0)) == 50
+    assert not np.array_equal(half_pairs(41, 50, 1), many)
+    assert half_pairs(1, 4, 0).shape == (4, 0)
+
+
+@pytest.mark.parametrize("method", FORMS)
+def test_the_order_of_rows_does_not_matter(method: str) -> None:
+    target, part = rows(30), rows(21, 0.5, seed=1)
+    order = np.random.default_rng(0).permutation(21)
+    shuffled = Rows(part.features[order], part.keys[order], part.masks[:, order])
+    against = FORMS[method](target, form())
+    (found, replicates), (again, same) = against(part), against(shuffled)
+    assert again.squared == pytest.approx(found.squared, rel=1e-10)
+    assert again.standard_error == pytest.approx(found.standard_error, rel=1e-8)
+    np.testing.assert_allclose(same, replicates, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", FORMS)
+def test_without_half_samples_there_are_no_replicates(method: str) -> None:
+    target, part = rows(12, replicates=0), rows(9, 0.5, seed=1, replicates=0)
+    found, replicates = FORMS[method](target, form())(part)
+    assert replicates.shape == (0,)
+    assert found.squared == FORMS[method](rows(12), form())(rows(9, 0.5, seed=1))[0].squared
+
+
+def test_random_features_refuse_masks_that_do_not_fit() -> None:
+    target, part = rows(12), rows(9)
+    with pytest.raises(ShapeError, match=r"masks of T: expected bool masks of shape \(R, 12\)"):
+        FORMS["random-features"](Rows(target.features, target.keys, part.masks), form())
+    with pytest.raises(ShapeError, match="replicate 0 keeps no row"):
+        FORMS["random-features"](target, form())(Rows(part.features, part.keys, np.zeros((6, 9), dtype=bool)))
+
+
+def squared_of_gaussians(shift: float, bandwidth: float, width: int) -> float:
+    """MMD^2 between N(0, I) and N(shift, I): E k is that of their difference, a Gaussian of variance 2."""
+    wide = bandwidth**2 + 2
+    return 2 * (bandwidth**2 / wide) ** (width / 2) * (1 - math.exp(-width * shift**2 / (2 * wide)))
+
+
+N_DRAWN = {"exact": 60, "random-features": 60, "linear-time": 400}
+"""Rows of each side for which an estimate is rarely clamped: half of the pairs of 60 rows would often be."""
+
+
+@cache
+def names_and_halves(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    fixed = rows(n, seed=seed, replicates=60)
+    return fixed.keys, fixed.masks
+
+
+def drawn(n: int, shift: float, seed: int) -> Rows:
+    """Fresh rows under the same keys and masks, which no estimate depends on."""
+    values = np.random.default_rng([seed, n, 7]).normal(size=(n, 4)) + shift
+    return Rows(values, *names_and_halves(n, seed % 3))
+
+
+def drawn_intervals(method: str, n: int, shift: float, draws: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Estimates, their standard errors by half-samples, and 90% intervals, over draws of T and of a part."""
+    estimates, errors, ends = [], [], []
+    asked = form(bandwidths=(2.0,), scale="squared", n_frequencies=128)
+    for seed in range(draws):
+        found, replicates = FORMS[method](drawn(n, 0.0, 3 * seed), asked)(drawn(n, shift, 3 * seed + 1))
+        estimates.append(found.squared)
+        errors.append(deviations(replicates, 2, 1).std(ddof=1))
+        ends.append(interval(found.squared, replicates, 2, 1, 0.9))
+    return np.array(estimates), np.array(errors), np.array(ends)
+
+
+@pytest.mark.parametrize("method", FORMS)
+def test_intervals_cover_what_they_claim(method: str) -> None:
+    truth = squared_of_gaussians(0.7, 2.0, 4)
+    estimates, errors, ends = drawn_intervals(method, N_DRAWN[method], 0.7, 200)
+    frequencies = 0.06 * truth if method == "random-features" else 0.0
+    assert abs(estimates.mean() - truth) < 3.5 * estimates.std() / math.sqrt(200) + frequencies
+    # 200 draws know a standard deviation to 5%, a share of nine tenths to 2.1%.
+    assert math.sqrt((errors**2).mean()) / estimates.std() == pytest.approx(1.0, abs=0.16)
+    covered = (ends[:, 0] <= truth) & (truth <= ends[:, 1])
+    assert 0.83 <= covered.mean() <= 0.965
+
+
+def test_the_linear_form_pays_with_wider_intervals() -> None:
+    widths: dict[str, float] = {method: float(drawn_intervals(method, 200, 0.7, 10)[1].mean()) for method in FORMS}
+    assert widths["linear-time"] > 1.5 * widths["exact"]
+    assert widths["random-features"] == pytest.approx(widths["exact"], rel=0.15)
+
+
+@pytest.mark.parametrize("method", FORMS)
+def test_a_shared_target_cancels_between_contributors(method: str) -> None:
+    """The spread of a difference of two parts' replicates is that of the difference over draws, T being one for both."""
+    gaps, errors, apart = [], [], []
+    n = N_DRAWN[method]
+    for seed in range(100):
+        against = FORMS[method](drawn(n, 0.0, 3 * seed), form(bandwidths=(2.0,), scale="squared"))
+        (one, of_one), (other, of_other) = (against(drawn(n, 1.0, 3 * seed + i)) for i in (1, 2))
+        gaps.append(one.squared - other.squared)
+        errors.append((of_one - of_other).var(ddof=1))
+        apart.append(of_one.var(ddof=1) + of_other.var(ddof=1))
+    # 100 draws know a standard deviation to 7%.
+    assert math.sqrt(np.mean(errors)) / np.std(gaps) == pytest.approx(1.0, abs=0.21)
+    assert np.mean(errors) < 0.8 * np.mean(apart)
+
+
+@pytest.mark.parametrize("columns", [1, 5, 17])
+def test_a_block_of_columns_may_end_anywhere(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, part = rows(23), rows(17, 0.8, seed=1)
+    whole, of_halves = FORMS["exact"](target, form())(part)
+    monkeypatch.setattr(kernel_file, "BLOCK_COLUMNS", columns)
+    found, replicates = FORMS["exact"](target, form())(part)
+    assert found.squared == pytest.approx(whole.squared, rel=1e-11)
+    assert found.standard_error == pytest.approx(whole.standard_error, rel=1e-10)
+    np.testing.assert_allclose(replicates, of_halves, rtol=1e-9)

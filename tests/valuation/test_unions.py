@@ -1,0 +1,149 @@
+"""Values of unions from sums: Eq. 8 on the rows of the union, for every switch; rows that stand for several; redundancy."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from mixval.errors import ShapeError
+from mixval.terms.discrepancy.mmd import Estimator, Scale
+from mixval.terms.ntk.quadratic import quadratic_form
+from mixval.valuation.coalitions import NtkCoalitions
+from mixval.valuation.shapley import exact_shapley
+from mixval.valuation.unions import PartSums, UnionGame, part_sums, redundancy, shapley_orders, target_embedding
+
+WEIGHTS, CENTRES = np.array([0.7, 1.3, 0.4, 2.0]), np.array([0.5, 0.1, 0.2, 0.05])
+DAMPING, AT_ZERO = 0.1, 1.0
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One contributor: losses, unit embeddings, gradient features and residuals of its rows, and which are real."""
+
+    is_real: np.ndarray
+    losses: np.ndarray
+    embeddings: np.ndarray
+    features: np.ndarray
+    residuals: np.ndarray
+
+
+def contributors() -> list[Rows]:
+    rng = np.random.default_rng(3)
+    held = []
+    for n_real, n_synthetic in ((9, 0), (5, 7), (0, 8), (6, 3)):
+        n = n_real + n_synthetic
+        embeddings = rng.normal(size=(n, 10)) + 0.5
+        embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)  # k(x, x) = 1
+        rows = rng.gamma(2.0, size=n), embeddings, rng.normal(size=(n, 6)), rng.normal(size=n) + 0.5
+        held.append(Rows(np.arange(n) < n_real, *rows))
+    return held
+
+
+TARGET = np.random.default_rng(4).normal(size=(12, 10))
+TARGET /= np.linalg.norm(TARGET, axis=1, keepdims=True)
+
+
+def game(held: list[Rows], estimator: Estimator, scale: Scale, pooled: bool, times: int = 1) -> UnionGame:
+    """The game from sums; each measured row stands for `times` admitted ones."""
+
+    def part(real: bool) -> PartSums:
+        own = [rows.is_real == real for rows in held]
+        n = np.array([mask.sum() for mask in own], dtype=np.float64)
+        losses = np.array([rows.losses[mask].sum() for rows, mask in zip(held, own, strict=True)])
+        embeddings = np.stack([rows.embeddings[mask].sum(axis=0) for rows, mask in zip(held, own, strict=True)])
+        return part_sums(times * n, n, losses, n, embeddings)
+
+    ntk = NtkCoalitions(
+        np.array([times * len(rows.losses) for rows in held]),
+        times * np.stack([rows.features.T @ rows.features for rows in held]),
+        times * np.stack([rows.features.T @ rows.residuals for rows in held]),
+        times * np.array([rows.residuals @ rows.residuals for rows in held]),
+        DAMPING,
+    )
+    target = target_embedding(TARGET.mean(axis=0), len(TARGET), AT_ZERO, estimator, scale, pooled)
+    return UnionGame(part(True), part(False), target, ntk, WEIGHTS, CENTRES)
+
+
+def dense_terms(rows: Rows, estimator: Estimator, scale: Scale, pooled: bool) -> np.ndarray:
+    """Eq. 8's terms of these rows, plainly."""
+    n, pi = len(rows.losses), float(rows.is_real.mean())
+
+    def distance(mask: np.ndarray) -> float:
+        ss, tt, st = (a @ b.T for a, b in ((rows.embeddings[mask],) * 2, (TARGET,) * 2, (rows.embeddings[mask], TARGET)))
+        if estimator == "unbiased":
+            ss, tt = (k[~np.eye(len(k), dtype=bool)] for k in (ss, tt))
+        squared = max(float(ss.mean() + tt.mean() - 2 * st.mean()), 0.0)
+        return math.sqrt(squared) if scale == "root" else squared
+
+    shares = [(pi, rows.is_real), (1 - pi, ~rows.is_real)]
+    loss = sum(share * rows.losses[mask].mean() for share, mask in shares if share)
+    mmd = distance(np.ones(n, dtype=bool)) if pooled else sum(share * distance(mask) for share, mask in shares if share)
+    ntk = quadratic_form(rows.features @ rows.features.T, rows.residuals, DAMPING).term
+    return np.array([loss, mmd, ntk, math.sqrt(max(pi, 1 - pi) / n)])
+
+
+def joined(held: list[Rows], members: np.ndarray, times: int = 1) -> Rows:
+    own = [held[k] for k in np.flatnonzero(members) for _ in range(times)]
+    return Rows(*(np.concatenate([getattr(rows, name) for rows in own]) for name in Rows.__dataclass_fields__))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "scale", "pooled"), list(itertools.product(get_args(Estimator), get_args(Scale), (False, True)))
+)
+def test_every_union_has_the_terms_of_its_rows(estimator: Estimator, scale: Scale, pooled: bool) -> None:
+    held = contributors()
+    of_sums = game(held, estimator, scale, pooled)
+    for code in range(1, 2 ** len(held)):
+        members = (code >> np.arange(len(held)) & 1).astype(bool)
+        truth = dense_terms(joined(held, members), estimator, scale, pooled)
+        np.testing.assert_allclose(of_sums.terms(members), truth, rtol=1e-9, atol=1e-12)
+        assert of_sums.value(members) == pytest.approx(-float(WEIGHTS @ (truth - CENTRES)), rel=1e-9)
+
+
+def test_prefixes_are_the_growing_unions() -> None:
+    of_sums, order = game(contributors(), "unbiased", "root", False), np.array([2, 0, 3, 1])
+    wanted = [of_sums.value(np.isin(np.arange(4), order[:size])) for size in range(1, 5)]
+    np.testing.assert_allclose(list(of_sums.prefixes(order)), wanted, rtol=1e-12)
+
+
+def test_a_row_that_stands_for_three_counts_as_three_copies() -> None:
+    held, members = contributors(), np.array([True, False, True, True])
+    found = game(held, "biased", "squared", False, times=3).terms(members)
+    np.testing.assert_allclose(found, dense_terms(joined(held, members, times=3), "biased", "squared", False), rtol=1e-9)
+
+
+def test_weights_of_an_unbiased_estimate_leave_the_diagonal_out() -> None:
+    held, members = contributors()[:1], np.array([True])
+    (only,) = held
+    found = game(held, "unbiased", "squared", False, times=3).terms(members)[1]
+    assert found == pytest.approx(dense_terms(only, "unbiased", "squared", False)[1], rel=1e-9)  # equal weights cancel
+
+
+def test_a_copy_is_redundant_and_a_complement_is_not() -> None:
+    held = contributors()
+    of_sums = game([held[0], held[0], held[2], held[3]], "unbiased", "root", False)
+    everybody = of_sums.value(np.ones(4, dtype=bool))
+    without = np.array([of_sums.value(~np.eye(4, dtype=bool)[k]) for k in range(4)])
+    both = np.array(
+        [[of_sums.value(~(np.eye(4, dtype=bool)[a] | np.eye(4, dtype=bool)[b])) for b in range(4)] for a in range(4)]
+    )
+    found = redundancy(everybody, without, both)
+    np.testing.assert_allclose(found, found.T, atol=1e-12)
+    assert not np.diag(found).any()
+    assert found[0, 1] == max(found[a, b] for a, b in itertools.combinations(range(4), 2))
+    shapley = exact_shapley(of_sums, 4)
+    assert shapley[0] == pytest.approx(shapley[1], rel=1e-9)
+
+
+def test_orders_that_a_number_of_unions_pays_for() -> None:
+    assert [shapley_orders(50, 1000), shapley_orders(13, 1000), shapley_orders(50, 10)] == [20, 76, 4]
+
+
+def test_admitted_rows_of_which_none_was_measured_are_refused() -> None:
+    with pytest.raises(ShapeError, match=r"contributors \[1\]"):
+        part_sums(np.array([3.0, 2.0]), np.array([3.0, 0.0]), np.zeros(2), np.zeros(2), np.zeros((2, 4)))

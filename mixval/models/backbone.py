@@ -104,10 +104,11 @@ class Backbone:
         """(B,) class indices, or (B, T) token ids with -100 where a token is no answer: what the scalar output needs."""
         return batch["targets"]
 
-    def output(self, forward: Forward, batch: Batch, kind: OutputKind) -> Tensor:
-        """(B,) the differentiable scalar f(x); a causal LM's is the mean over answer tokens."""
-        compute = answer_token_output if self.is_causal else own_label_output
-        return compute(forward.logits, batch["targets"], kind)
+    def output(self, forward: Forward, batch: Batch, kind: OutputKind, mix_seed: int = 0) -> Tensor:
+        """(B,) the differentiable scalar f(x); a causal LM's is the mean over answer tokens, and has no use for a seed."""
+        if self.is_causal:
+            return answer_token_output(forward.logits, batch["targets"], kind)
+        return own_label_output(forward.logits, batch["targets"], kind, mix_seed)
 
     def probability(self, forward: Forward, batch: Batch) -> Tensor:
         """(B,) float64 probability of the own label; a causal LM's is exp(mean log-probability of answer tokens)."""

@@ -5,9 +5,15 @@ Letters: B rows, C classes, T tokens, V vocabulary, y the true class (token). Wi
     logit            f = z_y                                  (DAVINZ; arXiv 2511.13640, Eq. 8)
     margin           f = log(p_y / (1 - p_y)) = z_y - logsumexp over the others of z
     log-probability  f = log p_y = z_y - logsumexp(z)
+    mix              f = sum over c of a_c z_c, a fixed and random (`class_mix`), whatever y is
+
+The gradient of a mix gives one kernel to all classes: E <a'g, a'g'> = sum over c of <g_c, g'_c> / C, the mean of the classes'
+own kernels. Means of the kernels of several seeds come closer to it. Regression on labels needs such a kernel, since rows
+of T must not be known by theirs.
 
 A causal LM's f is the mean over its answer tokens; the logits at position t - 1 speak of the token at t. Targets mark
-every token that is no answer with -100. Logits below float32 are taken to float32; sums of losses are float64.
+every token that is no answer with -100. There, the true token is what is regressed on, and `mix` is `log-probability`.
+Logits below float32 are taken to float32; sums of losses are float64.
 """
 
 from collections.abc import Callable
@@ -17,8 +23,10 @@ import torch
 from torch import Tensor
 
 from mixval.errors import ShapeError
+from mixval.seeds import generator
 
-OutputKind = Literal["logit", "margin", "log-probability"]
+LabelOutputKind = Literal["logit", "margin", "log-probability"]
+OutputKind = LabelOutputKind | Literal["mix"]
 IGNORED = -100
 """Target of a token that is no answer token."""
 
@@ -27,10 +35,18 @@ def own_label_output(
     logits: Tensor,  # (B, C)
     targets: Tensor,  # (B,) int64
     kind: OutputKind,
+    mix_seed: int = 0,
 ) -> Tensor:  # (B,)
-    """f(x) of each row for its own label, differentiable in the logits."""
+    """f(x) of each row for its own label, or the mix of `mix_seed`; differentiable in the logits."""
     _check_classes(logits, targets)
+    if kind == "mix":
+        return _wide(logits) @ class_mix(logits.shape[1], mix_seed).to(_wide(logits))
     return _SCALARS[kind](_wide(logits), targets)
+
+
+def class_mix(n_classes: int, seed: int = 0) -> Tensor:  # (C,) float64
+    """Coefficients a of the mix: independent normal numbers of variance 1 / C, the same on every device."""
+    return torch.from_numpy(generator("class-mix", seed).standard_normal(n_classes) / n_classes**0.5)
 
 
 def answer_token_output(
@@ -40,7 +56,7 @@ def answer_token_output(
 ) -> Tensor:  # (B,)
     """f(x) of each row: the mean over its answer tokens, differentiable in the logits. Every row needs one."""
     before, true, is_answer = _answers(logits, targets)
-    scalars = _SCALARS[kind](before, true)
+    scalars = _SCALARS["log-probability" if kind == "mix" else kind](before, true)
     return scalars.where(is_answer, 0.0).sum(1) / is_answer.sum(1)
 
 
@@ -92,7 +108,7 @@ def _log_probability(logits: Tensor, targets: Tensor) -> Tensor:
     return _true(logits, targets) - logits.logsumexp(-1)
 
 
-_SCALARS: dict[OutputKind, Callable[[Tensor, Tensor], Tensor]] = {
+_SCALARS: dict[LabelOutputKind, Callable[[Tensor, Tensor], Tensor]] = {
     "logit": _true,
     "margin": _margin,
     "log-probability": _log_probability,

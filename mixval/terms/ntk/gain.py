@@ -1,0 +1,122 @@
+"""What training on S, made linear, would gain a causal language model on T: the change of T's mean log-probability, in nats.
+
+Letters: n rows of S; m rows of T; f(x) the mean over x's answer tokens of log p of the true token, g its gradient, Theta of
+g; r (n,) how far each row of S would have its own f move; solvers h and lambda as in `regression.py`.
+
+    delta f(T) = Theta(T,S) h(Theta(S,S)) r = Phi_T h(Phi'Phi) Phi'r
+
+    r = 1       descent on the mean loss of S itself, whose derivative in f is -1 everywhere. `one-step` is then the gradient
+                step of length n / lambda to first order, the similarity of mean gradients (TracIn; Pruthi et al., arXiv
+                2002.08484). It would go on for ever: ridge and flow stop once each row has gained a nat.
+    r = 1 - p   rows that the model knows already ask for less; p is the geometric mean of the answer tokens' probabilities
+
+Over the eight contributors of examples/answers (random initialisation, r = 1 - p, 4,096 features), Spearman's correlation with
+minus the trained loss, whose seeds agree at 0.72: 0.83 for every solver at 0.01 to 0.1; the number of rows, 0.76.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixval.errors import NumericalError, ShapeError
+from mixval.terms.arrays import ArrayLike, Floats, floats, row_masks
+from mixval.terms.ntk.quadratic import DampingMode
+from mixval.terms.ntk.regression import Prediction, Solver, feature_regression, kernel_regression
+from mixval.terms.ntk.statistics import GradientStatistics
+
+
+@dataclass(frozen=True)
+class LogProbabilityGain:
+    """The predicted gain on T with the standard error that T's finite number of rows leaves, and diagnostics."""
+
+    gain: float
+    """Mean of delta f over T, in nats; above 0, training on S lowers T's loss."""
+    gain_error: float
+    """Standard error; nan for one row."""
+    n: int
+    """Rows of S."""
+    m: int
+    """Rows of T."""
+    damping: float
+    """lambda as added to the diagonal, in units of Theta."""
+    effective_rank: float
+    """See `regression.Prediction`."""
+    residual_norm: float
+    """See `regression.Prediction`."""
+
+
+def log_probability_gain(
+    theta_ss: ArrayLike,  # (n, n)
+    theta_ts: ArrayLike,  # (m, n)
+    residual: ArrayLike,  # (n,)
+    damping: float,
+    mode: DampingMode = "relative",
+    solver: Solver = "ridge",
+    tokens_t: ArrayLike | None = None,  # (m,) answer tokens
+) -> LogProbabilityGain:
+    """The gain on T from exact Gram blocks: a mean over rows, or with `tokens_t` over answer tokens.
+
+    Raises ShapeError when they do not fit, NumericalError for token counts that are not positive, and what
+    `TangentRegression.predict` raises.
+    """
+    r = floats("the residual r", residual, 1)
+    return _gain(kernel_regression(theta_ss, theta_ts, r[:, None]).predict(damping, mode, solver), tokens_t)
+
+
+def gain_from_statistics(
+    statistics: GradientStatistics,
+    features_t: ArrayLike,  # (m, q)
+    damping: float,
+    mode: DampingMode = "relative",
+    solver: Solver = "ridge",
+    tokens_t: ArrayLike | None = None,  # (m,) answer tokens
+) -> LogProbabilityGain:
+    """The gain on T from sums over S's rows and their residual: S may be a union. Raises as `log_probability_gain`."""
+    products = statistics.cross[:, None]
+    regression = feature_regression(statistics.gram, products, statistics.n, features_t, statistics.square)
+    return _gain(regression.predict(damping, mode, solver), tokens_t)
+
+
+def half_sample_gain(
+    theta_ss: ArrayLike,  # (n, n)
+    theta_ts: ArrayLike,  # (m, n)
+    residual: ArrayLike,  # (n,)
+    masks_s: ArrayLike,  # (R, n) bool
+    masks_t: ArrayLike,  # (R, m) bool
+    damping: float,
+    mode: DampingMode = "relative",
+    solver: Solver = "ridge",
+    tokens_t: ArrayLike | None = None,  # (m,) answer tokens
+) -> Floats:
+    """(R,) gains, each as `log_probability_gain` gives it for the rows of S and T that a replicate keeps."""
+    r = floats("the residual r", residual, 1)
+    whole = kernel_regression(theta_ss, theta_ts, r[:, None])
+    tokens = np.ones(len(whole.left)) if tokens_t is None else floats("answer tokens of T", tokens_t, 1)
+    own, target = row_masks("half-sample masks of S", masks_s, whole.n), row_masks("of T", masks_t, len(whole.left))
+    if len(own) != len(target):
+        raise ShapeError(f"expected masks of S and T for the same replicates, found {len(own)} and {len(target)}.")
+    parts = (whole.rows(s, t).predict(damping, mode, solver) for s, t in zip(own, target, strict=True))
+    return np.array([_gain(part, tokens[t]).gain for part, t in zip(parts, target, strict=True)])
+
+
+def _gain(prediction: Prediction, tokens_t: ArrayLike | None) -> LogProbabilityGain:
+    gains = prediction.values[:, 0]
+    tokens = np.ones(gains.size) if tokens_t is None else floats("answer tokens of T", tokens_t, 1)
+    if tokens.shape != gains.shape:
+        raise ShapeError(f"expected a token count for each of {gains.size} rows of T, found {tokens.size}. Use the same rows.")
+    if (tokens <= 0).any():
+        raise NumericalError(f"{int((tokens <= 0).sum())} rows of T have no answer tokens. Leave them out.")
+    mean = float(tokens @ gains / tokens.sum())
+    # Of a ratio of means, by linearisation; the usual standard error when all counts are equal.
+    parts = tokens * (gains - mean) / tokens.mean()
+    error = math.sqrt(float((parts**2).sum()) / (gains.size - 1) / gains.size) if gains.size > 1 else math.nan
+    return LogProbabilityGain(
+        gain=mean,
+        gain_error=error,
+        n=prediction.n,
+        m=gains.size,
+        damping=prediction.damping,
+        effective_rank=prediction.effective_rank,
+        residual_norm=prediction.residual_norm,
+    )

@@ -1,0 +1,223 @@
+"""Regression on the tangent kernel: what training on S, made linear in the parameters, would predict on T.
+
+Letters: n rows of S; m rows of T; q features; C responses a row; R (n, C) what they still lack, Y - f0(S); lambda as in
+`quadratic.py`, relative: damping times the mean diagonal of Theta(S, S). float64 throughout.
+
+    F(T) - f0(T) = Theta(T,S) h(Theta(S,S)) R = Phi_T h(Phi'Phi) Phi'R
+
+    ridge            h(w) = 1 / (w + lambda)
+    gradient-flow    h(w) = (1 - exp(-w / lambda)) / w      gradient descent in small steps on |R - change|^2 / (2 n), up to
+                                                            time n / lambda
+    one-step         h(w) = 1 / lambda                      a single step of that length
+
+The first is the limit of training with weight decay, the second of training that is stopped early (Jacot et al., arXiv
+1806.07572; Lee et al., arXiv 1902.06720). A time of n / lambda makes the two alike: the flow's risk is at most 1.69 times
+the ridge's (Ali, Kolter, Tibshirani, arXiv 1810.10082). Both forms are one product, left h(matrix) right, so that Gram
+blocks and sums over rows (`statistics.py`) go the same way. One lambda costs a Cholesky factor, several one
+eigendecomposition.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from scipy import linalg
+
+from mixval.errors import NumericalError, ShapeError
+from mixval.terms.arrays import ArrayLike, Floats, Masks, floats
+from mixval.terms.ntk.damped import effective_rank, missed, solved
+from mixval.terms.ntk.quadratic import DampingMode, damping_shift
+
+Solver = Literal["ridge", "gradient-flow", "one-step"]
+Criterion = Literal["leave-one-out", "generalised"]
+MOST_NEGATIVE = 1e-4
+"""Negative eigenvalues up to this share of the largest one are rounding of a float32 kernel, and count as zero."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What training on S changes on T, with its diagnostics."""
+
+    values: Floats
+    """(m, C): F(T) - f0(T), in units of the responses."""
+    n: int
+    """Rows of S."""
+    damping: float
+    """lambda as added to the diagonal, in units of Theta."""
+    effective_rank: float
+    """trace(Theta h(Theta)): responses that S's rows can set, 0 to n for ridge and flow."""
+    residual_norm: float
+    """|(M + lambda I) x - right| / |right| of a factorisation, |M b - U w U'b| / (max w |b|) of an eigendecomposition."""
+
+
+@dataclass(frozen=True)
+class TangentRegression:
+    """left h(matrix) right for any lambda. Made by `kernel_regression` or `feature_regression`."""
+
+    matrix: Floats
+    """(k, k): Theta(S,S), k = n; or Phi'Phi, k = q."""
+    right: Floats
+    """(k, C): R, or Phi'R."""
+    left: Floats
+    """(m, k): Theta(T,S), or Phi_T."""
+    n: int
+    """Rows of S."""
+    square: float
+    """trace(R'R)."""
+    is_kernel: bool
+    """Whether the matrix has a row for each row of S."""
+
+    def rows(self, own: Masks, target: Masks) -> "TangentRegression":
+        """The regression over the marked rows of S (n,) and T (m,). Raises ShapeError where S's rows are in sums."""
+        if not self.is_kernel:
+            raise ShapeError("parts of S need S's rows, found sums over them. Take Gram blocks, or sums over the parts.")
+        matrix, right = self.matrix[np.ix_(own, own)], self.right[own]
+        left = self.left[np.ix_(target, own)]
+        return TangentRegression(matrix, right, left, len(right), float((right**2).sum()), is_kernel=True)
+
+    def predict(self, damping: float, mode: DampingMode = "relative", solver: Solver = "ridge") -> Prediction:
+        """The change on T for one lambda.
+
+        Raises NumericalError for no damping, gradients that are all zero under relative damping, or a matrix that is not
+        positive semidefinite.
+        """
+        if solver != "ridge":
+            return self.path([damping], mode, solver)[0]
+        shift = self._shift(damping, mode)
+        found = solved(self.matrix, self.right, shift)
+        rest = _relative(missed(self.matrix, self.right, found), np.linalg.norm(self.right))
+        return Prediction(self.left @ found.solution, self.n, shift, effective_rank(found), rest)
+
+    def path(self, dampings: Sequence[float], mode: DampingMode = "relative", solver: Solver = "ridge") -> list[Prediction]:
+        """The change on T for each of several lambdas. Raises as `predict` does."""
+        spectrum, basis = self._spectral
+        loadings, side = basis.T @ self.right, self.left @ basis
+        rest = self.matrix @ self.right - basis @ (spectrum[:, None] * loadings)
+        residual_norm = _relative(rest, spectrum.max(initial=0.0) * np.linalg.norm(self.right))
+        predictions = []
+        for damping in dampings:
+            shift = self._shift(damping, mode)
+            filtered = _filter(spectrum, shift, solver)
+            values = side @ (filtered[:, None] * loadings)
+            predictions.append(Prediction(values, self.n, shift, float(spectrum @ filtered), residual_norm))
+        return predictions
+
+    def validation_errors(
+        self, dampings: Sequence[float], criterion: Criterion = "leave-one-out", mode: DampingMode = "relative"
+    ) -> Floats:
+        """(len(dampings),) mean squared errors of ridge on rows of S that it has not seen, per row, in closed form.
+
+        `leave-one-out` is exact at each lambda: sum of |(R - F)_i / (1 - H_ii)|^2 / n, H = Theta (Theta + lambda I)^-1. It
+        needs rows, thus a kernel. `generalised` puts the mean of H_ii in its place (Golub, Heath, Wahba, Technometrics 21,
+        1979), and sums are enough. Raises ShapeError for `leave-one-out` without rows, and as `predict` does.
+        """
+        spectrum, basis = self._spectral
+        loadings = basis.T @ self.right
+        errors = []
+        for damping in dampings:
+            filtered = _filter(spectrum, self._shift(damping, mode), "ridge")
+            if criterion == "leave-one-out":
+                errors.append(self._left_out(1 - spectrum * filtered, loadings))
+                continue
+            # Energies of Phi'R along each direction: those of R times w.
+            energies = (loadings**2).sum(1) * (spectrum if self.is_kernel else 1.0)
+            misfit = max(self.square - float(energies @ (filtered * (2 - spectrum * filtered))), 0.0)
+            errors.append(misfit / self.n / (1 - float(spectrum @ filtered) / self.n) ** 2)
+        return np.array(errors)
+
+    def _left_out(self, kept: Floats, loadings: Floats) -> float:
+        """(R - F)_i = (U kept U'R)_i and 1 - H_ii = (U kept U')_ii: both without a difference that cancels."""
+        if not self.is_kernel:
+            raise ShapeError("leave-one-out needs S's rows, found sums over them. Take `generalised`, or Gram blocks.")
+        basis = self._spectral[1]
+        errors = (basis @ (kept[:, None] * loadings)) / ((basis**2) @ kept)[:, None]
+        return float((errors**2).sum() / self.n)
+
+    def _shift(self, damping: float, mode: DampingMode) -> float:
+        name = "Theta" if self.is_kernel else "Phi Phi'"
+        return damping_shift(float(np.trace(self.matrix)) / self.n, self.n, damping, mode, name)
+
+    @cached_property
+    def _spectral(self) -> tuple[Floats, Floats]:
+        """(k,) eigenvalues, none below zero, and (k, k) eigenvectors."""
+        spectrum, basis = linalg.eigh(self.matrix, driver="evd", check_finite=False)
+        if spectrum[0] < -MOST_NEGATIVE * abs(spectrum[-1]):
+            raise NumericalError(
+                f"expected a kernel without negative eigenvalues, found {spectrum[0]:g} beside {spectrum[-1]:g} over "
+                f"{len(spectrum)} rows. Set `backbone.dtype: float64`, or take the blocks of one pass."
+            )
+        return np.maximum(spectrum, 0.0), basis
+
+
+def kernel_regression(
+    theta_ss: ArrayLike,  # (n, n)
+    theta_ts: ArrayLike,  # (m, n)
+    responses: ArrayLike,  # (n, C): R
+) -> TangentRegression:
+    """The regression of R from exact Gram blocks.
+
+    Raises ShapeError when they do not fit; NumericalError for NaN or infinity (counted), or no rows.
+    """
+    own, cross, r = floats("Theta(S,S)", theta_ss, 2), floats("Theta(T,S)", theta_ts, 2), floats("responses", responses, 2)
+    if own.shape != (len(r), len(r)) or cross.shape[1] != len(r):
+        raise ShapeError(
+            f"kernel regression: expected Theta(S,S) (n, n), Theta(T,S) (m, n) and responses (n, C) over the same rows of S, "
+            f"found {own.shape}, {cross.shape} and {r.shape}. Use one sample of S for all."
+        )
+    _require_rows(len(r), len(cross))
+    return TangentRegression(own, r, cross, len(r), float((r**2).sum()), is_kernel=True)
+
+
+def feature_regression(
+    gram: ArrayLike,  # (q, q): Phi'Phi
+    products: ArrayLike,  # (q, C): Phi'R
+    n: int,
+    features_t: ArrayLike,  # (m, q): Phi_T
+    square: float,
+) -> TangentRegression:
+    """The regression of R from sums over S's rows, which add up over contributors, and T's features under the same sketch.
+
+    `square` is trace(R'R), n for one-hot responses; only `generalised` validation needs it. Raises as `kernel_regression`.
+    """
+    own, right, side = floats("Phi'Phi", gram, 2), floats("Phi'R", products, 2), floats("features of T", features_t, 2)
+    if own.shape != (len(right), len(right)) or side.shape[1] != len(right):
+        raise ShapeError(
+            f"feature regression: expected Phi'Phi (q, q), Phi'R (q, C) and T's features (m, q) of one sketch, found "
+            f"{own.shape}, {right.shape} and {side.shape}. Make them under one plan."
+        )
+    _require_rows(n, len(side))
+    return TangentRegression(own, right, side, n, square, is_kernel=False)
+
+
+def best_damping(
+    regression: TangentRegression,
+    dampings: Sequence[float],
+    criterion: Criterion = "leave-one-out",
+    mode: DampingMode = "relative",
+) -> float:
+    """The one of `dampings` whose `validation_errors` is least; of equal ones the first. It has seen S alone, not T."""
+    if not dampings:
+        raise ShapeError("expected at least one damping to choose from, found none. Give a few, e.g. 0.01, 0.1 and 1.")
+    return dampings[int(np.argmin(regression.validation_errors(dampings, criterion, mode)))]
+
+
+def _filter(spectrum: Floats, shift: float, solver: Solver) -> Floats:
+    """(k,) h(w)."""
+    if solver == "ridge":
+        return 1 / (spectrum + shift)
+    scaled = spectrum / shift
+    slowed = np.ones_like(scaled)
+    if solver == "gradient-flow":
+        np.divide(-np.expm1(-scaled), scaled, out=slowed, where=scaled > 0)
+    return slowed / shift
+
+
+def _relative(rest: Floats, size: float | np.floating) -> float:
+    return float(np.linalg.norm(rest) / size) if size else 0.0
+
+
+def _require_rows(n: int, m: int) -> None:
+    if n < 1 or m < 1:
+        raise NumericalError(f"regression needs rows of S and of T, found {n} and {m}. Leave empty contributors out.")

@@ -1,0 +1,90 @@
+"""The predicted gain of a causal language model against training a model that is linear in its parameters."""
+
+import math
+
+import numpy as np
+import pytest
+
+from mixval.errors import NumericalError, ShapeError
+from mixval.terms.ntk.gain import gain_from_statistics, half_sample_gain, log_probability_gain
+from mixval.terms.ntk.statistics import GradientStatistics
+
+
+def world(n: int = 10, m: int = 6, q: int = 8, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gradients of S and T with a direction in common, and residuals in 0 to 1."""
+    generator = np.random.default_rng(seed)
+    common = generator.normal(size=q)
+    return generator.normal(size=(n, q)) + common, generator.normal(size=(m, q)) + common, generator.random(n)
+
+
+def test_ridge_is_the_dense_formula_and_sums_give_the_same() -> None:
+    phi_s, phi_t, r = world()
+    theta = phi_s @ phi_s.T
+    change = phi_t @ phi_s.T @ np.linalg.inv(theta + 0.1 * np.trace(theta) / 10 * np.eye(10)) @ r
+    found = log_probability_gain(theta, phi_t @ phi_s.T, r, 0.1)
+    assert found.gain == pytest.approx(change.mean(), rel=1e-9)
+    assert found.gain_error == pytest.approx(change.std(ddof=1) / math.sqrt(6), rel=1e-9)
+    parts = [GradientStatistics.of(phi_s[:3], r[:3]), GradientStatistics.of(phi_s[3:], r[3:])]
+    for solver in ("ridge", "gradient-flow", "one-step"):
+        exact = log_probability_gain(theta, phi_t @ phi_s.T, r, 0.1, solver=solver)
+        merged = gain_from_statistics(parts[0] + parts[1], phi_t, 0.1, solver=solver)
+        assert merged.gain == pytest.approx(exact.gain, rel=1e-9)
+        assert merged.gain_error == pytest.approx(exact.gain_error, rel=1e-9)
+        assert (merged.n, merged.m, merged.damping) == (10, 6, pytest.approx(exact.damping))
+
+
+def test_flow_is_descent_until_rows_have_moved_by_their_residual() -> None:
+    phi_s, phi_t, r = world()
+    found = log_probability_gain(phi_s @ phi_s.T, phi_t @ phi_s.T, r, 0.3, solver="gradient-flow")
+    weights, n_steps = np.zeros(8), 20_000
+    step = 10 / found.damping / n_steps
+    for _ in range(n_steps):
+        weights += step * phi_s.T @ (r - phi_s @ weights) / 10
+    assert found.gain == pytest.approx((phi_t @ weights).mean(), rel=1e-3)
+
+
+def test_one_step_with_a_residual_of_one_is_a_gradient_step_on_the_mean_loss() -> None:
+    phi_s, phi_t, _ = world()
+    found = log_probability_gain(phi_s @ phi_s.T, phi_t @ phi_s.T, np.ones(10), 0.3, solver="one-step")
+    weights = 10 / found.damping * phi_s.mean(0)  # the loss is -f, f = <phi, weights>
+    assert found.gain == pytest.approx((phi_t @ weights).mean(), rel=1e-12)
+    assert found.gain > 0
+
+
+def test_tokens_weigh_rows_of_t() -> None:
+    phi_s, phi_t, r = world()
+    tokens = np.array([1, 2, 3, 1, 1, 4])
+    blocks = phi_s @ phi_s.T, phi_t @ phi_s.T
+    found = log_probability_gain(*blocks, r, 0.1, tokens_t=tokens)
+    singles = [log_probability_gain(blocks[0], blocks[1][i : i + 1], r, 0.1).gain for i in range(6)]
+    assert found.gain == pytest.approx(np.average(singles, weights=tokens), rel=1e-9)
+    assert math.isnan(log_probability_gain(blocks[0], blocks[1][:1], r, 0.1).gain_error)
+    alike = log_probability_gain(*blocks, r, 0.1, tokens_t=np.full(6, 7))
+    assert alike == log_probability_gain(*blocks, r, 0.1, tokens_t=np.full(6, 1))
+
+
+def test_half_samples_are_the_gains_of_their_rows() -> None:
+    phi_s, phi_t, r = world()
+    tokens = np.array([1, 2, 3, 1, 1, 4])
+    generator = np.random.default_rng(5)
+    masks_s = np.stack([generator.permutation(10) < 5 for _ in range(3)])
+    masks_t = np.stack([generator.permutation(6) < 3 for _ in range(3)])
+    found = half_sample_gain(phi_s @ phi_s.T, phi_t @ phi_s.T, r, masks_s, masks_t, 0.1, tokens_t=tokens)
+    wanted = [
+        log_probability_gain(phi_s[s] @ phi_s[s].T, phi_t[t] @ phi_s[s].T, r[s], 0.1, tokens_t=tokens[t]).gain
+        for s, t in zip(masks_s, masks_t, strict=True)
+    ]
+    np.testing.assert_allclose(found, wanted, rtol=1e-9)
+
+
+def test_refusals() -> None:
+    phi_s, phi_t, r = world()
+    blocks = phi_s @ phi_s.T, phi_t @ phi_s.T
+    with pytest.raises(ShapeError, match="token count for each of 6 rows"):
+        log_probability_gain(*blocks, r, 0.1, tokens_t=np.ones(5))
+    with pytest.raises(NumericalError, match="1 rows of T have no answer tokens"):
+        log_probability_gain(*blocks, r, 0.1, tokens_t=np.arange(6))
+    with pytest.raises(ShapeError, match="over the same rows of S"):
+        log_probability_gain(*blocks, r[:-1], 0.1)
+    with pytest.raises(ShapeError, match="same replicates"):
+        half_sample_gain(*blocks, r, np.ones((2, 10), dtype=bool), np.ones((3, 6), dtype=bool), 0.1)

@@ -1,0 +1,50 @@
+"""NTK-regression: what training on a contributor, made linear at the initial weights, would do for T.
+
+Classification: minus the cross-entropy on T, or the accuracy, of ridge regression on one kernel for all classes
+(`mixval/terms/ntk/risk.py`). Causal LMs: the gain in the mean log-probability of T's answer tokens, residual 1 - p
+(`mixval/terms/ntk/gain.py`). Damping 0.03 of the mean diagonal, sketched gradients, all rows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mixval.evidence.baselines.inputs import Inputs
+from mixval.evidence.baselines.supervised import Metric
+from mixval.terms.arrays import Floats
+from mixval.terms.ntk.gain import gain_from_statistics, log_probability_gain
+from mixval.terms.ntk.risk import RegressionRisk, one_hot, risk_exact, risk_from_statistics
+from mixval.terms.ntk.statistics import GradientStatistics
+
+DAMPING = 0.03
+
+
+def tangent_regression(inputs: Inputs, seed: int, metric: Metric) -> Floats:
+    """(K,) minus cross-entropies, accuracies, or gains, in nats."""
+    sketches = inputs.gradients("mix", seed)
+    of_target = sketches.target.astype(np.float64)
+    if inputs.has_labels:
+        labels = inputs.labels()
+        risks = [
+            _risk(rows.astype(np.float64), one_hot(own, inputs.n_classes), of_target, labels.target)
+            for rows, own in zip(sketches.contributors, labels.contributors, strict=True)
+        ]
+        return np.array([risk.accuracy if metric == "accuracy" else -risk.cross_entropy for risk in risks])
+    passes = inputs.passes()
+    residuals = [1 - one.probabilities for one in passes.contributors]
+    rows_of = [rows.astype(np.float64) for rows in sketches.contributors]
+    return np.array([_gain(rows, r, of_target, passes.target.counts) for rows, r in zip(rows_of, residuals, strict=True)])
+
+
+def _risk(rows: Floats, responses: Floats, of_target: Floats, labels: np.ndarray) -> RegressionRisk:
+    """The same number either way; the smaller matrix is solved."""
+    if len(rows) <= rows.shape[1]:
+        return risk_exact(rows @ rows.T, of_target @ rows.T, responses, labels, DAMPING)
+    statistics = GradientStatistics.of(rows, np.zeros(len(rows)), responses)
+    return risk_from_statistics(statistics, of_target, labels, DAMPING)
+
+
+def _gain(rows: Floats, residual: Floats, of_target: Floats, counts: Floats) -> float:
+    if len(rows) <= rows.shape[1]:
+        return log_probability_gain(rows @ rows.T, of_target @ rows.T, residual, DAMPING, tokens_t=counts).gain
+    return gain_from_statistics(GradientStatistics.of(rows, residual), of_target, DAMPING, tokens_t=counts).gain

@@ -1,0 +1,78 @@
+"""Three contributors whose order is known: `good`, `noisy` (most labels wrong), `tiny` (few rows, off the target)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from mixval.config.backbone import BackboneConfig, RandomInitConfig
+from mixval.config.base import Task
+from mixval.evidence.baselines.inputs import Budget, Contributor, Inputs
+from mixval.evidence.recipe import TrainingRecipe
+from mixval.models.load import load_backbone
+from tests.evidence.planted_tables import N_CLASSES, picture
+
+SIZES = {"good": 64, "noisy": 64, "tiny": 8}
+N_TARGET = 48
+TOPICS = (
+    ("sun", "beach", "sand", "wave"),
+    ("snow", "ski", "ice", "frost"),
+    ("bread", "butter", "cheese", "wine"),
+    ("train", "rail", "ticket", "platform"),
+)
+ARCHITECTURES: dict[Task, tuple[str, dict[str, Any]]] = {
+    "image-classification": ("resnet", {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1]}),
+    "text-classification": (
+        "bert",
+        {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32},
+    ),
+    "instruction": ("llama", {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}),
+    "language-modelling": ("gpt2", {"n_embd": 16, "n_layer": 1, "n_head": 2}),
+}
+SMALL = Budget(
+    sketch_features=512,
+    gram_rows=40,
+    gram_bytes=2**24,
+    recipe=TrainingRecipe(min_steps=40, max_steps=40, batch_rows=32, learning_rate=5e-3),
+    n_checkpoints=2,
+)
+
+
+def planted_inputs(task: Task, **fields: Any) -> Inputs:
+    """The three contributors, a clean target and a tiny backbone at random initialisation."""
+    architecture, settings = ARCHITECTURES[task]
+    init = RandomInitConfig(architecture=architecture, settings=settings)
+    text = {} if architecture == "resnet" else {"tokenizer": "byte", "max_length": 48}
+    stem = {"stem": "3x3"} if architecture == "resnet" else {}
+    config = BackboneConfig(random_init=init, **text, **stem)
+    backbone = load_backbone(config, task, list(range(N_CLASSES)))
+    contributors = [Contributor(name, planted_rows(task, name, n)) for name, n in SIZES.items()]
+    target = planted_rows(task, "target", N_TARGET)
+    return Inputs(task, contributors, target, backbone, **({"budget": SMALL} | fields))
+
+
+def planted_rows(task: Task, name: str, n: int) -> pa.Table:
+    """Rows of one contributor, or of the target, half of them real."""
+    random = np.random.default_rng([n, len(name)])
+    rows = [_row(task, name, at, random) for at in range(n)]
+    origins = ["real" if at % 2 else "synthetic" for at in range(n)]
+    return pa.Table.from_pylist(rows).append_column("origin", pa.array(origins))
+
+
+def _row(task: Task, name: str, at: int, random: np.random.Generator) -> dict[str, Any]:
+    label = at % N_CLASSES if name != "tiny" else 3
+    is_wrong = name == "noisy" and at % 10 < 8
+    said = (label + 1 + at % 3) % N_CLASSES if is_wrong else label
+    words = " ".join(random.choice(TOPICS[label], 4).tolist())
+    if name == "tiny":
+        words = words.upper()[::-1]
+    answer = " ".join(TOPICS[said][:2]) if name != "tiny" else "zzz qqq"
+    if task == "image-classification":
+        return {"image": picture(label, at + 1000 * len(name)), "label": said}
+    if task == "text-classification":
+        return {"text": words, "label": said}
+    if task == "instruction":
+        return {"prompt": words, "response": answer}
+    return {"text": words if not is_wrong else "".join(random.permutation(list(words)).tolist())}

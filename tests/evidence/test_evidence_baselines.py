@@ -1,0 +1,168 @@
+"""Every ranking method on a world whose order is planted: finite values, honest needs, honest charges, plain refusals."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mixval.config.base import Task
+from mixval.errors import ConfigError, NumericalError
+from mixval.evidence.baselines.extras import optional
+from mixval.evidence.baselines.inputs import Contributor, Inputs
+from mixval.evidence.baselines.metering import Ledger
+from mixval.evidence.baselines.method import EVERY_TASK, Method
+from mixval.evidence.baselines.registry import METHODS, method_named, methods_for
+from mixval.valuation.weights import Weights
+from tests.evidence.planted_contributors import SIZES, planted_inputs
+
+FITTED = Weights("fitted", np.array([0.0, 1.0, 0.5, 0.5]), np.zeros(4), "elsewhere")
+TRAINED = {"tracin", "trak"}
+JUDGED_ON_LABELS = {
+    "raw-ridge",
+    "raw-ridge-accuracy",
+    "linear-probe",
+    "linear-probe-accuracy",
+    "knn",
+    "knn-shapley",
+    "optimal-transport",
+    "kernel-mean-matching",
+    "tangent-regression",
+    "tangent-regression-accuracy",
+}
+GOOD_FIRST: dict[Task, set[str]] = {
+    "image-classification": JUDGED_ON_LABELS | TRAINED,
+    "text-classification": JUDGED_ON_LABELS | TRAINED,
+    "instruction": TRAINED | {"ngram", "kernel-mean-matching", "tracin-initial"},
+    "language-modelling": TRAINED | {"ngram", "word-similarity", "kernel-mean-matching", "tangent-regression", "mmd"},
+}
+"""Methods that must put `good` before both others."""
+TINY_LAST = {"size", "real-rows", "mmd", "pixel-mmd", "data-distribution-valuation", "davinz", "eq8-equal-z", "composition"}
+"""Methods that must put `tiny` after both others: few rows, far from T."""
+
+
+@pytest.fixture(scope="module", params=EVERY_TASK)
+def inputs(request: pytest.FixtureRequest) -> Inputs:
+    torch.set_num_threads(1)
+    return planted_inputs(request.param, fitted=FITTED)
+
+
+@pytest.fixture(scope="module")
+def texts() -> Inputs:
+    torch.set_num_threads(1)
+    return planted_inputs("language-modelling")
+
+
+def installed(method: Method) -> bool:
+    return all(importlib.util.find_spec(name.partition(".")[0]) is not None for name in method.libraries)
+
+
+def test_every_method_ranks_the_planted_order_or_refuses_by_name(inputs: Inputs) -> None:
+    for name, method in METHODS.items():
+        if not method.applies(inputs.task):
+            with pytest.raises(ConfigError, match=f"'{name}'.*does not apply to the task '{inputs.task}'"):
+                method.rank(inputs)
+        elif not installed(method):
+            with pytest.raises(ConfigError, match=r"mixval\[attribution\]"):
+                method.rank(inputs)
+        else:
+            scores = method.rank(inputs)
+            good, noisy, tiny = scores.values
+            assert np.isfinite(scores.values).all(), name
+            assert name not in GOOD_FIRST[inputs.task] or good > max(noisy, tiny), (name, scores.values)
+            assert name not in TINY_LAST or tiny < min(good, noisy), (name, scores.values)
+
+
+def test_a_method_uses_no_more_than_it_says_and_again_gives_the_same(inputs: Inputs) -> None:
+    for method in filter(installed, methods_for(inputs.task)):
+        values, charge = inputs.ledger.charged(lambda method=method: method.compute(inputs, 0))
+        used = {key[0] if isinstance(key, tuple) else key for key in charge.used} & {"features", "gradients", "checkpoints"}
+        assert used <= method.needs, method.name
+        assert ("checkpoints" in method.needs) == ("checkpoints" in used), method.name
+        np.testing.assert_array_equal(values, method.rank(inputs).values, err_msg=method.name)
+
+
+def test_what_was_kept_is_charged_to_whoever_uses_it(texts: Inputs) -> None:
+    first, again = method_named("tracin").rank(texts), method_named("tracin").rank(texts)
+    _, training = texts.ledger.charged(lambda: texts.checkpoints(0))
+    assert training.seconds > 0.01
+    assert again.seconds == pytest.approx(first.seconds, rel=0.3)
+    assert again.seconds > training.seconds  # the training, and gradients at two checkpoints
+    assert method_named("tracin-initial").rank(texts).seconds < again.seconds
+    assert method_named("size").rank(texts).seconds < 0.01
+
+
+def test_nested_quantities_are_charged_once_and_by_their_maker() -> None:
+    def work(seconds: float) -> float:
+        end = time.process_time() + seconds
+        while time.process_time() < end:
+            pass
+        return seconds
+
+    def outer() -> float:
+        return work(0.02) + ledger.take("inner", lambda: work(0.05)) + ledger.take("inner", lambda: work(9.0))
+
+    ledger = Ledger(torch.device("cpu"))
+    _, charge = ledger.charged(lambda: ledger.take("outer", outer) + ledger.take("inner", lambda: work(9.0)))
+    _, of_inner = ledger.charged(lambda: ledger.take("inner", lambda: work(9.0)))
+    assert charge.used == {"outer", "inner"}
+    assert charge.seconds == pytest.approx(0.07, abs=0.02)
+    assert of_inner.seconds == pytest.approx(0.05, abs=0.015)
+
+
+def test_memory_is_counted_above_what_was_held(texts: Inputs) -> None:
+    ledger = Ledger(torch.device("cpu"))
+    _, charge = ledger.charged(lambda: np.ones(2**23).sum())
+    assert 2**26 * 0.9 < charge.peak_bytes < 2**26 * 1.5
+    held = np.ones(2**23)
+    _, nothing = ledger.charged(lambda: held[0])
+    assert nothing.peak_bytes < 2**24
+
+
+def test_checkpoints_are_trained_copies_and_the_backbone_stays_as_it_was(texts: Inputs) -> None:
+    before = {name: value.clone() for name, value in texts.backbone.module.state_dict().items()}
+    middle, last = texts.checkpoints(3)
+    for name, value in texts.backbone.module.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    assert not any(parameter.requires_grad for one in (middle, last) for parameter in one.module.parameters())
+
+    def loss(backbone: Any) -> float:
+        batch = backbone.encode(texts.target)
+        return float(backbone.losses(backbone.forward(batch), batch)[0].mean())
+
+    assert loss(last) < loss(middle) < loss(texts.backbone)
+
+
+def test_labels_are_needed_by_name(texts: Inputs) -> None:
+    with pytest.raises(ConfigError, match=r"'knn-shapley', which needs class labels, does not apply.*'language-modelling'"):
+        method_named("knn-shapley").rank(texts)
+
+
+def test_what_cannot_be_ranked_is_refused(texts: Inputs) -> None:
+    with pytest.raises(ConfigError, match="one of random, size"):
+        method_named("best")
+    with pytest.raises(ConfigError, match="fitted"):
+        method_named("eq8-fitted").rank(texts)
+    with pytest.raises(ConfigError, match="'nobody'"):
+        dataclasses.replace(texts, contributors=[Contributor("nobody", texts.target.slice(0, 0))])
+    with pytest.raises(NumericalError, match=r"'broken': expected finite values.*\['noisy'\]"):
+        Method("broken", lambda *_: np.array([0.0, np.nan, 1.0])).rank(texts)
+    with pytest.raises(NumericalError, match="one value for each of 3"):
+        Method("short", lambda *_: np.zeros(2)).rank(texts)
+
+
+def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "ot", None)
+    with pytest.raises(ConfigError, match=r"'ot'.*pip install 'mixval\[evidence\]'"):
+        optional("ot")
+
+
+def test_contributors_know_their_real_rows(texts: Inputs) -> None:
+    assert [(one.n_rows, one.n_real) for one in texts.contributors] == [(n, n // 2) for n in SIZES.values()]
+    np.testing.assert_array_equal(method_named("real-share").rank(texts).values, [0.5, 0.5, 0.5])
+    assert not np.array_equal(method_named("random").rank(texts, 0).values, method_named("random").rank(texts, 1).values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ from mixval.config.valuation import ValuationConfig
 from mixval.contracts.record import ArtifactRef
 from mixval.progress import current
 from mixval.stages import gating, publishing
+
+LOOKUPS_IN_FLIGHT = 16
 
 
 @dataclass
@@ -40,7 +43,9 @@ class Account:
     def count(self, kind: str, refs: list[ArtifactRef], config: ValuationConfig) -> set[ArtifactRef]:
         """Count which artifacts are there already; the others, to be made."""
         store = gating.open_store(config)
-        pending = {ref for ref in refs if store.committed(ref) is None}
+        with ThreadPoolExecutor(LOOKUPS_IN_FLIGHT) as threads:  # a remote store is waited for
+            found = list(threads.map(store.committed, refs))
+        pending = {ref for ref, record in zip(refs, found, strict=True) if record is None}
         self.recomputed[kind] += len(pending)
         self.reused[kind] += len(set(refs)) - len(pending)
         return pending

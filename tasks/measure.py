@@ -44,7 +44,9 @@ def contributor_summary(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
     ref = summaries.summary_ref(job, target)
     if job.store.committed(ref) is not None:
         return ref
-    map_on_cluster(summaries.summarise, [(job, target, chosen) for chosen in summaries.batches(job)])
+    # A task carries the shards of its own pieces alone: with all thousand of a contributor it would weigh 160 KB.
+    light = job.model_copy(update={"contributor": job.contributor.without_shards()})
+    map_on_cluster(summaries.summarise, [(light, target, chosen) for chosen in summaries.batches(job)])
     return on_cluster(summaries.merged_summary, job, target)
 
 

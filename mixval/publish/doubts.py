@@ -37,6 +37,7 @@ DoubtKind = Literal[
     "few-contributors",
     "ntk-jitter",
     "ntk-ill-conditioned",
+    "full-sketch",
     "unequal-gradient-rows",
     "one-origin-only",
     "dropped-rows",

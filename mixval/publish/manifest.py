@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
@@ -149,8 +150,9 @@ def package_versions() -> dict[str, str]:
     import platform
 
     found = {"python": platform.python_version()}
-    installed = {str(dist.metadata["Name"]).lower(): dist.version for dist in metadata.distributions() if dist.metadata["Name"]}
-    found.update({name: installed[name] for name in PACKAGES if name in installed})
+    for name in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
     return found
 
 

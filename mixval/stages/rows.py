@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from mixval.config.sample import SampleConfig
+from mixval.contracts.plan import ShardRef
 from mixval.stages.jobs import MeasureJob
 from mixval.storage.sample import draw_rows, keyed_rows
 from mixval.storage.shards import stream_rows
@@ -26,13 +27,12 @@ def sampled_rows(job: MeasureJob, sample: SampleConfig) -> pa.Table:
     )
 
 
-def threshold_rows(job: MeasureJob, shard: int, dropped: list[int], share: float, part: tuple[int, int]) -> pa.Table:
+def threshold_rows(job: MeasureJob, shard: ShardRef, dropped: list[int], share: float, part: tuple[int, int]) -> pa.Table:
     """Rows of one shard whose key is below `share` of all keys and leaves `part[0]` when divided by `part[1]`, with `key`.
 
     Which they are depends on the shard alone. Copies within a shard count each; copies in two shards are drawn together.
     """
-    own = job.contributor.shards[shard : shard + 1]
-    batches = stream_rows(own, job.source, job.task)
+    batches = stream_rows([shard], job.source, job.task)
     return keyed_rows(batches, job.task, {(0, row) for row in dropped}, job.seed, share, part)
 
 

@@ -17,7 +17,9 @@ import numpy as np
 import pyarrow as pa
 
 from mixval.config.base import FrozenModel
+from mixval.config.fingerprint import fingerprint
 from mixval.config.sample import SampleConfig
+from mixval.contracts.plan import ShardRef
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.results import PARTS
 from mixval.stages.frame import frame_ref, read_frame
@@ -35,6 +37,8 @@ PIECE_ROWS = 4096
 """Rows drawn from a shard above which it is cut. A piece's sketches are held at once: 32 MiB at q = 2,048."""
 TASK_ROWS = 1024
 """Rows drawn that make a task worth its few milliseconds; small shards are measured several to a task."""
+TASK_ROWS_READ = 65_536
+"""Rows read that do, where few of them are drawn."""
 LEAST_DRAWN = 64
 """Rows of each part that halving the share leaves, where there are so many."""
 
@@ -44,6 +48,7 @@ class Piece(FrozenModel):
 
     shard: int
     """Place in the contributor's sorted listing."""
+    ref: ShardRef
     part: int
     n_parts: int
 
@@ -75,31 +80,39 @@ def pieces(job: MeasureJob) -> list[Piece]:
     """The contributor's pieces, shard by shard."""
     share = drawn_share(job)
     parts = [max(1, math.ceil(shard.n_rows * share / PIECE_ROWS)) for shard in job.contributor.shards]
-    return [Piece(shard=shard, part=part, n_parts=n) for shard, n in enumerate(parts) for part in range(n)]
+    return [
+        Piece(shard=place, ref=shard, part=part, n_parts=n)
+        for place, (shard, n) in enumerate(zip(job.contributor.shards, parts, strict=True))
+        for part in range(n)
+    ]
 
 
 def batches(job: MeasureJob) -> list[list[Piece]]:
-    """The pieces as tasks: consecutive ones together until they are worth a task."""
-    share, tasks, rows = drawn_share(job), list[list[Piece]](), 0.0
+    """The pieces as tasks: consecutive ones together until they are worth a task, by rows drawn or by rows read."""
+    share, tasks, drawn, read = drawn_share(job), list[list[Piece]](), 0.0, 0
     for piece in pieces(job):
-        if not tasks or rows >= TASK_ROWS:
+        if not tasks or drawn >= TASK_ROWS or read >= TASK_ROWS_READ:
             tasks.append([])
-            rows = 0.0
+            drawn, read = 0.0, 0
         tasks[-1].append(piece)
-        rows += job.contributor.shards[piece.shard].n_rows * share / piece.n_parts
+        drawn += piece.ref.n_rows * share / piece.n_parts
+        read += piece.ref.n_rows
     return tasks
 
 
 def piece_refs(job: MeasureJob, target: MeasureJob) -> list[ArtifactRef]:
     """Where the pieces' summaries are, or will be, committed."""
-    dropped = _dropped(job)
-    return [job.store.ref("piece-summary", VERSION, **_inputs(job, target, piece, dropped)) for piece in pieces(job)]
+    dropped, shared, store = _dropped(job), _shared(job, target), job.store
+    return [store.ref("piece-summary", VERSION, **_inputs(job, piece, dropped, shared)) for piece in pieces(job)]
 
 
 def summarise(job: MeasureJob, target: MeasureJob, chosen: Sequence[Piece]) -> list[ArtifactRef]:
-    """Commit the summaries of these pieces, each by one pass over its rows; those that are there are not made again."""
-    dropped = _dropped(job)
-    return [_summarise(job, target, piece, dropped) for piece in chosen]
+    """Commit the summaries of these pieces, each by one pass over its rows; those that are there are not made again.
+
+    The job may come without its shards: pieces carry theirs.
+    """
+    dropped, shared = _dropped(job), _shared(job, target)
+    return [_summarise(job, target, piece, dropped, shared) for piece in chosen]
 
 
 def summary_ref(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
@@ -137,23 +150,32 @@ def frequencies_of(target: MeasureJob, n_columns: int) -> FourierFeatures:
     return fourier_features(read_frame(target).bandwidths, n_columns, switches.frequencies, target.seed, switches.combine)
 
 
-def _inputs(job: MeasureJob, target: MeasureJob, piece: Piece, dropped: dict[int, list[int]]) -> dict[str, object]:
-    shard = job.contributor.shards[piece.shard]
-    return job.model_key() | {
-        "content": [shard.digest, shard.rows_of],
+def _shared(job: MeasureJob, target: MeasureJob) -> str:
+    """One name for all that a contributor's pieces have in common: a million of them would else be named at length."""
+    return fingerprint(
+        "pieces",
+        1,
+        **job.model_key(),
+        columns=job.source.columns,
+        origin=job.source.origin,
+        task=job.task,
+        seed=job.seed,
+        share=drawn_share(job),
+        frame=frame_ref(target).fingerprint,
+        ntk=job.ntk.model_dump(include={"output", "residual", "parameters"}),
+        discrepancy=job.discrepancy.model_dump(include={"features", "frequencies", "combine"}),
+        kept=_most_kept(job),
+    )
+
+
+def _inputs(job: MeasureJob, piece: Piece, dropped: dict[int, list[int]], shared: str) -> dict[str, object]:
+    return {
+        "shared": shared,
+        "content": [piece.ref.digest, piece.ref.rows_of],
         "bad_rows": dropped.get(piece.shard, []),
-        "columns": job.source.columns,
-        "origin": job.source.origin,
         # An origin told by the folder is not in the file's digest.
-        "folder": shard.url if job.source.origin == "folder" else None,
-        "task": job.task,
-        "seed": job.seed,
-        "share": drawn_share(job),
+        "folder": piece.ref.url if job.source.origin == "folder" else None,
         "piece": [piece.part, piece.n_parts],
-        "frame": frame_ref(target).fingerprint,
-        "ntk": job.ntk.model_dump(include={"output", "residual", "parameters"}),
-        "discrepancy": job.discrepancy.model_dump(include={"features", "frequencies", "combine"}),
-        "kept": _most_kept(job),
     }
 
 
@@ -175,13 +197,13 @@ def _merged_ref(job: MeasureJob, refs: list[ArtifactRef]) -> ArtifactRef:
     return job.store.ref("summary", VERSION, pieces=sorted(ref.fingerprint for ref in refs))
 
 
-def _summarise(job: MeasureJob, target: MeasureJob, piece: Piece, dropped: dict[int, list[int]]) -> ArtifactRef:
-    inputs = _inputs(job, target, piece, dropped)
+def _summarise(job: MeasureJob, target: MeasureJob, piece: Piece, dropped: dict[int, list[int]], shared: str) -> ArtifactRef:
+    inputs = _inputs(job, piece, dropped, shared)
     ref = job.store.ref("piece-summary", VERSION, **inputs)
     if job.store.committed(ref) is not None:
         return ref
     started = time.perf_counter()
-    rows = threshold_rows(job, piece.shard, dropped.get(piece.shard, []), drawn_share(job), (piece.part, piece.n_parts))
+    rows = threshold_rows(job, piece.ref, dropped.get(piece.shard, []), drawn_share(job), (piece.part, piece.n_parts))
     summary = {} if rows.num_rows == 0 else _of(job, target, rows)
     numbers = {f"n_{part}": one.n for part, one in summary.items()}
     seconds = time.perf_counter() - started

@@ -6,13 +6,14 @@ import importlib.util
 import json
 import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 import typer.main
 
-from docs import generate_configuration, generate_figures
+from docs import engine_tables, generate_configuration, generate_figures, sketch_plot
 from docs.marked import replaced
 from mixval import errors
 from mixval.cli.app import app
@@ -108,9 +109,81 @@ def test_the_table_of_fields_is_current() -> None:
     assert text == replaced(text, "fields", generate_configuration.tables()), "run: python -m docs.generate_configuration"
 
 
-def test_the_figures_are_current() -> None:
-    text = generate_figures.README.read_text(encoding="utf-8")
-    assert text == replaced(text, "figures", generate_figures.table()), "run: python -m docs.generate_figures"
+@pytest.mark.parametrize(
+    ("page", "part", "made"),
+    [
+        (generate_figures.README, "figures", generate_figures.table),
+        (generate_figures.README, "engine", generate_figures.engine_targets),
+        (generate_figures.ENGINE, "figures", generate_figures.engine),
+        (generate_figures.METHOD, "sketch-errors", generate_figures.sketch_errors),
+    ],
+)
+def test_the_figures_are_current(page: Path, part: str, made: Callable[[], str]) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert text == replaced(text, part, made()), "run: python -m docs.generate_figures"
+
+
+def test_the_plot_is_current() -> None:
+    """By what it was drawn from: another release of matplotlib may write another file."""
+    assert sketch_plot.digest(generate_figures.plot_points()) in generate_figures.PLOT.read_text(encoding="utf-8")
+
+
+def test_a_plot_of_the_same_figures_is_the_same_file() -> None:
+    figures = [_figure("sketch_term_error/mlp/q_512", 0.5), _figure("sketch_term_error/mlp/q_1024/unbiased", 0.25)]
+    found = sketch_plot.points(figures)
+    assert found == {"mlp": {"": [(512, 0.5)], "unbiased": [(1024, 0.25)]}}
+    drawn = sketch_plot.drawn(found)
+    assert drawn == sketch_plot.drawn(found)
+    assert all(word in drawn for word in ("mlp", "512", "1024", "as sketched", "without its bias", sketch_plot.digest(found)))
+    assert "stated" not in drawn
+    assert "<svg" in sketch_plot.drawn({})
+    assert sketch_plot.error_table(found).splitlines()[2:] == ["| 512 | 50 % / - / - |", "| 1,024 | - / 25 % / - |"]
+
+
+@pytest.mark.parametrize(
+    ("value", "target", "met"),
+    [
+        (1.3, "<= 1.3", True),
+        (1.31, "<=1.3", False),
+        (2.0, ">= 1e1", False),
+        (0.0, "0", True),
+        (5.0, "-", None),
+        (5.0, "about 1", None),
+        (None, "<= 1", False),
+    ],
+)
+def test_targets_are_judged_where_they_say_how(value: float | None, target: str, met: bool | None) -> None:
+    assert engine_tables.is_met(_figure("any", value, target)) is met
+
+
+def test_any_name_finds_a_table() -> None:
+    names = [
+        "speedup_over/trak/mlp",
+        "speedup_over_trak",
+        "plan_rows",
+        "new thing|x",
+        "ratio/a",
+        "ratio/a/lowest",
+        "ratio/a/highest",
+    ]
+    figures = [_figure(name, float(i), "<= 5") for i, name in enumerate(names)]
+    found = engine_tables.grouped(figures)
+    assert [line for line in found.splitlines() if line.startswith("#")] == [
+        "### Against other libraries",
+        "### Many contributors in a plan",
+        "### New thing\\|x",
+        "### A gradient pass over a plain forward and backward pass",
+    ]
+    assert "| speedup_over/trak/mlp | 0 | <= 5 | 1 | yes | `x` |" in found
+    assert "| ratio/a | 4 (5 to 6) | <= 5 | 1 | yes | `x` |" in found
+    assert "highest" not in found
+    unjudged = [*figures, _figure("loose", 1.0, "-"), _figure("loose/lowest", 1.0, "-")]
+    assert "loose" not in engine_tables.with_targets(unjudged)
+    assert engine_tables.with_targets(unjudged).count("\n") == 1 + 5
+
+
+def _figure(name: str, value: float | None, target: str = "-") -> dict[str, Any]:
+    return dict.fromkeys(generate_figures.COLUMNS, "x") | {"name": name, "figure": value, "target": target, "unit": "1"}
 
 
 def test_figures_are_rendered_with_where_they_come_from(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A contributor's passes on a device are those of the CPU, from Parquet on. Without one, a stand-in checks where tensors lie."""
+"""Passes on a device are those of the CPU, from Parquet on. Without a device, a stand-in checks where tensors lie."""
 
 from __future__ import annotations
 

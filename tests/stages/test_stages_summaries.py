@@ -19,6 +19,7 @@ from mixval.stages import frame, summaries
 from mixval.stages.forward import forward_pass
 from mixval.stages.frame import frame_ref, make_frame, read_frame
 from mixval.stages.jobs import MeasureJob
+from mixval.stages.rows import threshold_rows
 from mixval.stages.terms import contributor_terms
 
 SKETCHED: dict[str, Any] = {
@@ -131,7 +132,7 @@ def test_rows_are_drawn_by_halves_of_the_share(tmp_path: Path, monkeypatch: pyte
     for switches in ({"sample": {"count": 59}}, {"sample": {"count": 20}}, {"sample": {"fraction": 0.4}}):
         job, _ = prepared(tmp_path, WORLDS["texts"], switches)
         share = summaries.drawn_share(job)
-        drawn.append(set(summaries.threshold_rows(job, 0, [], share, (0, 1))["key"].to_pylist()))
+        drawn.append(set(threshold_rows(job, job.contributor.shards[0], [], share, (0, 1))["key"].to_pylist()))
     assert drawn[1] < drawn[0]
     assert max(drawn[1]) < 2**62
     assert 10 < len(drawn[0]) < 50

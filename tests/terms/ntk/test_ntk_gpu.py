@@ -1,4 +1,4 @@
-"""Kernels and sketches on a device are those of the CPU. The same tests run on a stand-in that only checks where tensors lie."""
+"""Kernels and sketches on a device are those of the CPU. Without one, a stand-in checks where tensors lie."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -117,7 +117,7 @@ def test_one_plan_gives_one_sketch(name: str, route: str, dtype: torch.dtype, de
     assert relative(found.outputs.cpu(), truth.outputs) <= limit
 
 
-@pytest.mark.parametrize("budget", [1, 20_000, 10**8])
+@pytest.mark.parametrize("budget", [6_000, 10**8])
 @pytest.mark.parametrize("name", CASES)
 def test_any_budget_gives_the_kernel_of_the_cpu(name: str, budget: int, device: torch.device) -> None:
     module, scalar, rows, kinds = CASES[name]()

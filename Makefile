@@ -37,8 +37,18 @@ lint: $(READY)
 figures: $(READY)
 	$(BIN)/python -m benchmarks.main_job
 
-bench: $(READY)
+# The packages that the engine is compared with, in an environment of their own. torchvision comes along and fits no CPU build.
+RIVALS := .venv-rivals
+$(RIVALS)/.ready: benchmarks/rivals/requirements.txt constraints.txt
+	$(PY) -m venv $(RIVALS)
+	$(RIVALS)/bin/python -m pip install -q -c constraints.txt "uv==0.13.8" "$(TORCH)" $(TORCH_ARGS)
+	$(RIVALS)/bin/uv pip install -q --python $(RIVALS)/bin/python -c constraints.txt "$(TORCH)" transformers scipy pyarrow pillow \
+	  pydantic pyyaml fsspec -r benchmarks/rivals/requirements.txt
+	-$(RIVALS)/bin/uv pip uninstall -q --python $(RIVALS)/bin/python torchvision torchaudio
+	touch $@
+
+bench: $(READY) $(RIVALS)/.ready
 	$(BIN)/python -m benchmarks.engine
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(RIVALS) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -2,7 +2,7 @@
 
 Each part runs in processes of its own, one thread each unless it says otherwise. Writes `benchmarks/results/engine.json`.
 
-    python -m benchmarks.engine [passes sketch coalitions workers scaling]
+    python -m benchmarks.engine [passes sketch half budget coalitions workers scaling plan overhead profile rivals]
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.figures import RESULTS, Figure, figure, write
+from benchmarks.rivals import compare
 from mixval.stages.memory import ALLOCATOR
 
 ROOT = Path(__file__).parents[1]
@@ -104,12 +105,66 @@ def scaling() -> list[Figure]:
     ]
 
 
+def half() -> list[Figure]:
+    """What a bfloat16 backbone does to the term."""
+    found = [run("half_precision", name)[0] for name, _, _ in TERMS]
+    return [figure(f"bf16_term_difference/{one['workload']}", abs(one["difference"]), "<= 0.01", "1", COMMAND) for one in found]
+
+
+def budget() -> list[Figure]:
+    """The exact kernel within a byte budget."""
+    (found,) = run("gradient_budget")
+    target = f"<= {found['budget_bytes']}"
+    return [
+        figure("exact_budget_added_bytes", found["added_bytes"], target, "bytes", COMMAND),
+        figure("exact_budget_all_factors_bytes", found["all_factors_bytes"], "-", "bytes", COMMAND),
+        figure("exact_budget_ratio_to_forward_backward", found["ratio"], "-", "1", COMMAND),
+    ]
+
+
+def plan() -> list[Figure]:
+    """A plan of a thousand contributors with a thousand shards each, and its tasks."""
+    whole, *tasks = run("plan_size")
+    seconds = sum(whole[f"{part}_seconds"] for part in ("listing", "fingerprint", "plan", "digests"))
+    figures = [
+        figure("plan_million_shards_seconds", seconds, "seconds", "seconds", COMMAND),
+        figure("plan_million_shards_bytes", whole["peak_bytes"], "-", "bytes", COMMAND),
+    ]
+    for one in tasks:
+        for kind in ("prefect_tasks", "dask_tasks"):
+            figures.append(figure(f"plan_million_shards/{one['part']}/{kind}", one[kind], "-", "tasks", COMMAND))
+        figures.append(figure(f"plan_million_shards/{one['part']}/task_bytes", one["carried"]["bytes"], "-", "bytes", COMMAND))
+    return figures
+
+
+def overhead() -> list[Figure]:
+    """CPU seconds that a contributor costs beyond its own work."""
+    name = "run_overhead_seconds_a_contributor"
+    return [figure(f"{name}/{one['mode']}", one["overhead_seconds"], "-", "CPU seconds", COMMAND) for one in run("overhead")]
+
+
+def profile() -> list[Figure]:
+    """Where a run's CPU goes."""
+    figures = []
+    for one in run("profile_run"):
+        for kind, share in one["shares"].items():
+            target = "-" if kind == "model compute" else "<= 0.1"
+            figures.append(figure(f"profile_share/{one['mode']}/{kind.replace(' ', '_')}", share, target, "1", COMMAND))
+    return figures
+
+
 PARTS: dict[str, Callable[[], list[Figure]]] = {
     "passes": passes,
     "sketch": sketch,
+    "half": half,
+    "budget": budget,
     "coalitions": coalitions,
     "workers": workers,
     "scaling": scaling,
+    "plan": plan,
+    "overhead": overhead,
+    "profile": profile,
+    "rivals": compare.figures,
 }
 
 

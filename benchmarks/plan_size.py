@@ -107,7 +107,8 @@ def tasks(method: str, plans: list[ContributorPlan], target: ContributorPlan) ->
         batches = summaries.batches(job)
         _, naming = timed(lambda: terms.terms_ref(job, other))
         per_contributor, dask, shared = 3, 3 + len(batches), 2  # gate, summary, terms; the pieces' batches and their sum
-        heaviest = carried(job, other, batches[0])
+        light = job.model_copy(update={"contributor": job.contributor.without_shards()})
+        heaviest = carried(light, other, batches[0])
     else:
         _, naming = timed(lambda: (forward.forward_ref(job), gradients.gram_ref(job), terms.terms_ref(job, other)))
         per_contributor, dask, shared = 4, 4, 1  # gate, forward pass, Gram matrix, terms

@@ -2,16 +2,9 @@
 
     python -m benchmarks.rivals --python PATH [--rows 500] [--repeats 1] [--shapes mlp resnet llama] [--methods NAME ...]
 
-The rivals live in an environment of their own, where mixval is read from this checkout:
-
-    python3.11 -m venv .venv-rivals
-    .venv-rivals/bin/pip install -c constraints.txt torch==2.13.0
-    .venv-rivals/bin/pip install -c constraints.txt transformers scipy pyarrow pillow pydantic
-    .venv-rivals/bin/pip install -c constraints.txt -r benchmarks/rivals/requirements.txt
-    .venv-rivals/bin/pip uninstall -y torchvision torchaudio
-
-torch stands first, so that the CPU build of the constraints is kept; torchvision and torchaudio come along, fit no CPU build,
-and break `transformers` until they are gone. No rival needs them.
+The rivals live in an environment of their own, `.venv-rivals`, which `make bench` sets up and where mixval is read from this
+checkout. torch stands first, so that the CPU build of the constraints is kept; torchvision and torchaudio come along, fit no
+CPU build, and break `transformers` until they are gone. No rival needs them.
 
 Every method does the smallest job of its own that yields features or self-influences of the same n rows: no target set, no
 training. One process a measurement, one thread; mixval runs before and after each rival, and a speed-up is the rival's CPU

@@ -1,48 +1,90 @@
-"""The table of figures in README.md, from what the benchmark measured: `python -m docs.generate_figures`.
+"""What the benchmarks measured, as tables and a plot: `python -m docs.generate_figures`.
 
-`benchmarks/results/main_job.json` is a list of figures, each with its target, command, commit, machine and date. No figure is
+`benchmarks/results/*.json` are lists of figures, each with its target, command, commit, machine and date. No figure is
 written by hand.
+
+    README.md                      `figures` of main_job.json, `engine` of engine.json where there is a target
+    docs/engine.md                 all of engine.json
+    docs/method.md                 `sketch-errors`: how far off the sketched NTK term is
+    docs/images/sketch_error.svg   the sketch's error over q
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
-from typing import Any
 
+from docs import engine_tables, sketch_plot
+from docs.engine_tables import Figure, cell
 from docs.marked import rewrite
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+ENGINE = ROOT / "docs" / "engine.md"
+METHOD = ROOT / "docs" / "method.md"
+PLOT = ROOT / "docs" / "images" / "sketch_error.svg"
 RESULTS = ROOT / "benchmarks" / "results" / "main_job.json"
+ENGINE_RESULTS = RESULTS.with_name("engine.json")
 COLUMNS = ("name", "figure", "target", "command", "commit", "machine", "date")
 HEADER = "| what | measured | target | how |\n| --- | --- | --- | --- |"
-NOT_MEASURED = "Not filled in yet: `make figures` measures, and `python -m docs.generate_figures` writes the table here."
+NOT_MEASURED = "Not filled in yet: `make figures` and `make bench` measure, and `python -m docs.generate_figures` writes this."
 
 
 def table(results: Path = RESULTS) -> str:
-    """The figures as Markdown; a sentence when none are recorded. Raises ValueError for a figure that is not whole."""
-    if not results.exists():
+    """The main job's figures as Markdown; a sentence when none are recorded. Raises ValueError for one that is not whole."""
+    figures = read_figures(results)
+    if not figures:
         return NOT_MEASURED
-    figures = json.loads(results.read_text(encoding="utf-8"))
+    rows = [f"| {' | '.join(cell(one[column]) for column in COLUMNS[:3])} | `{one['command']}` |" for one in figures]
+    return "\n".join([HEADER, *rows, "", *_provenance(figures)])
+
+
+def engine(results: Path = ENGINE_RESULTS) -> str:
+    """All of the engine's figures by group, with whether targets are met; as `table`."""
+    figures = read_figures(results)
+    return "\n\n".join([engine_tables.grouped(figures), "\n".join(_provenance(figures))]) if figures else NOT_MEASURED
+
+
+def engine_targets(results: Path = ENGINE_RESULTS) -> str:
+    """The engine's figures that have a target; as `table`."""
+    figures = read_figures(results)
+    return "\n\n".join([engine_tables.with_targets(figures), "\n".join(_provenance(figures))]) if figures else NOT_MEASURED
+
+
+def plot_points(results: Path = ENGINE_RESULTS) -> sketch_plot.Points:
+    """What the plot shows."""
+    return sketch_plot.points(read_figures(results))
+
+
+def sketch_errors(results: Path = ENGINE_RESULTS) -> str:
+    """The errors of the sketched term; as `table`."""
+    found = plot_points(results)
+    return sketch_plot.error_table(found) if found else NOT_MEASURED
+
+
+def read_figures(results: Path) -> list[Figure]:
+    """The figures of a file, none when it is not there. Raises ValueError for one that is not whole."""
+    figures: list[Figure] = json.loads(results.read_text(encoding="utf-8")) if results.exists() else []
     for figure in figures:
         if missing := [column for column in COLUMNS if not str(figure.get(column, "")).strip()]:
             raise ValueError(
                 f"{results.name}: figure {figure.get('name')!r}: expected {', '.join(COLUMNS)}, found no {missing}"
             )
-    rows = [f"| {' | '.join(_cell(one, column) for column in COLUMNS[:3])} | `{one['command']}` |" for one in figures]
-    return "\n".join([HEADER, *rows, "", *_provenance(figures)])
+    return figures
 
 
-def _cell(figure: dict[str, Any], column: str) -> str:
-    return " ".join(str(figure[column]).split()).replace("|", "\\|")
-
-
-def _provenance(figures: list[dict[str, Any]]) -> list[str]:
+def _provenance(figures: list[Figure]) -> list[str]:
     """Where and when, once a combination."""
-    found = dict.fromkeys((_cell(one, "machine"), _cell(one, "commit"), _cell(one, "date")) for one in figures)
+    found = dict.fromkeys((cell(one["machine"]), cell(one["commit"]), cell(one["date"])) for one in figures)
     return [f"Measured on {machine}; commit `{commit}`, {date}." for machine, commit, date in found]
 
 
 if __name__ == "__main__":
     rewrite(README, "figures", table())
+    rewrite(README, "engine", engine_targets())
+    rewrite(ENGINE, "figures", engine())
+    rewrite(METHOD, "sketch-errors", sketch_errors())
+    PLOT.parent.mkdir(exist_ok=True)
+    PLOT.write_text(sketch_plot.drawn(plot_points()), encoding="utf-8")
+    sys.stdout.write(f"wrote {PLOT.name}\n")

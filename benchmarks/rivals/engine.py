@@ -36,7 +36,7 @@ def sketched(width: int) -> Job:
     """The term of n rows from sketches of `width` features, with the sketch's bias removed."""
 
     def prepare(shape: Shape) -> Any:
-        names, once = shape.names, _Parts()  # naming the weights may import transformers
+        names, once = shape.names, _Parts()
         plan = plan_sketch(shape.module, names, shape.scalar, next(shape.batches(4)), width, seed=0)
         once.ends("plan")
 

@@ -9,7 +9,7 @@ head sees: the pooled layer of a ResNet, the class token of a ViT.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import torch
@@ -98,7 +98,10 @@ def replace_stem(module: nn.Module, seed: int) -> nn.Conv2d:
     if trunk is None:
         raise ModelError(f"backbone.stem `3x3` is for ResNets only, found {type(module).__name__}. Set it to `original`.")
     old = trunk.embedder.embedder.convolution
-    new = nn.Conv2d(old.in_channels, old.out_channels, 3, stride=1, padding=1, bias=False, dtype=old.weight.dtype)
+    shape: dict[str, Any] = {"kernel_size": 3, "stride": 1, "padding": 1, "bias": False, "dtype": old.weight.dtype}
+    # Its usual initialisation would draw from torch's global random state.
+    made: Any = nn.utils.skip_init
+    new = cast("nn.Conv2d", made(nn.Conv2d, old.in_channels, old.out_channels, **shape))
     nn.init.kaiming_normal_(new.weight, mode="fan_out", nonlinearity="relu", generator=torch.Generator().manual_seed(seed))
     trunk.embedder.embedder.convolution = new
     trunk.embedder.pooler = nn.Identity()

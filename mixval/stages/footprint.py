@@ -84,6 +84,7 @@ def _probe(job: MeasureJob) -> Footprint:
         batch = backbone.encode(rows)
         started = time.perf_counter()
         forward = backbone.forward(batch)
+        _finish(backbone.device)
         forward_seconds = time.perf_counter() - started
 
     def scalar(batch: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -91,6 +92,7 @@ def _probe(job: MeasureJob) -> Footprint:
 
     started = time.perf_counter()
     sizes = weight_bytes(backbone.module, select_parameters(backbone.module, job.ntk.parameters), scalar, backbone.encode(rows))
+    _finish(backbone.device)
     gradient_seconds = time.perf_counter() - started
     pixels = job.discrepancy.features == "pixels"
     return Footprint(
@@ -101,3 +103,11 @@ def _probe(job: MeasureJob) -> Footprint:
         forward_seconds_per_row=forward_seconds / rows.num_rows,
         gradient_seconds_per_row=gradient_seconds / rows.num_rows,
     )
+
+
+def _finish(device: Any) -> None:
+    """Wait for what a GPU still computes: its calls return at once."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -21,7 +21,7 @@ from mixval.config.base import Task
 from mixval.config.gate import GateConfig
 from mixval.config.load import parse_config
 from mixval.config.valuation import PRESETS
-from mixval.contracts.results import RANKING
+from mixval.contracts.results import COALITIONS, RANKING, REDUNDANCY
 from mixval.gate.checks import Check
 from mixval.gate.row_suite import row_checks
 from mixval.gate.suite import contributor_checks, repeat_checks, shard_checks, shared_checks
@@ -215,7 +215,7 @@ def test_every_check_of_the_gate_is_documented_with_its_severity() -> None:
 def test_every_doubt_and_column_is_documented() -> None:
     spans = set(pages.SPAN.findall((DOCS / "reports.md").read_text(encoding="utf-8")))
     assert set(get_args(DoubtKind)) <= spans
-    assert set(RANKING.names) <= spans
+    assert {*RANKING.names, *COALITIONS.names, *REDUNDANCY.names} <= spans
 
 
 def _checks() -> list[Check]:

@@ -60,10 +60,10 @@ class Folding:
         else:
             self._add_count(name, hashed, contribution(module, local, call, grad))
 
-    def features(self) -> Tensor:
-        """(B, q) sketches of the batch."""
-        if self._sums is None:  # no weight was used
-            return torch.zeros(self._n, self._width)
+    def features(self, like: Tensor) -> Tensor:
+        """(B, q) sketches of the batch; zeros beside `like` where it used no weight."""
+        if self._sums is None:
+            return like.new_zeros(self._n, self._width, dtype=like.dtype if like.dtype == torch.float64 else torch.float32)
         sums = self._sums[:, : self._width] + self._sums[:, self._width :]
         return sums if self._spectrum is None else sums + torch.fft.irfft(self._spectrum, n=self._width)
 

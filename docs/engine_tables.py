@@ -1,0 +1,86 @@
+"""Figures as Markdown tables, whatever they are called: grouped by the first word of their names, lowest and highest folded in.
+
+A figure's target is judged where it says how: `<= 1.3`, `>= 2`, or a number that must be met exactly. Others stand as they are.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Sequence
+from typing import Any
+
+Figure = dict[str, Any]
+TITLES = {
+    "ratio": "A gradient pass over a plain forward and backward pass",
+    "sketch": "The NTK term's relative error over q",
+    "coalitions": "Values of unions",
+    "scaling": "Time and memory over rows",
+    "two": "Two workers against one",
+    "speedup": "Against other libraries",
+    "memory": "Memory against whole gradients",
+    "profile": "Where a pass spends its time",
+    "plan": "Many contributors in a plan",
+    "exact": "Exact gradients within a budget of bytes",
+    "bf16": "In bfloat16",
+}
+"""By first word; another word is a title itself."""
+COMPARISONS = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt, "": operator.eq}
+TARGET = re.compile(r"(<=|>=|<|>|)\s*([-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)")
+ENDS = ("lowest", "highest")
+
+
+def grouped(figures: Sequence[Figure]) -> str:
+    """A heading and a table for each group."""
+    groups: dict[str, list[Figure]] = {}
+    for one in figures:
+        groups.setdefault(re.split(r"[_/]", one["name"])[0], []).append(one)
+    parts = [f"### {TITLES.get(word, cell(word.capitalize()))}\n\n{_table(held)}" for word, held in groups.items()]
+    return "\n\n".join(parts)
+
+
+def with_targets(figures: Sequence[Figure]) -> str:
+    """One table of the figures whose target can be judged."""
+    judged = {one["name"] for one in figures if is_met(one) is not None}
+    return _table([one for one in figures if one["name"] in judged or _end_of(one["name"])[0] in judged])
+
+
+def is_met(figure: Figure) -> bool | None:
+    """Whether the target is met; None where it does not say how to tell."""
+    found = TARGET.fullmatch(str(figure["target"]).strip())
+    if found is None:
+        return None
+    sign, bound = found.groups()
+    return figure["figure"] is not None and bool(COMPARISONS[sign](float(figure["figure"]), float(bound)))
+
+
+def _table(figures: Sequence[Figure]) -> str:
+    held = {one["name"]: one for one in figures}
+    rows = ["| what | measured | target | unit | met | how |", "| --- | --- | --- | --- | --- | --- |"]
+    for one in figures:
+        base, end = _end_of(one["name"])
+        if end and base in held:
+            continue
+        met = {None: "", True: "yes", False: "**no**"}[is_met(one)]
+        cells = [one["name"], _measured(one, held), one["target"], one["unit"], met, f"`{one['command']}`"]
+        rows.append(f"| {' | '.join(cell(text) for text in cells)} |")
+    return "\n".join(rows)
+
+
+def _measured(one: Figure, held: dict[str, Figure]) -> str:
+    low, high = (held.get(f"{one['name']}/{end}") for end in ENDS)
+    told = "not measured" if one["figure"] is None else f"{one['figure']:g}"
+    if low is None or high is None or low["figure"] == high["figure"]:
+        return told
+    return f"{told} ({low['figure']:g} to {high['figure']:g})"
+
+
+def _end_of(name: str) -> tuple[str, str]:
+    """A name without `/lowest` or `/highest`, and which of them it had."""
+    base, _, end = name.rpartition("/")
+    return (base, end) if end in ENDS else (name, "")
+
+
+def cell(text: object) -> str:
+    """On one line, and no end of a table's cell."""
+    return " ".join(str(text).split()).replace("|", "\\|")

@@ -11,12 +11,11 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator
 
 import torch
 
 from benchmarks.pass_ratio import plain_pass
-from benchmarks.workloads import Batch, Workload, workload
+from benchmarks.workloads import workload
 from mixval.stages.memory import peak_bytes
 from mixval.terms.ntk.groups import layer_groups
 from mixval.terms.ntk.kernel import exact_kernel, weight_bytes
@@ -36,7 +35,7 @@ def main() -> None:
     sizes = weight_bytes(work.module, work.names, work.scalar, next(work.batches(4)))
     groups = layer_groups(sizes, given.rows, budget)
     began = time.process_time()
-    exact_kernel(work.module, groups, work.scalar, lambda start: _from_row(work, start, given.rows), given.rows, budget, False)
+    exact_kernel(work.module, groups, work.scalar, lambda start: work.batches(given.rows, start), given.rows, budget, False)
     line = {
         "rows": given.rows,
         "budget_bytes": budget,
@@ -46,12 +45,6 @@ def main() -> None:
         "ratio": round((time.process_time() - began) / plain, 3),
     }
     print(json.dumps(line))
-
-
-def _from_row(work: Workload, start: int, stop: int) -> Iterator[Batch]:
-    """Batches of rows `start` and following."""
-    for low in range(start, stop, work.batch_rows):
-        yield {key: rows[low : min(low + work.batch_rows, stop)] for key, rows in work.rows.items()}
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
     python -m benchmarks.pass_ratio WORKLOAD ROWS [exact] [--repeats 3]
 
 Plain: f summed over a batch, gradients of all weights, thrown away batch by batch. Sketched: `sketch` with q features a row,
-under a plan that a run makes once for all contributors, and without the four rows that a run verifies once. Exact: `capture`
-of all rows and their Gram matrix. Prints JSON: CPU seconds of each repeat (other processes on the machine do not count),
-ratios, their median, and the peak resident bytes that the step added.
+under a plan that a run makes once for all contributors, and without the four rows that a run verifies once. Exact: the kernel
+of all rows by groups of layers, 2 GiB of gradients at a time. Prints JSON: CPU seconds of each repeat (other processes on the
+machine do not count), ratios, their median, and the peak resident bytes that the step added.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ import torch
 
 from benchmarks.workloads import Workload, workload
 from mixval.stages.memory import peak_bytes
-from mixval.terms.ntk.capture import capture
-from mixval.terms.ntk.gram import gram_block
+from mixval.terms.ntk.groups import layer_groups
+from mixval.terms.ntk.kernel import exact_kernel, weight_bytes
 from mixval.terms.ntk.sketch import plan_sketch, sketch
 
-WIDTH = 4096
+WIDTH = 2048
+"""q: the default of a run."""
+BUDGET_BYTES = 2 * 2**30
 Step = Callable[[Workload, int], None]
 
 
@@ -47,9 +49,10 @@ def sketched_pass(work: Workload) -> Step:
 
 
 def exact_pass(work: Workload, n: int) -> None:
-    """The exact kernel of n rows."""
-    taken = capture(work.module, work.names, work.scalar, work.batches(n), verify=False)
-    gram_block(taken, taken)
+    """The exact kernel of n rows within the budget."""
+    sizes = weight_bytes(work.module, work.names, work.scalar, next(work.batches(4)))
+    groups = layer_groups(sizes, n, BUDGET_BYTES)
+    exact_kernel(work.module, groups, work.scalar, lambda start: work.batches(n, start), n, BUDGET_BYTES, verify=False)
 
 
 def seconds(step: Step, work: Workload, n: int) -> float:

@@ -21,11 +21,10 @@ from mixval.terms.ntk.gram import gram_block
 from mixval.terms.ntk.quadratic import quadratic_form
 from mixval.terms.ntk.sketch import plan_sketch, sketch
 from mixval.terms.ntk.sketched import sketched_form
+from mixval.terms.ntk.sketched_rows import WORTHWHILE_SHARE, sketched_form_of_rows
 from mixval.terms.ntk.statistics import GradientStatistics
 
 WIDTHS = (512, 1024, 2048, 4096, 8192)
-LARGEST_FORM = 2048
-"""Features up to which the q x q route is run too; it takes some factorisations of that size."""
 DAMPING = 1e-2
 
 
@@ -42,20 +41,21 @@ def errors(work: Workload, n: int, width: int, seeds: Sequence[int], exact: floa
         plan = plan_sketch(work.module, work.names, work.scalar, next(work.batches(min(n, 4))), width, seed)
         made = sketch(work.module, plan, work.scalar, work.batches(n))
         residual = 1 - made.outputs
-        features = made.features.double()
-        plain.append(quadratic_form(features @ features.T, residual, DAMPING).term / exact - 1)
-        if width <= LARGEST_FORM:
+        if n <= WORTHWHILE_SHARE * width:
+            form = sketched_form_of_rows(made.features, residual, DAMPING)
+        else:
             form = sketched_form(GradientStatistics.of(made.features, residual), DAMPING)
-            stated.append(form.error / exact)
-            if form.extrapolated is not None:
-                unbiased.append(form.extrapolated / exact - 1)
+        plain.append(form.term / exact - 1)
+        stated.append(form.error / exact)
+        if form.extrapolated is not None:
+            unbiased.append(form.extrapolated / exact - 1)
     return {
         "workload": work.name,
         "rows": n,
         "q": width,
         "term_error": _root_mean_square(plain),
         "unbiased_error": _root_mean_square(unbiased) if len(unbiased) == len(seeds) else None,
-        "stated_error": _root_mean_square(stated) if stated else None,
+        "stated_error": _root_mean_square(stated),
     }
 
 

@@ -48,9 +48,9 @@ class Workload:
         held = dict(self.module.named_parameters())
         return sum(held[name].numel() for name in self.names)
 
-    def batches(self, n: int) -> Iterator[Batch]:
-        """The first n rows, batch by batch."""
-        for low in range(0, n, self.batch_rows):
+    def batches(self, n: int, start: int = 0) -> Iterator[Batch]:
+        """Rows `start` to n, batch by batch."""
+        for low in range(start, n, self.batch_rows):
             yield {key: rows[low : min(low + self.batch_rows, n)] for key, rows in self.rows.items()}
 
 

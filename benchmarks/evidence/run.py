@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -47,7 +47,8 @@ def run_world(name: str, given: argparse.Namespace) -> WorldResult:
     print(file=sys.stderr)
     truth, seconds = truth_of(jobs)
     backbone = load_backbone(setting.backbone_config(checkpoint), world.design.task, jobs[0].classes)
-    ranked = list(rank(name, inputs_of(world, backbone), truth, given.methods))
+    wanted = None if given.methods is None else {*given.methods, given.ours}
+    ranked = list(rank(name, inputs_of(world, backbone), truth, wanted))
     result = WorldResult(
         world=name,
         task=world.design.task,
@@ -55,10 +56,16 @@ def run_world(name: str, given: argparse.Namespace) -> WorldResult:
         truth_seconds=seconds,
         methods=[one for one in ranked if isinstance(one, MethodResult)],
         skipped=[one for one in ranked if isinstance(one, SkippedMethod)],
-        command=f"{COMMAND} {name} --contributors {given.contributors} --seeds {given.seeds} --seed {given.seed}",
+        command=command_of(name, given),
     )
     write_result(result, open_location(given.out))
     return result
+
+
+def command_of(name: str, given: argparse.Namespace) -> str:
+    """What measures the world again, but for folders."""
+    methods = "" if given.methods is None else f" --methods {' '.join(given.methods)}"
+    return f"{COMMAND} {name} --contributors {given.contributors} --seeds {given.seeds} --seed {given.seed}{methods}"
 
 
 def checkpoint_of(name: str, given: argparse.Namespace) -> Path | None:
@@ -79,12 +86,12 @@ def truth_of(jobs: Sequence[TruthJob]) -> tuple[dict[str, list[float]], float]:
 
 
 def rank(
-    world: str, inputs: Inputs, truth: dict[str, list[float]], wanted: Sequence[str] | None
+    world: str, inputs: Inputs, truth: dict[str, list[float]], wanted: Collection[str] | None
 ) -> Iterator[MethodResult | SkippedMethod]:
-    """Every method that applies, or only the wanted ones and ours. One that cannot run is skipped with its reason."""
+    """Every method that applies, or the wanted ones alone. One that cannot run is skipped with its reason."""
     names = [one.name for one in inputs.contributors]
     for method in methods_for(inputs.task):
-        if wanted is not None and method.name not in {*wanted, OURS}:
+        if wanted is not None and method.name not in wanted:
             continue
         print(f"{world}: {method.name}", file=sys.stderr)
         try:
@@ -124,7 +131,7 @@ def parsed(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of the world")
     parser.add_argument("--encoder", type=Path, help="backbone of `sentiment`, from sentence_encoder.py")
     parser.add_argument("--language-model", type=Path, help="backbone of causal worlds, from pretrain.py")
-    parser.add_argument("--methods", nargs="+", choices=sorted(METHODS), metavar="METHOD", help=f"{OURS} is always among them")
+    parser.add_argument("--methods", nargs="+", choices=sorted(METHODS), metavar="METHOD", help="--ours is always among them")
     parser.add_argument("--ours", default=OURS, choices=sorted(METHODS), metavar="METHOD", help="compared with all others")
     parser.add_argument("--figures", action="store_true", help="write benchmarks/results/evidence.json")
     parser.add_argument("--page", type=Path, help="write the evidence page here")

@@ -19,6 +19,8 @@ from mixval.stages.preparing import PreparedRun, handed_over, prepare_run, run_f
 if TYPE_CHECKING:
     from flows.api import ApiStart
     from flows.runner import LazyCluster
+    from mixval.evidence.calibrating import CalibrationSummary
+    from mixval.evidence.calibrating_config import CalibrationConfig
 
 Run = Callable[[ValuationConfig, Progress | None], RunSummary]
 
@@ -27,6 +29,16 @@ def run_valuation(config: ValuationConfig, progress: Progress | None = None) -> 
     """Run the valuation flow once; a run that still stands is returned at once."""
     with run_session(config.runtime) as value:
         return value(config, progress)
+
+
+def run_calibration(config: CalibrationConfig, progress: Progress | None = None) -> CalibrationSummary:
+    """Run the calibration flow once; what was trained before is found."""
+    quiet()
+    session = _Session(config.runtime)
+    try:
+        return session.calibrate(config, progress)
+    finally:
+        session.close()
 
 
 def plan_valuation(config: ValuationConfig) -> PreparedRun:
@@ -81,6 +93,20 @@ class _Session:
             shown.end("start", "")
             with handed_over(config, prepared):
                 return self._run(config)
+
+    def calibrate(self, config: CalibrationConfig, progress: Progress | None = None) -> CalibrationSummary:
+        """Fit weights under one configuration."""
+        from tasks.cluster import use_cluster
+
+        with shown_by(progress or Silence()):
+            cluster = self._lazy_cluster()
+            if cluster.is_local:
+                cluster.warm()
+            self._lazy_api().begin()
+            with use_cluster(cluster), self._lazy_api().ready():
+                from flows.calibration import calibration
+
+                return calibration(config)
 
     def close(self) -> None:
         """Stop what was started."""

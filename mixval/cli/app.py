@@ -22,6 +22,7 @@ from mixval.errors import ConfigError, MixvalError
 if TYPE_CHECKING:
     from mixval.config.valuation import ValuationConfig
     from mixval.contracts.run import RunSummary
+    from mixval.evidence.calibrating import CalibrationSummary
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
@@ -88,6 +89,24 @@ def value(config: ConfigFile, as_json: Json = False) -> None:
             typer.echo(summary.model_dump_json(indent=2))
         else:
             print_summary(summary)
+
+
+@app.command()
+def calibrate(config: ConfigFile, as_json: Json = False) -> None:
+    """Train on every contributor and fit the weights of the four terms to what came of it. Trains only what is missing."""
+    with _errors(as_json):
+        from mixval.cli.calibration_view import print_calibration
+        from mixval.cli.progress_view import front_end
+        from mixval.config.load import load_config_as
+        from mixval.evidence.calibrating_config import CalibrationConfig
+
+        loaded = load_config_as(CalibrationConfig, config)
+        with front_end(as_json) as progress:
+            summary: CalibrationSummary = _runner("calibrate")(loaded, progress)
+        if as_json:
+            typer.echo(summary.model_dump_json(indent=2))
+        else:
+            print_calibration(summary)
 
 
 @app.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -12,17 +12,26 @@ from pydantic import BaseModel, ValidationError
 from mixval.config.valuation import ValuationConfig
 from mixval.errors import ConfigError
 
+Config = TypeVar("Config", bound=ValuationConfig)
+
 PATH_FIELDS = (
     ("output",),
     ("source", "contributors"),
     ("source", "target"),
     ("backbone", "path"),
     ("backbone", "tokenizer"),
+    ("value", "fitted_weights"),
+    ("test",),
 )
 
 
 def load_config(path: str | Path) -> ValuationConfig:
     """The configuration in a YAML file. Relative paths in it are relative to the file."""
+    return load_config_as(ValuationConfig, path)
+
+
+def load_config_as(model: type[Config], path: str | Path) -> Config:
+    """The same for a configuration that adds fields to a valuation's."""
     file = Path(path)
     try:
         given = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -32,15 +41,20 @@ def load_config(path: str | Path) -> ValuationConfig:
         raise ConfigError(f"{file}: expected YAML, found {error}. Correct the file.") from error
     if not isinstance(given, dict):
         raise ConfigError(f"{file}: expected keys and values, found {type(given).__name__}. See `mixval init`.")
-    return parse_config(anchor_paths(given, file.resolve().parent), where=str(file))
+    return parse_config_as(model, anchor_paths(given, file.resolve().parent), where=str(file))
 
 
 def parse_config(given: dict[str, Any], where: str = "configuration") -> ValuationConfig:
     """The configuration in a dict, with every problem named by its key."""
+    return parse_config_as(ValuationConfig, given, where)
+
+
+def parse_config_as(model: type[Config], given: dict[str, Any], where: str = "configuration") -> Config:
+    """The same for a configuration that adds fields to a valuation's."""
     try:
-        return ValuationConfig.model_validate(given)
+        return model.model_validate(given)
     except ValidationError as error:
-        lines = [f"  {_explain(problem)}" for problem in error.errors()]
+        lines = [f"  {_explain(problem, model)}" for problem in error.errors()]
         raise ConfigError(f"{where}: {len(lines)} problem(s)\n" + "\n".join(lines)) from error
 
 
@@ -59,10 +73,10 @@ def anchor_paths(given: dict[str, Any], folder: Path) -> dict[str, Any]:
     return anchored
 
 
-def _explain(problem: Any) -> str:
+def _explain(problem: Any, model: type[BaseModel]) -> str:
     key = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
     if problem["type"] == "extra_forbidden":
-        known = _known_keys(problem["loc"][:-1])
+        known = _known_keys(problem["loc"][:-1], model)
         near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
         hint = f"Did you mean `{near[0]}`?" if near else f"Known keys: {', '.join(known)}."
         return f"{key}: unknown key. {hint}"
@@ -71,8 +85,7 @@ def _explain(problem: Any) -> str:
     return f"{key}: {problem['msg'].removeprefix('Value error, ')} (found {problem.get('input')!r})"[:400]
 
 
-def _known_keys(loc: tuple[Any, ...]) -> list[str]:
-    model: type[BaseModel] = ValuationConfig
+def _known_keys(loc: tuple[Any, ...], model: type[BaseModel]) -> list[str]:
     for part in loc:
         field = model.model_fields.get(str(part))
         found = [t for t in _types(field.annotation) if isinstance(t, type) and issubclass(t, BaseModel)] if field else []

@@ -59,7 +59,7 @@ def top_regret(scores: Floats, truth: Floats) -> Floats:
     shared = (truth * tied).sum(1) / tied.sum(1)
     chosen = ((truth * above).sum(1) + (n - above.sum(1)) * shared) / n
     spread = best - worst
-    return np.divide(best - chosen, spread, out=np.zeros(len(scores)), where=spread > 0)
+    return np.asarray(np.divide(best - chosen, spread, out=np.zeros(len(scores)), where=spread > 0))
 
 
 STATISTICS: dict[str, Statistic] = {
@@ -92,7 +92,7 @@ def _standardised(rows: Floats) -> Floats:
     is_constant = (rows == rows[:, :1]).all(1, keepdims=True)
     centred = np.where(is_constant, 0.0, rows - rows.mean(1, keepdims=True))
     length = np.linalg.norm(centred, axis=1, keepdims=True)
-    return np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
+    return np.asarray(np.divide(centred, length, out=np.zeros_like(centred), where=length > 0))
 
 
 def _pair_signs(rows: Floats) -> np.ndarray:

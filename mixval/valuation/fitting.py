@@ -7,6 +7,7 @@ terms' own scale. Non-negative because Eq. 8 is a bound: more loss, distance, mi
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,8 +49,11 @@ def fit_weights(terms: Floats, performance: Floats, provenance: str) -> Fit:
     return Fit(weights, ridge, r2, len(performance))
 
 
-def write_fit(fit: Fit, task: str, backbone: dict[str, Any]) -> bytes:
-    """The calibration artifact: JSON with weights, fit and what they were fitted on."""
+def write_fit(fit: Fit, task: str, backbone: dict[str, Any], evidence: Mapping[str, Any] | None = None) -> bytes:
+    """The calibration artifact: JSON with weights, fit and what they were fitted on.
+
+    `evidence` holds what else a reader wants to know of the calibration; nothing in it is checked when weights are read.
+    """
     document = {
         "weights": fit.weights.as_dict(),
         "centres": dict(zip(TERMS, map(float, fit.weights.centres), strict=True)),
@@ -59,6 +63,7 @@ def write_fit(fit: Fit, task: str, backbone: dict[str, Any]) -> bytes:
         "n_contributors": fit.n_contributors,
         "task": task,
         "backbone": backbone,
+        "evidence": dict(evidence or {}),
     }
     return json.dumps(document, indent=2, sort_keys=True).encode()
 

@@ -1,0 +1,71 @@
+"""Fit the weights of the four terms to truth: value contributors, train on each, weigh its terms by what training gave."""
+
+from __future__ import annotations
+
+from prefect import flow
+from prefect.futures import PrefectFuture, as_completed
+
+from flows.credentials import load_credentials
+from flows.runner import cluster_for
+from flows.valuation import WAITING, valuation
+from mixval.contracts.record import ArtifactRef
+from mixval.errors import MixvalError
+from mixval.evidence.calibrating import CalibrationSummary, Trainings, calibrate, plan_trainings
+from mixval.evidence.calibrating_config import CalibrationConfig
+from mixval.evidence.truth import TruthJob, truth_ref
+from mixval.progress import current
+from mixval.stages.publishing import open_run
+from tasks.base import as_it_is
+from tasks.cluster import current_client
+from tasks.truth import train_truth
+
+
+@flow(name="calibration", task_runner=WAITING, persist_result=False)  # type: ignore[arg-type]  # generics of Prefect
+def calibration(config: CalibrationConfig) -> CalibrationSummary:
+    """Weights of the four terms, fitted to the truth of the contributors that a valuation ranks."""
+    load_credentials(config.source.storage)
+    with cluster_for(config.runtime):
+        run = open_run(valuation(config.valuation).url)
+        trainings = plan_trainings(config, sorted(run.ranking["contributor"].to_pylist()))
+        n_trained, n_found, failed = train(trainings)
+    current().begin("fitting", 1)
+    summary = calibrate(config, run, trainings, failed, n_trained, n_found)
+    current().end("fitting", f"{summary.n_contributors} contributors")
+    return summary
+
+
+def train(trainings: Trainings) -> tuple[int, int, dict[str, str]]:
+    """Make what truth is missing. How many trainings were made, how many found, and why one failed, by contributor."""
+    jobs = [*trainings.alone, *trainings.unions]
+    current().begin("training", len(jobs))
+    pending = [job for job in jobs if job.store.committed(truth_ref(job)) is None]
+    for job in jobs:
+        if job not in pending:
+            current().step("training", f"{job.contributor} seed {job.seed}: found")
+    if pending:
+        current_client()  # a cluster that cannot be had fails the run, not its contributors one by one
+    futures = {train_truth.submit(as_it_is(job)): job for job in pending}
+    failed = _failures(futures)
+    n_failed = sum(not future.state.is_completed() for future in futures)
+    current().end("training", f"{len(pending) - n_failed} trained, {len(jobs) - len(pending)} found, {n_failed} failed")
+    return len(pending) - n_failed, len(jobs) - len(pending), failed
+
+
+def _failures(futures: dict[PrefectFuture[ArtifactRef], TruthJob]) -> dict[str, str]:
+    failed: dict[str, str] = {}
+    for future in as_completed(list(futures)):
+        job = futures[future]
+        reason = _failure(future)
+        if reason is not None:
+            failed.setdefault(job.contributor, f"seed {job.seed}: {reason}")
+        current().step("training", f"{job.contributor} seed {job.seed}" + (": failed" if reason else ""))
+    return {name: failed[name] for name in sorted(failed)}
+
+
+def _failure(future: PrefectFuture[ArtifactRef]) -> str | None:
+    future.wait()
+    if future.state.is_completed():
+        return None
+    error = future.state.result(raise_on_failure=False)
+    words = str(error) or type(error).__name__
+    return words if isinstance(error, MixvalError) else f"{type(error).__name__}: {words}"

@@ -1,0 +1,238 @@
+"""Calibration: which trainings truth takes, and from truth and terms the weights that `value.weights: fitted` reads.
+
+One artifact of kind `calibration` for each fit, named by terms, truth and what they were made from: `weights.json`, the truth
+of every training, and the contributors with terms, truth and the score under weights that have not seen them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pydantic import Field
+
+from mixval.config.base import FrozenModel
+from mixval.contracts.plan import ContributorPlan, ShardRef, content_digest
+from mixval.contracts.record import ArtifactRef
+from mixval.contracts.results import TERMS
+from mixval.errors import ConfigError, ContractError
+from mixval.evidence.calibrating_config import CalibrationConfig
+from mixval.evidence.truth import TruthJob, agreement, leave_one_out, read_truth, train_contributor, truth_matrix, truth_ref
+from mixval.evidence.weights import FEWEST, CalibratedFit, calibrate_weights
+from mixval.gate.derive import digest_names
+from mixval.models.identity import backbone_identity
+from mixval.stages.gating import gate_ref, open_store, profile, read_digests
+from mixval.stages.planning import list_inputs
+from mixval.stages.publishing import StoredRun
+from mixval.stages.resident import pick_device
+from mixval.storage.layout import Layout
+from mixval.storage.shards import list_target
+from mixval.valuation.fitting import write_fit
+
+VERSION = 1
+"""Raised whenever the numbers change."""
+WEIGHTS = "weights.json"
+
+
+class Trainings(FrozenModel):
+    """All trainings of a calibration, and what they are judged on."""
+
+    alone: list[TruthJob]
+    """A contributor and seed each."""
+    unions: list[TruthJob]
+    """All contributors but one, and seed."""
+    classes: list[int] | None
+    target_digest: str
+    test_digest: str
+
+
+class CalibrationSummary(FrozenModel):
+    """Where the weights lie and how far to trust them. Small enough to be a flow's return value."""
+
+    url: str
+    """The JSON document for `value.fitted_weights`."""
+    run_id: str
+    """The run whose terms were weighed."""
+    weights: dict[str, float]
+    """Weight by term, in metric per unit of the term."""
+    ridge: float
+    """Chosen strength of the penalty. Dimensionless."""
+    n_contributors: int
+    n_seeds: int
+    spearman: float | None
+    """Of left-out contributors' scores with their truth. None where one of them does not vary."""
+    spearman_low: float | None
+    spearman_high: float | None
+    confidence: float
+    """Level of the interval. Dimensionless."""
+    seed_agreement: float | None
+    """Mean Spearman correlation of truth over pairs of seeds. None for one seed."""
+    n_trained: int
+    n_found: int
+    """Trainings that were there already."""
+    failed: dict[str, str] = Field(default_factory=dict)
+    """Contributor, or `without NAME` -> why a training of it failed. It is left out of the fit."""
+
+
+def plan_trainings(config: CalibrationConfig, contributors: Sequence[str]) -> Trainings:
+    """The trainings of these contributors, which a valuation has gated. Raises ConfigError for test rows that others have."""
+    valuation = config.valuation
+    listed, target = list_inputs(valuation)
+    test_source = config.source.model_copy(update={"target": config.test})
+    test = list_target(test_source)
+    target_ref, of_target = profile(valuation, target)
+    _, of_test = profile(valuation.model_copy(update={"source": test_source}), test)
+    _refuse_shared(config, "the target", of_target.digests, of_test.digests)
+    for name in contributors:
+        gated = gate_ref(valuation, _gated(name, listed[name]), target_ref)
+        _refuse_shared(config, f"contributor {name!r}", read_digests(valuation, gated), of_test.digests)
+    classes = [int(label) for label in of_target.labels] if "classification" in config.task else None
+    if unknown := sorted(set(of_test.labels) - set(classes or of_test.labels)):
+        raise ContractError(
+            f"{config.test}: expected labels of the target alone, found also {unknown[:5]}. Leave those rows out."
+        )
+    alone, unions = list[TruthJob](), list[TruthJob]()
+    for seed in range(config.seeds):
+        jobs = [_job(config, name, listed[name], classes, seed) for name in contributors]
+        alone += jobs
+        unions += leave_one_out(jobs) if config.unions == "leave-one-out" else []
+    return Trainings(
+        alone=alone,
+        unions=unions,
+        classes=classes,
+        target_digest=content_digest(target),
+        test_digest=content_digest(test),
+    )
+
+
+def train_here(job: TruthJob) -> ArtifactRef:
+    """`train_contributor` on the device of the process that it runs in."""
+    return train_contributor(job.model_copy(update={"device": pick_device(job.device)}))
+
+
+def calibrate(
+    config: CalibrationConfig, run: StoredRun, trainings: Trainings, failed: Mapping[str, str], n_trained: int, n_found: int
+) -> CalibrationSummary:
+    """Commit weights fitted to the truth of contributors of whom every training succeeded."""
+    jobs = [job for job in trainings.alone if job.contributor not in failed]
+    names = sorted({job.contributor for job in jobs})
+    if len(names) < FEWEST:
+        reasons = "".join(f"\n  {name}: {reason}" for name, reason in failed.items())
+        raise ConfigError(
+            f"calibration: expected at least {FEWEST} contributors with terms and truth, found {len(names)}. Add contributors, "
+            f"or mend those that failed.{reasons}"
+        )
+    truth = read_truth(jobs)
+    rows = {row["contributor"]: row for row in run.ranking.to_pylist()}
+    terms = np.array([[rows[name][term] for term in TERMS] for name in names])
+    mean_truth = truth_matrix(truth)[1].mean(axis=0)
+    provenance = (
+        f"fitted to {len(names)} contributors trained with {config.seeds} seeds each; terms of run {run.manifest.run_id}"
+    )
+    found = calibrate_weights(terms, mean_truth, provenance)
+    url = _commit(config, trainings, jobs, names, terms, mean_truth, found, _unions(trainings, failed))
+    return CalibrationSummary(
+        url=url,
+        run_id=run.manifest.run_id,
+        weights=found.fit.weights.as_dict(),
+        n_contributors=len(names),
+        n_trained=n_trained,
+        n_found=n_found,
+        failed=dict(failed),
+        **_trust(config, found, _finite(agreement(truth).mean_pairwise)),
+    )
+
+
+def _trust(config: CalibrationConfig, found: CalibratedFit, seed_agreement: float | None) -> dict[str, Any]:
+    return {
+        "ridge": found.fit.ridge,
+        "n_seeds": config.seeds,
+        "spearman": _finite(found.agreement.spearman),
+        "spearman_low": _finite(found.agreement.low),
+        "spearman_high": _finite(found.agreement.high),
+        "confidence": found.agreement.confidence,
+        "seed_agreement": seed_agreement,
+    }
+
+
+def _commit(
+    config: CalibrationConfig,
+    trainings: Trainings,
+    jobs: Sequence[TruthJob],
+    names: Sequence[str],
+    terms: np.ndarray,
+    mean_truth: np.ndarray,
+    found: CalibratedFit,
+    unions: pa.Table,
+) -> str:
+    store, truth = open_store(config.valuation), read_truth(jobs)
+    identity = backbone_identity(config.backbone, config.task, trainings.classes)
+    inputs: dict[str, Any] = {
+        "truth": [truth_ref(job).fingerprint for job in jobs],
+        "unions": [
+            truth_ref(job).fingerprint for job in trainings.unions if job.contributor in unions["contributor"].to_pylist()
+        ],
+        "names": list(names),
+        "terms": terms.tolist(),
+        "target": trainings.target_digest,
+        "backbone": identity,
+    }
+    ref = store.ref("calibration", VERSION, **inputs)
+    evidence = {
+        "target": trainings.target_digest,
+        "test": trainings.test_digest,
+        "recipe": config.recipe.model_dump(mode="json"),
+        **_trust(config, found, _finite(agreement(truth).mean_pairwise)),
+    }
+    table = pa.table(
+        {"contributor": list(names)}
+        | {term: terms[:, at] for at, term in enumerate(TERMS)}
+        | {"truth": mean_truth, "left_out_score": found.left_out}
+    )
+    tables = {"truth": truth, "contributors": table} | ({"unions": unions} if unions.num_rows else {})
+    store.commit(ref, inputs=inputs, tables=tables, documents={WEIGHTS: write_fit(found.fit, config.task, identity, evidence)})
+    record = store.committed(ref)
+    assert record is not None  # noqa: S101  committed above
+    return Layout(store.output).artifact(ref).child(record.folder, WEIGHTS).url
+
+
+def _unions(trainings: Trainings, failed: Mapping[str, str]) -> pa.Table:
+    return read_truth([job for job in trainings.unions if job.contributor not in failed])
+
+
+def _job(config: CalibrationConfig, name: str, shards: Sequence[ShardRef], classes: list[int] | None, seed: int) -> TruthJob:
+    return TruthJob(
+        contributor=name,
+        rows=sorted({shard.url.removesuffix(f"/{shard.name}") for shard in shards}),
+        test=config.test,
+        output=config.output,
+        storage=config.source.storage,
+        task=config.task,
+        backbone=config.backbone,
+        classes=classes,
+        recipe=config.recipe,
+        seed=seed,
+        device=config.runtime.device,
+    )
+
+
+def _gated(name: str, shards: list[ShardRef]) -> ContributorPlan:
+    """As much of a contributor's plan as names its gate artifact."""
+    sizes = dict.fromkeys(("n_rows", "n_sampled", "n_gradient_rows", "n_passes", "task_bytes", "seconds"), 0)
+    return ContributorPlan.model_validate({"name": name, "shards": shards} | sizes)
+
+
+def _refuse_shared(config: CalibrationConfig, who: str, theirs: np.ndarray, test: np.ndarray) -> None:
+    shared = np.intersect1d(digest_names(theirs), digest_names(test))
+    if len(shared):
+        raise ConfigError(
+            f"test: expected rows that nobody else has, found {len(shared)} of {config.test} in {who} too. Leave them out of "
+            "one of the two: truth is judged on rows that neither terms nor training have seen."
+        )
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None

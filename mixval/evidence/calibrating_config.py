@@ -1,0 +1,56 @@
+"""The whole of a calibration: a valuation's configuration, and how truth is trained and judged.
+
+It stands in this room and not among the other configurations because the recipe of training does.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from mixval.config.valuation import ValuationConfig
+from mixval.evidence.recipe import TrainingRecipe
+from mixval.storage.root import open_location
+
+
+class CalibrationConfig(ValuationConfig):
+    """A valuation, and the truth that its four terms are weighed by."""
+
+    test: str
+    """URL of a folder of Parquet files: held-out rows on which trained models are judged. Never the target."""
+    recipe: TrainingRecipe = TrainingRecipe()
+    """How a model is trained on a contributor's rows."""
+    seeds: int = Field(default=3, gt=0)
+    """Trainings a contributor; truth is the mean metric over them."""
+    unions: Literal["none", "leave-one-out"] = "none"
+    """`leave-one-out`: also trained on the rows of all contributors but one. Stored, not fitted: terms are of contributors."""
+
+    @property
+    def valuation(self) -> ValuationConfig:
+        """The valuation whose terms are weighed."""
+        return ValuationConfig.model_validate(self.model_dump(include=set(ValuationConfig.model_fields)))
+
+    @model_validator(mode="after")
+    def _test_is_not_the_target(self) -> CalibrationConfig:
+        urls = [open_location(url, self.source.storage).url.rstrip("/") for url in (self.test, self.source.target)]
+        if urls[0] == urls[1]:
+            raise ValueError(
+                f"`test` and `source.target` are the same place ({urls[0]}). Truth needs rows that no term has seen"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _rows_are_read_as_they_lie(self) -> CalibrationConfig:
+        if self.source.layout != "folders" or self.source.columns:
+            raise ValueError(
+                "training reads contributors' folders in contract columns; found `source.layout: column` or `source.columns`. "
+                "Write the rows out in contract columns, one folder a contributor"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _weights_are_not_fitted_already(self) -> CalibrationConfig:
+        if self.value.weights == "fitted":
+            raise ValueError("`value.weights: fitted` names what a calibration makes. Take another rule while calibrating")
+        return self

@@ -1,0 +1,212 @@
+"""Calibration: truth by retraining through the real flow, weights fitted to it, and a valuation that uses them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import yaml
+from prefect.settings import PREFECT_API_URL
+
+from flows.calibration import calibration
+from flows.runner import LazyCluster
+from mixval.config.valuation import ValuationConfig
+from mixval.contracts.results import TERMS
+from mixval.contracts.run import RunSummary
+from mixval.errors import ConfigError
+from mixval.evidence.calibrating import CalibrationSummary, plan_trainings, train_here
+from mixval.evidence.calibrating_config import CalibrationConfig
+from mixval.stages.publishing import open_run
+from mixval.storage.root import open_location
+from mixval.storage.tables import read_table
+from tasks.cluster import use_cluster
+from tests.cli.command_line import invoke
+from tests.flows.test_flows_killed import wait_for_record
+from tests.worlds import World, planted, rows
+
+TASK = "language-modelling"
+RECIPE = {"learning_rate": 0.02, "batch_rows": 16, "epochs": 2, "min_steps": 12, "max_steps": 12, "min_validation_rows": 50}
+Value = Callable[[ValuationConfig], RunSummary]
+NEAR, FAR = ("near", "wide", "more"), ("far", "odd")
+
+
+def world_in(folder: Path) -> World:
+    """Near, far and mixed contributors, two seeds each, and test rows that are drawn like T."""
+    world = planted(folder, TASK, ntk={"sample": {"count": 12}}, value={"half_samples": 10})
+    world.contribute("wide", rows(TASK, 50, start=20_000))
+    world.contribute("more", rows(TASK, 40, start=30_000))
+    world.contribute("odd", rows(TASK, 20, start=40_000, is_near=False, origin="synthetic"))
+    hold_out_test(world, 50_000)
+    return world
+
+
+def hold_out_test(world: World, start: int) -> None:
+    test = world.shard("unused", pa.Table.from_pylist(rows(TASK, 40, start=start), schema=world.schema()))
+    (world.root / "test").mkdir(exist_ok=True)
+    shutil.move(test, world.root / "test" / "part-0.parquet")
+    test.parent.rmdir()
+
+
+def settings(world: World, **changes: Any) -> dict[str, Any]:
+    return world.as_dict(**{"test": str(world.root / "test"), "recipe": RECIPE, "seeds": 2} | changes)
+
+
+def config_of(world: World, **changes: Any) -> CalibrationConfig:
+    return CalibrationConfig.model_validate(settings(world, **changes))
+
+
+def calibrate(cluster: LazyCluster, config: CalibrationConfig) -> CalibrationSummary:
+    with use_cluster(cluster):
+        return calibration(config)
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    world: World
+    summary: CalibrationSummary
+
+
+@pytest.fixture(scope="module")
+def calibrated(cluster: LazyCluster, value: Value, tmp_path_factory: pytest.TempPathFactory) -> Calibrated:
+    """A calibration that was stopped half-way, with the truth of seed 0 there, and then went on."""
+    world = world_in(tmp_path_factory.mktemp("calibrated"))
+    config = config_of(world)
+    value(config.valuation)
+    half = plan_trainings(config, ["far", "mixed", "more", "near", "odd", "wide"]).alone[:6]
+    with use_cluster(cluster):
+        for job in half:
+            cluster.client().submit(train_here, job, pure=False).result()
+    return Calibrated(world, calibrate(cluster, config))
+
+
+def truths(world: World) -> dict[str, int]:
+    found = (world.output / "artifacts" / "truth").rglob("*.json")
+    return {str(path): path.stat().st_mtime_ns for path in found}
+
+
+def test_what_was_trained_before_a_stop_is_found(calibrated: Calibrated) -> None:
+    assert (calibrated.summary.n_trained, calibrated.summary.n_found) == (6, 6)
+    assert calibrated.summary.failed == {}
+
+
+def test_a_contributor_with_test_rows_is_refused(calibrated: Calibrated, cluster: LazyCluster, tmp_path: Path) -> None:
+    shutil.copytree(calibrated.world.root, tmp_path / "copy")
+    world = World(tmp_path / "copy", TASK, calibrated.world.settings)
+    world.contribute("leaky", rows(TASK, 30, start=50_037))  # the test set has seeds 50,000 to 50,039
+    with pytest.raises(ConfigError, match=r"found 3 of .* in contributor 'leaky' too"):
+        calibrate(cluster, config_of(world))
+
+
+@pytest.mark.slow
+def test_a_killed_calibration_goes_on_where_it_stopped(prefect_api: None, cluster: LazyCluster, tmp_path: Path) -> None:
+    world = world_in(tmp_path)
+    file = tmp_path / "calibration.yaml"
+    file.write_text(yaml.safe_dump(settings(world, runtime={"workers": 1})))
+    command = [str(Path(sys.executable).with_name("mixval")), "calibrate", str(file)]
+    environment = os.environ | {"PREFECT_API_URL": str(PREFECT_API_URL.value())}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        wait_for_record(world, "truth", process)
+        os.killpg(process.pid, signal.SIGKILL)
+    kept = truths(world)
+    assert not (world.output / "artifacts" / "calibration").exists()
+    summary = calibrate(cluster, config_of(world))
+    assert (summary.n_trained, summary.n_found) == (12 - len(kept), len(kept))
+    assert summary.n_trained >= 1
+    assert kept.items() <= truths(world).items()
+
+
+def test_weights_are_not_negative_and_order_the_planted_contributors(calibrated: Calibrated) -> None:
+    summary = calibrated.summary
+    assert summary.n_contributors == 6
+    assert min(summary.weights.values()) >= 0.0
+    assert max(summary.weights.values()) > 0.0
+    terms = {row["contributor"]: row for row in open_run(str(calibrated.world.output)).ranking.to_pylist()}
+    values = {name: -sum(summary.weights[term] * row[term] for term in TERMS) for name, row in terms.items()}
+    assert min(values[name] for name in NEAR) > max(values[name] for name in FAR)
+
+
+def test_the_artifact_says_what_it_was_made_of(calibrated: Calibrated) -> None:
+    document = open_location(calibrated.summary.url)
+    found = json.loads(document.read_bytes())
+    assert found["weights"] == calibrated.summary.weights
+    assert found["n_contributors"] == 6
+    assert found["task"] == TASK
+    assert {"target", "test", "recipe", "n_seeds", "spearman", "spearman_low", "spearman_high"} <= set(found["evidence"])
+    folder = open_location(calibrated.summary.url.rpartition("/")[0])
+    truth = read_table(folder.child("truth.parquet"))
+    means = read_table(folder.child("contributors.parquet")).to_pylist()
+    assert truth.num_rows == 12
+    for row in means:
+        own = [one["metric"] for one in truth.to_pylist() if one["contributor"] == row["contributor"]]
+        assert row["truth"] == pytest.approx(np.mean(own))
+
+
+def test_a_second_run_trains_nothing_and_gives_the_same(calibrated: Calibrated, cluster: LazyCluster) -> None:
+    before = truths(calibrated.world)
+    again = calibrate(cluster, config_of(calibrated.world))
+    assert (again.n_trained, again.n_found) == (0, 12)
+    assert (again.url, again.weights) == (calibrated.summary.url, calibrated.summary.weights)
+    assert truths(calibrated.world) == before
+
+
+def test_one_that_cannot_be_trained_is_named_and_the_others_go_on(
+    calibrated: Calibrated, cluster: LazyCluster, tmp_path: Path
+) -> None:
+    shutil.copytree(calibrated.world.root, tmp_path / "copy")
+    world = World(tmp_path / "copy", TASK, calibrated.world.settings)
+    nameless = pa.Table.from_pylist(rows(TASK, 30, start=60_000), schema=world.schema())
+    nameless = nameless.append_column("extra", pa.array(range(30)))
+    world.contribute("split", rows(TASK, 30, start=70_000))
+    world.shard("split", nameless, "part-1.parquet")  # valued by its contract columns; its files do not join into one table
+    summary = calibrate(cluster, config_of(world))
+    assert list(summary.failed) == ["split"]
+    assert summary.n_contributors == 6
+    assert (summary.n_trained, summary.n_found) == (0, 12)
+
+
+def test_a_valuation_uses_the_weights_and_another_backbone_is_refused(calibrated: Calibrated, value: Value) -> None:
+    fitted = {"value": {"weights": "fitted", "fitted_weights": calibrated.summary.url}}
+    run = open_run(value(calibrated.world.config(**fitted)).url)
+    assert run.manifest.weights.values == pytest.approx(calibrated.summary.weights)
+    changed = {"backbone": {"random_init": {"seed": 1}}}
+    with pytest.raises(ConfigError, match=r"fitted for backbone .* Calibrate for this one"):
+        value(calibrated.world.config(**fitted, **changed))
+
+
+def test_unions_are_trained_beside_and_change_no_weight(calibrated: Calibrated, cluster: LazyCluster) -> None:
+    summary = calibrate(cluster, config_of(calibrated.world, unions="leave-one-out", seeds=1))
+    assert (summary.n_trained, summary.n_found) == (6, 6)
+    unions = read_table(open_location(summary.url.rpartition("/")[0]).child("unions.parquet"))
+    assert unions["contributor"].to_pylist() == [f"without {n}" for n in ("far", "mixed", "more", "near", "odd", "wide")]
+
+
+def test_test_rows_that_the_target_has_are_refused(tmp_path: Path) -> None:
+    world = world_in(tmp_path)
+    with pytest.raises(ValueError, match="are the same place"):
+        config_of(world, test=str(world.root / "target") + "/")
+    hold_out_test(world, start=35)  # T has seeds 0 to 39
+    with pytest.raises(ConfigError, match=r"found 5 of .* in the target too\. Leave them out of one of the two"):
+        plan_trainings(config_of(world), ["near"])
+
+
+def test_the_command_prints_one_document_and_exit_codes(calibrated: Calibrated, prefect_api: None, tmp_path: Path) -> None:
+    file = tmp_path / "calibration.yaml"
+    file.write_text(yaml.safe_dump(settings(calibrated.world, runtime={"workers": 1})))
+    done = invoke("calibrate", file, "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["url"] == calibrated.summary.url
+    file.write_text(yaml.safe_dump(settings(calibrated.world, sedes=1)))
+    refused = invoke("calibrate", file)
+    assert refused.exit_code == 2
+    assert "Did you mean `seeds`?" in refused.stderr

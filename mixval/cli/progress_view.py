@@ -21,6 +21,8 @@ WORDS = {
     "measure": "measuring",
     "reduce": "weighing",
     "coalitions": "valuing unions",
+    "training": "training for truth",
+    "fitting": "fitting weights",
     "publish": "publishing",
 }
 

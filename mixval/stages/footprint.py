@@ -73,6 +73,7 @@ def _from_numbers(numbers: Mapping[str, Any]) -> Footprint:
 def _probe(job: MeasureJob) -> Footprint:
     import torch
 
+    from mixval.stages.forward import pass_with_features
     from mixval.stages.resident import resident_backbone
     from mixval.stages.rows import first_rows
     from mixval.terms.ntk.kernel import weight_bytes
@@ -83,7 +84,7 @@ def _probe(job: MeasureJob) -> Footprint:
     with torch.inference_mode():
         batch = backbone.encode(rows)
         started = time.perf_counter()
-        forward = backbone.forward(batch)
+        _, compared = pass_with_features(backbone, rows, batch, job.discrepancy.features)
         _finish(backbone.device)
         forward_seconds = time.perf_counter() - started
 
@@ -94,11 +95,10 @@ def _probe(job: MeasureJob) -> Footprint:
     sizes = weight_bytes(backbone.module, select_parameters(backbone.module, job.ntk.parameters), scalar, backbone.encode(rows))
     _finish(backbone.device)
     gradient_seconds = time.perf_counter() - started
-    pixels = job.discrepancy.features == "pixels"
     return Footprint(
         n_parameters=sum(backbone.module.get_parameter(name).numel() for name in sizes),
         model_bytes=sum(p.numel() * p.element_size() for p in backbone.module.parameters()),
-        n_dimensions=backbone.pixels(rows).shape[1] if pixels else forward.features.shape[1],
+        n_dimensions=compared.shape[1],
         weight_bytes=sizes,
         forward_seconds_per_row=forward_seconds / rows.num_rows,
         gradient_seconds_per_row=gradient_seconds / rows.num_rows,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from mixval.config.sample import SampleConfig
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.plan import ContributorPlan, ShardRef, WorkPlan
-from mixval.errors import CapacityError
+from mixval.errors import CapacityError, ConfigError
 from mixval.stages.coalitions import MOST_CONTRIBUTORS
 from mixval.stages.footprint import Footprint
 from mixval.stages.summaries import PIECE_ROWS, halved_share
 from mixval.storage.sample import part_counts
 from mixval.storage.shards import list_contributors, list_target
+from mixval.terms.ntk.extrapolate import LEAST_ROWS
 from mixval.terms.ntk.groups import HELD, layer_groups, least_bytes
 
 PROCESS_BYTES = 700 * 2**20
@@ -53,6 +54,7 @@ def make_plan(
         workers=workers,
         notes=_notes(config),
     )
+    _refuse_few_to_extrapolate(plan, config)
     if config.ntk.method == "sketched":
         _refuse_unions(plan, config)
     else:
@@ -126,6 +128,16 @@ def _notes(config: ValuationConfig) -> list[str]:
     if config.ntk.method != "sketched" and config.ntk.sample.count is None and config.ntk.sample.fraction is None:
         notes.append("every row's gradient is taken (`ntk.sample` is not set): the Gram matrix grows with rows squared")
     return notes
+
+
+def _refuse_few_to_extrapolate(plan: WorkPlan, config: ValuationConfig) -> None:
+    fewest = min(plan.contributors, key=lambda one: one.n_gradient_rows, default=None)
+    if config.ntk.extrapolate and fewest is not None and fewest.n_gradient_rows < LEAST_ROWS:
+        raise ConfigError(
+            f"`ntk.extrapolate`: expected at least {LEAST_ROWS} gradient rows of every contributor, found "
+            f"{fewest.n_gradient_rows} of {fewest.name!r}. Raise `ntk.sample.count`, or leave it off: terms with and without "
+            "it do not compare."
+        )
 
 
 def _refuse_unions(plan: WorkPlan, config: ValuationConfig) -> None:

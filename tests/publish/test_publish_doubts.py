@@ -158,3 +158,11 @@ def test_influence_adds_up_and_follows_the_weighted_spread():
         row.update(weighted_loss=3 * row["weighted_ntk"], weighted_discrepancy=0.0, weighted_composition=0.0)
     found = {entry.term: entry.influence for entry in term_statistics(ranking_table(rows), terms_table(rows))}
     assert found == pytest.approx({"loss": 0.75, "discrepancy": 0.0, "ntk": 0.25, "composition": 0.0})
+
+
+def test_a_full_sketch_is_named_and_its_steep_matrix_is_not():
+    rows = calm_rows()
+    found = kinds(rows, terms=with_diagnostics(rows, is_full=True, cancellation=1e-9, condition=1e15))
+    assert found["full-sketch"].contributors == [rows[3]["contributor"]]
+    assert "ntk.sketch_features" in found["full-sketch"].words
+    assert "ntk-ill-conditioned" not in found

@@ -137,6 +137,27 @@ def test_a_budget_that_no_weight_fits(world: World) -> None:
     assert "Expected at least" in said
 
 
+def test_a_sketch_whose_unions_no_worker_can_hold(world: World) -> None:
+    asked = {"ntk": {"method": "sketched", "sketch_features": 8192}, "runtime": {"worker_memory_bytes": 2**32}}
+    said = refusal(world, CapacityError, **asked)
+    assert "for sketches of 8,192 features" in said
+    assert "`value.coalitions: 0`" in said
+
+
+def test_too_few_rows_to_extrapolate_from(world: World) -> None:
+    said = refusal(world, ConfigError, ntk={"extrapolate": True})
+    assert "at least 256 gradient rows" in said
+    assert "leave it off" in said
+
+
+def test_a_sketch_keeps_no_rows_to_permute(world: World) -> None:
+    with pytest.raises(ConfigError, match="keeps sums and no rows"):
+        world.config(ntk={"method": "sketched"}, discrepancy={"permutations": 99})
+    with pytest.raises(ConfigError, match="keeps sums and no rows"):
+        world.config(ntk={"method": "sketched"}, discrepancy={"method": "exact"})
+    assert world.config(ntk={"method": "sketched"}).discrepancy.method == "random-features"
+
+
 def test_an_output_that_is_a_file(world: World) -> None:
     world.output.write_text("in the way")
     assert str(world.output) in refusal(world, StorageError)

@@ -53,6 +53,8 @@ MOST_SIZES = 6
 """Five halvings: one curve over more of them would be bent to fit small samples that say little about large ones."""
 SMALLEST_ROWS = 16
 """Rows of the smallest prefix; below, a term is mostly chance."""
+LEAST_ROWS = SMALLEST_ROWS << (FEWEST_SIZES - 1)
+"""Rows that so many halvings need."""
 EXPONENTS = (0.05, 2.0)
 """Where c is looked for. Below, n^-c is a logarithm, which runs off beyond the largest n; above, a constant at any |S|."""
 
@@ -231,7 +233,7 @@ def _halvings(n: int) -> npt.NDArray[np.int64]:
     if len(sizes) < FEWEST_SIZES:
         raise NumericalError(
             f"nested terms over {FEWEST_SIZES} sizes of at least {SMALLEST_ROWS} rows need "
-            f"{SMALLEST_ROWS << (FEWEST_SIZES - 1)} rows, found {n}. Raise `ntk.sample`."
+            f"{LEAST_ROWS} rows, found {n}. Raise `ntk.sample`."
         )
     return np.array(sizes[::-1], dtype=np.int64)
 

@@ -13,7 +13,7 @@ import json
 import torch
 
 from benchmarks.workloads import Workload, workload
-from mixval.terms.ntk.sketch import plan_sketch, sketch
+from mixval.terms.ntk.sketch import fast_products, plan_sketch, sketch
 from mixval.terms.ntk.sketched import sketched_form
 from mixval.terms.ntk.statistics import GradientStatistics
 
@@ -23,7 +23,15 @@ WIDTH, DAMPING = 2048, 1e-2
 def term(work: Workload, rows: int) -> float:
     """The NTK term without the sketch's bias."""
     batches = [{key: x.to(_dtype(work)) if x.is_floating_point() else x for key, x in b.items()} for b in work.batches(rows)]
-    plan = plan_sketch(work.module, work.names, work.scalar, {key: x[:4] for key, x in batches[0].items()}, WIDTH, seed=0)
+    plan = plan_sketch(
+        work.module,
+        work.names,
+        work.scalar,
+        {key: x[:4] for key, x in batches[0].items()},
+        WIDTH,
+        0,
+        fast_products(torch.device("cpu")),
+    )
     made = sketch(work.module, plan, work.scalar, batches, verify=False)
     form = sketched_form(GradientStatistics.of(made.features.float(), 1 - made.outputs), DAMPING)
     return form.term if form.extrapolated is None else form.extrapolated

@@ -22,7 +22,7 @@ from benchmarks.workloads import Workload, workload
 from mixval.stages.memory import peak_bytes
 from mixval.terms.ntk.groups import layer_groups
 from mixval.terms.ntk.kernel import exact_kernel, weight_bytes
-from mixval.terms.ntk.sketch import plan_sketch, sketch
+from mixval.terms.ntk.sketch import fast_products, plan_sketch, sketch
 
 WIDTH = 2048
 """q: the default of a run."""
@@ -40,7 +40,9 @@ def plain_pass(work: Workload, n: int) -> None:
 
 def sketched_pass(work: Workload) -> Step:
     """Sketches of n rows, under one plan."""
-    plan = plan_sketch(work.module, work.names, work.scalar, next(work.batches(4)), WIDTH, seed=0)
+    plan = plan_sketch(
+        work.module, work.names, work.scalar, next(work.batches(4)), WIDTH, 0, fast_products(torch.device("cpu"))
+    )
 
     def step(work: Workload, n: int) -> None:
         sketch(work.module, plan, work.scalar, work.batches(n), verify=False)

@@ -19,7 +19,7 @@ from benchmarks.workloads import Workload, workload
 from mixval.terms.ntk.capture import capture
 from mixval.terms.ntk.gram import gram_block
 from mixval.terms.ntk.quadratic import quadratic_form
-from mixval.terms.ntk.sketch import plan_sketch, sketch
+from mixval.terms.ntk.sketch import fast_products, plan_sketch, sketch
 from mixval.terms.ntk.sketched import sketched_form
 from mixval.terms.ntk.sketched_rows import WORTHWHILE_SHARE, sketched_form_of_rows
 from mixval.terms.ntk.statistics import GradientStatistics
@@ -38,7 +38,9 @@ def errors(work: Workload, n: int, width: int, seeds: Sequence[int], exact: floa
     """Root mean square relative errors at one q."""
     plain, unbiased, stated = [], [], []
     for seed in seeds:
-        plan = plan_sketch(work.module, work.names, work.scalar, next(work.batches(min(n, 4))), width, seed)
+        plan = plan_sketch(
+            work.module, work.names, work.scalar, next(work.batches(min(n, 4))), width, seed, fast_products(torch.device("cpu"))
+        )
         made = sketch(work.module, plan, work.scalar, work.batches(n))
         residual = 1 - made.outputs
         if n <= WORTHWHILE_SHARE * width:

@@ -58,7 +58,7 @@ def valuation(config: ValuationConfig) -> RunSummary:
         together = value_unions(config, prepared, outcomes, reduced, account)
     with account.stage("publish", 1):
         summary = publishing.publish(config, prepared, list(outcomes.values()), reduced, account.closed(), expected, together)
-        announce(reduced.ranking, summary, together.coalitions if together else None)
+        announce(reduced.ranking, summary, together.coalitions if isinstance(together, Together) else None)
     return summary
 
 
@@ -129,8 +129,8 @@ def _count_passes(config: ValuationConfig, jobs: list[MeasureJob], target: Measu
 
 def value_unions(
     config: ValuationConfig, prepared: PreparedRun, outcomes: dict[str, GateOutcome], reduced: Reduced, account: Account
-) -> Together | None:
-    """Shapley values, redundancy and who goes together, where there are summaries of several contributors."""
+) -> Together | str | None:
+    """Shapley values, redundancy and who goes together, where there are summaries of several contributors; or why not."""
     ranked = reduced.ranking["contributor"].to_pylist()
     if config.ntk.method != "sketched" or config.value.coalitions == 0 or len(ranked) < 2:
         return None
@@ -148,8 +148,11 @@ def value_unions(
         account.count("coalitions", [answer_ref(work, question) for question in QUESTIONS], config)
         futures = [union_values.submit(as_it_is(work), question) for question in QUESTIONS]
         for future, question in zip(futures, QUESTIONS, strict=True):
-            future.result()
+            future.wait()
             current().step("coalitions", question)
+        if (reason := _first_failure(futures)) is not None:  # a ranking without unions is better than none
+            say("failed")
+            return reason
         together = coalition_tables(work)
         say(f"{together.account.n_coalitions:,} unions of {len(chosen)} contributors")
     return together

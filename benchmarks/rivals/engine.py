@@ -12,7 +12,7 @@ from benchmarks.rivals.shapes import Shape, scalars
 from mixval.terms.ntk.capture import capture
 from mixval.terms.ntk.gram import gram_block
 from mixval.terms.ntk.quadratic import quadratic_form
-from mixval.terms.ntk.sketch import SketchPlan, plan_sketch, sketch
+from mixval.terms.ntk.sketch import SketchPlan, fast_products, plan_sketch, sketch
 from mixval.terms.ntk.sketched import sketched_form
 from mixval.terms.ntk.sketched_rows import WORTHWHILE_SHARE, sketched_form_of_rows
 from mixval.terms.ntk.statistics import GradientStatistics
@@ -37,7 +37,9 @@ def sketched(width: int) -> Job:
 
     def prepare(shape: Shape) -> Any:
         names, once = shape.names, _Parts()
-        plan = plan_sketch(shape.module, names, shape.scalar, next(shape.batches(4)), width, seed=0)
+        plan = plan_sketch(
+            shape.module, names, shape.scalar, next(shape.batches(4)), width, 0, fast_products(torch.device("cpu"))
+        )
         once.ends("plan")
 
         def work() -> Made:

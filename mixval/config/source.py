@@ -39,6 +39,10 @@ class SourceConfig(FrozenModel):
     storage: StorageConfig = StorageConfig()
     """How the URLs above and the output are opened."""
 
+    def naming_key(self) -> dict[str, str]:
+        """What says whose rows are meant, for fingerprints: a file's digest does not, where a column names contributors."""
+        return {"contributor_column": self.contributor_column} if self.layout == "column" else {}
+
     @field_validator("contributors", "target")
     @classmethod
     def _not_blank(cls, url: str) -> str:

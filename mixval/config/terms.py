@@ -83,8 +83,11 @@ class NtkConfig(FrozenModel):
     """Columns of the Gram matrix that `nystroem` takes."""
     sketch_features: int = Field(default=2048, ge=2, multiple_of=2)
     """q of `sketched`: features a gradient is sketched to. The error of the term falls about as 1 / q; it is reported."""
+    sketch_products: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Precision in which a float32 backbone's linear layers form the gradients that `sketched` folds; sums are float32.
+    `auto`: bfloat16 where the worker that plans multiplies faster in it; all workers then do so."""
     sketch_error: float | None = Field(default=None, gt=0, lt=1)
-    """Relative error of the NTK term on T's rows that `sketched` must reach: q is doubled until it does, at most to 16,384."""
+    """Relative error of the NTK term on T's rows that `sketched` must reach: q is doubled until it does, at most twice."""
     extrapolate: bool = False
     """Whether the term is carried on from nested subsamples to all admitted rows, at most to eight times those measured."""
     sample: SampleConfig = SampleConfig(count=500)

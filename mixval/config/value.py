@@ -32,6 +32,12 @@ class ValueConfig(FrozenModel):
     """C in the bound; the paper leaves it open, so only differences between bounds mean something."""
 
     @model_validator(mode="after")
+    def _one_replicate_has_no_spread(self) -> "ValueConfig":
+        if self.half_samples == 1:
+            raise ValueError("`half_samples: 1` has no spread. Take some hundreds, or 0 for no intervals")
+        return self
+
+    @model_validator(mode="after")
     def _fitted_needs_artifact(self) -> "ValueConfig":
         if (self.weights == "fitted") != (self.fitted_weights is not None):
             raise ValueError("`weights: fitted` and `fitted_weights: URL` go together")

@@ -22,6 +22,9 @@ class CoalitionAccount(FrozenModel):
     """v of everybody together."""
     value_of_nobody: float
     """v of no rows, which Eq. 8 leaves open: that of the worst contributor alone. It shifts all Shapley values alike."""
+    sketch_excess: float | None = None
+    """NTK term of all together as sketched, over the one without the sketch's bias, less 1; None: the sketch is too full to
+    tell, and unions lose by being large."""
     orders: list[int] = Field(default_factory=list)
     """Numbers of orders after which running Shapley values were looked at; empty when exact."""
     largest_errors: list[float] = Field(default_factory=list)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
+from mixval.contracts.coalitions import CoalitionAccount
 from mixval.publish.coalition_values import CoalitionValues, coalition_values
 from mixval.publish.doubts import Doubt
 from mixval.publish.numerals import count, counted, fixed, percent
@@ -21,6 +22,8 @@ COVERED = 0.9
 """Share of what a contributor would be missed by that another one brings as well, from which it counts as a copy."""
 HARDLY = 0.1
 """Leave-one-out over Shapley value up to which a contributor counts as hardly missed."""
+NOTED_EXCESS = 0.1
+"""Relative bias of the NTK term of all together from which it is named."""
 MOST_PAIRS = 3
 """Pairs that have a doubt of their own."""
 FEWEST_FOR_QUARTERS = 8
@@ -36,6 +39,18 @@ def coalition_doubts(ranking: pa.Table, coalitions: pa.Table | None, redundancy:
     if found is None:
         return []
     return [*_neighbours(found), *_left_out(found), *_copies(found), *_covered_by_several(found)]
+
+
+def sketch_doubts(account: CoalitionAccount) -> list[Doubt]:
+    """Whether the gradient sketch is wide enough for the union of all: unions keep its bias, which grows with their rows."""
+    if account.sketch_excess is not None and account.sketch_excess <= NOTED_EXCESS:
+        return []
+    told = "is too full to tell its bias" if account.sketch_excess is None else f"adds {percent(account.sketch_excess)} to it"
+    words = (
+        f"Unions keep the bias of the gradient sketch in their NTK term, and for all contributors together the sketch {told}: "
+        "large unions look worse than they are. Raise ntk.sketch_features or ntk.damping."
+    )
+    return [Doubt(kind="full-sketch-unions", words=words)]
 
 
 def _neighbours(found: CoalitionValues) -> Iterator[Doubt]:

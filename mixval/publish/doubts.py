@@ -38,6 +38,8 @@ DoubtKind = Literal[
     "ntk-jitter",
     "ntk-ill-conditioned",
     "full-sketch",
+    "full-sketch-unions",
+    "unions-failed",
     "unequal-gradient-rows",
     "one-origin-only",
     "dropped-rows",

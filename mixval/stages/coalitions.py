@@ -17,12 +17,14 @@ from mixval.contracts.results import COALITIONS, PARTS, REDUNDANCY
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.summaries import Summary, read_summary, summary_ref
 from mixval.stages.summary_terms import target_embedding as embedded_target
-from mixval.terms.summary import PartSummary
+from mixval.terms.loss.sums import COLUMNS, columns_of
+from mixval.terms.ntk.sketched import sketched_form
+from mixval.terms.ntk.statistics import GradientStatistics
 from mixval.valuation.coalitions import NtkCoalitions
 from mixval.valuation.shapley import MOST_EXACT, exact_shapley, greedy, leave_one_out, sampled_shapley
 from mixval.valuation.unions import PartSums, UnionGame, part_sums, redundancy, shapley_orders, target_embedding
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the numbers change."""
 MOST_CONTRIBUTORS = 50
 """The best-ranked contributors that take part. Their pairs are 1,225 unions: a minute at q = 2,048."""
@@ -76,21 +78,73 @@ def answer(work: CoalitionJob, question: Question) -> ArtifactRef:
 
 
 def union_game(work: CoalitionJob) -> UnionGame:
-    """The game of these contributors; nobody is worth as much as the worst of them alone."""
-    summaries = [read_summary(job, summary_ref(job, work.target)) for job in work.jobs]
+    """The game of these contributors; nobody is worth as much as the worst of them alone.
+
+    Summaries are read one after the other: of each, a Gram matrix in float32 is kept.
+    """
+    held = _Held(work)
+    for k, job in enumerate(work.jobs):
+        held.add(k, job, read_summary(job, summary_ref(job, work.target)))
     of_target, switches = embedded_target(work.target), work.target.discrepancy
-    real, synthetic = (_part_sums(work, summaries, part) for part in PARTS)
     at_zero, pooled = float(of_target.frame.weights.sum()), switches.parts == "pooled"
     mean = of_target.sums / of_target.n
     game = UnionGame(
-        real,
-        synthetic,
+        held.part("real"),
+        held.part("synthetic"),
         target_embedding(mean, of_target.n, at_zero, switches.estimator, switches.scale, pooled),
-        _ntk(work, summaries),
+        held.ntk(),
         np.array(work.coefficients),
         np.array(work.centres),
     )
-    return replace(game, empty_value=min(_alone(game, len(summaries))))
+    return replace(game, empty_value=min(_alone(game, len(work.jobs))))
+
+
+class _Held:
+    """What is kept of the summaries of K contributors."""
+
+    def __init__(self, work: CoalitionJob) -> None:
+        self._work = work
+        k, width = len(work.jobs), embedded_target(work.target).sums.size
+        self._measured = {part: np.zeros(k) for part in PARTS}
+        self._losses = {part: np.zeros((k, len(COLUMNS))) for part in PARTS}
+        self._embeddings = {part: np.zeros((k, width)) for part in PARTS}
+        self._gram = np.empty((0, 0, 0), dtype=np.float32)
+        self._cross, self._square = np.empty((0, 0)), np.zeros(k)
+
+    def add(self, k: int, job: MeasureJob, summary: Summary) -> None:
+        """Contributor k. Each measured row stands for as many as were admitted for it."""
+        admitted = {"real": job.n_real, "synthetic": job.n_synthetic}
+        for part, one in summary.items():
+            self._measured[part][k] = one.n
+            self._losses[part][k] = one.losses.groups.sum(axis=0)
+            self._embeddings[part][k] = one.embedding.sums
+            if self._gram.size == 0:
+                n, q = len(self._square), one.gradients.q
+                self._gram, self._cross = np.zeros((n, q, q), dtype=np.float32), np.zeros((n, q))
+            weight = admitted[part] / one.n
+            self._gram[k] += (weight * one.gradients.gram).astype(np.float32)
+            self._cross[k] += weight * one.gradients.cross
+            self._square[k] += weight * one.gradients.square
+
+    def part(self, part: str) -> PartSums:
+        """One part's sums."""
+        above, below = columns_of(self._work.target.loss.average)
+        admitted = [job.n_real if part == "real" else job.n_synthetic for job in self._work.jobs]
+        losses = self._losses[part]
+        counts = np.array(admitted, dtype=np.float64)
+        return part_sums(counts, self._measured[part], losses[:, above], losses[:, below], self._embeddings[part])
+
+    def ntk(self) -> NtkCoalitions:
+        """Both parts together."""
+        return NtkCoalitions(
+            np.array([job.n_real + job.n_synthetic for job in self._work.jobs], dtype=np.int64),
+            self._gram,
+            self._cross,
+            self._square,
+            self._work.target.ntk.damping,
+            self._work.target.ntk.damping_mode,
+            sum(self._measured.values(), np.zeros(len(self._square))).astype(np.int64),
+        )
 
 
 def coalition_tables(work: CoalitionJob) -> Together:
@@ -119,6 +173,7 @@ def coalition_tables(work: CoalitionJob) -> Together:
         n_coalitions=sum(int(one["n_coalitions"]) for one in (shapley, pairs, order)),
         value_of_all=float(pairs["value_of_all"]),
         value_of_nobody=float(pairs["value_of_nobody"]),
+        sketch_excess=None if np.isnan(pairs["sketch_excess"]) else float(pairs["sketch_excess"]),
         orders=[int(n) for n in shapley.get("orders", [])],
         largest_errors=[float(error) for error in shapley.get("largest_errors", [])],
         seconds=sum(record.seconds for record in records if record is not None),
@@ -137,42 +192,6 @@ def _inputs(work: CoalitionJob, question: Question) -> dict[str, object]:
         "damping": [work.target.ntk.damping, work.target.ntk.damping_mode],
     }
     return shared | ({"coalitions": work.coalitions} if question == "shapley" else {})
-
-
-def _part_sums(work: CoalitionJob, summaries: Sequence[Summary], part: str) -> PartSums:
-    held = [summary.get(part) for summary in summaries]
-    admitted = [job.n_real if part == "real" else job.n_synthetic for job in work.jobs]
-    above, below = (3, 4) if work.target.loss.average == "token" else (1, 0)
-    width = next(one for summary in summaries for one in summary.values()).embedding.sums.size
-    losses = np.array([np.zeros(8) if one is None else one.losses.groups.sum(axis=0) for one in held])
-    return part_sums(
-        np.array(admitted, dtype=np.float64),
-        np.array([0 if one is None else one.n for one in held], dtype=np.float64),
-        losses[:, above],
-        losses[:, below],
-        np.stack([np.zeros(width) if one is None else one.embedding.sums for one in held]),
-    )
-
-
-def _ntk(work: CoalitionJob, summaries: Sequence[Summary]) -> NtkCoalitions:
-    """Each measured row stands for as many as were admitted for it. Gram matrices are kept in float32."""
-    weighed = [_weighed(job, summary) for job, summary in zip(work.jobs, summaries, strict=True)]
-    return NtkCoalitions(
-        np.array([job.n_real + job.n_synthetic for job in work.jobs], dtype=np.int64),
-        np.stack([gram for gram, _, _ in weighed]),
-        np.stack([cross for _, cross, _ in weighed]),
-        np.array([square for _, _, square in weighed]),
-        work.target.ntk.damping,
-        work.target.ntk.damping_mode,
-    )
-
-
-def _weighed(job: MeasureJob, summary: Summary) -> tuple[np.ndarray, np.ndarray, float]:
-    admitted = {"real": job.n_real, "synthetic": job.n_synthetic}
-    parts: list[tuple[float, PartSummary]] = [(admitted[part] / one.n, one) for part, one in summary.items()]
-    gram = sum(weight * one.gradients.gram for weight, one in parts)
-    cross = sum(weight * one.gradients.cross for weight, one in parts)
-    return np.asarray(gram, dtype=np.float32), np.asarray(cross), sum(weight * one.gradients.square for weight, one in parts)
 
 
 def _alone(game: UnionGame, n: int) -> list[float]:
@@ -205,9 +224,18 @@ def _pairs(game: UnionGame, work: CoalitionJob) -> dict[str, np.ndarray]:
         "leave_one_out": missed,
         "redundancy": redundancy(everybody, everybody - missed, both),
         "value_of_all": np.array(everybody),
+        "sketch_excess": np.array(_sketch_excess(game, work)),
         "value_of_nobody": np.array(game.empty()),
         "n_coalitions": np.array(1 + 2 * n + n * (n - 1) // 2),
     }
+
+
+def _sketch_excess(game: UnionGame, work: CoalitionJob) -> float:
+    """How far the sketch's bias lifts the NTK term of all together, relative; NaN where the sketch is too full to tell."""
+    n, gram, cross, square = game.ntk.sums()
+    statistics = GradientStatistics(n, gram, cross, square, np.zeros((len(cross), 0)))
+    form = sketched_form(statistics, work.target.ntk.damping, work.target.ntk.damping_mode)
+    return float("nan") if form.extrapolated is None else form.term / form.extrapolated - 1
 
 
 def _without_both(game: UnionGame, n: int) -> np.ndarray:

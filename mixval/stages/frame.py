@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mixval.config.terms import NtkConfig
 from mixval.contracts.record import ArtifactRef
 from mixval.errors import NumericalError
 from mixval.models.backbone import Backbone
@@ -25,7 +26,7 @@ from mixval.stages.target import bandwidths, joined_labels
 from mixval.terms.discrepancy.labelled import LabelBlock
 from mixval.terms.ntk.kinds import select_parameters
 from mixval.terms.ntk.residual import residual
-from mixval.terms.ntk.sketch import SketchPlan, plan_sketch, sketch
+from mixval.terms.ntk.sketch import SketchPlan, fast_products, plan_sketch, sketch
 from mixval.terms.ntk.sketched import sketched_form
 from mixval.terms.ntk.statistics import GradientStatistics
 
@@ -35,8 +36,8 @@ PLANNED_ROWS = 8
 """Rows of T on which the sketch's routes are chosen."""
 PILOT_ROWS = 256
 """Rows of T on which the error of the sketched term is told, where a largest one is asked for."""
-MOST_FEATURES = 16_384
-"""q beyond which a sketch's sums are too large to keep: 1 GiB a part."""
+MOST_DOUBLINGS = 2
+"""Of q towards a largest error. What a worker holds grows with q squared, and is planned for the most."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class Frame:
     plan: SketchPlan
     labels: LabelBlock | None
     """How labels join the features; None where they do not."""
+
+
+def most_features(switches: NtkConfig) -> int:
+    """The largest q that the frame may take."""
+    return switches.sketch_features << (MOST_DOUBLINGS if switches.sketch_error is not None else 0)
 
 
 def frame_ref(target: MeasureJob) -> ArtifactRef:
@@ -91,7 +97,7 @@ def read_frame(target: MeasureJob) -> Frame:
 
 
 def _inputs(target: MeasureJob) -> dict[str, object]:
-    switches = {"output", "parameters", "sketch_features", "sketch_error"}
+    switches = {"output", "parameters", "sketch_features", "sketch_products", "sketch_error"}
     if target.ntk.sketch_error is not None:
         switches |= {"residual", "damping", "damping_mode"}
     return target.model_key() | {
@@ -105,7 +111,11 @@ def _inputs(target: MeasureJob) -> dict[str, object]:
 def _planned(backbone: Backbone, target: MeasureJob, width: int) -> SketchPlan:
     names = select_parameters(backbone.module, target.ntk.parameters)
     batch = backbone.encode(sampled_rows(target, target.sample).slice(0, PLANNED_ROWS))
-    return plan_sketch(backbone.module, names, lambda rows: _output(backbone, target, rows), batch, width, target.seed)
+    asked = target.ntk.sketch_products
+    products = fast_products(backbone.device) if asked == "auto" else asked
+    return plan_sketch(
+        backbone.module, names, lambda rows: _output(backbone, target, rows), batch, width, target.seed, products
+    )
 
 
 def _output(backbone: Backbone, target: MeasureJob, batch: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -116,14 +126,14 @@ def _wide_enough(backbone: Backbone, target: MeasureJob, plan: SketchPlan) -> tu
     """The plan of the smallest sketch, by doubling, whose term on T's rows has at most the error asked for; and that error."""
     rows = sampled_rows(target, target.sample).slice(0, PILOT_ROWS)
     wanted, error = float(target.ntk.sketch_error or 0), float("inf")
-    while plan.width <= MOST_FEATURES:
+    for doublings in range(MOST_DOUBLINGS + 1):
+        plan = plan if doublings == 0 else _planned(backbone, target, 2 * plan.width)
         error = _pilot_error(backbone, target, plan, list(in_batches(rows, target.batch_rows)))
         if error <= wanted:
             return plan, error
-        plan = _planned(backbone, target, 2 * plan.width)
     raise NumericalError(
-        f"`ntk.sketch_error: {wanted:g}` is not reached with {MOST_FEATURES:,} features: the NTK term of {rows.num_rows} "
-        f"rows of T still has an error of {error:.2g}. Ask for less, raise `ntk.damping`, or take `ntk.method: exact`."
+        f"`ntk.sketch_error: {wanted:g}` is not reached with {plan.width:,} features: the NTK term of {rows.num_rows} "
+        f"rows of T still has an error of {error:.2g}. Raise `ntk.sketch_features` or `ntk.damping`, or take exact kernels."
     )
 
 

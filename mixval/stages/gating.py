@@ -148,7 +148,8 @@ def _commit_bad_rows(store: ArtifactStore, check: GateCheck) -> str | None:
 
 
 def _source_key(config: ValuationConfig) -> dict[str, object]:
-    return {"task": config.task, "columns": config.source.columns, "origin": config.source.origin}
+    source = config.source
+    return {"task": config.task, "columns": source.columns, "origin": source.origin, **source.naming_key()}
 
 
 def _content(shards: list[ShardRef]) -> list[tuple[str, str]]:

@@ -61,7 +61,7 @@ class MeasureJob(FrozenModel):
             "origin": self.source.origin,
             "task": self.task,
             "seed": self.seed,
-        }
+        } | self.source.naming_key()
 
     def model_key(self) -> dict[str, Any]:
         """What determines the numbers of a pass over given rows."""

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from mixval.config.fingerprint import fingerprint
 from mixval.models.backbone import Backbone
 from mixval.stages.forward import pass_with_features
 from mixval.stages.jobs import MeasureJob
@@ -17,7 +18,7 @@ from mixval.terms.ntk.residual import residual
 from mixval.terms.ntk.sketch import SketchPlan, sketch
 from mixval.terms.summary import MeasuredRows
 
-_VERIFIED: set[tuple[int, int, str]] = set()
+_VERIFIED: set[str] = set()
 """Sketches that this process has held against exact gradients. Once is enough: a run has one plan and one backbone."""
 
 
@@ -25,7 +26,7 @@ def measured_rows(job: MeasureJob, rows: pa.Table, plan: SketchPlan) -> Measured
     """Everything of these rows, N >= 1. Holds N sketches and N features beside one batch."""
     backbone = resident_backbone(job)
     noted = _Noted(job, backbone, in_batches(rows, job.batch_rows))
-    name = (plan.width, plan.seed, str(sorted(job.model_key().items(), key=str)))
+    name = fingerprint("verified", 1, **job.model_key(), output=job.ntk.output, plan=[plan.width, plan.seed, dict(plan.routes)])
     taken = sketch(backbone.module, plan, noted.scalar, noted, verify=name not in _VERIFIED)
     _VERIFIED.add(name)
     probabilities = np.concatenate(noted.probabilities)

@@ -8,6 +8,7 @@ from mixval.contracts.plan import ContributorPlan, ShardRef, WorkPlan
 from mixval.errors import CapacityError, ConfigError
 from mixval.stages.coalitions import MOST_CONTRIBUTORS
 from mixval.stages.footprint import Footprint
+from mixval.stages.frame import most_features
 from mixval.stages.summaries import PIECE_ROWS, halved_share
 from mixval.storage.sample import part_counts
 from mixval.storage.shards import list_contributors, list_target
@@ -99,7 +100,7 @@ def _plan_one(
 
 def _plan_summaries(name: str, shards: list[ShardRef], config: ValuationConfig, footprint: Footprint) -> ContributorPlan:
     """One pass over the drawn rows, a piece at a time; then sums of q x q, whatever the rows."""
-    n_rows, q = sum(shard.n_rows for shard in shards), config.ntk.sketch_features
+    n_rows, q = sum(shard.n_rows for shard in shards), most_features(config.ntk)
     share = halved_share(config.sample, n_rows, n_rows)
     largest = max((shard for shard in shards), key=lambda shard: shard.n_rows, default=None)
     piece = 0.0 if largest is None else min(share * largest.n_rows, PIECE_ROWS)
@@ -131,7 +132,11 @@ def _notes(config: ValuationConfig) -> list[str]:
 
 
 def _refuse_few_to_extrapolate(plan: WorkPlan, config: ValuationConfig) -> None:
-    fewest = min(plan.contributors, key=lambda one: one.n_gradient_rows, default=None)
+    # Whom the gate will refuse stops nobody else.
+    readable = [
+        one for one in plan.contributors if one.n_rows >= config.gate.min_rows and not any(s.problem for s in one.shards)
+    ]
+    fewest = min(readable, key=lambda one: one.n_gradient_rows, default=None)
     if config.ntk.extrapolate and fewest is not None and fewest.n_gradient_rows < LEAST_ROWS:
         raise ConfigError(
             f"`ntk.extrapolate`: expected at least {LEAST_ROWS} gradient rows of every contributor, found "
@@ -142,7 +147,7 @@ def _refuse_few_to_extrapolate(plan: WorkPlan, config: ValuationConfig) -> None:
 
 def _refuse_unions(plan: WorkPlan, config: ValuationConfig) -> None:
     """Values of unions hold every player's Gram matrix at once, in float32, and a few in float64."""
-    players, q = min(len(plan.contributors), MOST_CONTRIBUTORS), config.ntk.sketch_features
+    players, q = min(len(plan.contributors), MOST_CONTRIBUTORS), most_features(config.ntk)
     needed = PROCESS_BYTES + (4 * players + 8 * SUMMARY_MATRICES) * q * q
     limit = USABLE_SHARE * plan.worker_memory_bytes
     if config.value.coalitions and players > 1 and needed > limit:

@@ -15,9 +15,9 @@ from mixval.contracts.results import COALITIONS, RANKING, REDUNDANCY, REJECTED, 
 from mixval.contracts.run import RunSummary
 from mixval.errors import ConfigError
 from mixval.gate.docs import page_name, render_index
-from mixval.publish.coalition_doubts import coalition_doubts
+from mixval.publish.coalition_doubts import coalition_doubts, sketch_doubts
 from mixval.publish.departures import departures
-from mixval.publish.doubts import find_doubts
+from mixval.publish.doubts import Doubt, find_doubts
 from mixval.publish.manifest import Manifest, WeightsUsed, input_shards, package_versions, read_manifest, resolved_config
 from mixval.publish.ranking import rejected_table
 from mixval.publish.report.render import render_report
@@ -75,9 +75,12 @@ def publish(
     reduced: Reduced,
     account: RunAccount,
     expected: Latest | None,
-    together: Together | None = None,
+    together: Together | str | None = None,
 ) -> RunSummary:
-    """Write the run's folder, then swap `latest.json` from `expected`. Raises `ConflictError` when somebody else did."""
+    """Write the run's folder, then swap `latest.json` from `expected`. Raises `ConflictError` when somebody else did.
+
+    `together` holds the values of unions, or why there are none although they were asked for.
+    """
     output = open_location(config.output, config.source.storage)
     run_id = f"{account.started.strftime('%Y%m%dT%H%M%SZ')}-{prepared.fingerprint[:8]}"
     folder = Layout(output).run(run_id)
@@ -92,7 +95,7 @@ def publish(
         ("rejected", rejected, REJECTED),
     ):
         write_table(folder.child(f"{name}.parquet"), table, schema)
-    of_unions = (together.coalitions, together.redundancy) if together else (None, None)
+    of_unions = (together.coalitions, together.redundancy) if isinstance(together, Together) else (None, None)
     for name, values, schema in zip(UNIONS, of_unions, (COALITIONS, REDUNDANCY), strict=True):
         if values is not None:
             write_table(folder.child(f"{name}.parquet"), values, schema)
@@ -161,7 +164,7 @@ def _manifest(
     reduced: Reduced,
     account: RunAccount,
     run_id: str,
-    together: Together | None,
+    together: Together | str | None,
 ) -> Manifest:
     weights = reduced.weights.as_dict()
     dropped = [
@@ -186,11 +189,18 @@ def _manifest(
         departures=departures(config),
         doubts=[
             *find_doubts(reduced.ranking, reduced.terms, outcomes, len(prepared.classes) if prepared.classes else None),
-            *(coalition_doubts(reduced.ranking, together.coalitions, together.redundancy) if together else []),
+            *_union_doubts(reduced.ranking, together),
         ],
-        coalitions=together.account if together else None,
+        coalitions=together.account if isinstance(together, Together) else None,
         artifacts=account.artifacts,
     )
+
+
+def _union_doubts(ranking: pa.Table, together: Together | str | None) -> list[Doubt]:
+    if isinstance(together, Together):
+        doubts = coalition_doubts(ranking, together.coalitions, together.redundancy)
+        return [*sketch_doubts(together.account), *doubts]
+    return [] if together is None else [Doubt(kind="unions-failed", words=f"Unions could not be valued. {together}")]
 
 
 def _linked_to_docs(config: ValuationConfig, outcomes: list[GateOutcome], checked: dict[str, ArtifactRef]) -> list[GateOutcome]:

@@ -56,7 +56,7 @@ def reduce_terms(
         _row(config, i, outcomes[name], estimates, valuation, n_sampled[i]) for i, name in enumerate(estimates.contributors)
     ]
     tables = [store.read_table(measured[name], "terms") for name in names]
-    terms = pa.concat_tables(tables) if tables else TERMS_TABLE.empty_table()
+    terms = _as_ranked(pa.concat_tables(tables), estimates) if tables else TERMS_TABLE.empty_table()
     return Reduced(ranking_table(rows), terms, estimates, weights, valuation)
 
 
@@ -66,6 +66,15 @@ def _terms(stored: list[dict[str, np.ndarray]]) -> np.ndarray:
     if any("is_full" in one and one["is_full"][0] for one in stored):
         terms[:, TERMS.index("ntk")] = [one["ntk_as_sketched"][0] for one in stored]
     return terms
+
+
+def _as_ranked(table: pa.Table, estimates: TermEstimates) -> pa.Table:
+    """The terms table with the NTK terms that were ranked: see `_terms`."""
+    ntk = dict(zip(estimates.contributors, estimates.terms[:, TERMS.index("ntk")], strict=True))
+    rows = table.to_pylist()
+    ranked = [float(ntk[row["contributor"]]) if row["term"] == "ntk" else row["estimate"] for row in rows]
+    at = table.schema.get_field_index("estimate")
+    return table.set_column(at, table.schema.field(at), pa.array(ranked, pa.float64()))
 
 
 def _row(

@@ -66,7 +66,8 @@ def drawn_share(job: MeasureJob) -> float:
 def halved_share(sample: SampleConfig, n: int, smallest: int) -> float:
     """The share of n rows that is configured, or halved until `count` is not exceeded; `smallest` is the smaller part's rows.
 
-    By halves, since a share that moved with every added row would make every shard's summary anew.
+    By halves, since a share that moved with every added row would make every shard's summary anew. No part is thinned below
+    `LEAST_DRAWN` rows, so beside a small part more than `count` rows are read.
     """
     if sample.fraction is not None:
         return sample.fraction
@@ -84,6 +85,7 @@ def pieces(job: MeasureJob) -> list[Piece]:
         Piece(shard=place, ref=shard, part=part, n_parts=n)
         for place, (shard, n) in enumerate(zip(job.contributor.shards, parts, strict=True))
         for part in range(n)
+        if shard.n_rows
     ]
 
 
@@ -156,13 +158,14 @@ def _shared(job: MeasureJob, target: MeasureJob) -> str:
         "pieces",
         1,
         **job.model_key(),
+        **job.source.naming_key(),
         columns=job.source.columns,
         origin=job.source.origin,
         task=job.task,
         seed=job.seed,
         share=drawn_share(job),
         frame=frame_ref(target).fingerprint,
-        ntk=job.ntk.model_dump(include={"output", "residual", "parameters"}),
+        ntk=[job.ntk.output, job.ntk.residual, sorted(job.ntk.parameters)],
         discrepancy=job.discrepancy.model_dump(include={"features", "frequencies", "combine"}),
         kept=_most_kept(job),
     )

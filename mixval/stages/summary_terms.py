@@ -20,9 +20,9 @@ from mixval.stages.jobs import MeasureJob
 from mixval.stages.measured import Floats, Measured, mixed_replicates
 from mixval.stages.summaries import Summary, drawn_share, frequencies_of
 from mixval.stages.target import target_rows
-from mixval.terms.discrepancy.embedded_halves import embedded_half_samples
+from mixval.terms.discrepancy.embedded_halves import embedded_half_samples, halved
 from mixval.terms.discrepancy.random_features import MeanEmbedding, embed, embedding_mmd
-from mixval.terms.half_samples import deviations, half_groups, row_groups
+from mixval.terms.half_samples import GROUPS, deviations, half_groups, row_groups
 from mixval.terms.ntk.kept_rows import KeptRows
 from mixval.terms.ntk.quadratic import DampingMode, half_sample_ntk
 from mixval.terms.ntk.sketched import SketchedForm, sketched_form
@@ -136,9 +136,9 @@ def _ntk_spread(job: MeasureJob, summary: Summary) -> Floats:
     keys = np.concatenate([one.keys for one in chosen])
     features = np.concatenate([one.features for one in chosen]).astype(np.float64)
     misfit = np.concatenate([one.residual for one in chosen])
-    masks = half_groups(job.value.half_samples, job.seed)[:, row_groups(keys, job.seed)]
-    if masks.sum(axis=1).min() < 2:
-        return np.zeros(job.value.half_samples)
+    groups = row_groups(keys, job.seed)
+    counts = np.bincount(groups, minlength=GROUPS).astype(np.float64)
+    masks = halved(counts, half_groups(job.value.half_samples, job.seed))[:, groups]
     replicates = half_sample_ntk(features @ features.T, misfit, masks, job.ntk.damping, job.ntk.damping_mode)
     return np.asarray(_spread(replicates) * np.sqrt(len(keys) / n))
 

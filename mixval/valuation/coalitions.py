@@ -47,7 +47,7 @@ class UnionTerm:
     value: float
     """r' (Phi Phi' + lambda I)^-1 r."""
     n: int
-    """Rows of the union."""
+    """Rows of the union, as measured."""
     damping: float
     """lambda as added to the diagonal."""
     error: float
@@ -62,7 +62,7 @@ class _Union:
     """Sums over the contributors added so far. Of `gram` (q, q) only blocks that meet the lower triangle are kept."""
 
     def __init__(self, q: int) -> None:
-        self.n, self.square = 0, 0.0
+        self.n, self.measured, self.square = 0, 0, 0.0
         self.cross: Floats = np.zeros(q)
         self.gram: Floats = np.zeros((q, q))
 
@@ -82,6 +82,7 @@ class NtkCoalitions:
         square: NDArray[Any],  # (K,) r'r
         damping: float,
         mode: DampingMode = "relative",  # to the mean diagonal of Phi Phi', or in units of Theta
+        measured: NDArray[np.int64] | None = None,  # (K,) rows behind the sums, where each stands for several; None: n
     ) -> None:
         """Take the statistics of K contributors.
 
@@ -96,6 +97,9 @@ class NtkCoalitions:
         for k in range(len(self._n)):
             _check_contributor(k, self._gram[k], self._cross[k], float(self._square[k]))
         self._damping, self._mode = damping, mode
+        self._measured = self._n if measured is None else np.asarray(measured)
+        if self._measured.shape != self._n.shape or (self._measured < 1).any():
+            raise ShapeError(f"measured rows: expected {self._n.shape} whole numbers from 1, found {self._measured.tolist()}.")
         self._buffers: dict[Precision, NDArray[Any]] = {}
 
     @property
@@ -133,8 +137,17 @@ class NtkCoalitions:
             self._add(total, int(k))
             yield self._evaluate(total)
 
+    def sums(self) -> tuple[int, Floats, Floats, float]:
+        """Of all contributors together: rows measured, (q, q) Phi'Phi, (q,) Phi'r and r'r, weighted so as to add up to them."""
+        total = _Union(self._cross.shape[1])
+        for k in range(self.n_contributors):
+            self._add(total, k)
+        lower, share = np.tril(total.gram), total.measured / total.n
+        return total.measured, share * (lower + np.tril(lower, -1).T), share * total.cross, share * total.square
+
     def _add(self, total: _Union, k: int) -> None:
         total.n += int(self._n[k])
+        total.measured += int(self._measured[k])
         total.square += float(self._square[k])
         total.cross += self._cross[k]
         for rows, columns in _lower_blocks(len(total.cross)):
@@ -142,7 +155,8 @@ class NtkCoalitions:
 
     def _evaluate(self, total: _Union) -> UnionTerm:
         scale = float(np.trace(total.gram)) / total.n
-        shift = self._damping * (scale if self._mode == "relative" else 1.0)
+        # Weights that add up to the rows measured instead of those they stand for: the same system at a larger lambda.
+        shift = self._damping * (scale if self._mode == "relative" else 1.0) * (total.n / total.measured)
         if not shift > 0:
             raise NumericalError(
                 f"the gradients of all {total.n} rows of a union are zero, so relative damping has no scale. Choose other "
@@ -160,12 +174,12 @@ class NtkCoalitions:
             error = (excess + rounding) / value if value > 0 else (math.inf if total.square else 0.0)
             is_solved = excess <= SOLVED * abs(value) or precision == "float64"
             if is_solved and error <= WORST_ERROR:
-                term = math.sqrt(value / total.n)
-                return UnionTerm(term, value, total.n, shift, error, iterations, precision)
+                term = math.sqrt(value / total.measured)
+                return UnionTerm(term, value, total.measured, shift, error, iterations, precision)
             why = f"its value {value:g} has a relative error of about {error:.0e}, above {WORST_ERROR:g}"
         raise NumericalError(
             f"the NTK term of a union of {total.n} rows cannot be told: {why}, with lambda = {shift:g}. Raise `ntk.damping`, "
-            f"or keep Gram matrices in float64 (found {self._gram.dtype})."
+            f"or set `value.coalitions: 0` for a ranking without unions."
         )
 
     def _factorise(self, gram: Floats, shift: float, precision: Precision) -> Callable[[Floats], Floats]:

@@ -11,7 +11,8 @@ its size: sums are weighted by g, those of squares by g^2.
     loss           pi L1 + (1 - pi) L2,   L_p = sum g loss / sum g count
     discrepancy    pi D(T, U1) + (1 - pi) D(T, U2),  from the sum of embeddings s = sum g phi(x):
                    unbiased |s|^2 -> (|s|^2 - k(0) sum g^2) / ((sum g)^2 - sum g^2)
-    NTK            of both parts together, from sum g phi phi', sum g phi r, sum g r^2 over sum g rows, sketch's bias included
+    NTK            of both parts together, sketch's bias included; g scaled so as to add up to the rows measured in the union,
+                   since a row that is repeated fits itself: one contributor alone has the term that its own rows have
     composition    sqrt(max(pi, 1 - pi) / N)
 """
 

@@ -5,8 +5,9 @@ import pyarrow as pa
 import pytest
 from published_run import make_results
 
+from mixval.contracts.coalitions import CoalitionAccount
 from mixval.contracts.results import COALITIONS, REDUNDANCY
-from mixval.publish.coalition_doubts import coalition_doubts
+from mixval.publish.coalition_doubts import coalition_doubts, sketch_doubts
 
 NAMES = tuple("abcdefghij")
 
@@ -101,3 +102,14 @@ def test_one_of_three_copies_has_no_single_other_to_name():
     loss[0] = 0.0  # best alone, last to be missed; removing any one other changes nothing
     ranked, (doubt,) = found(alone, loss)
     assert (doubt.kind, doubt.contributors) == ("covered-by-several", [ranked[0]])
+
+
+@pytest.mark.parametrize(("excess", "said"), [(None, "is too full to tell its bias"), (0.25, "adds 25 % to it")])
+def test_a_sketch_too_narrow_for_the_union_of_all_is_named(excess, said):
+    account = CoalitionAccount(
+        method="exact", n_contributors=3, n_coalitions=8, value_of_all=1.0, value_of_nobody=0.0, sketch_excess=excess
+    )
+    (doubt,) = sketch_doubts(account)
+    assert doubt.kind == "full-sketch-unions"
+    assert said in doubt.words
+    assert sketch_doubts(account.model_copy(update={"sketch_excess": 0.05})) == []

@@ -51,3 +51,13 @@ def test_where_and_how_wide_it_computes_is_the_same_run(folder: Path) -> None:
         update={"output": "memory://elsewhere", "runtime": config.runtime.model_copy(update={"workers": 7, "batch_rows": 3})}
     )
     assert fingerprint_of(elsewhere) == fingerprint_of(config)
+
+
+def test_the_column_that_names_contributors_is_part_of_what_their_rows_are(folder: Path) -> None:
+    """In a file of several contributors' rows, digest and value alone do not say whose rows are meant."""
+    source = load_config(folder / "config.yaml").source
+    by_team, by_owner = (
+        source.model_copy(update={"layout": "column", "contributor_column": column}) for column in ("team", "owner")
+    )
+    assert by_team.naming_key() != by_owner.naming_key()
+    assert source.model_copy(update={"contributor_column": "owner"}).naming_key() == source.naming_key() == {}

@@ -151,15 +151,15 @@ def test_dropped_rows_count_nowhere(tmp_path: Path) -> None:
 
 
 def test_q_is_doubled_until_the_asked_error_is_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    world, asked = WORLDS["gpt2"], {"sketch_features": 16, "sketch_error": 0.1}
+    world, asked = WORLDS["gpt2"], {"sketch_features": 64, "sketch_error": 0.1}
     lake(tmp_path, world)
     _, target = prepared(tmp_path, world, {"ntk": asked})
     record = target.store.committed(frame_ref(target))
     assert record is not None
-    assert record.numbers["sketch_features"] == read_frame(target).plan.width > 16
+    assert record.numbers["sketch_features"] == read_frame(target).plan.width > 64
     assert float(record.numbers["pilot_error"] or 1) <= 0.1
-    monkeypatch.setattr(frame, "MOST_FEATURES", 64)
-    with pytest.raises(NumericalError, match="is not reached with 64 features"):
+    monkeypatch.setattr(frame, "MOST_DOUBLINGS", 1)
+    with pytest.raises(NumericalError, match="is not reached with 128 features"):
         prepared(tmp_path, world, {"ntk": asked | {"sketch_error": 1e-9}})
 
 

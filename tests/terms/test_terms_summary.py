@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
 from mixval.errors import NumericalError, ShapeError
-from mixval.terms.discrepancy.embedded_halves import embedded_half_samples, is_halved
+from mixval.terms.discrepancy.embedded_halves import embedded_half_samples, halved
 from mixval.terms.discrepancy.random_features import embed, embedding_mmd, fourier_features
 from mixval.terms.half_samples import GROUPS, half_groups, row_groups
 from mixval.terms.loss.mean import estimate_loss
@@ -103,8 +103,10 @@ def test_half_samples_spread_as_fresh_draws_do() -> None:
 def test_a_set_too_small_to_halve_is_kept_whole() -> None:
     part, kept = rows(6), half_groups(7, seed=0)
     small, target = embed(FOURIER, part.features, part.keys), embed(FOURIER, rows(300, 3).features, rows(300, 3).keys)
-    assert not is_halved(small, kept)
-    assert is_halved(target, kept)
+    of_small = halved(small.group_counts, kept)
+    assert of_small.all(axis=1).any()
+    assert ((of_small @ small.group_counts >= 4) | of_small.all(axis=1)).all()
+    np.testing.assert_array_equal(halved(target.group_counts, kept), kept)
     assert np.isfinite(embedded_half_samples(target, small, kept)).all()
     sums = LossSums.of(part.losses[:1], part.counts[:1], part.keys[:1], 0)
     np.testing.assert_allclose(sums.half_samples(kept, "example"), part.losses[0] / part.counts[0])

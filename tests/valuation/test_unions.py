@@ -64,6 +64,7 @@ def game(held: list[Rows], estimator: Estimator, scale: Scale, pooled: bool, tim
         times * np.stack([rows.features.T @ rows.residuals for rows in held]),
         times * np.array([rows.residuals @ rows.residuals for rows in held]),
         DAMPING,
+        measured=np.array([len(rows.losses) for rows in held]),
     )
     target = target_embedding(TARGET.mean(axis=0), len(TARGET), AT_ZERO, estimator, scale, pooled)
     return UnionGame(part(True), part(False), target, ntk, WEIGHTS, CENTRES)
@@ -111,10 +112,36 @@ def test_prefixes_are_the_growing_unions() -> None:
     np.testing.assert_allclose(list(of_sums.prefixes(order)), wanted, rtol=1e-12)
 
 
-def test_a_row_that_stands_for_three_counts_as_three_copies() -> None:
+def test_a_row_that_stands_for_three_counts_as_three_copies_but_fits_itself_once() -> None:
     held, members = contributors(), np.array([True, False, True, True])
     found = game(held, "biased", "squared", False, times=3).terms(members)
-    np.testing.assert_allclose(found, dense_terms(joined(held, members, times=3), "biased", "squared", False), rtol=1e-9)
+    truth = dense_terms(joined(held, members, times=3), "biased", "squared", False)
+    truth[2] = dense_terms(joined(held, members), "biased", "squared", False)[2]
+    np.testing.assert_allclose(found, truth, rtol=1e-9)
+
+
+def test_rows_that_stand_for_more_weigh_more_in_the_kernel() -> None:
+    """Two contributors, one of whose rows stand for four: the weighted ridge, solved over all rows."""
+    first, second = contributors()[0], contributors()[2]
+    g = np.concatenate([np.full(len(first.losses), 4.0), np.ones(len(second.losses))])
+    scaled = g * len(g) / g.sum()
+    phi, r = np.vstack([first.features, second.features]), np.concatenate([first.residuals, second.residuals])
+    phi, r = np.sqrt(scaled)[:, None] * phi, np.sqrt(scaled) * r
+    weights = (4, 1)
+    ntk = NtkCoalitions(
+        np.array([w * len(rows.losses) for w, rows in zip(weights, (first, second), strict=True)]),
+        np.stack([w * rows.features.T @ rows.features for w, rows in zip(weights, (first, second), strict=True)]),
+        np.stack([w * rows.features.T @ rows.residuals for w, rows in zip(weights, (first, second), strict=True)]),
+        np.array([w * (rows.residuals @ rows.residuals) for w, rows in zip(weights, (first, second), strict=True)]),
+        DAMPING,
+        measured=np.array([len(first.losses), len(second.losses)]),
+    )
+    found = ntk.union(np.array([True, True]))
+    assert found.term == pytest.approx(quadratic_form(phi @ phi.T, r, DAMPING).term, rel=1e-9)
+    n, gram, cross, square = ntk.sums()
+    np.testing.assert_allclose(gram, phi.T @ phi, rtol=1e-12)
+    np.testing.assert_allclose(cross, phi.T @ r, rtol=1e-12)
+    assert (n, square) == (len(g), pytest.approx(float(r @ r)))
 
 
 def test_weights_of_an_unbiased_estimate_leave_the_diagonal_out() -> None:

@@ -11,7 +11,7 @@ from mixval.terms.discrepancy.mmd import Estimator, Scale, scaled, squared_mmd
 from mixval.terms.discrepancy.random_features import MeanEmbedding
 
 FEWEST = 4
-"""Rows below which a half is too small for an unbiased MMD: the set is then kept whole in every replicate."""
+"""Rows below which a half is too small for an unbiased MMD: the replicate then keeps the set whole."""
 
 
 def embedded_half_samples(
@@ -28,12 +28,12 @@ def embedded_half_samples(
     return scaled(squared_mmd(tt, ss, (t * s).sum(axis=1), m, n, at_zero, estimator), scale)
 
 
-def is_halved(embedding: MeanEmbedding, kept: Masks) -> bool:
-    """Whether replicates halve this set: not where one would keep fewer than `FEWEST` rows."""
-    return bool((kept @ embedding.group_counts >= FEWEST).all())
+def halved(counts: Floats, kept: Masks) -> Masks:
+    """(R, G) the groups that each replicate keeps of a set with (G,) rows: all where it would keep fewer than `FEWEST` rows."""
+    return np.asarray(kept | (kept @ counts < FEWEST)[:, None])
 
 
 def _halves(embedding: MeanEmbedding, kept: Masks) -> tuple[Floats, Floats]:
     """(R,) rows and (R, 2F) sums of phi of each half."""
-    mask = kept.astype(np.float64) if is_halved(embedding, kept) else np.ones(kept.shape)
+    mask = halved(embedding.group_counts, kept).astype(np.float64)
     return mask @ embedding.group_counts, mask @ embedding.group_sums

@@ -14,6 +14,11 @@ COLUMNS = ("rows", "per_row", "per_row_squared", "loss", "count", "loss_squared"
 """What is summed: 1, l/c, (l/c)^2, l, c, l^2, l c, c^2, with l a row's summed loss in nats and c its tokens."""
 
 
+def columns_of(average: Average) -> tuple[int, int]:
+    """Places in `COLUMNS` of the sum that is averaged, and of what it is divided by."""
+    return (COLUMNS.index("loss"), COLUMNS.index("count")) if average == "token" else (COLUMNS.index("per_row"), 0)
+
+
 @dataclass(frozen=True)
 class LossSums:
     """Sums over the rows of a part. `a + b` is the sums over the rows of both."""
@@ -64,7 +69,7 @@ class LossSums:
 
     def half_samples(self, kept: Masks, average: Average) -> Floats:
         """(R,) mean losses over the groups that each of the (R, GROUPS) masks keeps; that of all rows where one keeps none."""
-        above, below = (3, 4) if average == "token" else (1, 0)
+        above, below = columns_of(average)
         totals = kept.astype(np.float64) @ self.groups
         whole = self.groups.sum(axis=0)
         empty = totals[:, below] == 0

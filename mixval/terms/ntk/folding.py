@@ -37,8 +37,13 @@ class Folding:
         shapes: Mapping[str, tuple[int, int]],
         slimmed: Collection[str],
         width: int,
+        is_half: bool = False,
     ) -> None:
-        """By parameter name: hashes, shapes as matrices, and which are slimmed; q is `width`."""
+        """By parameter name: hashes, shapes as matrices, and which are slimmed; q is `width`.
+
+        With `is_half` a float32 layer's gradients are products of factors rounded to bfloat16, too.
+        """
+        self._is_half = is_half
         self._hashes, self._shapes, self._slimmed = hashes, shapes, slimmed
         self._width = width
         self._buffer = torch.empty(0)
@@ -77,7 +82,7 @@ class Folding:
             right = wide(use.right)
             hashed.add_rows(self._room(right), use.left, right)
             return
-        use, (rows, columns) = Factors(_formable(use.left), _formable(use.right)), self._shapes[name]
+        use, (rows, columns) = Factors(self._rounded(use.left), self._rounded(use.right)), self._shapes[name]
         step = max(1, CHUNK_BYTES // (self._n * columns * use.right.element_size()))
         for low in range(0, rows, step):
             high = min(low + step, rows)
@@ -121,6 +126,10 @@ class Folding:
             own = slice(low, low + step)
             spectra = hashed.spectrum(left[own].flatten(0, 1)).mul_(torch.fft.rfft(short(own).flatten(0, 1)))
             self._spectrum[own] += spectra.view(-1, positions, bins).sum(1)
+
+    def _rounded(self, factor: Tensor) -> Tensor:
+        """The factor as its products are formed."""
+        return factor.bfloat16() if self._is_half and factor.dtype == torch.float32 else _formable(factor)
 
     def _made(self, shape: tuple[int, int], like: Tensor) -> Tensor:
         """Memory of that shape in the buffer, to be written over; what was made there before is gone."""

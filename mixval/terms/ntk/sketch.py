@@ -38,6 +38,7 @@ from mixval.terms.ntk.kinds import is_conv
 from mixval.terms.ntk.record import Recorder
 
 Route = Literal["count", "tensor"]
+Products = Literal["float32", "bfloat16"]
 CHECKED_ROWS = 4
 """Rows of the first batch whose sketched inner products are held against exact ones."""
 NANOSECONDS = {"coordinate": 0.8, "product": 0.03, "entry": 1.3, "step": 0.11}
@@ -56,6 +57,8 @@ class SketchPlan:
     """By parameter name."""
     slimmed: frozenset[str]
     """Parameters whose output gradient is one-hot or idle at many positions, worth looking for."""
+    products: Products = "float32"
+    """In which a float32 backbone's linear layers form their gradients; float32 sums either way."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,15 @@ class GradientSketch:
     """(n, q) float32, or float64 for a float64 backbone: phi."""
 
 
-def plan_sketch(module: nn.Module, names: Sequence[str], scalar: Scalar, batch: Batch, width: int, seed: int) -> SketchPlan:
+def plan_sketch(
+    module: nn.Module,
+    names: Sequence[str],
+    scalar: Scalar,
+    batch: Batch,
+    width: int,
+    seed: int,
+    products: Products = "float32",
+) -> SketchPlan:
     """The plan for the parameters `names`, from the positions that one batch (of the target, say) has at each layer.
 
     Raises ModelError for a width that is not a positive even number, a backbone on several devices, and what `capture` raises.
@@ -95,7 +106,19 @@ def plan_sketch(module: nn.Module, names: Sequence[str], scalar: Scalar, batch: 
         routes[name] = "count" if routes.get(name) == "count" else route
 
     one_pass(module, Recorder(owners, batch_rows(batch), look), scalar, batch)
-    return SketchPlan(width, seed, {name: routes.get(name, "count") for name in names}, frozenset(slimmed))
+    return SketchPlan(width, seed, {name: routes.get(name, "count") for name in names}, frozenset(slimmed), products)
+
+
+def fast_products(device: torch.device) -> Products:
+    """`bfloat16` where the device multiplies in it with float32 sums at more than float32's speed, else `float32`.
+
+    Gradients of a linear layer then take 2.2 to 2.8 times less CPU time, conversions included (25 rows of 64 tokens, 128 x 344;
+    16 rows of 128 tokens, 704 x 256; AVX-512 BF16), and each is rounded once, to 0.4 %, far below the sketch's own noise.
+    """
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    has_instructions = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bfloat16" if device.type == "cpu" and has_instructions else "float32"
 
 
 def cheaper_route(shape: tuple[int, int], positions: int, width: int) -> Route:
@@ -120,7 +143,7 @@ def sketch(
     names = list(plan.routes)
     owners, shapes = chosen_owners(module, names), _shapes(module, names)
     hashes = {name: _hash(plan, name, shapes[name]) for name in names}
-    folding = Folding(hashes, shapes, plan.slimmed, plan.width)
+    folding = Folding(hashes, shapes, plan.slimmed, plan.width, plan.products == "bfloat16")
     outputs, features = [], []
     for index, batch in enumerate(batches):
         folding.begin(batch_rows(batch))

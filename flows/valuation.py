@@ -153,6 +153,7 @@ def value_unions(
         if (reason := _first_failure(futures)) is not None:  # a ranking without unions is better than none
             say("failed")
             return reason
+        account.artifacts += [future.result() for future in futures]
         together = coalition_tables(work)
         say(f"{together.account.n_coalitions:,} unions of {len(chosen)} contributors")
     return together

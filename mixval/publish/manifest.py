@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
 
@@ -154,11 +153,6 @@ def package_versions() -> dict[str, str]:
         with suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
     return found
-
-
-def utc_now() -> str:
-    """This moment in UTC, ISO 8601, to the second."""
-    return datetime.now(UTC).replace(microsecond=0).isoformat()
 
 
 def _input_shard(shard: ShardRef) -> InputShard:

@@ -16,8 +16,6 @@ from mixval.publish.coalition_values import shapley_ranks
 from mixval.publish.names import markdown_escaped, visible
 from mixval.publish.numerals import decimals_for, fixed, percent, signed
 
-PART_COLUMNS = tuple(f"weighted_{term}" for term in TERMS)
-
 
 def ranking_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
     """(K rows) the RANKING schema, sorted by rank, then name.

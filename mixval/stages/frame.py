@@ -103,7 +103,7 @@ def _inputs(target: MeasureJob) -> dict[str, object]:
     return target.model_key() | {
         "target": forward_ref(target).fingerprint,
         "kernel": target.discrepancy.model_dump(include={"bandwidths", "multipliers", "labels"}),
-        "ntk": target.ntk.model_dump(include=switches),
+        "ntk": target.ntk.model_dump(include=switches) | {"parameters": sorted(target.ntk.parameters)},
         "seed": target.seed,
     }
 

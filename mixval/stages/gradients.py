@@ -75,16 +75,15 @@ def partial_gram(job: MeasureJob, groups: Groups) -> ArtifactRef:
 def summed_gram(job: MeasureJob, parts: Sequence[ArtifactRef]) -> ArtifactRef:
     """Commit the whole Gram matrix from what all groups add, and clear the parts away."""
     ref = gram_ref(job)
-    if job.store.committed(ref) is not None:
-        return ref
-    started = time.perf_counter()
-    tensors = job.store.read_tensors(parts[0])
-    for part in parts[1:]:
-        tensors["theta"] += job.store.read_tensors(part, ["theta"])["theta"]
-    done = _commit_gram(job, ref, tensors, time.perf_counter() - started)
+    if job.store.committed(ref) is None:
+        started = time.perf_counter()
+        tensors = job.store.read_tensors(parts[0])
+        for part in parts[1:]:
+            tensors["theta"] += job.store.read_tensors(part, ["theta"])["theta"]
+        _commit_gram(job, ref, tensors, time.perf_counter() - started)
     for part in parts:
         job.store.discard(part)
-    return done
+    return ref
 
 
 def _inputs(job: MeasureJob) -> dict[str, object]:

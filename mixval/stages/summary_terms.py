@@ -6,6 +6,7 @@ and rescaled to all.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from functools import reduce
 from operator import add
@@ -29,6 +30,9 @@ from mixval.terms.ntk.sketched import SketchedForm, sketched_form
 from mixval.terms.ntk.sketched_rows import WORTHWHILE_SHARE, sketched_form_of_rows
 from mixval.terms.ntk.statistics import GradientStatistics
 from mixval.terms.parts import combine_parts, combine_variances
+
+FEWEST_DRAWN = 2
+"""Rows of a part that an unbiased MMD needs."""
 
 _KEPT: dict[str, MeanEmbedding] = {}
 
@@ -107,7 +111,10 @@ def summary_ntk(job: MeasureJob, summary: Summary) -> tuple[Measured, float]:
         "residual": switches.residual,
         "is_full": form.extrapolated is None,
     }
-    return Measured(term, _ntk_spread(job, summary), form.n, None, diagnostics), form.term
+    shifts = _ntk_spread(job, summary)
+    spread = float(shifts.std(ddof=1)) if len(shifts) > 1 else 0.0
+    error = math.hypot(spread, form.extrapolated_error or 0.0)  # of rows, and of the sketch
+    return Measured(term, shifts, form.n, error, diagnostics), form.term
 
 
 def _sketched_form(summary: Summary, damping: float, mode: DampingMode) -> SketchedForm:
@@ -119,10 +126,19 @@ def _sketched_form(summary: Summary, damping: float, mode: DampingMode) -> Sketc
     return sketched_form_of_rows(features, residual, damping, mode)
 
 
+def require_rows(job: MeasureJob, summary: Summary) -> None:
+    """Raises NumericalError when a part has rows, but fewer than an unbiased estimate needs were drawn."""
+    for part, n in (("real", job.n_real), ("synthetic", job.n_synthetic)):
+        drawn = summary[part].n if part in summary else 0
+        if drawn < min(n, FEWEST_DRAWN):
+            raise NumericalError(
+                f"contributor {job.contributor.name!r}: expected at least {min(n, FEWEST_DRAWN)} drawn {part} rows, found "
+                f"{drawn} of {n} with a share of {drawn_share(job):g}. Raise `sample.fraction`, or set no `sample`."
+            )
+
+
 def whole_statistics(summary: Summary) -> GradientStatistics:
-    """Both parts' gradient statistics together. Raises NumericalError when no row was drawn."""
-    if not summary:
-        raise NumericalError("no row of this contributor was drawn. Raise `sample.fraction`, or set no `sample`.")
+    """Both parts' gradient statistics together."""
     return reduce(add, (one.gradients for one in summary.values()))
 
 

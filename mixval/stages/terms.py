@@ -26,13 +26,13 @@ from mixval.stages.measured import (
     parts_with_rows,
 )
 from mixval.stages.summaries import read_summary, summary_ref
-from mixval.stages.summary_terms import summary_discrepancy, summary_loss, summary_ntk
+from mixval.stages.summary_terms import require_rows, summary_discrepancy, summary_loss, summary_ntk
 from mixval.stages.tangent import measured_ntk
 from mixval.terms.composition.term import composition_term
 from mixval.terms.loss.mean import LossEstimate, estimate_loss, half_sample_losses
 from mixval.terms.parts import combine_parts, combine_variances
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the numbers change."""
 
 
@@ -54,6 +54,7 @@ def contributor_terms(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
     more: dict[str, Floats] = {}
     if job.ntk.method == "sketched":
         summary = read_summary(job, summary_ref(job, target))
+        require_rows(job, summary)
         ntk, as_sketched = summary_ntk(job, summary)
         more = {"ntk_as_sketched": np.array([as_sketched]), "is_full": np.array([ntk.diagnostics["is_full"]], dtype=float)}
         measured = [summary_loss(job, summary), summary_discrepancy(job, target, summary), ntk, composition(job)]

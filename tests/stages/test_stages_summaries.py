@@ -193,3 +193,10 @@ def test_the_ntk_term_from_kept_rows_is_the_one_from_sums(tmp_path: Path) -> Non
         assert found["rows"][key] == pytest.approx(found["sums"][key], rel=1e-9), key
     # The condition is that of n x n against q x q, which tells the ways apart.
     assert found["rows"]["condition"] != pytest.approx(found["sums"]["condition"], rel=1e-3)
+
+
+def test_a_part_of_which_too_little_was_drawn_is_refused_by_name(tmp_path: Path) -> None:
+    lake(tmp_path, WORLDS["texts"])
+    job, target = prepared(tmp_path, WORLDS["texts"], {"sample": {"fraction": 0.001}})
+    with pytest.raises(NumericalError, match=r"at least 2 drawn real rows, found 0 of 40.*`sample.fraction`"):
+        summarised(job, target)

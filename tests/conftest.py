@@ -6,11 +6,14 @@ import os
 import shutil
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from flows.quiet import quiet
 
 quiet()
+hypothesis.settings.register_profile("house", derandomize=True, deadline=None)  # the same examples every time
+hypothesis.settings.load_profile("house")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 pytest_plugins = ["tests.s3_server"]

@@ -7,9 +7,8 @@ from prefect.futures import PrefectFuture, as_completed
 
 from flows.credentials import load_credentials
 from flows.runner import cluster_for
-from flows.valuation import WAITING, valuation
+from flows.valuation import WAITING, first_failure, valuation
 from mixval.contracts.record import ArtifactRef
-from mixval.errors import MixvalError
 from mixval.evidence.calibrating import CalibrationSummary, Trainings, calibrate, plan_trainings
 from mixval.evidence.calibrating_config import CalibrationConfig
 from mixval.evidence.truth import TruthJob, truth_ref
@@ -55,17 +54,8 @@ def _failures(futures: dict[PrefectFuture[ArtifactRef], TruthJob]) -> dict[str, 
     failed: dict[str, str] = {}
     for future in as_completed(list(futures)):
         job = futures[future]
-        reason = _failure(future)
+        reason = first_failure([future])
         if reason is not None:
             failed.setdefault(job.contributor, f"seed {job.seed}: {reason}")
         current().step("training", f"{job.contributor} seed {job.seed}" + (": failed" if reason else ""))
     return {name: failed[name] for name in sorted(failed)}
-
-
-def _failure(future: PrefectFuture[ArtifactRef]) -> str | None:
-    future.wait()
-    if future.state.is_completed():
-        return None
-    error = future.state.result(raise_on_failure=False)
-    words = str(error) or type(error).__name__
-    return words if isinstance(error, MixvalError) else f"{type(error).__name__}: {words}"

@@ -150,7 +150,7 @@ def value_unions(
         for future, question in zip(futures, QUESTIONS, strict=True):
             future.wait()
             current().step("coalitions", question)
-        if (reason := _first_failure(futures)) is not None:  # a ranking without unions is better than none
+        if (reason := first_failure(futures)) is not None:  # a ranking without unions is better than none
             say("failed")
             return reason
         account.artifacts += [future.result() for future in futures]
@@ -184,14 +184,15 @@ def _measure_pending(jobs: list[MeasureJob], target: MeasureJob) -> dict[str, st
     failed = {}
     for future in as_completed(list(futures)):
         name = futures[future]
-        if (reason := _first_failure(steps[name])) is not None:
+        if (reason := first_failure(steps[name])) is not None:
             failed[name] = reason
         current().step("measure", f"{name}: failed" if reason else name)
         shown.step()
     return failed
 
 
-def _first_failure(futures: list[PrefectFuture[ArtifactRef]]) -> str | None:
+def first_failure(futures: list[PrefectFuture[ArtifactRef]]) -> str | None:
+    """Why the first of them that failed did, in words; None when all came through. Waits for them."""
     for future in futures:
         future.wait()
         if not future.state.is_completed():
@@ -202,7 +203,7 @@ def _first_failure(futures: list[PrefectFuture[ArtifactRef]]) -> str | None:
 
 
 def _gate_outcome(config: ValuationConfig, name: str, future: PrefectFuture[ArtifactRef], account: Account) -> GateOutcome:
-    if (reason := _first_failure([future])) is not None:
+    if (reason := first_failure([future])) is not None:
         return GateOutcome(contributor=name, verdict="failed", n_rows=0, n_real=0, n_synthetic=0, n_dropped=0, reason=reason)
     account.gate_refs[name] = future.result()
     return gating.read_outcome(config, account.gate_refs[name])

@@ -15,6 +15,9 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 from distributed import Client, KilledWorker
 
+from mixval.contracts.record import ArtifactRef
+from mixval.storage.commit import ArtifactStore
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -65,6 +68,13 @@ def on_cluster(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     except KilledWorker:
         with _ALONE:
             return _submit(current_client(), call, *args, **kwargs)
+
+
+def committed_or_made(
+    store: ArtifactStore, ref: ArtifactRef, call: Callable[P, ArtifactRef], *args: P.args, **kwargs: P.kwargs
+) -> ArtifactRef:
+    """The artifact's reference; the call makes it on a worker where it is not there yet."""
+    return ref if store.committed(ref) is not None else on_cluster(call, *args, **kwargs)
 
 
 def map_on_cluster(call: Callable[..., R], arguments: Sequence[tuple[Any, ...]]) -> list[R]:

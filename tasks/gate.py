@@ -5,13 +5,17 @@ from mixval.contracts.plan import ContributorPlan
 from mixval.contracts.record import ArtifactRef
 from mixval.stages import gating
 from tasks.base import house_task
-from tasks.cluster import on_cluster
+from tasks.cluster import committed_or_made
 
 
 @house_task("gate {contributor.name}")
 def gate_contributor(config: ValuationConfig, contributor: ContributorPlan, target: ArtifactRef) -> ArtifactRef:
     """The check of one contributor against the row contract, the limits and the target set."""
-    ref = gating.gate_ref(config, contributor, target)
-    if gating.open_store(config).committed(ref) is not None:
-        return ref
-    return on_cluster(gating.gate_contributor, config, contributor, target)
+    return committed_or_made(
+        gating.open_store(config),
+        gating.gate_ref(config, contributor, target),
+        gating.gate_contributor,
+        config,
+        contributor,
+        target,
+    )

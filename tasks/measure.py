@@ -5,16 +5,13 @@ from mixval.stages import coalitions, frame, gradients, summaries, terms
 from mixval.stages import forward as forward_stage
 from mixval.stages.jobs import MeasureJob
 from tasks.base import house_task
-from tasks.cluster import map_on_cluster, on_cluster
+from tasks.cluster import committed_or_made, map_on_cluster, on_cluster
 
 
 @house_task("forward {job.contributor.name}")
 def forward_pass(job: MeasureJob) -> ArtifactRef:
     """Losses and features of the sampled rows."""
-    ref = forward_stage.forward_ref(job)
-    if job.store.committed(ref) is not None:
-        return ref
-    return on_cluster(forward_stage.forward_pass, job)
+    return committed_or_made(job.store, forward_stage.forward_ref(job), forward_stage.forward_pass, job)
 
 
 @house_task("gram {job.contributor.name}")
@@ -32,10 +29,7 @@ def gradient_gram(job: MeasureJob) -> ArtifactRef:
 @house_task("frame")
 def summary_frame(target: MeasureJob) -> ArtifactRef:
     """Bandwidths and the sketch's plan, from T alone: what all summaries share."""
-    ref = frame.frame_ref(target)
-    if target.store.committed(ref) is not None:
-        return ref
-    return on_cluster(frame.make_frame, target)
+    return committed_or_made(target.store, frame.frame_ref(target), frame.make_frame, target)
 
 
 @house_task("summary {job.contributor.name}")
@@ -53,16 +47,10 @@ def contributor_summary(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
 @house_task("terms {job.contributor.name}")
 def contributor_terms(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
     """The four terms, their errors and replicates, from what is stored."""
-    ref = terms.terms_ref(job, target)
-    if job.store.committed(ref) is not None:
-        return ref
-    return on_cluster(terms.contributor_terms, job, target)
+    return committed_or_made(job.store, terms.terms_ref(job, target), terms.contributor_terms, job, target)
 
 
 @house_task("coalitions {question}")
 def union_values(work: coalitions.CoalitionJob, question: coalitions.Question) -> ArtifactRef:
     """Values of unions of contributors, from their summaries."""
-    ref = coalitions.answer_ref(work, question)
-    if work.target.store.committed(ref) is not None:
-        return ref
-    return on_cluster(coalitions.answer, work, question)
+    return committed_or_made(work.target.store, coalitions.answer_ref(work, question), coalitions.answer, work, question)

@@ -4,13 +4,10 @@ from mixval.contracts.record import ArtifactRef
 from mixval.evidence.calibrating import train_here
 from mixval.evidence.truth import TruthJob, truth_ref
 from tasks.base import house_task
-from tasks.cluster import on_cluster
+from tasks.cluster import committed_or_made
 
 
 @house_task("truth {job.contributor} seed {job.seed}")
 def train_truth(job: TruthJob) -> ArtifactRef:
     """Metric and loss on the test set after one training."""
-    ref = truth_ref(job)
-    if job.store.committed(ref) is not None:
-        return ref
-    return on_cluster(train_here, job)
+    return committed_or_made(job.store, truth_ref(job), train_here, job)

@@ -27,7 +27,7 @@ def lay_out(name: str, data: Path, out: Path, contributors: int, seed: int, chec
     """Draw the world and write it below `out`."""
     setting, dataset = WORLDS[name], read_dataset(WORLDS[name].dataset, data)
     design = setting.world_design(dataset.task, contributors, seed)
-    world = make_world(design, dataset.real, dataset.synthetic, dataset.held_out)
+    world = make_world(design, dataset.real, dataset.synthetic, dataset.held_out.slice(0, setting.held_out_rows))
     write_world(world, open_location(out), setting.backbone_config(checkpoint))
     return world
 

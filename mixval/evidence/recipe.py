@@ -36,6 +36,8 @@ class TrainingRecipe(FrozenModel):
     """Steps between two looks at the validation loss."""
     patience: int = Field(default=4, gt=0)
     """Looks without a lower validation loss after which training stops. The weights of the best look are kept."""
+    products: Literal["float32", "bfloat16"] = "float32"
+    """Precision of the products of a step. `bfloat16` keeps weights, norms and the optimiser's state in float32."""
     augment: bool = False
     """Images: each is mirrored with probability 1/2 and shifted by up to 2 pixels, edges repeated."""
     trainable: Literal["all", "head", "lora"] = "all"

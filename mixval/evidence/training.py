@@ -3,7 +3,8 @@
     rate(t) = peak min((t + 1) / w, (1 + cos(pi (t - w) / (n - w))) / 2)     step t of n, w of them warm-up
 
 AdamW is Loshchilov and Hutter's (arXiv 1711.05101), the cosine theirs without restarts (arXiv 1608.03983). Batch norms are
-in training mode while a step is taken, and in evaluation mode while a loss is looked at.
+in training mode while a step is taken, and in evaluation mode while a loss is looked at, which is done in the backbone's own
+precision.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def train(learner: Learner, rows: Batch, held_back: Batch | None, recipe: Traini
         torch.manual_seed(seed)
         for step, chosen in enumerate(orders(n_rows, recipe.batch_rows, n_steps, random), start=1):
             batch = take(rows, chosen)
-            _step(learner, augmented(batch, random) if recipe.augment else batch, optimiser, recipe.clip_norm, step)
+            _step(learner, augmented(batch, random) if recipe.augment else batch, optimiser, recipe, step)
             schedule.step()
             if (step % recipe.evaluate_every == 0 or step == n_steps) and best.is_over():
                 return Course(step, "early", best.restore())
@@ -179,13 +180,14 @@ def _decayed(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
     ]
 
 
-def _step(learner: Learner, batch: Batch, optimiser: torch.optim.Optimizer, clip_norm: float, step: int) -> None:
+def _step(learner: Learner, batch: Batch, optimiser: torch.optim.Optimizer, recipe: TrainingRecipe, step: int) -> None:
     learner.module.train()
-    outcome = learner.compute(batch)
+    with torch.autocast(batch["targets"].device.type, torch.bfloat16, enabled=recipe.products == "bfloat16"):
+        outcome = learner.compute(batch)
     loss = outcome.losses.sum() / outcome.counts.sum()
     if not torch.isfinite(loss):
         raise NumericalError(f"the training loss must be finite, found {loss.item()} at step {step}. Lower `learning_rate`.")
     optimiser.zero_grad()
     torch.autograd.backward(loss)
-    nn.utils.clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], clip_norm)
+    nn.utils.clip_grad_norm_([p for group in optimiser.param_groups for p in group["params"]], recipe.clip_norm)
     optimiser.step()

@@ -69,6 +69,18 @@ def test_training_finds_a_separable_rule_and_keeps_the_best_weights() -> None:
     assert course.validation_loss == pytest.approx(evaluate(learner, separable(60, 2)).loss, rel=1e-12)
 
 
+def test_products_in_half_precision_train_as_well_and_keep_weights_in_single() -> None:
+    scores, weights = [], []
+    for products in ("float32", "bfloat16"):
+        learner, recipe = linear_learner(), TrainingRecipe(learning_rate=0.1, products=products)
+        train(learner, separable(300, 0), None, recipe, seed=0)
+        scores.append(evaluate(learner, separable(200, 1)).loss)
+        weights.append(learner.module.state_dict()["weight"])
+    assert weights[1].dtype == torch.float32
+    assert not torch.equal(*weights)
+    assert scores[1] == pytest.approx(scores[0], rel=0.05)
+
+
 def test_a_validation_loss_that_rises_stops_the_training_early() -> None:
     rows = separable(100, 0)
     wrong = {"inputs": rows["inputs"], "targets": (rows["targets"] + 1) % 3}

@@ -33,8 +33,13 @@ from mixval.terms.arrays import ArrayLike, Floats
 from mixval.terms.ntk.cholesky import BLOCK_SIZE, KernelBlocks, KernelLike, kernel_shift, opened_kernel
 from mixval.terms.ntk.quadratic import DampingMode
 
+SPANNED = 1e-4
+"""A row of which no more than this share of the largest entry of E is left is no landmark: its pivot divides the rounding of
+the row, so that another entry l of E would err by 2 sqrt(l / pivot) units in the last place."""
+
 LandmarkChoice = Literal["greedy", "weighted", "uniform"]
-"""The next landmark: the largest of E's diagonal; drawn in proportion to it (RPCholesky); drawn from all rows not yet used."""
+"""The next landmark: the largest of E's diagonal; drawn in proportion to it (RPCholesky); drawn from all rows that are neither
+used nor spanned."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +178,7 @@ def _partial_cholesky(
     factor, landmarks = np.zeros((min(n_landmarks, kernel.n), kernel.n)), list[int]()
     for k in range(len(factor)):
         _check_semidefinite(left, smallest)
-        open_rows = np.where(left > smallest, left, 0.0)
+        open_rows = np.where(left > max(smallest, SPANNED * float(left.max())), left, 0.0)
         if not open_rows.any():
             break
         pivot = choose(open_rows, draw)

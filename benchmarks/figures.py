@@ -50,6 +50,14 @@ def write(name: str, figures: list[Figure]) -> Path:
     return file
 
 
+def write_beside(name: str, figures: list[Figure], command: str) -> Path:
+    """The same, next to what other commands have stored there; all that `command` itself had stored is replaced."""
+    file = RESULTS / f"{name}.json"
+    held: list[Figure] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+    others = [one for one in held if one["command"] != command and not one["command"].startswith(f"{command} ")]
+    return write(name, [*others, *figures])
+
+
 def commit() -> str:
     """The checkout's commit, marked when the tree has changes."""
     done = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=True)

@@ -11,6 +11,7 @@ import itertools
 import json
 import re
 import types
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -19,6 +20,8 @@ from pydantic.fields import FieldInfo
 
 from docs.marked import rewrite
 from mixval.config.valuation import ValuationConfig
+from mixval.evidence.calibrating_config import CalibrationConfig
+from mixval.evidence.recipe import TrainingRecipe
 
 FILE = Path(__file__).with_name("configuration.md")
 SIGNS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
@@ -30,14 +33,24 @@ def tables() -> str:
     """One section a model, the whole configuration first, each nested model once, where it is first used."""
     sections = []
     for path, model in _models("", ValuationConfig):
-        meanings = _meanings(model)
-        rows = [
-            f"| `{name}` | {_type(field.annotation)}{_limits(field)} | {_default(field)} | {meanings[name]} |"
-            for name, field in model.model_fields.items()
-        ]
-        title = f"### `{path}`" if path else "### The whole file"
-        sections.append("\n".join([title, "", _one_line(inspect.getdoc(model) or ""), "", HEADER, *rows]))
+        sections.append(_section(f"### `{path}`" if path else "### The whole file", model))
     return "\n\n".join(sections)
+
+
+def calibration_tables() -> str:
+    """What a calibration's configuration adds to a valuation's, and the section that only it has."""
+    added = [name for name in CalibrationConfig.model_fields if name not in ValuationConfig.model_fields]
+    return "\n\n".join([_section("### Added keys", CalibrationConfig, added), _section("### `recipe`", TrainingRecipe)])
+
+
+def _section(title: str, model: type[BaseModel], names: Sequence[str] | None = None) -> str:
+    meanings = _meanings(model)
+    rows = [
+        f"| `{name}` | {_type(field.annotation)}{_limits(field)} | {_default(field)} | {meanings[name]} |"
+        for name, field in model.model_fields.items()
+        if names is None or name in names
+    ]
+    return "\n".join([title, "", _one_line(inspect.getdoc(model) or ""), "", HEADER, *rows])
 
 
 def _models(path: str, model: type[BaseModel]) -> list[tuple[str, type[BaseModel]]]:
@@ -117,3 +130,4 @@ def _flow(value: Any) -> str:
 
 if __name__ == "__main__":
     rewrite(FILE, "fields", tables())
+    rewrite(FILE, "calibration", calibration_tables())

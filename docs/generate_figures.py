@@ -7,6 +7,7 @@ written by hand.
     docs/engine.md                 all of engine.json
     docs/method.md                 `sketch-errors`: how far off the sketched NTK term is
     docs/images/sketch_error.svg   the sketch's error over q
+    docs/evidence.md               all of evidence.json
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import json
 import sys
 from pathlib import Path
 
-from docs import engine_tables, sketch_plot
+from docs import engine_tables, evidence_tables, sketch_plot
 from docs.engine_tables import Figure, cell
 from docs.marked import rewrite
 
@@ -26,6 +27,8 @@ METHOD = ROOT / "docs" / "method.md"
 PLOT = ROOT / "docs" / "images" / "sketch_error.svg"
 RESULTS = ROOT / "benchmarks" / "results" / "main_job.json"
 ENGINE_RESULTS = RESULTS.with_name("engine.json")
+EVIDENCE = ROOT / "docs" / "evidence.md"
+EVIDENCE_RESULTS = RESULTS.with_name("evidence.json")
 COLUMNS = ("name", "figure", "target", "command", "commit", "machine", "date")
 HEADER = "| what | measured | target | how |\n| --- | --- | --- | --- |"
 NOT_MEASURED = "Not filled in yet: `make figures` and `make bench` measure, and `python -m docs.generate_figures` writes this."
@@ -63,6 +66,12 @@ def sketch_errors(results: Path = ENGINE_RESULTS) -> str:
     return sketch_plot.error_table(found) if found else NOT_MEASURED
 
 
+def evidence(results: Path = EVIDENCE_RESULTS) -> str:
+    """All of the evidence's figures; as `table`."""
+    figures = read_figures(results)
+    return "\n\n".join([evidence_tables.evidence(figures), "\n".join(_provenance(figures))]) if figures else NOT_MEASURED
+
+
 def read_figures(results: Path) -> list[Figure]:
     """The figures of a file, none when it is not there. Raises ValueError for one that is not whole."""
     figures: list[Figure] = json.loads(results.read_text(encoding="utf-8")) if results.exists() else []
@@ -84,6 +93,7 @@ if __name__ == "__main__":
     rewrite(README, "figures", table())
     rewrite(README, "engine", engine_targets())
     rewrite(ENGINE, "figures", engine())
+    rewrite(EVIDENCE, "figures", evidence())
     rewrite(METHOD, "sketch-errors", sketch_errors())
     PLOT.parent.mkdir(exist_ok=True)
     PLOT.write_text(sketch_plot.drawn(plot_points()), encoding="utf-8")

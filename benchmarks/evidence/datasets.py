@@ -100,8 +100,11 @@ READINGS = {
 }
 
 
-def read_dataset(name: str, data: Path, part: Part = "world") -> Dataset:
-    """The data set below `data`. CIFAR-100 has no synthetic rows of its own and gets planted generators' (`PLANTED`)."""
+def read_dataset(name: str, data: Path, part: Part = "world", holds_out_more: bool = False) -> Dataset:
+    """The data set below `data`. CIFAR-100 has no synthetic rows of its own and gets planted generators' (`PLANTED`).
+
+    With `holds_out_more`, real rows for pretraining are held out too: for a backbone that is pretrained on none of them.
+    """
     if name not in READINGS:
         raise ConfigError(f"expected a data set out of {', '.join(READINGS)}, found {name!r}. Choose one of them.")
     reading = READINGS[name]
@@ -111,7 +114,10 @@ def read_dataset(name: str, data: Path, part: Part = "world") -> Dataset:
         synthetic = pa.concat_tables(made)
     else:
         synthetic = _read(reading, data, "synthetic", part)
-    return Dataset(reading.task, real, synthetic, _read(reading, data, "test", "all"))
+    held_out = [_read(reading, data, "test", "all")]
+    if holds_out_more:
+        held_out.append(_read(reading, data, "real", "pretraining"))
+    return Dataset(reading.task, real, synthetic, pa.concat_tables(held_out))
 
 
 def _read(reading: _Reading, data: Path, split: str, part: Part) -> pa.Table:

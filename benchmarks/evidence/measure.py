@@ -25,7 +25,7 @@ from mixval.storage.root import open_location
 
 def lay_out(name: str, data: Path, out: Path, contributors: int, seed: int, checkpoint: Path | None) -> World:
     """Draw the world and write it below `out`."""
-    setting, dataset = WORLDS[name], read_dataset(WORLDS[name].dataset, data)
+    setting, dataset = WORLDS[name], read_dataset(WORLDS[name].dataset, data, holds_out_more=WORLDS[name].holds_out_more)
     design = setting.world_design(dataset.task, contributors, seed)
     world = make_world(design, dataset.real, dataset.synthetic, dataset.held_out.slice(0, setting.held_out_rows))
     write_world(world, open_location(out), setting.backbone_config(checkpoint))

@@ -4,35 +4,38 @@
         [--encoder DIR] [--language-model DIR] [--methods size mmd ...] [--figures] [--page FILE]
 
 Writes FOLDER/WORLD/results.json. Truth is resumable: what lies under FOLDER/WORLD already is not trained again. Without a
-world, the table, the figures and the page are made again from the results below --out.
+world, the table, the figures and the page are made again from the results below --out. `eq8-fitted` is made from the stored
+results of the other worlds, whenever they are shown (`mixval/evidence/fitted.py`).
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow.compute as pc
 import torch
 
 from benchmarks.evidence.datasets import READINGS
 from benchmarks.evidence.measure import lay_out, truth_jobs
 from benchmarks.evidence.settings import WORLDS
-from benchmarks.figures import Figure, figure, write
-from mixval.errors import MixvalError
+from benchmarks.figures import Figure, figure, write_beside
 from mixval.evidence.baselines.inputs import Inputs, inputs_of
-from mixval.evidence.baselines.registry import METHODS, methods_for
+from mixval.evidence.baselines.method import Method, Scores
+from mixval.evidence.baselines.registry import METHODS
 from mixval.evidence.comparison import OURS, Comparison, compare
+from mixval.evidence.fitted import FITTED, with_fitted
 from mixval.evidence.page.render import render_page
-from mixval.evidence.results import MethodResult, SkippedMethod, WorldResult, method_result, read_results, write_result
+from mixval.evidence.ranking import rank, row_digests, truth_of
+from mixval.evidence.results import MethodResult, SkippedMethod, WorldResult, read_results, write_result
 from mixval.evidence.table import table_text
-from mixval.evidence.truth import TruthJob, read_truth, train_contributor, truth_matrix
+from mixval.evidence.truth import train_contributor
 from mixval.models.load import load_backbone
 from mixval.storage.root import open_location
 
 COMMAND = "python -m benchmarks.evidence.run"
+KNOWN = sorted({*METHODS, FITTED})
 
 
 def run_world(name: str, given: argparse.Namespace) -> WorldResult:
@@ -48,7 +51,7 @@ def run_world(name: str, given: argparse.Namespace) -> WorldResult:
     truth, seconds = truth_of(jobs)
     backbone = load_backbone(setting.backbone_config(checkpoint), world.design.task, jobs[0].classes)
     wanted = None if given.methods is None else {*given.methods, given.ours}
-    ranked = list(rank(name, inputs_of(world, backbone), truth, wanted))
+    ranked = list(rank(name, inputs_of(world, backbone), truth, wanted, announced))
     result = WorldResult(
         world=name,
         task=world.design.task,
@@ -56,6 +59,7 @@ def run_world(name: str, given: argparse.Namespace) -> WorldResult:
         truth_seconds=seconds,
         methods=[one for one in ranked if isinstance(one, MethodResult)],
         skipped=[one for one in ranked if isinstance(one, SkippedMethod)],
+        rows=row_digests(jobs),
         command=command_of(name, given),
     )
     write_result(result, open_location(given.out))
@@ -77,29 +81,10 @@ def checkpoint_of(name: str, given: argparse.Namespace) -> Path | None:
     return folder
 
 
-def truth_of(jobs: Sequence[TruthJob]) -> tuple[dict[str, list[float]], float]:
-    """Contributor -> metric of each seed, and the thread seconds of all trainings."""
-    table = read_truth(jobs)
-    names, metrics = truth_matrix(table)
-    truth = {name: [float(value) for value in metrics[:, at]] for at, name in enumerate(names)}
-    return truth, float(pc.sum(table["seconds"]).as_py())
-
-
-def rank(
-    world: str, inputs: Inputs, truth: dict[str, list[float]], wanted: Collection[str] | None
-) -> Iterator[MethodResult | SkippedMethod]:
-    """Every method that applies, or the wanted ones alone. One that cannot run is skipped with its reason."""
-    names = [one.name for one in inputs.contributors]
-    for method in methods_for(inputs.task):
-        if wanted is not None and method.name not in wanted:
-            continue
-        print(f"{world}: {method.name}", file=sys.stderr)
-        try:
-            scores = method.rank(inputs)
-        except MixvalError as error:
-            yield SkippedMethod(method=method.name, reason=str(error))
-        else:
-            yield method_result(world, method.name, scores, names, truth)
+def announced(method: Method, inputs: Inputs) -> Scores:
+    """The scores, after the method's name on standard error."""
+    print(f"  {method.name}", file=sys.stderr)
+    return method.rank(inputs)
 
 
 def figures(comparison: Comparison, command: str) -> list[Figure]:
@@ -131,8 +116,8 @@ def parsed(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of the world")
     parser.add_argument("--encoder", type=Path, help="backbone of `sentiment`, from sentence_encoder.py")
     parser.add_argument("--language-model", type=Path, help="backbone of causal worlds, from pretrain.py")
-    parser.add_argument("--methods", nargs="+", choices=sorted(METHODS), metavar="METHOD", help="--ours is always among them")
-    parser.add_argument("--ours", default=OURS, choices=sorted(METHODS), metavar="METHOD", help="compared with all others")
+    parser.add_argument("--methods", nargs="+", choices=KNOWN, metavar="METHOD", help="--ours is always among them")
+    parser.add_argument("--ours", default=OURS, choices=KNOWN, metavar="METHOD", help="compared with all others")
     parser.add_argument("--figures", action="store_true", help="write benchmarks/results/evidence.json")
     parser.add_argument("--page", type=Path, help="write the evidence page here")
     given = parser.parse_args(words)
@@ -154,14 +139,14 @@ def main() -> None:
     for name in given.worlds:
         for one in run_world(name, given).skipped:
             print(f"{name}: {one.method} has no scores: {one.reason}")
-    results = read_results(open_location(given.out))
+    results = with_fitted(read_results(open_location(given.out)))
     comparison = compare(results, given.ours)
     print(table_text(comparison))
     if given.page is not None:
         given.page.write_text(render_page(results, given.ours), encoding="utf-8")
         print(f"page: {given.page}")
     if given.figures:
-        write("evidence", figures(comparison, f"{COMMAND} {' '.join(comparison.worlds)}"))
+        write_beside("evidence", figures(comparison, f"{COMMAND} {' '.join(comparison.worlds)}"), COMMAND)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mixval.config.valuation import ValuationConfig
     from mixval.contracts.run import RunSummary
     from mixval.evidence.calibrating import CalibrationSummary
+    from mixval.evidence.results import WorldResult
+    from mixval.storage.root import Location
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
 
@@ -110,6 +112,36 @@ def calibrate(config: ConfigFile, as_json: Json = False) -> None:
 
 
 @app.command()
+def evidence(
+    config: Annotated[
+        Path | None, typer.Argument(help="A calibration's configuration, as `mixval calibrate` takes it.", show_default=False)
+    ] = None,
+    results: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Compute nothing: show what is stored below this URL, an output root's or a folder of worlds. Repeatable."
+        ),
+    ] = None,
+    methods: Annotated[
+        str | None, typer.Option(help="Methods to rank with, joined by commas. Default: all that apply.")
+    ] = None,
+    ours: Annotated[str, typer.Option(help="The method that the others are compared with.")] = "tangent-regression",
+    as_json: Json = False,
+) -> None:
+    """Hold rankings against truth: how well does each method order your contributors, and at what cost? Needs `calibrate`."""
+    with _errors(as_json):
+        from mixval.cli.evidence_view import shown_evidence
+
+        if (config is None) == (not results) or (methods is not None and config is None):
+            raise ConfigError(
+                "evidence: expected a configuration (and, where wanted, --methods), or --results URL of stored evidence. Give "
+                "one of the two."
+            )
+        stored, folder = _stored(results) if config is None else _measured(config, methods, ours, as_json)
+        typer.echo(shown_evidence(stored, ours, folder, as_json))
+
+
+@app.command()
 def report(
     run_folder: Annotated[str, typer.Argument(help="URL of a run, or of an output root (its latest run).", metavar="RUN")],
     as_json: Json = False,
@@ -147,6 +179,35 @@ def run(config: ValuationConfig, quiet: bool) -> RunSummary:
     with front_end(quiet) as progress:
         summary: RunSummary = _runner("value")(config, progress)
     return summary
+
+
+def _measured(config: Path, methods: str | None, ours: str, quiet: bool) -> tuple[list[WorldResult], Location]:
+    """The evidence of one configuration, under its file's name, and the folder that it lies in."""
+    from mixval.cli.progress_view import front_end
+    from mixval.config.load import load_config_as
+    from mixval.evidence.calibrating_config import CalibrationConfig
+    from mixval.evidence.judging import measure_evidence
+    from mixval.evidence.ranking import chosen_methods
+    from mixval.evidence.results import read_result
+    from mixval.progress import shown_by
+
+    loaded = load_config_as(CalibrationConfig, config)
+    if not chosen_methods(loaded.task, {ours}):
+        raise ConfigError(f"--ours: expected a method for the task {loaded.task!r}, found {ours!r}. See `docs/evidence.md`.")
+    wanted = None if methods is None else {*filter(None, (name.strip() for name in methods.split(","))), ours}
+    with front_end(quiet) as progress, shown_by(progress):
+        folder = measure_evidence(loaded, config.stem, wanted, f"mixval evidence {config.name}")
+    return [read_result(folder)], folder
+
+
+def _stored(urls: list[str] | None) -> tuple[list[WorldResult], Location]:
+    """All worlds below these URLs, and the first of the folders."""
+    from mixval.evidence.judging import evidence_folder
+    from mixval.evidence.results import read_results
+    from mixval.storage.root import open_location
+
+    folders = [evidence_folder(open_location(url)) for url in urls or []]
+    return [world for folder in folders for world in read_results(folder)], folders[0]
 
 
 def _runner(name: str) -> Callable[..., Any]:

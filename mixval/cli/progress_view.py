@@ -23,6 +23,7 @@ WORDS = {
     "coalitions": "valuing unions",
     "training": "training for truth",
     "fitting": "fitting weights",
+    "ranking": "ranking",
     "publish": "publishing",
 }
 

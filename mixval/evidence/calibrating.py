@@ -23,8 +23,10 @@ from mixval.evidence.calibrating_config import CalibrationConfig
 from mixval.evidence.truth import TruthJob, agreement, leave_one_out, read_truth, train_contributor, truth_matrix, truth_ref
 from mixval.evidence.weights import FEWEST, CalibratedFit, calibrate_weights
 from mixval.gate.derive import digest_names
+from mixval.gate.profile import TargetProfile
 from mixval.models.identity import backbone_identity
 from mixval.stages.gating import gate_ref, open_store, profile, read_digests
+from mixval.stages.planning import Inputs as ListedInputs
 from mixval.stages.planning import list_inputs
 from mixval.stages.publishing import StoredRun
 from mixval.stages.resident import pick_device
@@ -89,23 +91,34 @@ def plan_trainings(config: CalibrationConfig, contributors: Sequence[str]) -> Tr
     for name in contributors:
         gated = gate_ref(valuation, _gated(name, listed[name]), target_ref)
         _refuse_shared(config, f"contributor {name!r}", read_digests(valuation, gated), of_test.digests)
-    classes = [int(label) for label in of_target.labels] if "classification" in config.task else None
+    classes = _classes(config, of_target)
     if unknown := sorted(set(of_test.labels) - set(classes or of_test.labels)):
         raise ContractError(
             f"{config.test}: expected labels of the target alone, found also {unknown[:5]}. Leave those rows out."
         )
-    alone, unions = list[TruthJob](), list[TruthJob]()
-    for seed in range(config.seeds):
-        jobs = [_job(config, name, listed[name], classes, seed) for name in contributors]
-        alone += jobs
-        unions += leave_one_out(jobs) if config.unions == "leave-one-out" else []
+    by_seed = [[training(config, name, listed[name], classes, seed) for name in contributors] for seed in range(config.seeds)]
+    unions = [union for jobs in by_seed for union in leave_one_out(jobs)] if config.unions == "leave-one-out" else []
     return Trainings(
-        alone=alone,
+        alone=[job for jobs in by_seed for job in jobs],
         unions=unions,
         classes=classes,
         target_digest=content_digest(target),
         test_digest=content_digest(test),
     )
+
+
+def committed_trainings(config: CalibrationConfig, inputs: ListedInputs) -> tuple[list[TruthJob], list[str]]:
+    """The trainings that lie below the output, of contributors that have every seed; and who has not. Trains nothing."""
+    listed, target = inputs
+    classes = _classes(config, profile(config.valuation, target)[1])
+    found, without = list[TruthJob](), list[str]()
+    for name, shards in listed.items():
+        jobs = [training(config, name, shards, classes, seed) for seed in range(config.seeds)]
+        if all(job.store.committed(truth_ref(job)) is not None for job in jobs):
+            found += jobs
+        else:
+            without.append(name)
+    return found, without
 
 
 def train_here(job: TruthJob) -> ArtifactRef:
@@ -203,7 +216,10 @@ def _unions(trainings: Trainings, failed: Mapping[str, str]) -> pa.Table:
     return read_truth([job for job in trainings.unions if job.contributor not in failed])
 
 
-def _job(config: CalibrationConfig, name: str, shards: Sequence[ShardRef], classes: list[int] | None, seed: int) -> TruthJob:
+def training(
+    config: CalibrationConfig, name: str, shards: Sequence[ShardRef], classes: list[int] | None, seed: int
+) -> TruthJob:
+    """The training on one contributor at one seed."""
     return TruthJob(
         contributor=name,
         rows=sorted({shard.url.removesuffix(f"/{shard.name}") for shard in shards}),
@@ -217,6 +233,10 @@ def _job(config: CalibrationConfig, name: str, shards: Sequence[ShardRef], class
         seed=seed,
         device=config.runtime.device,
     )
+
+
+def _classes(config: CalibrationConfig, target: TargetProfile) -> list[int] | None:
+    return [int(label) for label in target.labels] if "classification" in config.task else None
 
 
 def _gated(name: str, shards: list[ShardRef]) -> ContributorPlan:

@@ -33,6 +33,8 @@ class MethodResult(FrozenModel):
     """As `Scores.seconds`."""
     peak_bytes: int = Field(ge=0)
     needs: list[Need]
+    note: str = ""
+    """Where scores rest on more than the world itself: on what."""
 
 
 class SkippedMethod(FrozenModel):
@@ -53,6 +55,10 @@ class WorldResult(FrozenModel):
     """Thread seconds of all trainings."""
     methods: list[MethodResult]
     skipped: list[SkippedMethod] = []
+    without_truth: list[str] = []
+    """Contributors that could not be judged, because they have no truth."""
+    rows: dict[str, str] = {}
+    """Contributor -> digest of its files, so that worlds with a contributor in common are known. Empty: unknown."""
     command: str = ""
     """What measured it."""
 
@@ -119,16 +125,21 @@ def method_result(
 
 
 def write_result(result: WorldResult, folder: Location) -> Location:
-    """Store the world's results below `folder` and return the file."""
-    file = folder.child(safe_name(result.world), FILE)
-    file.write_bytes((result.model_dump_json(indent=1) + "\n").encode())
-    return file
+    """Store the world's results below `folder` and return the folder of the world."""
+    world = folder.child(safe_name(result.world))
+    world.child(FILE).write_bytes((result.model_dump_json(indent=1) + "\n").encode())
+    return world
+
+
+def read_result(world: Location) -> WorldResult:
+    """What `write_result` has stored in a world's folder. Raises ContractError for a file that is none."""
+    return _parse(world.child(FILE))
 
 
 def read_results(folder: Location) -> list[WorldResult]:
     """All worlds with results below `folder`, by name. Raises ContractError for none, or for a file that is not one."""
-    files = [folder.child(name, FILE) for name in sorted(folder.folders())]
-    found = [_parse(file) for file in files if file.exists()]
+    worlds = [folder.child(name) for name in sorted(folder.folders())]
+    found = [read_result(world) for world in worlds if world.child(FILE).exists()]
     if not found:
         raise ContractError(f"{folder.url}: expected WORLD/{FILE}, found none. Measure a world into this folder first.")
     return found

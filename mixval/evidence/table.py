@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mixval.evidence.bootstrap import Interval
 from mixval.evidence.comparison import Comparison, MethodSummary
+from mixval.publish.names import visible
 from mixval.publish.numerals import fixed, seconds, size
 
 DECIMALS = 2
@@ -23,12 +24,17 @@ def p_words(p: float) -> str:
 
 
 def table_text(comparison: Comparison) -> str:
-    """Spearman with its interval by world and in the mean, ours less the rival's, Holm's p, and what it cost; best first."""
-    head = ["method", *comparison.worlds, "mean", "worlds", "ours less this", "p (Holm)", "seconds", "memory", "needs"]
+    """Spearman with its interval by world and in the mean, ours less the rival's, Holm's p, and what it cost; best first.
+
+    Of a single world there is no mean.
+    """
+    worlds = [visible(world) for world in comparison.worlds]
+    means = ["mean", "worlds"] if len(worlds) > 1 else []
+    head = ["method", *worlds, *means, "ours less this", "p (Holm)", "seconds", "memory", "needs"]
     lines = [head, *(_cells(comparison, one) for one in comparison.methods)]
     widths = [max(len(line[at]) for line in lines) for at in range(len(head))]
     rows = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    ceilings = ", ".join(f"{world} {fixed(found, DECIMALS)}" for world, found in comparison.ceilings.items())
+    ceilings = ", ".join(f"{visible(world)} {fixed(found, DECIMALS)}" for world, found in comparison.ceilings.items())
     return "\n".join([*rows, f"ceiling: {ceilings}", *losses_text(comparison)])
 
 
@@ -40,7 +46,7 @@ def losses_text(comparison: Comparison) -> list[str]:
     lines = [f"{comparison.ours} is behind:"]
     for world, rival in lost:
         found = rival.against_ours_by_world[world]
-        lines.append(f"  {world}: {rival.method} {spread(rival.by_world[world])}, p (Holm) {p_words(found.p_holm)}")
+        lines.append(f"  {visible(world)}: {rival.method} {spread(rival.by_world[world])}, p (Holm) {p_words(found.p_holm)}")
     return lines
 
 
@@ -49,8 +55,7 @@ def _cells(comparison: Comparison, one: MethodSummary) -> list[str]:
     return [
         one.method + (" *" if one.method == comparison.ours else ""),
         *(spread(one.by_world.get(world)) for world in comparison.worlds),
-        spread(one.mean),
-        str(len(one.by_world)),
+        *([spread(one.mean), str(len(one.by_world))] if len(comparison.worlds) > 1 else []),
         spread(None if found is None else found.gain),
         "–" if found is None else p_words(found.p_holm),
         seconds(one.seconds),

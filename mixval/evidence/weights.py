@@ -7,12 +7,16 @@ the choice of the strength is judged too), and those left out get -(t - mean t) 
 knows no truth and moves everybody alike. The mean truth of a fold's others is left out of the score on purpose: it falls as
 the left-out truth rises, so that predictions which hold it are anti-correlated with the truth when the terms say nothing.
 
+Over worlds, whose terms and truths have scales of their own, both are standardised within each world first, so that weights
+travel: a world's contributors get -z(t) . w, with w fitted to z(t) and z(y) of other worlds together.
+
 The interval of the Spearman correlation r is that of Bonett and Wright (Psychometrika 65, 2000): tanh(atanh r -+ z s) with
 s^2 = (1 + r^2 / 2) / (K - 3). A perfect r is moved by half of the smallest step that ranks of K can make, 6 / (K (K^2 - 1)).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,6 +76,24 @@ def left_out_scores(terms: Floats, truth: Floats) -> Floats:  # (K, 4), (K,) -> 
         coefficients = fit_weights(terms[kept], truth[kept], "cross-validation").weights.coefficients
         scores[~kept] = -centred[~kept] @ coefficients
     return scores
+
+
+def transferred_scores(
+    terms: Floats,  # (K, 4)
+    others: Sequence[tuple[Floats, Floats]],  # terms and truth of each other world
+) -> Floats:  # (K,)
+    """Scores under weights from other worlds alone. Raises ConfigError where these have less than five contributors."""
+    stacked = np.concatenate([standardised(of_world) for of_world, _ in others])
+    truth = np.concatenate([standardised(of_world) for _, of_world in others])
+    coefficients = fit_weights(stacked, truth, f"{len(others)} other worlds").weights.coefficients
+    return np.asarray(-standardised(terms) @ coefficients)
+
+
+def standardised(values: Floats) -> Floats:
+    """Mean 0 and standard deviation 1 over contributors, column by column; 0 where all are equal up to rounding."""
+    spread = values.std(axis=0)
+    varies = spread > 1e-12 * np.abs(values).max(axis=0)
+    return np.asarray(np.divide(values - values.mean(axis=0), spread, out=np.zeros_like(values), where=varies))
 
 
 def rank_agreement(scores: Floats, truth: Floats) -> RankAgreement:  # (K,), (K,)

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import pytest
 import typer.main
 
-from docs import engine_tables, generate_configuration, generate_figures, sketch_plot
+from docs import engine_tables, evidence_tables, generate_configuration, generate_figures, sketch_plot
 from docs.marked import replaced
 from mixval import errors
 from mixval.cli.app import app
@@ -107,6 +107,9 @@ def test_the_preset_is_documented_as_it_is() -> None:
 def test_the_table_of_fields_is_current() -> None:
     text = generate_configuration.FILE.read_text(encoding="utf-8")
     assert text == replaced(text, "fields", generate_configuration.tables()), "run: python -m docs.generate_configuration"
+    made = generate_configuration.calibration_tables()
+    assert text == replaced(text, "calibration", made), "run: python -m docs.generate_configuration"
+    assert all(f"| `{name}` |" in made for name in ("test", "recipe", "seeds", "unions", "learning_rate", "trainable"))
 
 
 @pytest.mark.parametrize(
@@ -116,6 +119,7 @@ def test_the_table_of_fields_is_current() -> None:
         (generate_figures.README, "engine", generate_figures.engine_targets),
         (generate_figures.ENGINE, "figures", generate_figures.engine),
         (generate_figures.METHOD, "sketch-errors", generate_figures.sketch_errors),
+        (generate_figures.EVIDENCE, "figures", generate_figures.evidence),
     ],
 )
 def test_the_figures_are_current(page: Path, part: str, made: Callable[[], str]) -> None:
@@ -180,6 +184,29 @@ def test_any_name_finds_a_table() -> None:
     unjudged = [*figures, _figure("loose", 1.0, "-"), _figure("loose/lowest", 1.0, "-")]
     assert "loose" not in engine_tables.with_targets(unjudged)
     assert engine_tables.with_targets(unjudged).count("\n") == 1 + 5
+
+
+def test_the_evidence_is_a_table_of_methods_best_first() -> None:
+    names = {
+        "spearman/w/size": 0.2,
+        "spearman/w/tangent-regression": 0.8,
+        "rival_mean_spearman/size": 0.2,
+        "mean_spearman": 0.8,
+    }
+    ends = {f"{name}/{end}": value + by for name, value in names.items() for end, by in (("low", -0.1), ("high", 0.1))}
+    more = {"gain_p_holm/size": 0.004, "seconds/size": 1.5, "peak_bytes/size": 3e6, "ceiling/w": 0.95, "gaming_rise": 0.1}
+    figures = [_figure(name, value) for name, value in (names | ends | more).items()]
+    found = evidence_tables.evidence([*figures, _figure("spearman/w/size/reduced", 0.3)])
+    lines = found.splitlines()
+    assert lines[2:7] == [
+        "| method | w | mean | p | seconds | MB |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| `tangent-regression` | 0.80 (0.70 to 0.90) | 0.80 (0.70 to 0.90) |  |  |  |",
+        "| `size` | 0.20 (0.10 to 0.30) | 0.20 (0.10 to 0.30) | 0.004 | 1.5 | 3 |",
+        "| ceiling | 0.95 |  |  |  |  |",
+    ]
+    assert "| `size` | 0.30 |  |  |  |  |" in lines[lines.index("### The reduced worlds") :]
+    assert "| gaming_rise | 0.1 | - | 1 |  | `x` |" in lines
 
 
 def _figure(name: str, value: float | None, target: str = "-") -> dict[str, Any]:

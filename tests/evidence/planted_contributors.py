@@ -40,7 +40,7 @@ SMALL = Budget(
 )
 
 
-def planted_inputs(task: Task, **fields: Any) -> Inputs:
+def planted_inputs(task: Task) -> Inputs:
     """The three contributors, a clean target and a tiny backbone at random initialisation."""
     architecture, settings = ARCHITECTURES[task]
     init = RandomInitConfig(architecture=architecture, settings=settings)
@@ -50,7 +50,7 @@ def planted_inputs(task: Task, **fields: Any) -> Inputs:
     backbone = load_backbone(config, task, list(range(N_CLASSES)))
     contributors = [Contributor(name, planted_rows(task, name, n)) for name, n in SIZES.items()]
     target = planted_rows(task, "target", N_TARGET)
-    return Inputs(task, contributors, target, backbone, **({"budget": SMALL} | fields))
+    return Inputs(task, contributors, target, backbone, SMALL)
 
 
 def planted_rows(task: Task, name: str, n: int) -> pa.Table:

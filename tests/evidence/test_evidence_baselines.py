@@ -18,10 +18,8 @@ from mixval.evidence.baselines.inputs import Contributor, Inputs
 from mixval.evidence.baselines.metering import Ledger
 from mixval.evidence.baselines.method import EVERY_TASK, Method
 from mixval.evidence.baselines.registry import METHODS, method_named, methods_for
-from mixval.valuation.weights import Weights
 from tests.evidence.planted_contributors import SIZES, planted_inputs
 
-FITTED = Weights("fitted", np.array([0.0, 1.0, 0.5, 0.5]), np.zeros(4), "elsewhere")
 TRAINED = {"tracin", "trak"}
 JUDGED_ON_LABELS = {
     "raw-ridge",
@@ -49,7 +47,7 @@ TINY_LAST = {"size", "real-rows", "mmd", "pixel-mmd", "data-distribution-valuati
 @pytest.fixture(scope="module", params=EVERY_TASK)
 def inputs(request: pytest.FixtureRequest) -> Inputs:
     torch.set_num_threads(1)
-    return planted_inputs(request.param, fitted=FITTED)
+    return planted_inputs(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -146,8 +144,6 @@ def test_labels_are_needed_by_name(texts: Inputs) -> None:
 def test_what_cannot_be_ranked_is_refused(texts: Inputs) -> None:
     with pytest.raises(ConfigError, match="one of random, size"):
         method_named("best")
-    with pytest.raises(ConfigError, match="fitted"):
-        method_named("eq8-fitted").rank(texts)
     with pytest.raises(ConfigError, match="'nobody'"):
         dataclasses.replace(texts, contributors=[Contributor("nobody", texts.target.slice(0, 0))])
     with pytest.raises(NumericalError, match=r"'broken': expected finite values.*\['noisy'\]"):

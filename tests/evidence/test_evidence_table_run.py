@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from benchmarks.evidence.run import checkpoint_of, command_of, figures, parsed, rank
+from benchmarks.evidence.run import checkpoint_of, command_of, figures, parsed
+from benchmarks.figures import figure, write_beside
+from mixval.errors import ConfigError
+from mixval.evidence.baselines.inputs import Inputs
+from mixval.evidence.baselines.method import Method, Scores
 from mixval.evidence.baselines.registry import methods_for
 from mixval.evidence.comparison import compare
+from mixval.evidence.fitted import FITTED, SINGLES
+from mixval.evidence.ranking import chosen_methods, rank
 from mixval.evidence.results import MethodResult, SkippedMethod, WorldResult
 from tests.evidence.planted_contributors import planted_inputs
 from tests.evidence.planted_results import planted_worlds
@@ -21,17 +30,48 @@ def test_two_planted_worlds_go_through_every_method_to_the_table() -> None:
     results = []
     for task in ("image-classification", "language-modelling"):
         inputs = planted_inputs(task)
-        wanted = {"size", "mmd", "raw-ridge", "word-similarity", "tangent-regression", "eq8-fitted"}
+        wanted = {"size", "mmd", "raw-ridge", "word-similarity", "tangent-regression", FITTED}
         ranked = list(rank(task, inputs, TRUTH, wanted))
-        assert {one.method for one in ranked} == wanted & {one.name for one in methods_for(task)}
-        skipped = [one for one in ranked if isinstance(one, SkippedMethod)]
-        assert [one.method for one in skipped] == ["eq8-fitted"]  # nobody gave it weights
-        assert "fitted" in skipped[0].reason
+        assert {one.method for one in ranked} == (wanted - {FITTED} | {*SINGLES}) & {one.name for one in methods_for(task)}
         methods = [one for one in ranked if isinstance(one, MethodResult)]
-        results.append(WorldResult(world=task, task=task, truth=TRUTH, truth_seconds=1.0, methods=methods, skipped=skipped))
+        assert methods == ranked
+        results.append(WorldResult(world=task, task=task, truth=TRUTH, truth_seconds=1.0, methods=methods))
     found = compare(results, n_resamples=50)
     assert found.named("tangent-regression").mean.value > found.named("size").mean.value
     assert len(found.named("raw-ridge").by_world) == len(found.named("word-similarity").by_world) == 1
+
+
+def test_a_method_that_cannot_run_is_skipped_by_name_and_the_others_go_on() -> None:
+    def score(method: Method, inputs: Inputs) -> Scores:
+        if method.name == "size":
+            raise ConfigError("expected the library 'rows'. Install it with `pip install 'mixval[rows]'`.")
+        return method.rank(inputs)
+
+    first, second = rank("w", planted_inputs("language-modelling"), TRUTH, {"random", "size"}, score)
+    assert (first.method, isinstance(first, MethodResult)) == ("random", True)
+    assert isinstance(second, SkippedMethod)
+    assert second.method == "size"
+    assert "pip install 'mixval[rows]'" in second.reason
+
+
+def test_methods_are_chosen_by_task_and_by_name() -> None:
+    assert chosen_methods("instruction", None) == methods_for("instruction")
+    assert [one.name for one in chosen_methods("instruction", {"knn", "ngram", "size"})] == ["size", "ngram"]  # no labels there
+    assert {one.name for one in chosen_methods("text-classification", {FITTED})} == {*SINGLES}
+    with pytest.raises(ConfigError, match=r"expected a ranking method, one of random, .*found 'magic'"):
+        chosen_methods("instruction", {"magic"})
+
+
+def test_figures_stand_beside_those_of_other_commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("benchmarks.figures.RESULTS", tmp_path)
+    for name, command in (("old", "run a"), ("b", "run"), ("c", "runner a"), ("d", "reduced a")):
+        file = write_beside("evidence", [figure(name, 1.0, "-", "1", command)], "none")
+    write_beside("evidence", [figure("new", 2.0, "-", "1", "run b c")], "run")
+    assert [(one["name"], one["command"]) for one in json.loads(file.read_text())] == [
+        ("c", "runner a"),
+        ("d", "reduced a"),
+        ("new", "run b c"),
+    ]
 
 
 def test_figures_have_the_house_format() -> None:

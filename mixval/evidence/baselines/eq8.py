@@ -71,13 +71,10 @@ def term_estimates(inputs: Inputs, seed: int, terms: tuple[Term, ...] = ALL_TERM
 
 
 def weighted(inputs: Inputs, seed: int, rule: str) -> Floats:
-    """(K,) values under a weight rule. Raises ConfigError for `fitted` without `Inputs.fitted`.
-
-    `published` weighs two terms with 0, so it does not pay for them.
-    """
+    """(K,) values under a weight rule that needs no truth. `published` weighs two terms with 0, so it does not pay for them."""
     terms = (loss_term, discrepancy_term) if rule == "published" else ALL_TERMS
     estimates = term_estimates(inputs, seed, terms)
-    return value(estimates, weigh(estimates, rule, inputs.fitted if rule == "fitted" else None)).values
+    return value(estimates, weigh(estimates, rule)).values
 
 
 def single(inputs: Inputs, seed: int, term: Term) -> Floats:

@@ -26,7 +26,6 @@ from mixval.evidence.worlds import World
 from mixval.models.backbone import Backbone
 from mixval.models.outputs import OutputKind
 from mixval.terms.arrays import Floats, Masks
-from mixval.valuation.weights import Weights
 
 Made = TypeVar("Made")
 Labels = np.ndarray[Any, np.dtype[np.int64]]
@@ -97,8 +96,6 @@ class Inputs:
     """T's rows, with labels where the task has them."""
     backbone: Backbone
     budget: Budget = field(default_factory=Budget)
-    fitted: Weights | None = None
-    """Weights of Eq. 8 that were fitted on other contributors, for the rule of that name."""
     ledger: Ledger = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -186,7 +183,7 @@ class Inputs:
         return Sides(list(made[:-1]), made[-1])
 
 
-def inputs_of(world: World, backbone: Backbone, budget: Budget | None = None, fitted: Weights | None = None) -> Inputs:
+def inputs_of(world: World, backbone: Backbone, budget: Budget | None = None) -> Inputs:
     """What methods may see of a world: everything but its test set, its facts and its ledgers."""
     contributors = [Contributor(one.name, one.table) for one in world.contributors]
-    return Inputs(world.design.task, contributors, world.target, backbone, budget or Budget(), fitted)
+    return Inputs(world.design.task, contributors, world.target, backbone, budget or Budget())

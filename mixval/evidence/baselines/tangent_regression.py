@@ -2,7 +2,7 @@
 
 Classification: minus the cross-entropy on T, or the accuracy, of ridge regression on one kernel for all classes
 (`mixval/terms/ntk/risk.py`). Causal LMs: the gain in the mean log-probability of T's answer tokens, residual 1 - p
-(`mixval/terms/ntk/gain.py`). Damping 0.03 of the mean diagonal, sketched gradients, all rows.
+(`mixval/terms/ntk/gain.py`). Sketched gradients, all rows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from mixval.terms.ntk.gain import gain_from_statistics, log_probability_gain
 from mixval.terms.ntk.risk import RegressionRisk, one_hot, risk_exact, risk_from_statistics
 from mixval.terms.ntk.statistics import GradientStatistics
 
-DAMPING = 0.03
+DAMPING = 0.3
+"""lambda over the mean diagonal, classification. Wrong labels ask for more of it than rows of a hundred clean classes."""
+GAIN_DAMPING = 0.03
+"""The same for causal LMs, whose answers are seldom wrong in every token."""
 
 
 def tangent_regression(inputs: Inputs, seed: int, metric: Metric) -> Floats:
@@ -46,5 +49,5 @@ def _risk(rows: Floats, responses: Floats, of_target: Floats, labels: np.ndarray
 
 def _gain(rows: Floats, residual: Floats, of_target: Floats, counts: Floats) -> float:
     if len(rows) <= rows.shape[1]:
-        return log_probability_gain(rows @ rows.T, of_target @ rows.T, residual, DAMPING, tokens_t=counts).gain
-    return gain_from_statistics(GradientStatistics.of(rows, residual), of_target, DAMPING, tokens_t=counts).gain
+        return log_probability_gain(rows @ rows.T, of_target @ rows.T, residual, GAIN_DAMPING, tokens_t=counts).gain
+    return gain_from_statistics(GradientStatistics.of(rows, residual), of_target, GAIN_DAMPING, tokens_t=counts).gain

@@ -73,6 +73,7 @@ def _plot(result: WorldResult, comparison: Comparison, at: int) -> dict[str, Any
     return {
         "world": visible(result.world),
         "words": view.world_words(result),
+        "notes": view.world_notes(result),
         "lines": view.world_lines(result),
         "charts": [truth_plot(result, methods, f"truth-{at}", layout, words) for layout in LAYOUTS],
     }

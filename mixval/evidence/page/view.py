@@ -10,7 +10,7 @@ from mixval.evidence.comparison import Comparison, MethodSummary
 from mixval.evidence.comparison_statistics import STATISTICS
 from mixval.evidence.results import WorldResult
 from mixval.evidence.table import DECIMALS, p_words, spread
-from mixval.publish.names import visible
+from mixval.publish.names import listed, visible
 from mixval.publish.numerals import counted, fixed, seconds, signed, size
 
 PANELS = 4
@@ -110,13 +110,19 @@ def world_lines(result: WorldResult) -> list[tuple[str, list[Cell]]]:
 
 
 def world_words(result: WorldResult) -> str:
-    """Task, contributors, seeds, ceiling and the cost of truth."""
+    """Task, contributors, seeds, ceiling, the cost of truth, and who had none."""
     n_seeds = len(next(iter(result.truth.values())))
     ceiling = "unknown" if result.ceiling is None else fixed(result.ceiling, DECIMALS)
+    left_out = f" Left out for want of truth: {listed(result.without_truth)}." if result.without_truth else ""
     return (
         f"{result.task}, {counted(len(result.truth), 'contributor')}, {counted(n_seeds, 'seed')} of truth in "
-        f"{seconds(result.truth_seconds)}. Highest Spearman to be expected, as far as the seeds agree: {ceiling}."
+        f"{seconds(result.truth_seconds)}. Highest Spearman to be expected, as far as the seeds agree: {ceiling}.{left_out}"
     )
+
+
+def world_notes(result: WorldResult) -> list[str]:
+    """What scores rest on beside the world itself, method by method."""
+    return [f"{visible(one.method)}: {visible(one.note)}." for one in result.methods if one.note]
 
 
 def skipped(results: Sequence[WorldResult]) -> list[tuple[str, str, str]]:

@@ -1,0 +1,150 @@
+"""The section of the evidence page on the studies: which switches matter, and how few rows give the same ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from mixval.evidence.bootstrap import LEVEL
+from mixval.evidence.page.ablation_plots import TARGET, TARGET_ROWS, curve_name, curves, gain_plot, rows_plot
+from mixval.evidence.page.view import Cell, cell
+from mixval.evidence.results import SkippedMethod
+from mixval.evidence.studies import Ablation, AblationResult, StabilityResult, SubsetAgreement, SwitchAgreement
+from mixval.evidence.table import DECIMALS, p_words
+from mixval.publish.names import visible
+from mixval.publish.numerals import count, counted, fixed, percent
+from mixval.publish.report.theme import LAYOUTS
+
+
+@dataclass(frozen=True)
+class VariantLine:
+    """One row of the table of variants."""
+
+    name: str
+    group: str
+    spearman: Cell
+    gain: Cell
+    p: str
+
+
+def studies_section(ablations: Sequence[AblationResult], stabilities: Sequence[StabilityResult]) -> str:
+    """The section as HTML that may stand in the page as it is; nothing for no studies. The same studies give the same text."""
+    if not ablations and not stabilities:
+        return Markup("")
+    text: str = (
+        _environment()
+        .get_template("ablation.html.j2")
+        .render(
+            level=percent(LEVEL),
+            target=f"{TARGET:g}",
+            target_rows=count(TARGET_ROWS),
+            ablations=[_ablation(world, one, f"{at}-{k}") for at, world in enumerate(ablations) for k, one in _listed(world)],
+            stabilities=[_stability(one, at) for at, one in enumerate(stabilities)],
+        )
+    )
+    return Markup(text)  # noqa: S704  (rendered with autoescape)
+
+
+@cache
+def _environment() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("mixval.evidence.page", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _listed(world: AblationResult) -> list[tuple[int, Ablation]]:
+    return [(at, one) for at, one in enumerate(world.ablations) if one.variants]
+
+
+def _ablation(world: AblationResult, one: Ablation, key: str) -> dict[str, Any]:
+    words = f"{counted(len(one.variants), 'variant')}, a row each: what it gains on the base. The table below has every number."
+    return {
+        "key": key,
+        "world": visible(world.world),
+        "method": visible(one.method),
+        "words": _ablation_words(world, one),
+        "charts": [gain_plot(one, f"gain-{key}", layout, words) for layout in LAYOUTS],
+        "lines": [
+            VariantLine(visible(v.name), visible(v.group), cell(v.spearman), cell(v.gain, is_signed=True), p_words(v.p_holm))
+            for v in one.variants
+        ],
+        "skipped": [(visible(held.method), visible(held.reason)) for held in _skipped(one)],
+        "command": visible(one.command),
+    }
+
+
+def _skipped(one: Ablation) -> list[SkippedMethod]:
+    return sorted(one.skipped, key=lambda held: held.method)
+
+
+def _ablation_words(world: AblationResult, one: Ablation) -> str:
+    base = cell(one.spearman)
+    ceiling = "unknown" if world.ceiling is None else fixed(world.ceiling, DECIMALS)
+    return (
+        f"{counted(len(world.truth), 'contributor')}. By default {visible(one.method)} reaches a Spearman correlation "
+        f"of {base.value} ({base.interval}) with truth; highest to be expected: {ceiling}."
+    )
+
+
+def _stability(result: StabilityResult, at: int) -> dict[str, Any]:
+    found = curves(result)
+    words = f"{counted(len(found), 'line')}: Kendall's tau over rows a contributor. The table below has every number."
+    sizes = sorted(result.n_rows.values())
+    return {
+        "key": str(at),
+        "world": visible(result.world),
+        "first": visible(next(iter(found))[0]),
+        "words": f"{counted(len(sizes), 'contributor')} of {count(sizes[0])} to {count(sizes[-1])} rows, "
+        f"{count(result.target_rows)} rows of T. {_reached(result)}",
+        "sizes": [count(n) for n in sorted({one.n_rows for one in result.subsets})],
+        "charts": [rows_plot(result, f"rows-{at}", layout, words) for layout in LAYOUTS],
+        "lines": [
+            (visible(curve_name(method, form)), [_subset_cell(one) for one in own]) for (method, form), own in found.items()
+        ],
+        "truth": [
+            (visible(curve_name(method, form)), [fixed(_mean(one.spearman), DECIMALS) for one in own])
+            for (method, form), own in found.items()
+            if all(one.spearman for one in own)
+        ],
+        "switches": [_switch_line(one) for one in result.switches],
+        "command": visible(result.command),
+    }
+
+
+def _reached(result: StabilityResult) -> str:
+    """Which forms reach the target wherever it is asked for."""
+    reaching = [
+        curve_name(*key)
+        for key, own in curves(result).items()
+        if all(_mean(one.against_all) >= TARGET for one in own if one.n_rows >= TARGET_ROWS)
+        and any(one.n_rows >= TARGET_ROWS for one in own)
+    ]
+    wanted = f"{TARGET:g} from {count(TARGET_ROWS)} rows on"
+    return f"Reaching {wanted}: {visible('; '.join(reaching))}." if reaching else f"None reaches {wanted}."
+
+
+def _subset_cell(one: SubsetAgreement) -> Cell:
+    return Cell(
+        fixed(_mean(one.against_all), DECIMALS),
+        f"{fixed(min(one.against_all), DECIMALS)} to {fixed(max(one.against_all), DECIMALS)}; "
+        f"next {fixed(_mean(one.against_next), DECIMALS)}",
+    )
+
+
+def _switch_line(one: SwitchAgreement) -> tuple[str, str, str]:
+    return visible(one.switch), visible(one.setting), fixed(one.kendall, DECIMALS)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))

@@ -1,0 +1,70 @@
+"""Every method on one world, each with its scores and cost, or with the reason why it has none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+
+import pyarrow.compute as pc
+
+from mixval.config.base import Task
+from mixval.config.fingerprint import fingerprint
+from mixval.errors import MixvalError
+from mixval.evidence.baselines.inputs import Inputs
+from mixval.evidence.baselines.method import Method, Scores
+from mixval.evidence.baselines.registry import method_named, methods_for
+from mixval.evidence.fitted import FITTED, SINGLES
+from mixval.evidence.results import MethodResult, SkippedMethod, method_result
+from mixval.evidence.truth import TruthJob, read_truth, truth_matrix
+from mixval.storage.root import open_location
+
+Truth = dict[str, list[float]]
+"""Contributor -> metric of each seed."""
+Score = Callable[[Method, Inputs], Scores]
+"""How scores are come by: computed, or found where they were stored."""
+
+
+def chosen_methods(task: Task, wanted: Collection[str] | None) -> list[Method]:
+    """All methods that apply to the task, or the wanted ones of them. Raises ConfigError for a name that is none.
+
+    `eq8-fitted` stands for the four single terms that it is made from (`fitted.py`).
+    """
+    if wanted is None:
+        return methods_for(task)
+    names = {method_named(name).name for name in {*wanted} - {FITTED}} | ({*SINGLES} if FITTED in wanted else set())
+    return [method for method in methods_for(task) if method.name in names]
+
+
+def rank(
+    world: str,
+    inputs: Inputs,
+    truth: Truth,
+    wanted: Collection[str] | None = None,
+    score: Score = Method.rank,
+) -> Iterator[MethodResult | SkippedMethod]:
+    """The wanted methods that apply, one by one, as soon as each is done. One that cannot run is skipped with its reason."""
+    names = [one.name for one in inputs.contributors]
+    for method in chosen_methods(inputs.task, wanted):
+        try:
+            scores = score(method, inputs)
+        except MixvalError as error:
+            yield SkippedMethod(method=method.name, reason=str(error))
+        else:
+            yield method_result(world, method.name, scores, names, truth)
+
+
+def truth_of(jobs: Sequence[TruthJob]) -> tuple[Truth, float]:
+    """Committed truth, seeds ascending, and the thread seconds of all trainings."""
+    table = read_truth(jobs)
+    names, metrics = truth_matrix(table)
+    truth = {name: [float(value) for value in metrics[:, at]] for at, name in enumerate(names)}
+    return truth, float(pc.sum(table["seconds"]).as_py())
+
+
+def row_digests(jobs: Sequence[TruthJob]) -> dict[str, str]:
+    """Contributor -> name of the content that it was trained on, whatever seed, recipe or backbone."""
+    return {job.contributor: fingerprint("rows", 1, files=_files(job)) for job in jobs}
+
+
+def _files(job: TruthJob) -> list[str]:
+    files = (file for url in job.rows for file in open_location(url, job.storage).files(".parquet"))
+    return sorted(file.content_digest() for file in files)

@@ -1,6 +1,9 @@
-"""Where a run's CPU goes, by kind of work: the images example, exact and sketched, computed anew.
+"""Where a run's CPU goes, by kind of work: the images example, exact and sketched, computed anew; and of a usual size.
 
-    python -m benchmarks.profile_run [exact sketched]
+    python -m benchmarks.profile_run [exact sketched sketched-224] [--set PATH=VALUE ...]
+
+The example's images are 32 pixels wide; `-224` scales them to 224 in front of a ResNet-18 with its usual stem, which is what
+photographs cost. `--set` changes a field of the configuration, such as `sample.count=20`.
 
 Twice a mode. The real flow, two workers and a Prefect API of its own, gives the CPU of all processes. Then the library calls
 that it makes run in one process (`benchmarks/plain_stages.py`) under a sampler: every few milliseconds of CPU, what passed
@@ -19,14 +22,16 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+
+import yaml
 
 from benchmarks.overhead import Seconds, cpu_seconds, with_method
 from benchmarks.plain_stages import EXAMPLE, run_plainly
 from flows.front import run_session
-from mixval.config.load import load_config
+from mixval.config.load import anchor_paths, parse_config
 from mixval.config.valuation import ValuationConfig
 
 EVERY_SECONDS = 0.002
@@ -47,6 +52,12 @@ KINDS = {
     "mixval/terms/ntk/sketched": "terms",
     "mixval/terms/ntk/": "model compute",
     "mixval/terms/": "terms",
+    "mixval/valuation/coalitions.py": "unions",
+    "mixval/valuation/shapley": "unions",
+    "mixval/valuation/union": "unions",
+    "mixval/valuation/risk_unions.py": "unions",
+    "mixval/stages/coalitions.py": "unions",
+    "mixval/stages/risk_unions.py": "unions",
     "mixval/valuation/": "terms",
     "mixval/gate/": "gate",
     "mixval/storage/sample.py": "decoding",
@@ -103,32 +114,43 @@ def sampled() -> Iterator[Seconds]:
         signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-def configured(mode: str, output: str) -> ValuationConfig:
+def configured(mode: str, output: str, changes: Sequence[str] = ()) -> ValuationConfig:
     """The images example, writing below `output`."""
-    config = load_config(EXAMPLE).model_copy(update={"output": output})
-    return with_method(config, mode) if mode != "exact" else config
+    method, _, size = mode.partition("-")
+    given = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
+    wide = [f"backbone.image_size={size}", "backbone.stem=original"] if size else []
+    for change in (*wide, *changes):
+        path, _, value = change.partition("=")
+        *sections, field = path.split(".")
+        inner = given
+        for section in sections:
+            inner = inner.setdefault(section, {})
+        inner[field] = yaml.safe_load(value)
+    config = parse_config(anchor_paths(given, EXAMPLE.parent)).model_copy(update={"output": output})
+    return with_method(config, method) if method != "exact" else config
 
 
-def in_one_process(mode: str) -> Seconds:
+def in_one_process(mode: str, changes: Sequence[str]) -> Seconds:
     """CPU seconds by kind of the plain calls, this process's start and imports included."""
     before = time.process_time()
     with tempfile.TemporaryDirectory() as output, sampled() as found:
-        run_plainly(configured(mode, output))
+        run_plainly(configured(mode, output, changes))
     return found | {"imports": found["imports"] + before}
 
 
-def with_flow(mode: str) -> Seconds:
+def with_flow(mode: str, changes: Sequence[str]) -> Seconds:
     """CPU seconds of the flow's process, its API and its workers, from their start."""
     with tempfile.TemporaryDirectory() as output:
-        config = configured(mode, output)
+        config = configured(mode, output, changes)
         with run_session(config.runtime) as value:
             value(config, None)
             return cpu_seconds()
 
 
-def run_here(mode: str, what: str) -> Seconds:
+def run_here(mode: str, what: str, changes: Sequence[str]) -> Seconds:
     """One measurement in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.profile_run", mode, "--here", what]
+    command += [word for change in changes for word in ("--set", change)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found: Seconds = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -137,15 +159,16 @@ def run_here(mode: str, what: str) -> Seconds:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("modes", nargs="*", default=["exact", "sketched"])
+    parser.add_argument("modes", nargs="*", default=["exact", "sketched", "sketched-224"])
+    parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", dest="changes", help="a field's value")
     parser.add_argument("--here", choices=("flow", "plain"), help="one measurement in this process")
     given = parser.parse_args()
     if given.here:
         measure = with_flow if given.here == "flow" else in_one_process
-        print(json.dumps(measure(given.modes[0])), flush=True)
+        print(json.dumps(measure(given.modes[0], given.changes)), flush=True)
         return
     for mode in given.modes:
-        flow, kinds = run_here(mode, "flow"), run_here(mode, "plain")
+        flow, kinds = (run_here(mode, what, given.changes) for what in ("flow", "plain"))
         total = sum(flow.values())
         kinds["orchestration"] = total - sum(kinds.values())
         kinds = dict(sorted(kinds.items(), key=lambda one: -one[1]))

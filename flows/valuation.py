@@ -25,13 +25,22 @@ from mixval.stages.jobs import MeasureJob, contributor_job
 from mixval.stages.preparing import PreparedRun, prepare_run, taken_over
 from mixval.stages.reducing import Reduced, reduce_terms
 from mixval.stages.summaries import piece_refs
-from mixval.stages.terms import terms_ref
+from mixval.stages.target_gradients import target_gradients_ref
+from mixval.stages.terms import is_risk, terms_ref
 from mixval.storage.pointer import read_latest
 from mixval.storage.root import open_location
 from tasks.base import as_it_is
 from tasks.cluster import current_client
 from tasks.gate import gate_contributor
-from tasks.measure import contributor_summary, contributor_terms, forward_pass, gradient_gram, summary_frame, union_values
+from tasks.measure import (
+    contributor_summary,
+    contributor_terms,
+    forward_pass,
+    gradient_gram,
+    summary_frame,
+    target_gradients,
+    union_values,
+)
 
 TASKS_IN_FLIGHT = 32
 """Threads that wait for the cluster. They hold no data."""
@@ -92,7 +101,7 @@ def gate(config: ValuationConfig, prepared: PreparedRun, account: Account) -> di
 def measure(
     config: ValuationConfig, prepared: PreparedRun, outcomes: dict[str, GateOutcome], account: Account
 ) -> dict[str, ArtifactRef]:
-    """The four terms of every admitted contributor. One that fails is marked so in `outcomes`; the others go on."""
+    """Terms, and the risk where it is the value, of everybody admitted. Who fails is marked so in `outcomes`; others go on."""
     plans = {one.name: one for one in prepared.plan.contributors}
     jobs = [
         contributor_job(config, plans[name], outcome, prepared.identity, prepared.classes)
@@ -122,9 +131,11 @@ def _count_passes(config: ValuationConfig, jobs: list[MeasureJob], target: Measu
     if config.ntk.method == "sketched":
         account.count("forward", [forward_ref(target)], config)
         account.count("piece-summary", [ref for job in jobs for ref in piece_refs(job, target)], config)
+        if is_risk(target):
+            account.count("target-gradients", [target_gradients_ref(target)], config)
         return
     account.count("forward", [forward_ref(job) for job in (target, *jobs)], config)
-    account.count("gram", [gram_ref(job) for job in jobs], config)
+    account.count("gram", [gram_ref(job, target) for job in jobs], config)
 
 
 def value_unions(
@@ -166,8 +177,11 @@ def _measure_pending(jobs: list[MeasureJob], target: MeasureJob) -> dict[str, st
     current_client()
     shown = MeasureProgress(len(jobs))
     shared = [forward_pass.submit(as_it_is(target))]
+    judging: list[PrefectFuture[ArtifactRef]] = []
     if is_sketched := target.ntk.method == "sketched":
         shared.append(summary_frame.submit(target=as_it_is(target), return_state=False, wait_for=shared[:1]))
+        if is_risk(target):
+            judging = [target_gradients.submit(target=as_it_is(target), return_state=False, wait_for=shared)]
     futures: dict[PrefectFuture[ArtifactRef], str] = {}
     steps: dict[str, list[PrefectFuture[ArtifactRef]]] = {}
     # Longest first: the last tasks to finish are then short ones, and no worker idles at the end.
@@ -175,11 +189,10 @@ def _measure_pending(jobs: list[MeasureJob], target: MeasureJob) -> dict[str, st
         if is_sketched:
             own = [contributor_summary.submit(job=as_it_is(job), target=as_it_is(target), return_state=False, wait_for=shared)]
         else:
-            own = [gradient_gram.submit(as_it_is(job)), forward_pass.submit(as_it_is(job))]
-        terms = contributor_terms.submit(
-            job=as_it_is(job), target=as_it_is(target), return_state=False, wait_for=[*shared, *own]
-        )
-        steps[job.contributor.name] = [*shared, *own, terms]
+            own = [gradient_gram.submit(as_it_is(job), as_it_is(target)), forward_pass.submit(as_it_is(job))]
+        before = [*shared, *judging, *own]
+        terms = contributor_terms.submit(job=as_it_is(job), target=as_it_is(target), return_state=False, wait_for=before)
+        steps[job.contributor.name] = [*before, terms]
         futures[terms] = job.contributor.name
     failed = {}
     for future in as_completed(list(futures)):

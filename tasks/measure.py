@@ -3,6 +3,7 @@
 from mixval.contracts.record import ArtifactRef
 from mixval.stages import coalitions, frame, gradients, summaries, terms
 from mixval.stages import forward as forward_stage
+from mixval.stages import target_gradients as target_stage
 from mixval.stages.jobs import MeasureJob
 from tasks.base import house_task
 from tasks.cluster import committed_or_made, map_on_cluster, on_cluster
@@ -15,21 +16,30 @@ def forward_pass(job: MeasureJob) -> ArtifactRef:
 
 
 @house_task("gram {job.contributor.name}")
-def gradient_gram(job: MeasureJob) -> ArtifactRef:
+def gradient_gram(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
     """The tangent kernel of the gradient sample; a large one as groups of layers side by side."""
-    ref = gradients.gram_ref(job)
+    ref = gradients.gram_ref(job, target)
     if job.store.committed(ref) is not None:
         return ref
-    parts = gradients.gram_parts(job)
+    parts = gradients.gram_parts(job, target)
     if len(parts) == 1:
-        return on_cluster(gradients.whole_gram, job)
-    return on_cluster(gradients.summed_gram, job, map_on_cluster(gradients.partial_gram, [(job, part) for part in parts]))
+        return on_cluster(gradients.whole_gram, job, target)
+    made = map_on_cluster(gradients.partial_gram, [(job, part, target) for part in parts])
+    return on_cluster(gradients.summed_gram, job, made, target)
 
 
 @house_task("frame")
 def summary_frame(target: MeasureJob) -> ArtifactRef:
     """Bandwidths and the sketch's plan, from T alone: what all summaries share."""
     return committed_or_made(target.store, frame.frame_ref(target), frame.make_frame, target)
+
+
+@house_task("target gradients")
+def target_gradients(target: MeasureJob) -> ArtifactRef:
+    """T's sketch, by which the risk of summaries is judged."""
+    return committed_or_made(
+        target.store, target_stage.target_gradients_ref(target), target_stage.make_target_gradients, target
+    )
 
 
 @house_task("summary {job.contributor.name}")
@@ -46,7 +56,7 @@ def contributor_summary(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
 
 @house_task("terms {job.contributor.name}")
 def contributor_terms(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
-    """The four terms, their errors and replicates, from what is stored."""
+    """The four terms, or these and the risk, with errors and replicates, from what is stored."""
     return committed_or_made(job.store, terms.terms_ref(job, target), terms.contributor_terms, job, target)
 
 

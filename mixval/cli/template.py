@@ -89,7 +89,8 @@ ntk:
 #   permutations: 999                            # p-values against T; not with sketched
 
 value:
-  weights: equal-z                               # or scale-matched, published, fitted, davinz
+  # method: risk                                 # bound: Eq. 8. risk: what training, made linear, would do for T, in nats
+  weights: equal-z                               # Eq. 8's: or scale-matched, published, fitted, davinz
   half_samples: 200                              # behind the intervals; 0 for none
   confidence: 0.95
   # coalitions: 1000                             # sketched: unions behind sampled Shapley values; 0 for none

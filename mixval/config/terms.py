@@ -62,12 +62,17 @@ class DiscrepancyConfig(FrozenModel):
 
 
 class NtkConfig(FrozenModel):
-    """sqrt(r' (Theta_0 + lambda I)^-1 r / n): the empirical tangent kernel of one scalar output an example."""
+    """sqrt(r' (Theta_0 + lambda I)^-1 r / n): the empirical tangent kernel of one scalar output an example.
 
-    output: Literal["logit", "margin", "log-probability"] = "logit"
-    """f(x): the own label's logit (causal LM: mean over answer tokens of the true token's logit), log(p/(1-p)), or log p."""
+    `value.method: risk` takes its regression from the same kernel, so that a row has one gradient: of `output: mix`, with
+    `residual: one-minus-probability`. Both are filled in where they are not written; Eq. 8's NTK term is then of the mix, too.
+    """
+
+    output: Literal["logit", "margin", "log-probability", "mix"] = "logit"
+    """f(x): the own label's logit (causal LM: mean over answer tokens of the true token's logit), log(p/(1-p)), or log p.
+    `mix`: a random mix of all logits, drawn by `seed`, hence one kernel for all classes (causal LM: log p)."""
     residual: Literal["one-minus-output", "one-minus-probability"] = "one-minus-output"
-    """r = 1 - f (DAVINZ), or r = 1 - p."""
+    """r = 1 - f (DAVINZ), or r = 1 - p; the latter with `mix`, which knows nothing of the own label."""
     parameters: list[Literal["linear", "conv", "embedding", "norm", "bias", "lora"]] = ["linear", "conv"]
     """Kinds of parameters that count. `linear` and `conv` are weights only; `bias` adds their biases."""
     damping: float = Field(default=1e-2, gt=0)
@@ -92,6 +97,12 @@ class NtkConfig(FrozenModel):
     """Whether the term is carried on from nested subsamples to all admitted rows, at most to eight times those measured."""
     sample: SampleConfig = SampleConfig(count=500)
     """Rows whose gradients are taken: a nested part of the rows read. `sketched` takes those of all rows read."""
+
+    @model_validator(mode="after")
+    def _a_mix_is_of_no_label(self) -> "NtkConfig":
+        if self.output == "mix" and self.residual != "one-minus-probability":
+            raise ValueError(f"`ntk.output: mix` goes with `ntk.residual: one-minus-probability`; found `{self.residual}`")
+        return self
 
     @model_validator(mode="after")
     def _blocks_are_exact(self) -> "NtkConfig":

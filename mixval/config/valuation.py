@@ -13,6 +13,7 @@ from mixval.config.source import SourceConfig
 from mixval.config.terms import DiscrepancyConfig, LossConfig, NtkConfig
 from mixval.config.value import ValueConfig
 
+DEFAULT_METHOD = ValueConfig.model_fields["method"].default
 PRESETS: dict[str, dict[str, Any]] = {
     # v = -kappa NTK - MMD, with the switches of DAVINZ's public code (see docs/method.md).
     "davinz": {
@@ -32,7 +33,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "damping_mode": "absolute",
             "n_blocks": 100,
         },
-        "value": {"weights": "davinz"},
+        "value": {"method": "bound", "weights": "davinz"},
     }
 }
 
@@ -67,6 +68,20 @@ class ValuationConfig(FrozenModel):
     seed: int = Field(default=0, ge=0)
     """Seed of every draw: samples, half-samples, permutations."""
 
+    # The last one of those below runs first: a preset comes before what follows from it.
+    @model_validator(mode="before")
+    @classmethod
+    def _risk_means_one_kernel(cls, given: Any) -> Any:
+        """The risk needs one kernel for all classes, so that is the NTK's output when nothing else is written."""
+        value = given.get("value", {}) if isinstance(given, dict) else None
+        method = value.get("method", DEFAULT_METHOD) if isinstance(value, dict) else getattr(value, "method", None)
+        if method != "risk" or not isinstance(given.get("ntk", {}), dict):
+            return given
+        filled = merge({"ntk": {"output": "mix"}}, given)
+        if filled["ntk"]["output"] != "mix":
+            return filled
+        return merge({"ntk": {"residual": "one-minus-probability"}}, filled)
+
     @model_validator(mode="before")
     @classmethod
     def _fill_in_preset(cls, given: Any) -> Any:
@@ -89,6 +104,22 @@ class ValuationConfig(FrozenModel):
             raise ValueError(
                 "`ntk.method: sketched` keeps sums and no rows: it goes with `discrepancy.method: random-features` and "
                 f"`permutations: 0`, found `{self.discrepancy.method}` and {self.discrepancy.permutations}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _fits_risk(self) -> "ValuationConfig":
+        if self.value.method != "risk":
+            return self
+        if self.ntk.output != "mix":
+            raise ValueError(
+                f"`value.method: risk` needs one kernel for all classes, so `ntk.output: mix`; found `{self.ntk.output}`. "
+                "Leave `ntk.output` out, or rank by `value.method: bound`"
+            )
+        if self.ntk.method in ("iterative", "nystroem"):
+            raise ValueError(
+                f"`value.method: risk` factorises the whole kernel, which `ntk.method: {self.ntk.method}` is there to avoid. "
+                "Use `exact`, or `sketched` for many rows"
             )
         return self
 

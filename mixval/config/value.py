@@ -1,4 +1,4 @@
-"""How terms become values: weights, intervals, ties, the bound."""
+"""What a value is, and how it gets intervals and ties: the NTK-regression risk, or Eq. 8 with its weights."""
 
 from typing import Literal
 
@@ -10,9 +10,15 @@ from mixval.config.base import FrozenModel
 class ValueConfig(FrozenModel):
     """The reduce stage. Changing it recomputes no term, but for the half-samples, which are replicates of the terms."""
 
+    method: Literal["risk", "bound"] = "bound"
+    """`risk`: what training on the contributor, made linear, would do for T, in nats: minus the cross-entropy on T, for causal
+    LMs the gain in mean log-probability of T's answer tokens. `bound`: Eq. 8, minus its weighted terms. Both show the terms."""
+    risk_damping: float = Field(default=0.03, gt=0)
+    """lambda of `method: risk`, times the mean diagonal of Theta; `ntk.damping` is that of Eq. 8's term. Dimensionless."""
     weights: Literal["equal-z", "scale-matched", "published", "fitted", "davinz"] = "equal-z"
-    """`equal-z`: each term standardised over contributors. `scale-matched`: w_j = 1 / mean of term j. `published`:
-    (1/2, 1/2, 0, 0), what the paper's regression gives. `fitted`: from `fitted_weights`. `davinz`: -kappa NTK - MMD."""
+    """Of Eq. 8's terms. `equal-z`: each term standardised over contributors. `scale-matched`: w_j = 1 / mean of term j.
+    `published`: (1/2, 1/2, 0, 0), what the paper's regression gives. `fitted`: from `fitted_weights`. `davinz`: -kappa NTK -
+    MMD."""
     fitted_weights: str | None = None
     """URL of a calibration artifact (JSON) with the fitted weights and their provenance."""
     uninformative: Literal["drop", "keep"] = "drop"
@@ -22,8 +28,8 @@ class ValueConfig(FrozenModel):
     half_sample_rows: int = Field(default=1000, gt=3)
     """Gradient rows at most in a replicate; the spread is rescaled to the rows used."""
     coalitions: int = Field(default=1000, ge=0)
-    """`ntk.method: sketched` with two contributors or more: unions behind Shapley values that are sampled, with more than 12
-    contributors. 0: no values of unions at all."""
+    """`ntk.method: sketched` with two contributors or more: unions that Shapley values may take. They are exact where all 2^K
+    are no more, with K up to 12 (4096), else sampled until the largest standard error is a tenth of their spread. 0: none."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """Level of intervals and ties. Dimensionless."""
     delta: float = Field(default=0.05, gt=0, lt=1)

@@ -8,7 +8,7 @@ from mixval.config.base import FrozenModel
 
 
 class CoalitionAccount(FrozenModel):
-    """How the values of unions came about. Values are scores under the ranking's weights, higher is better."""
+    """How the values of unions came about. Values are what the ranking's are, higher is better."""
 
     method: Literal["exact", "sampled"]
     """`exact`: Shapley values from all unions. `sampled`: from random orders and their reverses."""
@@ -21,10 +21,13 @@ class CoalitionAccount(FrozenModel):
     value_of_all: float
     """v of everybody together."""
     value_of_nobody: float
-    """v of no rows, which Eq. 8 leaves open: that of the worst contributor alone. It shifts all Shapley values alike."""
+    """v of no rows. Eq. 8 leaves it open: that of the worst contributor alone. The risk has one: what guessing gives. It shifts
+    all Shapley values alike."""
     sketch_excess: float | None = None
     """NTK term of all together as sketched, over the one without the sketch's bias, less 1; None: the sketch is too full to
-    tell, and unions lose by being large."""
+    tell, and unions lose by being large. Of the risk: lambda as the sketch lifts it over the one asked for, less 1."""
+    is_risk: bool = False
+    """Whether values are of `value.method: risk`."""
     orders: list[int] = Field(default_factory=list)
     """Numbers of orders after which running Shapley values were looked at; empty when exact."""
     largest_errors: list[float] = Field(default_factory=list)

@@ -9,23 +9,29 @@ def _field(name: str, kind: pa.DataType, unit: str, words: str, nullable: bool =
 
 TERMS = ("loss", "discrepancy", "ntk", "composition")
 """The four terms of Eq. 8, in its order."""
+RISK = "risk"
+"""What `terms.parquet` calls the NTK-regression risk, which is no term of Eq. 8."""
+VALUE_KINDS = ("eq-8-score", "minus-cross-entropy-nats", "log-probability-gain-nats")
+"""What a value is: minus Eq. 8's weighted terms; or of ridge regression on the contributor's rows with the tangent kernel,
+minus the cross-entropy on T, or the gain in mean log-probability of T's answer tokens."""
 
 RANKING = pa.schema(
     [
         _field("contributor", pa.string(), "name", "as the data spells it"),
         _field("rank", pa.int32(), "rank", "1 is best; equal values share a rank"),
-        _field("value", pa.float64(), "score", "higher is better"),
-        _field("value_low", pa.float64(), "score", "lower end of the interval", nullable=True),
-        _field("value_high", pa.float64(), "score", "upper end of the interval", nullable=True),
+        _field("value", pa.float64(), "as value_kind says", "higher is better"),
+        _field("value_kind", pa.string(), "word", f"what the value is, and its unit: {', '.join(VALUE_KINDS)}"),
+        _field("value_low", pa.float64(), "as value", "lower end of the interval", nullable=True),
+        _field("value_high", pa.float64(), "as value", "upper end of the interval", nullable=True),
         _field("tie_group", pa.int32(), "group", "contributors of one group cannot be told apart at the level asked"),
         _field("loss", pa.float64(), "nats", "pi L(S1) + (1 - pi) L(S2)"),
         _field("discrepancy", pa.float64(), "kernel distance", "pi D(T,S1) + (1 - pi) D(T,S2)"),
         _field("ntk", pa.float64(), "1", "sqrt(r' (Theta_0 + lambda I)^-1 r / n)"),
         _field("composition", pa.float64(), "1", "sqrt(max(pi, 1 - pi) / |S|)"),
-        _field("weighted_loss", pa.float64(), "score", "what the loss term adds to the value"),
-        _field("weighted_discrepancy", pa.float64(), "score", "what the discrepancy term adds to the value"),
-        _field("weighted_ntk", pa.float64(), "score", "what the NTK term adds to the value"),
-        _field("weighted_composition", pa.float64(), "score", "what the composition term adds to the value"),
+        _field("weighted_loss", pa.float64(), "score", "what the loss term adds to Eq. 8's value"),
+        _field("weighted_discrepancy", pa.float64(), "score", "what the discrepancy term adds to Eq. 8's value"),
+        _field("weighted_ntk", pa.float64(), "score", "what the NTK term adds to Eq. 8's value"),
+        _field("weighted_composition", pa.float64(), "score", "what the composition term adds to Eq. 8's value"),
         _field("n_rows", pa.int64(), "rows", "admitted rows"),
         _field("n_real", pa.int64(), "rows", "admitted real rows"),
         _field("real_share", pa.float64(), "1", "pi, the share of real rows"),
@@ -42,7 +48,7 @@ TERMS_TABLE = pa.schema(
     [
         _field("contributor", pa.string(), "name", "as the data spells it"),
         _field("part", pa.string(), "word", "real, synthetic, or all"),
-        _field("term", pa.string(), "word", "loss, discrepancy, ntk or composition"),
+        _field("term", pa.string(), "word", "loss, discrepancy, ntk or composition; risk where that is the value"),
         _field("estimate", pa.float64(), "as in ranking.parquet", "the term, or its part before pi"),
         _field("standard_error", pa.float64(), "as estimate", "over half-samples, or of the mean", nullable=True),
         _field("n", pa.int64(), "rows", "rows it was computed from"),
@@ -66,14 +72,14 @@ REJECTED = pa.schema(
 COALITIONS = pa.schema(
     [
         _field("contributor", pa.string(), "name", "as the data spells it"),
-        _field("alone", pa.float64(), "score", "value of this contributor's rows alone, from its summary"),
-        _field("leave_one_out", pa.float64(), "score", "what the union of all loses without it"),
-        _field("shapley", pa.float64(), "score", "mean of what it adds to those before it, over all orders"),
-        _field("shapley_error", pa.float64(), "score", "standard error of shapley; none where it is exact", nullable=True),
+        _field("alone", pa.float64(), "as value", "value of this contributor's rows alone, from its summary"),
+        _field("leave_one_out", pa.float64(), "as value", "what the union of all loses without it"),
+        _field("shapley", pa.float64(), "as value", "mean of what it adds to those before it, over all orders"),
+        _field("shapley_error", pa.float64(), "as value", "standard error of shapley; none where it is exact", nullable=True),
         _field("greedy_step", pa.int32(), "step", "1 is taken first by the greedy search; none where not taken", nullable=True),
-        _field("greedy_value", pa.float64(), "score", "value of the union after that step", nullable=True),
+        _field("greedy_value", pa.float64(), "as value", "value of the union after that step", nullable=True),
     ],
-    metadata={"source": "Eq. 8 of arXiv 2511.13640 for unions of contributors"},
+    metadata={"source": "the ranking's value for unions of contributors; its unit is that of the ranking's value_kind"},
 )
 
 REDUNDANCY = pa.schema(
@@ -83,7 +89,7 @@ REDUNDANCY = pa.schema(
         _field(
             "redundancy",
             pa.float64(),
-            "score",
+            "as value",
             "v(all) - v(without both), less what each alone is missed by: above 0 each can stand in for the other",
         ),
     ]

@@ -15,6 +15,7 @@ from mixval.contracts.coalitions import CoalitionAccount
 from mixval.publish.coalition_values import CoalitionValues, coalition_values
 from mixval.publish.doubts import Doubt
 from mixval.publish.numerals import count, counted, fixed, percent
+from mixval.publish.risk_doubts import DOUBLED_DAMPING
 
 APART = 2.0
 """Standard errors of a difference from which two Shapley values count as apart."""
@@ -42,9 +43,16 @@ def coalition_doubts(ranking: pa.Table, coalitions: pa.Table | None, redundancy:
 
 
 def sketch_doubts(account: CoalitionAccount) -> list[Doubt]:
-    """Whether the gradient sketch is wide enough for the union of all: unions keep its bias, which grows with their rows."""
-    if account.sketch_excess is not None and account.sketch_excess <= NOTED_EXCESS:
+    """Whether the gradient sketch is wide enough for the union of all: what it leaves out grows with the rows."""
+    noted = DOUBLED_DAMPING if account.is_risk else NOTED_EXCESS
+    if account.sketch_excess is not None and account.sketch_excess <= noted:
         return []
+    if account.is_risk:
+        words = (
+            "All contributors together nearly fill the gradient sketch, which damps their regression at least twice as much as "
+            "asked for: large unions look worse than they are. Raise ntk.sketch_features or value.risk_damping."
+        )
+        return [Doubt(kind="full-sketch-unions", words=words)]
     told = "is too full to tell its bias" if account.sketch_excess is None else f"adds {percent(account.sketch_excess)} to it"
     words = (
         f"Unions keep the bias of the gradient sketch in their NTK term, and for all contributors together the sketch {told}: "

@@ -24,7 +24,25 @@ PUBLISHED_WEIGHTS = "The paper's regression gives (1/2, 1/2, 0, 0)."
 
 def departures(config: ValuationConfig) -> list[str]:
     """One sentence for every choice that is not the published method's own."""
-    return [*_weights(config), *_rows(config), *_loss(config), *_discrepancy(config), *_ntk(config), *_backbone(config)]
+    return [
+        *_value(config),
+        *_weights(config),
+        *_rows(config),
+        *_loss(config),
+        *_discrepancy(config),
+        *_ntk(config),
+        *_backbone(config),
+    ]
+
+
+def _value(config: ValuationConfig) -> list[str]:
+    if config.value.method == "bound":
+        return []
+    judged = "the cross-entropy" if "classification" in config.task else "the mean log-probability of the answer tokens"
+    return [
+        f"Value: not Eq. 8, but {judged} that regression on the tangent kernel predicts for the target, with lambda "
+        f"{config.value.risk_damping:g} times the kernel's mean diagonal. Eq. 8's terms are shown beside it."
+    ]
 
 
 def _weights(config: ValuationConfig) -> list[str]:
@@ -85,9 +103,19 @@ def _ntk(config: ValuationConfig) -> list[str]:
     unit = "times the kernel's mean diagonal" if chosen.damping_mode == "relative" else "absolute"
     found = [f"NTK: lambda is open in the paper; here {chosen.damping:g}, {unit}."]
     if config.task in ("instruction", "language-modelling"):
-        output = {"logit": "the mean true-token logit", "margin": "log(p / (1 - p))", "log-probability": "log p"}[chosen.output]
+        output = {
+            "logit": "the mean true-token logit",
+            "margin": "log(p / (1 - p))",
+            "log-probability": "log p",
+            "mix": "log p",
+        }[chosen.output]
         residual = "1 - f" if chosen.residual == "one-minus-output" else "1 - p"
         found.append(f"NTK: f and r for causal models are open in the paper; here f is {output}, r = {residual}.")
+    elif chosen.output == "mix":
+        found.append(
+            "NTK: f is a random mix of all logits, one kernel for all classes, and r one-minus-probability; DAVINZ takes the "
+            "own label's logit and r = 1 - f."
+        )
     elif (chosen.output, chosen.residual) != ("logit", "one-minus-output"):
         found.append(
             f"NTK: f is the {chosen.output} and r {chosen.residual}; DAVINZ takes the own label's logit and r = 1 - f."

@@ -19,6 +19,7 @@ from mixval.contracts.outcomes import Finding, GateOutcome
 from mixval.errors import ContractError
 from mixval.publish.numerals import count, counted, percent
 from mixval.publish.term_statistics import term_statistics
+from mixval.publish.value_kind import kind_of
 
 FEW_CONTRIBUTORS = 10
 ILL_CONDITIONED = 1e12
@@ -38,7 +39,10 @@ DoubtKind = Literal[
     "ntk-jitter",
     "ntk-ill-conditioned",
     "full-sketch",
+    "full-sketch-risk",
     "full-sketch-unions",
+    "risk-of-sampled-rows",
+    "no-better-than-guessing",
     "unions-failed",
     "unequal-gradient-rows",
     "one-origin-only",
@@ -76,9 +80,11 @@ def find_doubts(
     if not ranking.num_rows:
         return []
     rows = ranking.to_pylist()
-    found = [*_few(rows), *_intervals(rows), *_uninformative(ranking, terms, n_classes), *_solves(terms)]
-    found += [*_gradient_rows(rows), *_origins(rows), *_composition(rows), *_gate(outcomes)]
-    return found
+    if kind_of(ranking).adds_terms:
+        own = [*_uninformative(ranking, terms, n_classes), *_solves(terms), *_gradient_rows(rows)]
+        return [*_few(rows), *_intervals(rows), *own, *_origins(rows), *_composition(rows), *_gate(outcomes)]
+    # A term of Eq. 8 is no reason to doubt a ranking that it does not make; see `risk_doubts.py` for what is.
+    return [*_few(rows), *_intervals(rows), *_origins(rows), *_gate(outcomes)]
 
 
 def _few(rows: list[dict[str, Any]]) -> Iterator[Doubt]:
@@ -129,7 +135,7 @@ def _guesses(term: str, ranking: pa.Table, n_classes: int | None) -> bool:
 
 
 def _solves(terms: pa.Table) -> Iterator[Doubt]:
-    solved = [(row["contributor"], _diagnostics(row)) for row in terms.to_pylist() if row["term"] == "ntk"]
+    solved = [(row["contributor"], diagnostics_of(row)) for row in terms.to_pylist() if row["term"] == "ntk"]
     jittered = [name for name, found in solved if found.get("jitter")]
     if jittered:
         words = (
@@ -152,7 +158,8 @@ def _solves(terms: pa.Table) -> Iterator[Doubt]:
         yield Doubt(kind="full-sketch", words=words, contributors=full)
 
 
-def _diagnostics(row: dict[str, Any]) -> dict[str, Any]:
+def diagnostics_of(row: dict[str, Any]) -> dict[str, Any]:
+    """What a row of the terms table says of how it was computed. Raises ContractError where that is no JSON object."""
     try:
         return dict(json.loads(row["diagnostics"]))
     except (ValueError, TypeError) as error:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from mixval.config.base import FrozenModel
-from mixval.contracts.results import TERMS
+from mixval.contracts.results import TERMS, VALUE_KINDS
 from mixval.errors import ConfigError
 from mixval.publish.coalition_standing import CoalitionStanding, coalition_standing, standing_words
 from mixval.publish.coalition_values import coalition_values
@@ -19,6 +19,7 @@ from mixval.publish.doubts import Doubt
 from mixval.publish.names import listed, visible
 from mixval.publish.numerals import compact, count, decimals_for, fixed, percent, signed
 from mixval.publish.ranking import interval_words
+from mixval.publish.value_kind import kind_of
 
 LEVERS = {
     "loss": "rows on which the backbone errs less before training: cleaner labels or answers, closer to what it knows",
@@ -29,16 +30,16 @@ LEVERS = {
 
 
 class TermContribution(FrozenModel):
-    """One term of one contributor, against the median contributor."""
+    """One term of one contributor by Eq. 8, against the median contributor."""
 
     term: str
     estimate: float
     weighted: float
-    """What it adds to the value."""
+    """What it adds to the value, or to Eq. 8's where that is not the value."""
     against_median: float
     """`weighted` less the median contributor's; negative where it costs places."""
     rank_at_median: int
-    """The rank if this term alone were the median contributor's, all else held."""
+    """The rank by Eq. 8 if this term alone were the median contributor's, all else held."""
 
 
 class PartReading(FrozenModel):
@@ -70,6 +71,10 @@ class Explanation(FrozenModel):
     n_ranked: int
     rank: int | None = None
     value: float | None = None
+    value_kind: str = VALUE_KINDS[0]
+    """What the value is, and its unit."""
+    rank_by_eq8: int | None = None
+    """The rank by Eq. 8, where that is not the value."""
     value_low: float | None = None
     value_high: float | None = None
     n_rows: int | None = None
@@ -106,7 +111,7 @@ def explain(
     if own is not None:
         found = coalition_values(ranking, coalitions, redundancy)
         standing = None if found is None else coalition_standing(found, contributor)
-        return _ranked(own, ranked, terms, doubts).model_copy(update={"coalitions": standing})
+        return _ranked(own, ranked, terms, doubts, kind_of(ranking).adds_terms).model_copy(update={"coalitions": standing})
     if refused:
         broken = [BrokenExpectation(**{k: v for k, v in row.items() if k in BrokenExpectation.model_fields}) for row in refused]
         return Explanation(contributor=contributor, verdict=refused[0]["verdict"], n_ranked=len(ranked), broken=broken)
@@ -135,15 +140,21 @@ def explanation_text(found: Explanation) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _ranked(own: dict[str, Any], ranked: list[dict[str, Any]], terms: pa.Table, doubts: Sequence[Doubt]) -> Explanation:
+def _ranked(
+    own: dict[str, Any], ranked: list[dict[str, Any]], terms: pa.Table, doubts: Sequence[Doubt], adds_terms: bool
+) -> Explanation:
+    ranked = ranked if adds_terms else [row | {"by_eq8": _by_eq8(row)} for row in ranked]
+    own = own if adds_terms else own | {"by_eq8": _by_eq8(own)}
+    rank = own["rank"] if adds_terms else 1 + sum(row["by_eq8"] > own["by_eq8"] for row in ranked)
     contributions = [_contribution(own, ranked, term) for term in TERMS]
     parts = [
         PartReading(**{key: row[key] for key in PartReading.model_fields})
         for row in terms.to_pylist()
         if row["contributor"] == own["contributor"]
     ]
-    tied = [row["contributor"] for row in ranked if row["tie_group"] == own["tie_group"] and row is not own]
-    copied = ("contributor", "verdict", "rank", "value", "value_low", "value_high", "n_rows", "real_share")
+    others = [row["contributor"] for row in ranked if row["contributor"] != own["contributor"]]
+    tied = [row["contributor"] for row in ranked if row["tie_group"] == own["tie_group"] and row["contributor"] in others]
+    copied = ("contributor", "verdict", "rank", "value", "value_kind", "value_low", "value_high", "n_rows", "real_share")
     touching = [doubt for doubt in doubts if own["contributor"] in doubt.contributors]
     return Explanation(
         **{key: own[key] for key in copied},
@@ -151,7 +162,8 @@ def _ranked(own: dict[str, Any], ranked: list[dict[str, Any]], terms: pa.Table, 
         tied_with=tied,
         contributions=contributions,
         parts=parts,
-        would_help_most=_lever(contributions, own, len(ranked)),
+        rank_by_eq8=None if adds_terms else rank,
+        would_help_most=_lever(contributions, rank, len(ranked), "its value" if adds_terms else "Eq. 8's value"),
         doubts=touching + [doubt for doubt in doubts if not doubt.contributors],
     )
 
@@ -159,20 +171,25 @@ def _ranked(own: dict[str, Any], ranked: list[dict[str, Any]], terms: pa.Table, 
 def _contribution(own: dict[str, Any], ranked: list[dict[str, Any]], term: str) -> TermContribution:
     weighted = own[f"weighted_{term}"]
     against = weighted - statistics.median(row[f"weighted_{term}"] for row in ranked)
-    better = sum(row["value"] > own["value"] - against for row in ranked if row is not own)
+    key = "by_eq8" if "by_eq8" in own else "value"
+    better = sum(row[key] > own[key] - against for row in ranked if row["contributor"] != own["contributor"])
     return TermContribution(term=term, estimate=own[term], weighted=weighted, against_median=against, rank_at_median=better + 1)
 
 
-def _lever(contributions: list[TermContribution], own: dict[str, Any], n_ranked: int) -> str | None:
+def _by_eq8(row: dict[str, Any]) -> float:
+    return float(sum(row[f"weighted_{term}"] for term in TERMS))
+
+
+def _lever(contributions: list[TermContribution], rank: int, n_ranked: int, whose: str) -> str | None:
     if n_ranked < 2:
         return None
     worst = min(contributions, key=lambda entry: entry.against_median)
     if worst.against_median >= 0:
         return "No term costs it anything against the median contributor."
-    moved = f" to rank {worst.rank_at_median}" if worst.rank_at_median < own["rank"] else " without changing its rank"
+    moved = f" to rank {worst.rank_at_median}" if worst.rank_at_median < rank else " without changing its rank"
     gain = signed(-worst.against_median, decimals_for([worst.against_median]))
     return (
-        f"The {worst.term} term costs it most. At the median contributor's {worst.term} its value would move by {gain}{moved}, "
+        f"The {worst.term} term costs it most. At the median contributor's {worst.term} {whose} would move by {gain}{moved}, "
         f"all else held. What moves it: {LEVERS[worst.term]}."
     )
 
@@ -181,7 +198,8 @@ def _standing(found: Explanation) -> str:
     if found.rank is None or found.value is None:
         return f"{found.verdict}, so it has no rank among the {count(found.n_ranked)} contributors that were ranked."
     decimals = decimals_for([found.value, found.value_low, found.value_high])
-    words = f"rank {found.rank} of {count(found.n_ranked)}, value {fixed(found.value, decimals)}"
+    unit = " nats" if found.rank_by_eq8 is not None else ""
+    words = f"rank {found.rank} of {count(found.n_ranked)}, value {fixed(found.value, decimals)}{unit}"
     if found.value_low is not None:
         words += f" ({interval_words(found.value_low, found.value_high, decimals)})"
     words += f", {count(found.n_rows or 0)} rows, {percent(found.real_share or 0.0)} real, {found.verdict}."
@@ -192,7 +210,8 @@ def _contribution_lines(found: Explanation) -> list[str]:
     if not found.contributions:
         return []
     decimals = decimals_for([entry.weighted for entry in found.contributions])
-    lines = ["", f"  {'term':<12} {'estimate':>11} {'adds':>10} {'vs median':>10}"]
+    by_eq8 = "" if found.rank_by_eq8 is None else f"By Eq. 8, which is not its value, rank {found.rank_by_eq8}:"
+    lines = ["", *([by_eq8] if by_eq8 else []), f"  {'term':<12} {'estimate':>11} {'adds':>10} {'vs median':>10}"]
     for entry in found.contributions:
         adds, against = signed(entry.weighted, decimals), signed(entry.against_median, decimals)
         lines.append(f"  {entry.term:<12} {compact(entry.estimate):>11} {adds:>10} {against:>10}")

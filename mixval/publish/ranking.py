@@ -15,6 +15,7 @@ from mixval.errors import ContractError, NumericalError
 from mixval.publish.coalition_values import shapley_ranks
 from mixval.publish.names import markdown_escaped, visible
 from mixval.publish.numerals import decimals_for, fixed, percent, signed
+from mixval.publish.value_kind import kind_of
 
 
 def ranking_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
@@ -58,8 +59,11 @@ def ranking_rows(
     table: pa.Table,  # RANKING
     coalitions: pa.Table | None = None,  # COALITIONS: adds the rank by Shapley value
 ) -> list[dict[str, str | int]]:
-    """One plain dict a contributor, ready for a Prefect table artifact: text and whole numbers only."""
-    rows = table.to_pylist()
+    """One plain dict a contributor, ready for a Prefect table artifact: text and whole numbers only.
+
+    What Eq. 8's terms add is among them where it adds up to the value.
+    """
+    rows, kind = table.to_pylist(), kind_of(table)
     shapley = {} if coalitions is None else shapley_ranks(coalitions)
     decimals = value_decimals(table)
     labels = tie_labels(table)
@@ -68,10 +72,10 @@ def ranking_rows(
             "rank": row["rank"],
             **({} if coalitions is None else {"shapley rank": shapley.get(row["contributor"], "–")}),
             "contributor": visible(row["contributor"]),
-            "value": fixed(row["value"], decimals),
+            kind.head: fixed(row["value"], decimals),
             "interval": interval_words(row["value_low"], row["value_high"], decimals),
             "tied": labels.get(row["tie_group"], ""),
-            **{term: signed(row[f"weighted_{term}"], decimals) for term in TERMS},
+            **(_weighted(row, decimals) if kind.adds_terms else {}),
             "rows": row["n_rows"],
             "real": percent(row["real_share"]),
             "verdict": row["verdict"],
@@ -101,6 +105,20 @@ def value_decimals(table: pa.Table) -> int:
 def interval_words(low: float | None, high: float | None, decimals: int) -> str:
     """`-0.12 to 0.34`, or a dash where there is no interval."""
     return "–" if low is None or high is None else f"{fixed(low, decimals)} to {fixed(high, decimals)}"
+
+
+def weighted_decimals(table: pa.Table) -> int:
+    """Decimals that what Eq. 8's terms add is shown with: those of its values, which may not be the ranking's."""
+    return value_decimals(table) if kind_of(table).adds_terms else decimals_for(eq8_values(table))
+
+
+def eq8_values(table: pa.Table) -> list[float]:
+    """(K,) values by Eq. 8: what its weighted terms add up to."""
+    return [sum(row[f"weighted_{term}"] for term in TERMS) for row in table.to_pylist()]
+
+
+def _weighted(row: dict[str, Any], decimals: int) -> dict[str, str]:
+    return {term: signed(row[f"weighted_{term}"], decimals) for term in TERMS}
 
 
 def _check_row(row: dict[str, Any]) -> None:

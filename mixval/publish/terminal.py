@@ -12,7 +12,8 @@ from mixval.contracts.results import TERMS
 from mixval.publish.coalition_values import first_taken
 from mixval.publish.names import listed, shortened
 from mixval.publish.numerals import compact, count, percent, signed
-from mixval.publish.ranking import interval_words, ranking_rows, tie_labels, value_decimals
+from mixval.publish.ranking import interval_words, ranking_rows, tie_labels, value_decimals, weighted_decimals
+from mixval.publish.value_kind import kind_of
 
 WIDE_COLUMNS = 116
 """Terminal columns from which the weighted parts stand beside the value; below, they have a table of their own."""
@@ -25,7 +26,8 @@ TIE_STYLES = ("cyan", "magenta", "yellow", "green", "blue")
 def print_ranking(table: pa.Table, rejected: pa.Table, console: Console, coalitions: pa.Table | None = None) -> None:
     """Print the ranking, its ties, who is taken first to be trained on together, and who was refused and why."""
     if table.num_rows:
-        wide = console.width >= WIDE_COLUMNS + (0 if coalitions is None else SHAPLEY_COLUMNS)
+        fits = console.width >= WIDE_COLUMNS + (0 if coalitions is None else SHAPLEY_COLUMNS)
+        wide = fits and kind_of(table).adds_terms
         console.print(_values(table, wide, coalitions if wide else None))
         if not wide:
             console.print(_parts(table, coalitions))
@@ -39,12 +41,13 @@ def print_ranking(table: pa.Table, rejected: pa.Table, console: Console, coaliti
 
 
 def _values(table: pa.Table, with_parts: bool, coalitions: pa.Table | None) -> Table:
-    view = _grid("Contributors by their value for the target set")
+    kind = kind_of(table)
+    view = _grid("Contributors by their value for the target set" + ("" if kind.adds_terms else f": {kind.axis}"))
     view.add_column("rank", justify="right", style="bold", no_wrap=True)
     if coalitions is not None:
         view.add_column("shapley", justify="right", no_wrap=True)
     view.add_column("contributor", no_wrap=True)
-    view.add_column("value", justify="right", style="bold", no_wrap=True)
+    view.add_column(kind.head, justify="right", style="bold", no_wrap=True)
     view.add_column("interval", justify="right", style="dim", no_wrap=True)
     view.add_column("tied", justify="center", no_wrap=True)
     for term in TERMS if with_parts else ():
@@ -61,7 +64,7 @@ def _values(table: pa.Table, with_parts: bool, coalitions: pa.Table | None) -> T
             str(shown["rank"]),
             *([] if coalitions is None else [str(shown["shapley rank"])]),
             escape(shortened(row["contributor"], NAME_LIMIT)),
-            str(shown["value"]),
+            str(shown[kind.head]),
             interval_words(row["value_low"], row["value_high"], decimals),
             f"[{style}]{labels.get(group, '·')}[/{style}]",
             *parts,
@@ -72,13 +75,14 @@ def _values(table: pa.Table, with_parts: bool, coalitions: pa.Table | None) -> T
 
 
 def _parts(table: pa.Table, coalitions: pa.Table | None) -> Table:
-    view = _grid("What each term adds to the value")
+    adds = kind_of(table).adds_terms
+    view = _grid("What each term adds to the value" if adds else "Beside it: what each term adds to Eq. 8's value")
     view.add_column("contributor", no_wrap=True)
     for term in TERMS:
         view.add_column(term, justify="right", no_wrap=True)
     if coalitions is not None:
         view.add_column("shapley", justify="right", no_wrap=True)
-    decimals = value_decimals(table)
+    decimals = weighted_decimals(table)
     for shown, row in zip(ranking_rows(table, coalitions), table.to_pylist(), strict=True):
         parts = [_coloured(row[f"weighted_{term}"], decimals) for term in TERMS]
         rank = [] if coalitions is None else [str(shown["shapley rank"])]

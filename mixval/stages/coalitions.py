@@ -15,16 +15,22 @@ from mixval.contracts.coalitions import CoalitionAccount
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.results import COALITIONS, PARTS, REDUNDANCY
 from mixval.stages.jobs import MeasureJob
+from mixval.stages.risk_unions import risk_game
 from mixval.stages.summaries import Summary, read_summary, summary_ref
 from mixval.stages.summary_terms import target_embedding as embedded_target
+from mixval.stages.target_gradients import target_gradients_ref
+from mixval.stages.terms import is_risk
 from mixval.terms.loss.sums import COLUMNS, columns_of
+from mixval.terms.ntk.judge import lifted_damping
 from mixval.terms.ntk.sketched import sketched_form
 from mixval.terms.ntk.statistics import GradientStatistics
 from mixval.valuation.coalitions import NtkCoalitions
-from mixval.valuation.shapley import MOST_EXACT, exact_shapley, greedy, leave_one_out, sampled_shapley
-from mixval.valuation.unions import PartSums, UnionGame, part_sums, redundancy, shapley_orders, target_embedding
+from mixval.valuation.risk_unions import RiskGame
+from mixval.valuation.shapley import Game, greedy, leave_one_out
+from mixval.valuation.shapley_budget import shapley
+from mixval.valuation.unions import PartSums, UnionGame, part_sums, redundancy, target_embedding
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the numbers change."""
 MOST_CONTRIBUTORS = 50
 """The best-ranked contributors that take part. Their pairs are 1,225 unions: a minute at q = 2,048."""
@@ -36,7 +42,7 @@ QUESTIONS: tuple[Question, ...] = ("shapley", "pairs", "greedy")
 
 
 class CoalitionJob(FrozenModel):
-    """The contributors whose unions are valued, best-ranked first, under the ranking's weights."""
+    """The contributors whose unions are valued, best-ranked first, by the ranking's method and weights."""
 
     jobs: list[MeasureJob]
     target: MeasureJob
@@ -71,14 +77,15 @@ def answer(work: CoalitionJob, question: Question) -> ArtifactRef:
     if work.target.store.committed(ref) is not None:
         return ref
     started = time.perf_counter()
-    tensors = _ANSWERS[question](union_game(work), work)
+    game = risk_game(work.jobs, work.target) if is_risk(work.target) else union_game(work)
+    tensors = _ANSWERS[question](game, work)
     seconds = time.perf_counter() - started
     work.target.store.commit(ref, inputs=_inputs(work, question), tensors=tensors, seconds=seconds)
     return ref
 
 
 def union_game(work: CoalitionJob) -> UnionGame:
-    """The game of these contributors; nobody is worth as much as the worst of them alone.
+    """The game of these contributors by Eq. 8; nobody is worth as much as the worst of them alone.
 
     Summaries are read one after the other: of each, a Gram matrix in float32 is kept.
     """
@@ -173,7 +180,8 @@ def coalition_tables(work: CoalitionJob) -> Together:
         n_coalitions=sum(int(one["n_coalitions"]) for one in (shapley, pairs, order)),
         value_of_all=float(pairs["value_of_all"]),
         value_of_nobody=float(pairs["value_of_nobody"]),
-        sketch_excess=None if np.isnan(pairs["sketch_excess"]) else float(pairs["sketch_excess"]),
+        sketch_excess=float(pairs["sketch_excess"]) if np.isfinite(pairs["sketch_excess"]) else None,
+        is_risk=is_risk(work.target),
         orders=[int(n) for n in shapley.get("orders", [])],
         largest_errors=[float(error) for error in shapley.get("largest_errors", [])],
         seconds=sum(record.seconds for record in records if record is not None),
@@ -182,7 +190,7 @@ def coalition_tables(work: CoalitionJob) -> Together:
 
 
 def _inputs(work: CoalitionJob, question: Question) -> dict[str, object]:
-    shared = {
+    shared: dict[str, object] = {
         "question": question,
         "summaries": [summary_ref(job, work.target).fingerprint for job in work.jobs],
         "counts": [[job.n_real, job.n_synthetic] for job in work.jobs],
@@ -191,28 +199,29 @@ def _inputs(work: CoalitionJob, question: Question) -> dict[str, object]:
         "discrepancy": work.target.discrepancy,
         "damping": [work.target.ntk.damping, work.target.ntk.damping_mode],
     }
+    if is_risk(work.target):
+        del shared["weights"], shared["average"], shared["discrepancy"]
+        shared |= {"damping": work.target.value.risk_damping, "target": target_gradients_ref(work.target).fingerprint}
     return shared | ({"coalitions": work.coalitions} if question == "shapley" else {})
 
 
-def _alone(game: UnionGame, n: int) -> list[float]:
+def _alone(game: Game, n: int) -> list[float]:
     return [game.value(row) for row in np.eye(n, dtype=np.bool_)]
 
 
-def _shapley(game: UnionGame, work: CoalitionJob) -> dict[str, np.ndarray]:
-    n = len(work.jobs)
-    if n <= MOST_EXACT:
-        return {"values": exact_shapley(game, n), "n_coalitions": np.array(2**n)}
-    found = sampled_shapley(game, n, shapley_orders(n, work.coalitions), work.target.seed)
-    return {
-        "values": found.values,
-        "errors": found.standard_errors,
-        "orders": found.steps,
-        "largest_errors": found.running_errors.max(axis=1),
-        "n_coalitions": np.array(found.permutations * n),
+def _shapley(game: Game, work: CoalitionJob) -> dict[str, np.ndarray]:
+    found = shapley(game, len(work.jobs), work.coalitions, work.target.seed)
+    answer = {"values": found.values, "n_coalitions": np.array(found.n_coalitions)}
+    if found.sampled is None:
+        return answer
+    return answer | {
+        "errors": found.sampled.standard_errors,
+        "orders": found.sampled.steps,
+        "largest_errors": found.sampled.running_errors.max(axis=1),
     }
 
 
-def _pairs(game: UnionGame, work: CoalitionJob) -> dict[str, np.ndarray]:
+def _pairs(game: Game, work: CoalitionJob) -> dict[str, np.ndarray]:
     n = len(work.jobs)
     everybody = game.value(np.ones(n, dtype=np.bool_))
     if n == 1:
@@ -230,15 +239,19 @@ def _pairs(game: UnionGame, work: CoalitionJob) -> dict[str, np.ndarray]:
     }
 
 
-def _sketch_excess(game: UnionGame, work: CoalitionJob) -> float:
-    """How far the sketch's bias lifts the NTK term of all together, relative; NaN where the sketch is too full to tell."""
+def _sketch_excess(game: Game, work: CoalitionJob) -> float:
+    """How far the sketch lifts the NTK term of all together, or the risk's lambda; relative, NaN where it is too full."""
+    if isinstance(game, RiskGame):
+        return lifted_damping(game.filled())
+    if not isinstance(game, UnionGame):
+        raise TypeError(f"expected a game of Eq. 8 or of the risk, found {type(game).__name__}. Make it from summaries.")
     n, gram, cross, square = game.ntk.sums()
     statistics = GradientStatistics(n, gram, cross, square, np.zeros((len(cross), 0)))
     form = sketched_form(statistics, work.target.ntk.damping, work.target.ntk.damping_mode)
     return float("nan") if form.extrapolated is None else form.term / form.extrapolated - 1
 
 
-def _without_both(game: UnionGame, n: int) -> np.ndarray:
+def _without_both(game: Game, n: int) -> np.ndarray:
     values = np.zeros((n, n))
     for a in range(n):
         for b in range(a):
@@ -248,14 +261,14 @@ def _without_both(game: UnionGame, n: int) -> np.ndarray:
     return values
 
 
-def _greedy(game: UnionGame, work: CoalitionJob) -> dict[str, np.ndarray]:
+def _greedy(game: Game, work: CoalitionJob) -> dict[str, np.ndarray]:
     n = len(work.jobs)
     size = min(TOGETHER, n)
     found = greedy(game, n, size)
     return {"order": found.order, "values": found.values, "n_coalitions": np.array(sum(n - step for step in range(size)))}
 
 
-_ANSWERS: dict[Question, Callable[[UnionGame, CoalitionJob], dict[str, np.ndarray]]] = {
+_ANSWERS: dict[Question, Callable[[Game, CoalitionJob], dict[str, np.ndarray]]] = {
     "shapley": _shapley,
     "pairs": _pairs,
     "greedy": _greedy,

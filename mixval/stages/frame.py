@@ -119,7 +119,7 @@ def _planned(backbone: Backbone, target: MeasureJob, width: int) -> SketchPlan:
 
 
 def _output(backbone: Backbone, target: MeasureJob, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    return backbone.output(backbone.forward(batch), batch, target.ntk.output)
+    return backbone.output(backbone.forward(batch), batch, target.ntk.output, target.seed)
 
 
 def _wide_enough(backbone: Backbone, target: MeasureJob, plan: SketchPlan) -> tuple[SketchPlan, float]:

@@ -1,5 +1,7 @@
 """The empirical tangent kernel of a contributor's gradient sample: in one task, or groups of layers side by side.
 
+Where the value is the risk, T's gradient sample stands below the contributor's, for Theta(T, S) beside Theta(S, S).
+
 Theta_0 runs over both parts of S (Eq. 8, arXiv 2511.13640). The Gram matrix is committed with the outputs, so another
 damping, residual or block form recomputes no gradient. Gradients never leave the task that took them: a task holds
 `runtime.gradient_bytes` of them, and what does not fit is computed in another pass.
@@ -13,13 +15,14 @@ import pyarrow as pa
 import torch
 
 from mixval.contracts.record import ArtifactRef
+from mixval.errors import ConfigError
 from mixval.models.backbone import Backbone
 from mixval.models.outputs import OutputKind
 from mixval.stages.footprint import probe_footprint
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.memory import peak_bytes
 from mixval.stages.resident import resident_backbone
-from mixval.stages.rows import in_batches, real_rows, sampled_rows
+from mixval.stages.rows import class_indices, in_batches, real_rows, sampled_rows
 from mixval.storage.sample import part_counts
 from mixval.terms.ntk.groups import layer_groups
 from mixval.terms.ntk.kernel import exact_kernel
@@ -29,16 +32,20 @@ VERSION = 2
 MOST_PARTS = 8
 """Tasks that the groups of one contributor are dealt out to, at most: each hands a whole Theta over."""
 Groups = Sequence[tuple[str, ...]]
+BLOCKS = ("theta", "theta_ts")
+"""What groups of layers add to."""
 
 
-def gram_ref(job: MeasureJob) -> ArtifactRef:
-    """Where the contributor's Gram matrix is, or will be, committed."""
-    return job.store.ref("gram", VERSION, **_inputs(job))
+def gram_ref(job: MeasureJob, target: MeasureJob | None = None) -> ArtifactRef:
+    """Where the contributor's Gram matrix is, or will be, committed. The target is needed where the value is the risk."""
+    return job.store.ref("gram", VERSION, **_inputs(job, target))
 
 
-def gram_parts(job: MeasureJob) -> list[Groups]:
+def gram_parts(job: MeasureJob, target: MeasureJob | None = None) -> list[Groups]:
     """Groups of layers whose gradients fit the budget for all rows, dealt out to tasks."""
-    n = sum(part_counts(job.n_real, job.n_synthetic, job.ntk.sample.count, job.ntk.sample.fraction))
+    sides = [job] if (beside := _beside(job, target)) is None else [job, beside]
+    chosen = job.ntk.sample
+    n = sum(sum(part_counts(one.n_real, one.n_synthetic, chosen.count, chosen.fraction)) for one in sides)
     groups = layer_groups(probe_footprint(job).weight_bytes, n, budget_bytes(job))
     # In turn, since groups near the output take a shorter backward pass.
     n_parts = min(len(groups), MOST_PARTS)
@@ -50,65 +57,101 @@ def budget_bytes(job: MeasureJob) -> int:
     return job.gradient_bytes or job.contributor.gradient_bytes
 
 
-def whole_gram(job: MeasureJob) -> ArtifactRef:
-    """Commit `theta` (N, N) float64, `outputs` (N,), `probabilities` (N,), `keys` (N,) and `is_real` (N,) in one go."""
-    ref = gram_ref(job)
+def whole_gram(job: MeasureJob, target: MeasureJob | None = None) -> ArtifactRef:
+    """Commit `theta` (N, N) float64, `outputs` (N,), `probabilities` (N,), `keys` (N,) and `is_real` (N,) in one go.
+
+    For the risk also `theta_ts` (M, N), `target_keys` (M,), and `labels` (N,) with `target_labels` (M,) as class indices, or
+    `target_tokens` (M,). Raises ConfigError for the risk without a target.
+    """
+    ref = gram_ref(job, target)
     if job.store.committed(ref) is not None:
         return ref
     started = time.perf_counter()
-    tensors = _computed(job, [group for part in gram_parts(job) for group in part])
-    return _commit_gram(job, ref, tensors, time.perf_counter() - started)
+    tensors = _computed(job, target, [group for part in gram_parts(job, target) for group in part])
+    return _commit_gram(job, ref, _inputs(job, target), tensors, time.perf_counter() - started)
 
 
-def partial_gram(job: MeasureJob, groups: Groups) -> ArtifactRef:
-    """Commit what these groups of layers add to `theta`, with `outputs`, `probabilities`, `keys` and `is_real`."""
-    ref = job.store.ref("gram-part", VERSION, **_inputs(job), groups=[list(group) for group in groups])
+def partial_gram(job: MeasureJob, groups: Groups, target: MeasureJob | None = None) -> ArtifactRef:
+    """Commit what these groups of layers add to `BLOCKS`, with all else that `whole_gram` commits."""
+    inputs = _inputs(job, target) | {"groups": [list(group) for group in groups]}
+    ref = job.store.ref("gram-part", VERSION, **inputs)
     if job.store.committed(ref) is not None:
         return ref
     started = time.perf_counter()
-    tensors = _computed(job, groups)
-    inputs = _inputs(job) | {"groups": [list(group) for group in groups]}
+    tensors = _computed(job, target, groups)
     job.store.commit(ref, inputs=inputs, tensors=tensors, seconds=time.perf_counter() - started, peak_bytes=peak_bytes())
     return ref
 
 
-def summed_gram(job: MeasureJob, parts: Sequence[ArtifactRef]) -> ArtifactRef:
+def summed_gram(job: MeasureJob, parts: Sequence[ArtifactRef], target: MeasureJob | None = None) -> ArtifactRef:
     """Commit the whole Gram matrix from what all groups add, and clear the parts away."""
-    ref = gram_ref(job)
+    ref = gram_ref(job, target)
     if job.store.committed(ref) is None:
         started = time.perf_counter()
         tensors = job.store.read_tensors(parts[0])
+        blocks = [name for name in BLOCKS if name in tensors]
         for part in parts[1:]:
-            tensors["theta"] += job.store.read_tensors(part, ["theta"])["theta"]
-        _commit_gram(job, ref, tensors, time.perf_counter() - started)
+            added = job.store.read_tensors(part, blocks)
+            for name in blocks:
+                tensors[name] += added[name]
+        _commit_gram(job, ref, _inputs(job, target), tensors, time.perf_counter() - started)
     for part in parts:
         job.store.discard(part)
     return ref
 
 
-def _inputs(job: MeasureJob) -> dict[str, object]:
+def _beside(job: MeasureJob, target: MeasureJob | None) -> MeasureJob | None:
+    """The target, where its rows are needed."""
+    if job.value.method != "risk":
+        return None
+    if target is None:
+        raise ConfigError(
+            f"contributor {job.contributor.name!r}: `value.method: risk` needs Theta(T, S), found no target. Give its job."
+        )
+    return target
+
+
+def _inputs(job: MeasureJob, target: MeasureJob | None) -> dict[str, object]:
     switches = {"output": job.ntk.output, "parameters": sorted(job.ntk.parameters), "sample": job.ntk.sample}
-    return job.rows_key() | job.model_key() | switches
+    beside = _beside(job, target)
+    return job.rows_key() | job.model_key() | switches | ({} if beside is None else {"target": beside.rows_key()})
 
 
 class Passes:
-    """Batches of a table from any row on, the scalar output on them, and each row's probability: one pass gives both."""
+    """Batches of tables from any row on, the scalar output on them, and each row's probability: one pass gives both."""
 
-    def __init__(self, backbone: Backbone, kind: OutputKind, rows: pa.Table, batch_rows: int) -> None:
-        """`batch_rows` rows of the table go through the backbone at a time."""
-        self._backbone, self._kind, self._rows, self._batch_rows = backbone, kind, rows, batch_rows
+    def __init__(
+        self,
+        backbone: Backbone,
+        kind: OutputKind,
+        rows: pa.Table,
+        batch_rows: int,
+        mix_seed: int = 0,
+        below: pa.Table | None = None,
+    ) -> None:
+        """`batch_rows` rows go through the backbone at a time. Rows of `below` follow, in batches of their own."""
+        self._backbone, self._kind, self._batch_rows, self._mix_seed = backbone, kind, batch_rows, mix_seed
+        self._tables = [rows] if below is None else [rows, below]
         self._batch: dict[str, torch.Tensor] = {}
         self._place = slice(0, 0)
-        self.probabilities = np.full(rows.num_rows, np.nan)
+        self.n_rows = sum(table.num_rows for table in self._tables)
+        """N."""
+        self.probabilities = np.full(self.n_rows, np.nan)
         """(N,) float64, of the rows that a pass has seen."""
+        self.counts = np.full(self.n_rows, np.nan)
+        """(N,) float64, of the same: 1, or answer tokens."""
 
     def from_row(self, start: int) -> Iterator[dict[str, torch.Tensor]]:
         """Batches of row `start` and all later ones."""
-        for piece in in_batches(self._rows.slice(start), self._batch_rows):
-            self._place = slice(start, start + piece.num_rows)
-            self._batch = self._backbone.encode(piece)
-            yield self._batch
-            start += piece.num_rows
+        at = 0
+        for table in self._tables:
+            skipped = min(max(start - at, 0), table.num_rows)
+            at += skipped
+            for piece in in_batches(table.slice(skipped), self._batch_rows):
+                self._place = slice(at, at + piece.num_rows)
+                self._batch = self._backbone.encode(piece)
+                yield self._batch
+                at += piece.num_rows
 
     def scalar(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """f (B,)."""
@@ -117,26 +160,37 @@ class Passes:
         if batch is self._batch:
             found = self._backbone.probability(forward, batch).detach()
             self.probabilities[self._place] = found.double().cpu().numpy()
-        return self._backbone.output(forward, batch, self._kind)
+            self.counts[self._place] = self._backbone.losses(forward, batch)[1].detach().cpu().numpy()
+        return self._backbone.output(forward, batch, self._kind, self._mix_seed)
 
 
-def _computed(job: MeasureJob, groups: Groups) -> dict[str, np.ndarray]:
-    """What these groups add to `theta`, and what `whole_gram` commits beside it."""
-    rows = sampled_rows(job, job.ntk.sample)
-    backbone = resident_backbone(job)
-    passes = Passes(backbone, job.ntk.output, rows, job.batch_rows)
-    kernel = exact_kernel(backbone.module, groups, passes.scalar, passes.from_row, rows.num_rows, budget_bytes(job))
-    return {
-        "theta": kernel.theta.cpu().numpy(),
+def _computed(job: MeasureJob, target: MeasureJob | None, groups: Groups) -> dict[str, np.ndarray]:
+    """What these groups add to `BLOCKS`, and what `whole_gram` commits beside them."""
+    rows, beside = sampled_rows(job, job.ntk.sample), _beside(job, target)
+    below = None if beside is None else sampled_rows(beside, job.ntk.sample)
+    backbone, n = resident_backbone(job), rows.num_rows
+    passes = Passes(backbone, job.ntk.output, rows, job.batch_rows, job.seed, below)
+    kernel = exact_kernel(backbone.module, groups, passes.scalar, passes.from_row, passes.n_rows, budget_bytes(job))
+    theta = kernel.theta.cpu().numpy()
+    tensors = {
+        "theta": np.ascontiguousarray(theta[:n, :n]),
         "keys": rows["key"].to_numpy(),
         "is_real": real_rows(rows),
-        "outputs": kernel.outputs.cpu().numpy(),
-        "probabilities": passes.probabilities,
+        "outputs": kernel.outputs[:n].cpu().numpy(),
+        "probabilities": passes.probabilities[:n],
     }
+    if below is None:
+        return tensors
+    tensors |= {"theta_ts": np.ascontiguousarray(theta[n:, :n]), "target_keys": below["key"].to_numpy()}
+    if job.classes is None:
+        return tensors | {"target_tokens": passes.counts[n:]}
+    return tensors | {"labels": class_indices(job, rows), "target_labels": class_indices(job, below)}
 
 
-def _commit_gram(job: MeasureJob, ref: ArtifactRef, tensors: dict[str, np.ndarray], seconds: float) -> ArtifactRef:
+def _commit_gram(
+    job: MeasureJob, ref: ArtifactRef, inputs: dict[str, object], tensors: dict[str, np.ndarray], seconds: float
+) -> ArtifactRef:
     theta = tensors["theta"]
     numbers = {"n": len(theta), "mean_diagonal": float(np.mean(np.diag(theta)))}
-    job.store.commit(ref, inputs=_inputs(job), tensors=tensors, numbers=numbers, seconds=seconds, peak_bytes=peak_bytes())
+    job.store.commit(ref, inputs=inputs, tensors=tensors, numbers=numbers, seconds=seconds, peak_bytes=peak_bytes())
     return ref

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from mixval.contracts.record import ArtifactRef
-from mixval.contracts.results import PARTS, TERMS, TERMS_TABLE
+from mixval.contracts.results import PARTS, RISK, TERMS, TERMS_TABLE
 from mixval.stages.jobs import MeasureJob
 from mixval.terms.half_samples import deviations, half_masks
 
@@ -67,9 +67,15 @@ def own_deviations(replicates: Floats, masks: Masks) -> Floats:
 
 
 def commit_terms(
-    job: MeasureJob, ref: ArtifactRef, inputs: dict[str, object], measured: list[Measured], seconds: float, **more: Floats
+    job: MeasureJob,
+    ref: ArtifactRef,
+    inputs: dict[str, object],
+    measured: list[Measured],
+    risk: Measured | None,
+    seconds: float,
+    **more: Floats,
 ) -> ArtifactRef:
-    """Commit the measured terms in the order of `TERMS`, and more arrays by name."""
+    """Commit the measured terms in the order of `TERMS`, the risk where it was asked for, and more arrays by name."""
     shifts = np.stack([one.deviations for one in measured], axis=1)
     tensors = {
         "terms": np.array([one.value for one in measured]),
@@ -78,16 +84,20 @@ def commit_terms(
         "n_gradient_rows": np.array([measured[TERMS.index("ntk")].n]),
         **more,
     }
-    tables = {"terms": terms_table(job, measured, tensors["standard_errors"])}
-    numbers = {term: one.value for term, one in zip(TERMS, measured, strict=True)}
+    named = list(zip(TERMS, measured, tensors["standard_errors"], strict=True))
+    if risk is not None:
+        tensors |= {"risk": np.array([risk.value]), "risk_deviations": risk.deviations}
+        named.append((RISK, risk, risk.standard_error(risk.deviations)))
+    tables = {"terms": terms_table(job, named)}
+    numbers = {term: one.value for term, one, _ in named}
     job.store.commit(ref, inputs=inputs, tensors=tensors, tables=tables, numbers=numbers, seconds=seconds)
     return ref
 
 
-def terms_table(job: MeasureJob, measured: list[Measured], errors: Floats) -> pa.Table:
-    """(one row a term and part) the TERMS_TABLE schema."""
+def terms_table(job: MeasureJob, measured: Sequence[tuple[str, Measured, float]]) -> pa.Table:
+    """(one row a term and part) the TERMS_TABLE schema, from names, terms and standard errors."""
     rows = []
-    for term, one, error in zip(TERMS, measured, errors, strict=True):
+    for term, one, error in measured:
         listed = [("all", (one.value, float(error), one.n, one.diagnostics)), *one.parts.items()]
         for part, (estimate, standard_error, n, diagnostics) in listed:
             rows.append(

@@ -9,7 +9,7 @@ import pyarrow as pa
 import torch
 
 from mixval.config.fingerprint import fingerprint
-from mixval.models.backbone import Backbone
+from mixval.models.backbone import Backbone, Batch, Forward
 from mixval.stages.forward import pass_with_features
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.resident import resident_backbone
@@ -68,7 +68,7 @@ class _Noted:
     def scalar(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         # A sketch also runs a few rows by themselves, to check their gradients: those are no batch of ours.
         if batch is not self._batch or self._rows is None:
-            return self._backbone.output(self._backbone.forward(batch), batch, self._job.ntk.output)
+            return self._output(self._backbone.forward(batch), batch)
         forward, compared = pass_with_features(self._backbone, self._rows, batch, self._job.discrepancy.features)
         with torch.no_grad():
             loss, count = self._backbone.losses(forward, batch)
@@ -79,4 +79,7 @@ class _Noted:
         self.counts.append(count.double().cpu().numpy())
         self.probabilities.append(probability.double().cpu().numpy())
         self.features.append(features.detach().cpu().numpy())
-        return self._backbone.output(forward, batch, self._job.ntk.output)
+        return self._output(forward, batch)
+
+    def _output(self, forward: Forward, batch: Batch) -> torch.Tensor:
+        return self._backbone.output(forward, batch, self._job.ntk.output, self._job.seed)

@@ -23,6 +23,8 @@ GRAM_COPIES = 3
 """Gram matrices that a task holds at most: the matrix, its damped factor or another part, and the file that it goes into."""
 SUMMARY_MATRICES = 9
 """Matrices of q x q in float64 that the terms of a summary hold at once: two parts, their sum, and five to solve with."""
+SKETCH_BYTES = 12
+"""Of each feature of T's sketch in a task: as it is stored, and in float64."""
 USABLE_SHARE = 0.8
 """Share of a worker's memory that a task may plan to fill; Dask pauses a worker at 0.85."""
 
@@ -46,7 +48,10 @@ def make_plan(
     """What the run will do and hold. Raises `CapacityError` when a task would not fit a worker."""
     listed, target = inputs
     budget = config.runtime.gradient_bytes or int(GRADIENT_SHARE * worker_memory_bytes)
-    contributors = [_plan_one(name, shards, config, config.sample, footprint, budget) for name, shards in listed.items()]
+    beside = _target_rows(target, config)
+    contributors = [
+        _plan_one(name, shards, config, config.sample, footprint, budget, beside=beside) for name, shards in listed.items()
+    ]
     plan = WorkPlan(
         contributors=contributors,
         target=_plan_one("target", target, config, config.discrepancy.target_sample, footprint, budget, gradients=False),
@@ -59,7 +64,7 @@ def make_plan(
     if config.ntk.method == "sketched":
         _refuse_unions(plan, config)
     else:
-        _refuse_small_budget(plan, footprint, budget, config.runtime.batch_rows)
+        _refuse_small_budget(plan, footprint, budget, config.runtime.batch_rows, beside)
     _refuse_what_does_not_fit(plan)
     return plan
 
@@ -72,19 +77,24 @@ def _plan_one(
     footprint: Footprint,
     budget: int,
     gradients: bool = True,
+    beside: int = 0,
 ) -> ContributorPlan:
+    """`beside` rows of T go through the gradient passes with the contributor's."""
     n_rows = sum(shard.n_rows for shard in shards)
     if gradients and config.ntk.method == "sketched":
-        return _plan_summaries(name, shards, config, footprint)
+        return _plan_summaries(name, shards, config, footprint, beside)
     n_sampled = sum(part_counts(n_rows, 0, sample.count, sample.fraction))
     chosen = config.ntk.sample
     n_gradient = sum(part_counts(n_rows, 0, chosen.count, chosen.fraction)) if gradients else 0
     row_bytes = sum(shard.size_bytes for shard in shards) / max(n_rows, 1)
     held = row_bytes * max(n_sampled, n_gradient) + 4 * n_sampled * footprint.n_dimensions
+    n_kernel = n_gradient + beside
     # What a task holds of gradients is the budget, or less where all of them take less.
-    taken = min(budget, n_gradient * sum(footprint.weight_bytes.values()) / HELD)
-    task_bytes = PROCESS_BYTES + held + taken + GRAM_COPIES * 8 * n_gradient * n_gradient + footprint.model_bytes
-    groups = layer_groups(footprint.weight_bytes, n_gradient, budget) if n_gradient else []
+    taken = min(budget, n_kernel * sum(footprint.weight_bytes.values()) / HELD)
+    task_bytes = PROCESS_BYTES + held + taken + GRAM_COPIES * 8 * n_kernel * n_kernel + footprint.model_bytes
+    if not gradients and _is_judged_by_sketches(config):
+        task_bytes += n_sampled * SKETCH_BYTES * most_features(config.ntk)
+    groups = layer_groups(footprint.weight_bytes, n_kernel, budget) if n_kernel else []
     return ContributorPlan(
         name=name,
         shards=shards,
@@ -94,11 +104,25 @@ def _plan_one(
         n_passes=len(groups),
         gradient_bytes=budget,
         task_bytes=int(task_bytes),
-        seconds=footprint.seconds(n_sampled, n_gradient * max(1, len(groups))),
+        seconds=footprint.seconds(n_sampled, n_kernel * max(1, len(groups))),
     )
 
 
-def _plan_summaries(name: str, shards: list[ShardRef], config: ValuationConfig, footprint: Footprint) -> ContributorPlan:
+def _target_rows(target: list[ShardRef], config: ValuationConfig) -> int:
+    """Rows of T beside a contributor's, where the value is the risk: of its gradient sample, or of its sketch."""
+    if config.value.method != "risk":
+        return 0
+    chosen = config.discrepancy.target_sample if config.ntk.method == "sketched" else config.ntk.sample
+    return sum(part_counts(sum(shard.n_rows for shard in target), 0, chosen.count, chosen.fraction))
+
+
+def _is_judged_by_sketches(config: ValuationConfig) -> bool:
+    return config.value.method == "risk" and config.ntk.method == "sketched"
+
+
+def _plan_summaries(
+    name: str, shards: list[ShardRef], config: ValuationConfig, footprint: Footprint, beside: int
+) -> ContributorPlan:
     """One pass over the drawn rows, a piece at a time; then sums of q x q, whatever the rows."""
     n_rows, q = sum(shard.n_rows for shard in shards), most_features(config.ntk)
     share = halved_share(config.sample, n_rows, n_rows)
@@ -109,6 +133,7 @@ def _plan_summaries(name: str, shards: list[ShardRef], config: ValuationConfig, 
     held = piece * (row_bytes + 2 * 4 * (footprint.n_dimensions + q))
     batch = min(config.runtime.batch_rows, piece) * sum(footprint.weight_bytes.values())
     task_bytes = PROCESS_BYTES + held + batch + SUMMARY_MATRICES * 8 * q * q + footprint.model_bytes
+    task_bytes += beside * SKETCH_BYTES * q
     drawn = round(share * n_rows)
     return ContributorPlan(
         name=name,
@@ -158,8 +183,8 @@ def _refuse_unions(plan: WorkPlan, config: ValuationConfig) -> None:
         )
 
 
-def _refuse_small_budget(plan: WorkPlan, footprint: Footprint, budget: int, batch_rows: int) -> None:
-    most_rows = max((one.n_gradient_rows for one in plan.contributors), default=0)
+def _refuse_small_budget(plan: WorkPlan, footprint: Footprint, budget: int, batch_rows: int, beside: int) -> None:
+    most_rows = max((one.n_gradient_rows for one in plan.contributors), default=0) + beside
     least = least_bytes(footprint.weight_bytes, most_rows, batch_rows)
     if budget < least:
         raise CapacityError(

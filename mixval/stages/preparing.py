@@ -19,7 +19,7 @@ from mixval.stages.jobs import MeasureJob, target_job
 from mixval.stages.planning import Inputs, list_inputs, make_plan
 from mixval.storage.root import open_location
 
-VERSION = 1
+VERSION = 2
 """Raised whenever a change means that old runs no longer stand."""
 
 

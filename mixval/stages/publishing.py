@@ -21,6 +21,7 @@ from mixval.publish.doubts import Doubt, find_doubts
 from mixval.publish.manifest import Manifest, WeightsUsed, input_shards, package_versions, read_manifest, resolved_config
 from mixval.publish.ranking import rejected_table
 from mixval.publish.report.render import render_report
+from mixval.publish.risk_doubts import risk_doubts
 from mixval.stages.coalitions import Together
 from mixval.stages.gating import read_docs_page, read_validations
 from mixval.stages.preparing import PreparedRun
@@ -167,6 +168,7 @@ def _manifest(
     together: Together | str | None,
 ) -> Manifest:
     weights = reduced.weights.as_dict()
+    n_classes = len(prepared.classes) if prepared.classes else None
     dropped = [
         term
         for term, informative in zip(weights, reduced.estimates.informative(), strict=True)
@@ -188,7 +190,8 @@ def _manifest(
         weights=WeightsUsed(rule=reduced.weights.rule, values=weights, provenance=reduced.weights.provenance, dropped=dropped),
         departures=departures(config),
         doubts=[
-            *find_doubts(reduced.ranking, reduced.terms, outcomes, len(prepared.classes) if prepared.classes else None),
+            *find_doubts(reduced.ranking, reduced.terms, outcomes, n_classes),
+            *risk_doubts(reduced.ranking, reduced.terms, n_classes),
             *_union_doubts(reduced.ranking, together),
         ],
         coalitions=together.account if isinstance(together, Together) else None,

@@ -1,4 +1,4 @@
-"""The reduce stage: terms of all contributors -> weights -> values, intervals, ranks. No model, no rows, seconds."""
+"""The reduce stage: risks, or terms and weights -> values, intervals, ranks. No model, no rows, seconds."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pyarrow as pa
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.record import ArtifactRef
-from mixval.contracts.results import TERMS, TERMS_TABLE
+from mixval.contracts.results import TERMS, TERMS_TABLE, VALUE_KINDS
 from mixval.publish.ranking import ranking_table
 from mixval.stages.gating import open_store
 from mixval.storage.root import open_location
 from mixval.terms.bound import bound
 from mixval.valuation.estimates import TermEstimates
 from mixval.valuation.fitting import read_fit
-from mixval.valuation.score import Valuation, value
+from mixval.valuation.score import Valuation, valuation_of, value, weighted_terms
 from mixval.valuation.weights import Weights, weigh
 
 
@@ -50,7 +50,7 @@ def reduce_terms(
     )
     fitted = _fitted(config, identity) if config.value.fitted_weights else None
     weights = weigh(estimates, config.value.weights, fitted, config.value.uninformative)
-    valuation = value(estimates, weights, config.value.confidence)
+    valuation = _valued(config, stored, estimates, weights)
     n_sampled = [int(one["n_gradient_rows"][0]) for one in stored]
     rows = [
         _row(config, i, outcomes[name], estimates, valuation, n_sampled[i]) for i, name in enumerate(estimates.contributors)
@@ -58,6 +58,25 @@ def reduce_terms(
     tables = [store.read_table(measured[name], "terms") for name in names]
     terms = _as_ranked(pa.concat_tables(tables), estimates) if tables else TERMS_TABLE.empty_table()
     return Reduced(ranking_table(rows), terms, estimates, weights, valuation)
+
+
+def _valued(
+    config: ValuationConfig, stored: list[dict[str, np.ndarray]], estimates: TermEstimates, weights: Weights
+) -> Valuation:
+    """By the configured method: the measured risks as they are, or Eq. 8."""
+    if config.value.method == "bound":
+        return value(estimates, weights, config.value.confidence)
+    risks = np.array([float(one["risk"][0]) for one in stored])
+    deviations = np.stack([one["risk_deviations"] for one in stored], axis=1) if config.value.half_samples else None
+    return valuation_of(risks, deviations, weighted_terms(estimates, weights), config.value.confidence)
+
+
+def value_kind(config: ValuationConfig) -> str:
+    """What the value is, one of `VALUE_KINDS`."""
+    eq8, cross_entropy, gain = VALUE_KINDS
+    if config.value.method == "bound":
+        return eq8
+    return cross_entropy if "classification" in config.task else gain
 
 
 def _terms(stored: list[dict[str, np.ndarray]]) -> np.ndarray:
@@ -95,6 +114,7 @@ def _row(
         "contributor": outcome.contributor,
         "rank": int(valuation.ranks[i]),
         "value": float(valuation.values[i]),
+        "value_kind": value_kind(config),
         "value_low": None if valuation.low is None else float(valuation.low[i]),
         "value_high": None if valuation.high is None else float(valuation.high[i]),
         "tie_group": int(valuation.tie_groups[i]),

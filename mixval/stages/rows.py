@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from mixval.config.sample import SampleConfig
 from mixval.contracts.plan import ShardRef
+from mixval.errors import ContractError
 from mixval.stages.jobs import MeasureJob
 from mixval.storage.sample import draw_rows, keyed_rows
 from mixval.storage.shards import stream_rows
@@ -53,6 +54,18 @@ def bad_rows(job: MeasureJob) -> set[tuple[int, int]]:
 def real_rows(rows: pa.Table) -> np.ndarray:
     """(N,) uint8: 1 where a row is real, 0 where it is synthetic."""
     return np.array([origin == "real" for origin in rows["origin"].to_pylist()], dtype=np.uint8)
+
+
+def class_indices(job: MeasureJob, rows: pa.Table) -> np.ndarray:
+    """(N,) int64: places of the rows' labels among the target's classes. Raises ContractError for a label that T has not."""
+    classes, labels = np.array(job.classes, dtype=np.int64), rows["label"].to_numpy()
+    found = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
+    if strange := sorted({int(label) for label in labels[classes[found] != labels]}):
+        raise ContractError(
+            f"contributor {job.contributor.name!r}: expected labels that the target set has, found {strange[:5]}. Leave those "
+            "rows out."
+        )
+    return np.asarray(found, dtype=np.int64)
 
 
 def in_batches(rows: pa.Table, size: int) -> Iterator[pa.Table]:

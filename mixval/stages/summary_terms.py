@@ -146,9 +146,7 @@ def _ntk_spread(job: MeasureJob, summary: Summary) -> Floats:
     """(R,) deviations of the NTK term: halves of the kept rows, in the parts' own proportion, rescaled to all rows."""
     if job.value.half_samples == 0:
         return np.zeros(0)
-    n = _n(summary)
-    share = min(len(one.kept.keys) / one.n for one in summary.values())
-    chosen = [_leading(one.kept, round(share * one.n)) for one in summary.values()]
+    n, chosen = _n(summary), kept_for_halves(summary)
     keys = np.concatenate([one.keys for one in chosen])
     features = np.concatenate([one.features for one in chosen]).astype(np.float64)
     misfit = np.concatenate([one.residual for one in chosen])
@@ -159,8 +157,10 @@ def _ntk_spread(job: MeasureJob, summary: Summary) -> Floats:
     return np.asarray(_spread(replicates) * np.sqrt(len(keys) / n))
 
 
-def _leading(kept: KeptRows, count: int) -> KeptRows:
-    return KeptRows.of(kept.limit, kept.keys[:count], kept.features[:count], kept.residual[:count])
+def kept_for_halves(summary: Summary) -> list[KeptRows]:
+    """Of each part the kept rows that stand for it in half-samples: as many as keep the parts' own proportion."""
+    share = min(len(one.kept.keys) / one.n for one in summary.values())
+    return [one.kept.first(round(share * one.n)) for one in summary.values()]
 
 
 def _spread(replicates: Floats) -> Floats:

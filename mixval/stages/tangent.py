@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from mixval.config.terms import NtkConfig
-from mixval.stages.gradients import gram_ref
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.measured import Floats, Measured, half_sample_masks, own_deviations
 from mixval.terms.ntk.extrapolate import FURTHEST, extrapolated, nested_terms
@@ -19,9 +18,8 @@ from mixval.terms.ntk.quadratic import half_sample_ntk, quadratic_form
 from mixval.terms.ntk.residual import residual
 
 
-def measured_ntk(job: MeasureJob) -> Measured:
-    """The term over both parts together, with the rows of its gradient sample."""
-    stored = job.store.read_tensors(gram_ref(job))
+def measured_ntk(job: MeasureJob, stored: Mapping[str, np.ndarray]) -> Measured:
+    """The term over both parts together, with the rows of its gradient sample, from the tensors of the Gram matrix."""
     theta, switches = stored["theta"], job.ntk
     misfit = residual(stored["outputs"], stored["probabilities"], switches.residual)
     form = asdict(SOLVERS[switches.method](theta, misfit, switches))

@@ -1,4 +1,4 @@
-"""The four terms of one contributor from what is stored, with standard errors and half-sample deviations (Eq. 8).
+"""The four terms of one contributor from what is stored, with standard errors and half-sample deviations (Eq. 8), and its risk.
 
 Needs no model: another kernel, damping, estimator or number of replicates runs on the committed passes alone. Replicate r
 keeps the same half of T for every contributor, so that what they share cancels when they are compared.
@@ -25,9 +25,11 @@ from mixval.stages.measured import (
     own_deviations,
     parts_with_rows,
 )
+from mixval.stages.risk import measured_risk, summary_risk
 from mixval.stages.summaries import read_summary, summary_ref
 from mixval.stages.summary_terms import require_rows, summary_discrepancy, summary_loss, summary_ntk
 from mixval.stages.tangent import measured_ntk
+from mixval.stages.target_gradients import read_target_gradients, target_gradients_ref
 from mixval.terms.composition.term import composition_term
 from mixval.terms.loss.mean import LossEstimate, estimate_loss, half_sample_losses
 from mixval.terms.parts import combine_parts, combine_variances
@@ -44,24 +46,33 @@ def terms_ref(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
 def contributor_terms(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
     """Commit `terms` (4,), `standard_errors` (4,), `deviations` (R, 4), `n_gradient_rows` (1,) and the table `terms`.
 
-    From a summary also `ntk_as_sketched` (1,), the term with the sketch's bias in it, and `is_full` (1,), whether the other
-    one could not be told.
+    Where the value is the risk also `risk` (1,), `risk_deviations` (R,) and a row of the table. From a summary also
+    `ntk_as_sketched` (1,), the term with the sketch's bias in it, and `is_full` (1,), whether the other one could not be told.
     """
     ref = terms_ref(job, target)
     if job.store.committed(ref) is not None:
         return ref
     started = time.perf_counter()
     more: dict[str, Floats] = {}
+    risk: Measured | None = None
     if job.ntk.method == "sketched":
         summary = read_summary(job, summary_ref(job, target))
         require_rows(job, summary)
         ntk, as_sketched = summary_ntk(job, summary)
         more = {"ntk_as_sketched": np.array([as_sketched]), "is_full": np.array([ntk.diagnostics["is_full"]], dtype=float)}
         measured = [summary_loss(job, summary), summary_discrepancy(job, target, summary), ntk, composition(job)]
+        risk = summary_risk(job, summary, read_target_gradients(target)) if is_risk(job) else None
     else:
-        forward = job.store.read_tensors(forward_ref(job))
-        measured = [_loss(job, forward), measured_discrepancy(job, target, forward), measured_ntk(job), composition(job)]
-    return commit_terms(job, ref, _inputs(job, target), measured, time.perf_counter() - started, **more)
+        forward, stored = job.store.read_tensors(forward_ref(job)), job.store.read_tensors(gram_ref(job, target))
+        ntk = measured_ntk(job, stored)
+        measured = [_loss(job, forward), measured_discrepancy(job, target, forward), ntk, composition(job)]
+        risk = measured_risk(job, stored) if is_risk(job) else None
+    return commit_terms(job, ref, _inputs(job, target), measured, risk, time.perf_counter() - started, **more)
+
+
+def is_risk(job: MeasureJob) -> bool:
+    """Whether the value is the NTK-regression risk."""
+    return job.value.method == "risk"
 
 
 def _inputs(job: MeasureJob, target: MeasureJob) -> dict[str, object]:
@@ -69,8 +80,11 @@ def _inputs(job: MeasureJob, target: MeasureJob) -> dict[str, object]:
         measured: dict[str, object] = {"summary": summary_ref(job, target).fingerprint}
         switches = {"residual", "damping", "damping_mode"}
     else:
-        measured = {"forward": forward_ref(job).fingerprint, "gram": gram_ref(job).fingerprint}
+        measured = {"forward": forward_ref(job).fingerprint, "gram": gram_ref(job, target).fingerprint}
         switches = {"method", "nystroem_rank", "extrapolate", "residual", "damping", "damping_mode", "n_blocks"}
+    if is_risk(job):
+        measured["risk"] = [job.value.risk_damping]
+        measured |= {"target_gradients": target_gradients_ref(target).fingerprint} if job.ntk.method == "sketched" else {}
     return measured | {
         "contributor": job.contributor.name,
         "target": forward_ref(target).fingerprint,

@@ -26,6 +26,7 @@ from scipy import linalg
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.ntk.quadratic import DampingMode
 from mixval.valuation.estimates import Floats
+from mixval.valuation.union_sums import Statistics, UnionSums, lower_blocks
 
 Precision = Literal["float32", "float64"]
 SOLVED = 1e-12
@@ -34,8 +35,6 @@ WORST_ERROR = 1e-2
 """Relative error of a value above which it is refused. The term, its root, has half of it; sketched features add percents."""
 MOST_ITERATIONS = 20
 """Of conjugate gradients. At q = 2,048 twenty cost less than the float64 factor that follows where they do not do."""
-BLOCK = 128
-"""Rows of a matrix worked on at a time, so that the upper triangle is left alone."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +55,6 @@ class UnionTerm:
     """Of conjugate gradients, in the precision below."""
     precision: Precision
     """Of the Cholesky factor."""
-
-
-class _Union:
-    """Sums over the contributors added so far. Of `gram` (q, q) only blocks that meet the lower triangle are kept."""
-
-    def __init__(self, q: int) -> None:
-        self.n, self.measured, self.square = 0, 0, 0.0
-        self.cross: Floats = np.zeros(q)
-        self.gram: Floats = np.zeros((q, q))
 
 
 class NtkCoalitions:
@@ -89,40 +79,46 @@ class NtkCoalitions:
         Raises ShapeError when they do not fit; NumericalError for numbers that are not finite, statistics that no rows can
         have, or a damping that is not positive.
         """
-        self._n, self._gram = np.asarray(n), np.asarray(gram)
-        self._cross, self._square = np.asarray(cross, dtype=np.float64), np.asarray(square, dtype=np.float64)
         if not (math.isfinite(damping) and damping > 0):
             raise NumericalError(f"expected a positive, finite damping, found {damping}. Set `ntk.damping`.")
-        _check_shapes(self._n, self._gram, self._cross, self._square)
-        for k in range(len(self._n)):
-            _check_contributor(k, self._gram[k], self._cross[k], float(self._square[k]))
+        rows = np.asarray(n)
+        self._statistics = Statistics(
+            rows,
+            np.asarray(gram),
+            np.asarray(cross, dtype=np.float64),
+            np.asarray(square, dtype=np.float64),
+            rows if measured is None else np.asarray(measured),
+        )
+        self._stored = float(np.finfo(self._statistics.gram.dtype).eps)
         self._damping, self._mode = damping, mode
-        self._measured = self._n if measured is None else np.asarray(measured)
-        if self._measured.shape != self._n.shape or (self._measured < 1).any():
-            raise ShapeError(f"measured rows: expected {self._n.shape} whole numbers from 1, found {self._measured.tolist()}.")
+        self._sums: UnionSums | None = None
+        self._known: dict[bytes, UnionTerm] = {}
         self._buffers: dict[Precision, NDArray[Any]] = {}
 
     @property
     def n_contributors(self) -> int:
         """K."""
-        return len(self._n)
+        return len(self._statistics.n)
 
     def union(self, members: NDArray[np.bool_]) -> UnionTerm:
-        """The term of the contributors that `members` (K,) marks.
+        """The term of the contributors that `members` (K,) marks. One that was asked for before is remembered.
 
         Raises ShapeError for another mask or an empty one; NumericalError as `prefixes` does.
         """
-        if members.dtype != np.bool_ or members.shape != self._n.shape:
-            raise ShapeError(f"members: expected a bool mask of shape {self._n.shape}, found {members.dtype} {members.shape}.")
+        expected = (self.n_contributors,)
+        if members.dtype != np.bool_ or members.shape != expected:
+            raise ShapeError(f"members: expected a bool mask of shape {expected}, found {members.dtype} {members.shape}.")
         if not members.any():
             raise ShapeError("members: expected at least one contributor, found none. The game says what nobody is worth.")
-        total = _Union(self._cross.shape[1])
-        for k in np.flatnonzero(members):
-            self._add(total, int(k))
-        return self._evaluate(total)
+        key = members.tobytes()
+        if key not in self._known:
+            self._sums = self._sums or UnionSums(self._statistics)
+            self._sums.become(members)
+            self._known[key] = self._evaluate(self._sums)
+        return self._known[key]
 
     def prefixes(self, order: NDArray[np.int64]) -> Iterator[UnionTerm]:
-        """The terms of order[:1], order[:2] and so on, one contributor's matrices added at a time.
+        """The terms of order[:1], order[:2] and so on.
 
         Raises ShapeError for an order that repeats somebody or names nobody; NumericalError when all gradients of a union
         are zero, or its value cannot be told to `WORST_ERROR`.
@@ -132,29 +128,18 @@ class NtkCoalitions:
             raise ShapeError(f"order: expected contributors from 0 to {self.n_contributors - 1}, found {places.tolist()}.")
         if len(np.unique(places)) != len(places):
             raise ShapeError(f"order: expected every contributor once at most, found {places.tolist()}.")
-        total = _Union(self._cross.shape[1])
-        for k in places:
-            self._add(total, int(k))
-            yield self._evaluate(total)
+        for size in range(1, len(places) + 1):
+            yield self.union(np.isin(np.arange(self.n_contributors), places[:size]))
 
     def sums(self) -> tuple[int, Floats, Floats, float]:
         """Of all contributors together: rows measured, (q, q) Phi'Phi, (q,) Phi'r and r'r, weighted so as to add up to them."""
-        total = _Union(self._cross.shape[1])
-        for k in range(self.n_contributors):
-            self._add(total, k)
+        total = UnionSums(self._statistics)
+        total.become(np.ones(self.n_contributors, dtype=np.bool_))
         lower, share = np.tril(total.gram), total.measured / total.n
         return total.measured, share * (lower + np.tril(lower, -1).T), share * total.cross, share * total.square
 
-    def _add(self, total: _Union, k: int) -> None:
-        total.n += int(self._n[k])
-        total.measured += int(self._measured[k])
-        total.square += float(self._square[k])
-        total.cross += self._cross[k]
-        for rows, columns in _lower_blocks(len(total.cross)):
-            total.gram[rows, columns] += self._gram[k, rows, columns]
-
-    def _evaluate(self, total: _Union) -> UnionTerm:
-        scale = float(np.trace(total.gram)) / total.n
+    def _evaluate(self, total: UnionSums) -> UnionTerm:
+        scale = float(total.diagonal.sum()) / total.n
         # Weights that add up to the rows measured instead of those they stand for: the same system at a larger lambda.
         shift = self._damping * (scale if self._mode == "relative" else 1.0) * (total.n / total.measured)
         if not shift > 0:
@@ -166,11 +151,11 @@ class NtkCoalitions:
         why = "A + lambda I is not positive definite"
         for precision in precisions:
             try:
-                precondition = self._factorise(total.gram, shift, precision)
+                precondition = self._factorise(total, shift, precision)
             except linalg.LinAlgError:
                 continue
             x, iterations = _solve(total.gram, total.cross, shift, precondition)
-            value, excess, rounding = _value_at(x, total, shift, float(np.finfo(self._gram.dtype).eps))
+            value, excess, rounding = _value_at(x, total, shift, self._stored)
             error = (excess + rounding) / value if value > 0 else (math.inf if total.square else 0.0)
             is_solved = excess <= SOLVED * abs(value) or precision == "float64"
             if is_solved and error <= WORST_ERROR:
@@ -182,15 +167,15 @@ class NtkCoalitions:
             f"or set `value.coalitions: 0` for a ranking without unions."
         )
 
-    def _factorise(self, gram: Floats, shift: float, precision: Precision) -> Callable[[Floats], Floats]:
+    def _factorise(self, total: UnionSums, shift: float, precision: Precision) -> Callable[[Floats], Floats]:
         """What multiplies by nearly (A + lambda I)^-1, up to a factor. Raises LinAlgError when A + lambda I is indefinite."""
-        q = len(gram)
+        q = len(total.diagonal)
         if precision not in self._buffers:
             self._buffers[precision] = np.empty((q, q), dtype=precision)
         buffer = self._buffers[precision]
-        scale = float(np.trace(gram)) / q + shift  # keeps float32 away from overflow
-        for rows, columns in _lower_blocks(q):
-            np.multiply(gram[rows, columns], 1 / scale, out=buffer[rows, columns], casting="same_kind")
+        scale = float(total.diagonal.sum()) / q + shift  # keeps float32 away from overflow
+        for rows, columns in lower_blocks(q):
+            np.multiply(total.gram[rows, columns], 1 / scale, out=buffer[rows, columns], casting="same_kind")
         buffer[np.diag_indices(q)] += shift / scale
         potrf: Any = linalg.get_lapack_funcs("potrf", dtype=buffer.dtype)
         trsv: Any = linalg.get_blas_funcs("trsv", dtype=buffer.dtype)
@@ -247,15 +232,15 @@ def _solve(gram: Floats, cross: Floats, shift: float, precondition: Callable[[Fl
     return x, MOST_ITERATIONS
 
 
-def _value_at(x: Floats, total: _Union, shift: float, stored: float) -> tuple[float, float, float]:
+def _value_at(x: Floats, total: UnionSums, shift: float, stored: float) -> tuple[float, float, float]:
     """The value at x, how far above the minimum it can be, and its rounding where the Gram has unit roundoff `stored`."""
     image = _times(total.gram, x)
     g = total.cross - image - shift * x
     fit, size = float(total.cross @ x), float(x @ image)
     value = (total.square - 2 * fit + size) / shift + float(x @ x)
-    # Independent roundings of A's entries move x'Ax by stored * sum_i x_i^2 A_ii at most, as a root mean square, since
-    # |A_ij|^2 <= A_ii A_jj. Four of those.
-    from_gram = 4 * stored * float(x**2 @ np.diagonal(total.gram))
+    # Independent roundings of A's entries, of sqrt(d_i d_j) each, move x'Ax by sum_i d_i x_i^2 at most, as a root mean square:
+    # d is `stored` times A's diagonal, since |A_ij|^2 <= A_ii A_jj, and what the sums left. Four of those.
+    from_gram = 4 * float(x**2 @ (stored * total.diagonal + total.rounding))
     rounding = 8 * float(np.finfo(np.float64).eps) * (total.square + 2 * abs(fit) + size)
     return value, (float(np.linalg.norm(g)) / shift) ** 2, (from_gram + rounding) / shift
 
@@ -263,38 +248,3 @@ def _value_at(x: Floats, total: _Union, shift: float, stored: float) -> tuple[fl
 def _times(gram: Floats, x: Floats) -> Floats:
     """A x from the lower triangle of A."""
     return np.asarray(linalg.blas.dsymv(1.0, gram.T, x, lower=0))
-
-
-def _lower_blocks(q: int) -> Iterator[tuple[slice, slice]]:
-    """Bands of rows and their columns up to the diagonal block: together the lower triangle."""
-    for low in range(0, q, BLOCK):
-        high = min(low + BLOCK, q)
-        yield slice(low, high), slice(0, high)
-
-
-def _check_shapes(n: NDArray[Any], gram: NDArray[Any], cross: Floats, square: Floats) -> None:
-    if gram.ndim != 3 or gram.shape[1] != gram.shape[2] or 0 in gram.shape:
-        raise ShapeError(f"Gram matrices: expected shape (K, q, q) with K and q at least 1, found {gram.shape}.")
-    k, q, _ = gram.shape
-    if gram.dtype not in (np.float32, np.float64):
-        raise ShapeError(f"Gram matrices: expected float32 or float64, found {gram.dtype}. Convert them.")
-    if n.shape != (k,) or cross.shape != (k, q) or square.shape != (k,):
-        raise ShapeError(
-            f"statistics of {k} contributors and {q} features: expected n ({k},), cross ({k}, {q}) and square ({k},), found "
-            f"{n.shape}, {cross.shape} and {square.shape}. Stack them in one order."
-        )
-    if n.dtype.kind not in "iu" or (n < 1).any():
-        raise ShapeError(f"rows by contributor: expected whole numbers from 1, found {n.tolist()}. Leave empty ones out.")
-
-
-def _check_contributor(k: int, gram: NDArray[Any], cross: Floats, square: float) -> None:
-    n_broken = sum(int(x.size - np.isfinite(x).sum()) for x in (gram, cross, np.array(square)))
-    if n_broken:
-        raise NumericalError(f"statistics of contributor {k}: {n_broken} numbers are NaN or infinite. Leave its rows out.")
-    diagonal = np.diagonal(gram).astype(np.float64)
-    # Cauchy-Schwarz; the slack is for a Gram in float32.
-    if (diagonal < 0).any() or square < 0 or (cross**2 > (1 + 1e-5) * diagonal * square).any():
-        raise NumericalError(
-            f"statistics of contributor {k} are of no rows: expected (Phi'r)_j^2 <= (Phi'Phi)_jj r'r for every feature j. Take "
-            f"all of them from the same rows, features and residuals."
-        )

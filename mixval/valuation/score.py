@@ -1,4 +1,4 @@
-"""Values, what each term adds to them, intervals, ranks and ties (Eq. 8, arXiv 2511.13640).
+"""Values, intervals, ranks and ties: of Eq. 8 (arXiv 2511.13640) with what each term adds, or of the NTK-regression risk.
 
 Intervals come from half-samples: each replicate recomputes every term on half of each part's rows and on half of T (the
 same half for all contributors, so that what they share cancels in comparisons). Deviations arrive rescaled to the full
@@ -21,7 +21,7 @@ class Valuation:
     values: Floats
     """(K,) higher is better."""
     contributions: Floats
-    """(K, 4) what each term adds; rows sum to `values`."""
+    """(K, 4) what each term adds to Eq. 8's value; rows sum to `values` where that is the value."""
     low: Floats | None
     """(K,) lower ends; None without replicates."""
     high: Floats | None
@@ -32,10 +32,24 @@ class Valuation:
 
 
 def value(estimates: TermEstimates, weights: Weights, confidence: float = 0.95) -> Valuation:
-    """Values of K contributors with intervals at `confidence`."""
-    contributions = -weights.coefficients * (estimates.terms - weights.centres)
-    values = contributions.sum(axis=1)
+    """Values of K contributors by Eq. 8, with intervals at `confidence`."""
+    contributions = weighted_terms(estimates, weights)
     deviations = None if estimates.deviations is None else -(estimates.deviations @ weights.coefficients)
+    return valuation_of(contributions.sum(axis=1), deviations, contributions, confidence)
+
+
+def weighted_terms(estimates: TermEstimates, weights: Weights) -> Floats:
+    """(K, 4) what each term adds to Eq. 8's value."""
+    return np.asarray(-weights.coefficients * (estimates.terms - weights.centres))
+
+
+def valuation_of(
+    values: Floats,  # (K,)
+    deviations: Floats | None,  # (R, K)
+    contributions: Floats,  # (K, 4)
+    confidence: float = 0.95,
+) -> Valuation:
+    """Given values of K contributors, with intervals at `confidence` from their half-samples' deviations."""
     low = high = None
     if deviations is not None:
         tail = (1 - confidence) / 2

@@ -3,11 +3,12 @@
 Letters: K players; v(S) value of a coalition S, higher is better; v() of nobody is the game's own to say.
 
     exact     phi_k = sum over S without k of |S|! (K - |S| - 1)! / K! (v(S + k) - v(S))              (Shapley 1953)
-    sampled   the mean over random orders of v(k and those before k) - v(those before k)              (Castro et al. 2009)
+    sampled   from coalitions that open random orders and those that open their reverses, the complements: a regression on
+              members size by size, and the mean marginals of what it leaves (`mixval/valuation/shapley_regression.py`)
 
-Antithetic sampling takes every order together with its reverse (Mitchell et al., JMLR 23, 2022): interactions between two
-players then cancel exactly. The two are dependent, so standard errors come from pairs. Every order's marginals add up to
-v(all) - v(), hence so do the estimates.
+Marginals alone (Castro et al. 2009) say little where small coalitions differ much from large ones: over the twelve
+contributors of examples/images, sketched, 82 orders left errors of 0.47 standard deviations of the values, root mean square;
+with the regression 0.035. Standard errors come from a jackknife over the orders.
 """
 
 import math
@@ -21,13 +22,16 @@ from numpy.typing import NDArray
 from mixval.errors import ConfigError, NumericalError, ShapeError
 from mixval.seeds import generator
 from mixval.valuation.estimates import Floats
+from mixval.valuation.shapley_regression import Pairs, jackknife_errors, regressed
 
 Members = NDArray[np.bool_]
 Order = NDArray[np.int64]
 MOST_EXACT = 12
 """Players up to which all 2^K coalitions are valued: 4,096 of them."""
 FEWEST_TO_STOP = 16
-"""Independent draws before a tolerance may end the sampling: standard errors of fewer are too rough to stop on."""
+"""Orders with their reverses before a tolerance may end the sampling: standard errors of fewer are too rough to stop on."""
+LOOK_AFTER = 1.125
+"""Times as many orders as at the last look after which the tolerance is looked at again."""
 
 
 class Game(Protocol):
@@ -78,11 +82,13 @@ class SampledShapley:
     values: Floats
     """(K,)."""
     standard_errors: Floats
-    """(K,) of `values`, from independent orders, or pairs of an order and its reverse."""
+    """(K,) of `values`, from the orders' independence."""
     permutations: int
     """Orders used, reverses included; fewer than asked for where `is_within_tolerance`."""
+    n_coalitions: int
+    """Coalitions that were valued, each counted once; nobody and all among them."""
     is_within_tolerance: bool
-    """Whether the largest standard error is at most the tolerance that was asked for; False without one."""
+    """Whether the largest standard error is within the tolerance that was asked for; False without one."""
     steps: NDArray[np.int64]
     """(P,) numbers of orders at which the running estimates were taken: doubling, and the last."""
     running_values: Floats
@@ -102,7 +108,7 @@ class GreedyOrder:
 
 
 def exact_shapley(game: Game, n_players: int) -> Floats:
-    """(K,) Shapley values from all 2^K coalitions, each valued once.
+    """(K,) Shapley values from all 2^K coalitions, each valued once, in an order in which one player joins or leaves at a time.
 
     Raises ConfigError above `MOST_EXACT` players; NumericalError when a value is not finite.
     """
@@ -114,7 +120,9 @@ def exact_shapley(game: Game, n_players: int) -> Floats:
         )
     codes = np.arange(2**n_players)
     members = (codes[:, None] >> np.arange(n_players) & 1).astype(np.bool_)
-    values = np.array([_value(game, row) for row in members])
+    values = np.empty(len(codes))
+    for code in codes ^ codes >> 1:  # Gray's order: a game that keeps sums changes them by one player
+        values[code] = _value(game, members[code])
     sizes = members.sum(axis=1)
     orders = math.factorial(n_players)
     share = [math.factorial(size) * math.factorial(n_players - size - 1) / orders for size in range(n_players)]
@@ -123,48 +131,42 @@ def exact_shapley(game: Game, n_players: int) -> Floats:
     return np.array([weights[s] @ (values[s | 1 << player] - values[s]) for player, s in enumerate(without)])
 
 
-def sampled_shapley(
-    game: Game,
-    n_players: int,
-    permutations: int,
-    seed: int,
-    antithetic: bool = True,
-    tolerance: float | None = None,
-) -> SampledShapley:
-    """Shapley values estimated from at most `permutations` random orders, the same for the same seed.
+def sampled_shapley(game: Game, n_players: int, permutations: int, seed: int, tolerance: float | None = None) -> SampledShapley:
+    """Shapley values estimated from at most `permutations` random orders, half of them reverses; the same for the same seed.
 
-    With a tolerance, in units of v, sampling ends as soon as no standard error is above it. More orders under the same seed
-    begin with the same ones. Raises ConfigError when there are too few orders for a standard error, or an odd number of
-    antithetic ones; NumericalError when a value is not finite.
+    Beside them every player alone and all others are valued. With a tolerance, a share of the values' standard deviation over
+    players, sampling ends when no standard error is above it. More orders under the same seed begin with the same ones.
+    Raises ConfigError for an odd number of orders or less than four; NumericalError when a value is not finite.
     """
     _check_players(n_players)
-    per_draw = 2 if antithetic else 1
-    if permutations < 2 * per_draw or permutations % per_draw:
+    if permutations < 4 or permutations % 2:
         raise ConfigError(
-            f"sampled Shapley values: expected {'an even number of at least 4' if antithetic else 'at least 2'} permutations, "
-            f"so that standard errors can be told, found {permutations}. Ask for more."
+            f"sampled Shapley values: expected an even number of at least 4 permutations, so that standard errors can be told, "
+            f"found {permutations}. Ask for more."
         )
     if tolerance is not None and not tolerance > 0:
         raise ConfigError(f"sampled Shapley values: expected a positive tolerance, or None for all orders; found {tolerance}.")
-    stream, n_draws, empty = generator(seed, "shapley"), permutations // per_draw, _finite(game.empty(), "nobody")
-    mean, squares = np.zeros(n_players), np.zeros(n_players)
+    stream, n_draws, next_look = generator(seed, "shapley"), permutations // 2, float(FEWEST_TO_STOP)
+    alone, total = _alone(game, n_players)
+    orders, differences = list[Order](), list[Floats]()
     running: list[tuple[int, Floats, Floats]] = []
     is_within = False
     for draw in range(1, n_draws + 1):
-        order = stream.permutation(n_players)
-        orders = (order, order[::-1]) if antithetic else (order,)
-        gain = np.mean([_marginals(game, o, empty) for o in orders], axis=0)
-        change = gain - mean
-        mean = mean + change / draw
-        squares = squares + change * (gain - mean)  # Welford 1962
-        errors = np.sqrt(squares / (max(draw - 1, 1) * draw))
-        is_within = tolerance is not None and draw >= FEWEST_TO_STOP and float(errors.max()) <= tolerance
-        if is_within or draw == n_draws or (draw > 1 and draw.bit_count() == 1):
-            running.append((draw * per_draw, mean, errors))
+        orders.append(stream.permutation(n_players))
+        differences.append(_paired(game, orders[-1]))
+        is_step, is_look = draw == n_draws or (draw > 1 and draw.bit_count() == 1), tolerance is not None and draw >= next_look
+        if is_step or is_look:
+            pairs = Pairs(np.array(orders), np.array(differences))
+            values, errors = regressed(pairs, alone, total), jackknife_errors(pairs, alone, total)
+        if is_look:
+            next_look = LOOK_AFTER * draw
+            is_within = tolerance is not None and float(errors.max()) <= tolerance * float(values.std())
+        if is_step or is_within:
+            running.append((2 * draw, values, errors))
         if is_within:
             break
-    steps, values, deviations = (np.array(column) for column in zip(*running, strict=True))
-    return SampledShapley(values[-1], deviations[-1], int(steps[-1]), is_within, steps, values, deviations)
+    steps, course, deviations = (np.array(column) for column in zip(*running, strict=True))
+    return SampledShapley(course[-1], deviations[-1], int(steps[-1]), _distinct(pairs), is_within, steps, course, deviations)
 
 
 def leave_one_out(game: Game, n_players: int) -> Floats:
@@ -206,20 +208,36 @@ def _value(game: Game, members: Members) -> float:
     return _finite(game.value(members), members)
 
 
-def _marginals(game: Game, order: Order, empty: float) -> Floats:
-    """(K,) by player: what v gains when the player joins those before it."""
-    values = np.array([empty, *game.prefixes(order)])
-    if len(values) != len(order) + 1:
+def _alone(game: Game, n_players: int) -> tuple[Floats, float]:
+    """(K,) half of what each player alone is worth more than all others, and v(all) - v()."""
+    single = np.eye(n_players, dtype=np.bool_)
+    differences = np.array([(_value(game, row) - _value(game, ~row)) / 2 for row in single])
+    return differences, _value(game, np.ones(n_players, dtype=np.bool_)) - _value(game, np.zeros(n_players, dtype=np.bool_))
+
+
+def _paired(game: Game, order: Order) -> Floats:
+    """(K - 1,) half of what the coalitions that open an order are worth more than their complements, which open its reverse."""
+    forward, backward = _followed(game, order), _followed(game, order[::-1])
+    return np.asarray((forward[:-1] - backward[:-1][::-1]) / 2)
+
+
+def _followed(game: Game, order: Order) -> Floats:
+    """(K,) v of the growing prefixes of an order."""
+    values = np.array(list(game.prefixes(order)))
+    if len(values) != len(order):
         raise ShapeError(
-            f"a game's prefixes: expected {len(order)} values for {len(order)} players, found {len(values) - 1}. Yield one "
+            f"prefixes of a game: expected {len(order)} values for {len(order)} players, found {len(values)}. Yield one value "
             f"for each player that joins, none for nobody."
         )
-    if not np.isfinite(values).all():
-        n_joined = int(np.flatnonzero(~np.isfinite(values))[0])
-        _finite(float(values[n_joined]), np.isin(np.arange(len(order)), order[:n_joined]))
-    gains = np.empty(len(order))
-    gains[order] = np.diff(values)
-    return gains
+    for n_joined in np.flatnonzero(~np.isfinite(values)):
+        _finite(float(values[n_joined]), np.isin(np.arange(len(order)), order[: n_joined + 1]))
+    return values
+
+
+def _distinct(pairs: Pairs) -> int:
+    k = pairs.orders.shape[1]
+    known = np.concatenate([pairs.members.reshape(-1, k), np.eye(k, dtype=np.bool_), np.zeros((1, k), dtype=np.bool_)])
+    return len(np.unique(np.concatenate([known, ~known]), axis=0))
 
 
 def _finite(value: float, coalition: Members | str) -> float:

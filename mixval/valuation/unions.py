@@ -16,7 +16,6 @@ its size: sums are weighted by g, those of squares by g^2.
     composition    sqrt(max(pi, 1 - pi) / N)
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -165,8 +164,3 @@ def redundancy(everybody: float, without: Floats, without_both: Floats) -> Float
     alone = everybody - without
     pair = (everybody - without_both) - alone[:, None] - alone[None, :]
     return np.asarray(np.where(np.eye(len(without), dtype=bool), 0.0, pair))
-
-
-def shapley_orders(n_players: int, coalitions: int) -> int:
-    """Orders, each with its reverse, that about `coalitions` unions pay for; at least 4, so that errors can be told."""
-    return max(4, 2 * math.floor(coalitions / (2 * n_players)))

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from mixval.contracts.outcomes import Finding, GateOutcome
 from mixval.contracts.record import ArtifactRef
-from mixval.contracts.results import TERMS, TERMS_TABLE
+from mixval.contracts.results import TERMS, TERMS_TABLE, VALUE_KINDS
 from mixval.publish.doubts import Doubt, find_doubts
 from mixval.publish.manifest import InputShard, Manifest, WeightsUsed
 from mixval.publish.ranking import ranking_table, rejected_table
@@ -44,7 +44,9 @@ class Results:
     doubts: list[Doubt]
 
 
-def make_results(names: tuple[str, ...] = NAMES, intervals: bool = True, refused: bool = True, seed: int = 3) -> Results:
+def make_results(
+    names: tuple[str, ...] = NAMES, intervals: bool = True, refused: bool = True, seed: int = 3, kind: str = VALUE_KINDS[0]
+) -> Results:
     """Terms drawn per contributor, values by equal-z from them, ties where an interval reaches the leader of its group."""
     rng = np.random.default_rng(seed)
     k = len(names)
@@ -79,6 +81,7 @@ def make_results(names: tuple[str, ...] = NAMES, intervals: bool = True, refused
                 "contributor": names[i],
                 "rank": place + 1,
                 "value": float(value[i]),
+                "value_kind": kind,
                 "value_low": float(value[i] - half[i]) if intervals else None,
                 "value_high": float(value[i] + half[i]) if intervals else None,
                 "tie_group": group,

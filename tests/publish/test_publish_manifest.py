@@ -16,6 +16,7 @@ BASE = {
     "source": {"contributors": "s3://lake/c", "target": "s3://lake/t"},
     "output": "s3://lake/out",
     "backbone": {"path": "org/model", "revision": "main"},
+    "value": {"method": "bound"},
 }
 
 
@@ -110,7 +111,9 @@ def test_departures_name_each_switch_and_vanish_with_it():
     assert "at most 500 rows" in text
     assert "times the kernel's mean diagonal" in text
     plain = config(
-        value={"weights": "published"}, sample={"count": None}, ntk={"sample": {"count": None}, "damping_mode": "absolute"}
+        value={"method": "bound", "weights": "published"},
+        sample={"count": None},
+        ntk={"sample": {"count": None}, "damping_mode": "absolute"},
     )
     text = " ".join(departures(plain))
     assert "Weights" not in text
@@ -128,6 +131,16 @@ def test_departures_follow_the_task():
     text = " ".join(departures(images))
     for words in ("Preset davinz", "pooled, as in DAVINZ", "biased", "100 diagonal blocks", "neutral", "-kappa NTK - MMD"):
         assert words in text
+
+
+def test_departures_say_that_the_value_is_not_eq_8():
+    labelled, causal = (" ".join(departures(config(value={"method": "risk"}, task=t))) for t in (BASE["task"], "instruction"))
+    assert "not Eq. 8, but the cross-entropy" in labelled
+    assert "with lambda 0.03 times" in labelled
+    assert "f is a random mix of all logits" in labelled
+    assert "the mean log-probability of the answer tokens" in causal
+    assert "f is log p, r = 1 - p" in causal
+    assert "not Eq. 8" not in " ".join(departures(config()))
 
 
 def test_manifest_refuses_unknown_fields(results):

@@ -84,11 +84,13 @@ def test_damping_is_that_of_the_whole_union() -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_prefixes_are_the_unions_in_any_order(dtype: type) -> None:
     held = rows((20, 30, 10, 40, 15), 33, 1.0)
-    coalitions = NtkCoalitions(**held.statistics(dtype), damping=0.01)
+    statistics = held.statistics(dtype)
+    coalitions = NtkCoalitions(**statistics, damping=0.01)
     for seed in range(4):
         order = np.random.default_rng(seed).permutation(5)
         found = [union.term for union in coalitions.prefixes(order)]
-        expected = [coalitions.union(np.isin(np.arange(5), order[: i + 1])).term for i in range(5)]
+        masks = [np.isin(np.arange(5), order[: i + 1]) for i in range(5)]
+        expected = [NtkCoalitions(**statistics, damping=0.01).union(members).term for members in masks]
         np.testing.assert_allclose(found, expected, rtol=1e-12)  # sums of up to five matrices, in another order
     assert [union.n for union in coalitions.prefixes(np.array([3, 0]))] == [40, 60]
 
@@ -97,8 +99,24 @@ def test_interleaved_prefixes_do_not_mix() -> None:
     coalitions = NtkCoalitions(**rows((20, 30, 10), 15).statistics(), damping=0.01)
     orders = np.array([0, 1, 2]), np.array([2, 0, 1])
     alone = [[union.term for union in coalitions.prefixes(order)] for order in orders]
+    coalitions = NtkCoalitions(**rows((20, 30, 10), 15).statistics(), damping=0.01)
     together = list(zip(*(coalitions.prefixes(order) for order in orders), strict=True))
-    assert [[pair[i].term for pair in together] for i in range(2)] == alone
+    # Sums of three matrices, which come and go in another order.
+    np.testing.assert_allclose([[pair[i].term for pair in together] for i in range(2)], alone, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_union_does_not_depend_on_those_before_it(dtype: type) -> None:
+    # One contributor has gradients a million times as large as another: what it leaves behind must not be seen.
+    held = rows((20, 30, 10, 40, 15, 25), 33, 1.0)
+    scaled = Rows([10.0 ** (3 * (k % 3)) * phi for k, phi in enumerate(held.features)], held.residuals)
+    statistics = scaled.statistics(dtype)
+    walked = NtkCoalitions(**statistics, damping=0.01)
+    for code in np.random.default_rng(0).permutation(np.arange(1, 64)):
+        members = (int(code) >> np.arange(6) & 1).astype(bool)
+        fresh = NtkCoalitions(**statistics, damping=0.01).union(members)
+        assert walked.union(members).term == pytest.approx(fresh.term, rel=1e-10)
+        assert walked.union(members) is walked.union(members)
 
 
 def test_splitting_a_contributor_changes_no_union() -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from mixval.errors import ConfigError, NumericalError, ShapeError
-from mixval.valuation.shapley import Members, Order, SetGame, exact_shapley, greedy, leave_one_out, sampled_shapley
+from mixval.valuation.shapley import LOOK_AFTER, Members, Order, SetGame, exact_shapley, greedy, leave_one_out, sampled_shapley
 
 EMPTY = 0.7
 
@@ -62,7 +61,8 @@ def test_symmetry_and_null_player() -> None:
     exact = exact_shapley(game, 4)
     assert exact[1] == pytest.approx(exact[3], abs=1e-14)
     assert exact[2] == pytest.approx(0, abs=1e-14)
-    assert sampled_shapley(game, 4, 50, seed=0).values[2] == 0
+    sampled = sampled_shapley(game, 4, 50, seed=0)
+    assert abs(sampled.values[2]) <= 4 * sampled.standard_errors[2] + 1e-14
 
 
 def test_additivity() -> None:
@@ -83,47 +83,100 @@ def test_every_coalition_is_valued_once() -> None:
 
     np.testing.assert_allclose(exact_shapley(plain_game(count, 7), 7), 1)
     assert len(seen) == len(set(seen)) == 2**7 - 1
+    # One player at a time, so that a game which keeps sums changes them by one.
+    assert {int(np.sum(np.not_equal(one, other))) for one, other in itertools.pairwise(seen)} == {1}
 
 
-@pytest.mark.parametrize("antithetic", [True, False])
-def test_sampled_values_add_up_whatever_the_number_of_orders(antithetic: bool) -> None:
+def test_sampled_values_add_up_whatever_the_number_of_orders() -> None:
     game = table_game(7, 4)
-    found = sampled_shapley(game, 7, 30, seed=5, antithetic=antithetic)
+    found = sampled_shapley(game, 7, 60, seed=5)
     total = game.value(np.ones(7, dtype=bool)) - EMPTY
     np.testing.assert_allclose(found.running_values.sum(axis=1), total, atol=1e-12)
 
 
-def test_antithetic_pairs_are_exact_for_interactions_of_two() -> None:
+@pytest.mark.parametrize("permutations", [8, 40])  # plain marginals, and with a regression
+def test_pairs_of_orders_are_exact_for_interactions_of_two(permutations: int) -> None:
     rng = np.random.default_rng(0)
     own, pairs = rng.normal(size=8), np.triu(rng.normal(size=(8, 8)), 1)
     game = plain_game(lambda m: float(own @ m + m @ pairs @ m), 8)
     exact = own + (pairs + pairs.T).sum(axis=1) / 2
-    found = sampled_shapley(game, 8, 8, seed=1)
-    np.testing.assert_allclose(found.values, exact, atol=1e-13)
-    assert found.standard_errors.max() < 1e-13
-    assert sampled_shapley(game, 8, 8, seed=1, antithetic=False).standard_errors.min() > 0.01
+    found = sampled_shapley(game, 8, permutations, seed=1)
+    np.testing.assert_allclose(found.values, exact, atol=1e-12)
+    assert found.standard_errors.max() < 1e-12
 
 
-@pytest.mark.parametrize("antithetic", [True, False])
-def test_standard_errors_are_those_that_repeats_show(antithetic: bool) -> None:
+def test_size_alone_is_no_error_however_steep() -> None:
+    # Marginals of the first and the last differ by a hundred times what the players do.
+    game = plain_game(lambda m: float(m @ np.arange(9.0) / 100 - 10 / m.sum() ** 3), 9, -20.0)
+    exact = np.arange(9.0) / 100 + (20 - 10 / 9**3) / 9
+    found = sampled_shapley(game, 9, 60, seed=0)
+    np.testing.assert_allclose(found.values, exact, atol=1e-12)
+    assert found.standard_errors.max() < 1e-12
+
+
+def test_small_coalitions_that_stand_apart_leave_smaller_errors_than_marginals() -> None:
+    rng = np.random.default_rng(3)
+    n, quality = rng.uniform(80, 400, 10), rng.normal(size=10)
+    game = plain_game(lambda m: float(quality[m] @ n[m] / n[m].sum() - 300 / n[m].sum()), 10, -4.0)
+    exact = exact_shapley(game, 10)
+    away, stated, plain = [], [], []
+    for seed in range(8):
+        found = sampled_shapley(game, 10, 64, seed)
+        away.append(found.values - exact)
+        stated.append(found.standard_errors)
+        orders = [np.random.default_rng([seed, i]).permutation(10) for i in range(64)]
+        plain.append(np.mean([marginals(game, order) for order in orders], axis=0) - exact)
+    sizes = {name: float(np.sqrt(np.mean(np.square(x)))) for name, x in {"a": away, "s": stated, "p": plain}.items()}
+    assert sizes["a"] < 0.2 * sizes["p"]
+    assert 0.6 < sizes["s"] / sizes["a"] < 1.7
+
+
+def marginals(game: SetGame, order: np.ndarray) -> np.ndarray:
+    gains = np.empty(len(order))
+    gains[order] = np.diff([game.empty(), *game.prefixes(order)])
+    return gains
+
+
+@pytest.mark.parametrize("permutations", [8, 40])
+def test_standard_errors_are_those_that_repeats_show(permutations: int) -> None:
     game = table_game(5, 8)
     exact = all_orders(game)
-    runs = [sampled_shapley(game, 5, 40, seed, antithetic) for seed in range(150)]
+    runs = [sampled_shapley(game, 5, permutations, seed) for seed in range(60)]
     away = np.array([run.values for run in runs]) - exact
-    stated = np.sqrt(np.mean([run.standard_errors**2 for run in runs], axis=0))
-    # The root mean square of 150 draws is known to about 6 %; five players, three such errors.
-    np.testing.assert_allclose(np.sqrt(np.mean(away**2, axis=0)) / stated, 1, atol=0.18)
-    assert np.abs(away.mean(axis=0) / stated).max() < 3.5 / np.sqrt(150)
+    stated = np.sqrt(np.mean([run.standard_errors**2 for run in runs]))
+    # A jackknife states somewhat too much of a regression, since each replicate has an order less to fit.
+    assert 0.85 < stated / np.sqrt(np.mean(away**2)) < 1.5
+    assert np.abs(away.mean(axis=0) / stated).max() < 3.5 / np.sqrt(60) + 0.1
+
+
+@pytest.mark.parametrize("n_players", [1, 2, 3])
+def test_three_players_or_fewer_are_exact(n_players: int) -> None:
+    game = table_game(n_players, 2)
+    found = sampled_shapley(game, n_players, 4, seed=0)
+    np.testing.assert_allclose(found.values, all_orders(game), atol=1e-13)
+    assert found.standard_errors.max() < 1e-13
+    assert found.n_coalitions == 2**n_players
 
 
 def test_running_estimates_double_and_end_with_the_result() -> None:
     found = sampled_shapley(table_game(4, 0), 4, 100, seed=2)
     assert found.steps.tolist() == [4, 8, 16, 32, 64, 100]
     assert found.permutations == 100
+    assert found.n_coalitions == 2**4
     assert not found.is_within_tolerance
     np.testing.assert_array_equal(found.running_values[-1], found.values)
     np.testing.assert_array_equal(found.running_errors[-1], found.standard_errors)
-    assert sampled_shapley(table_game(4, 0), 4, 8, seed=2, antithetic=False).steps.tolist() == [2, 4, 8]
+
+
+def test_distinct_coalitions_are_counted_once() -> None:
+    seen: set[tuple[bool, ...]] = set()
+
+    def count(members: Members) -> float:
+        seen.add(tuple(members))
+        return float(members.sum() ** 2)
+
+    found = sampled_shapley(plain_game(count, 9), 9, 20, seed=4)
+    assert found.n_coalitions == len(seen) + 1 < 20 * 9  # and nobody
 
 
 def test_the_seed_decides_and_more_orders_go_on_from_fewer() -> None:
@@ -135,42 +188,17 @@ def test_the_seed_decides_and_more_orders_go_on_from_fewer() -> None:
 
 
 def test_sampling_stops_at_the_tolerance_and_not_on_too_few() -> None:
-    game = table_game(5, 6)
-    found = sampled_shapley(game, 5, 100_000, seed=0, tolerance=0.1)
+    game = table_game(7, 6)
+    found = sampled_shapley(game, 7, 100_000, seed=0, tolerance=0.2)
     assert found.is_within_tolerance
     assert 32 <= found.permutations < 2_000
-    assert found.standard_errors.max() <= 0.1
+    assert found.standard_errors.max() <= 0.2 * found.values.std()
     assert found.steps[-1] == found.permutations
-    before = sampled_shapley(game, 5, found.permutations - 2, seed=0, tolerance=0.1)
+    before = sampled_shapley(game, 7, int(found.permutations / LOOK_AFTER) // 2 * 2 - 2, seed=0, tolerance=0.2)
     assert not before.is_within_tolerance
-    assert before.standard_errors.max() > 0.1
+    assert before.standard_errors.max() > 0.2 * before.values.std()
     additive = plain_game(lambda m: float(m @ np.arange(5.0)), 5)
     assert sampled_shapley(additive, 5, 1_000, seed=0, tolerance=1e-9).permutations == 32
-
-
-@dataclass(frozen=True)
-class Growing:
-    """A game that is followed by prefixes alone: v is the squared sum of its members' numbers."""
-
-    numbers: tuple[float, ...]
-
-    def empty(self) -> float:
-        return 0.0
-
-    def value(self, members: Members) -> float:
-        raise AssertionError(f"sampling must go by prefixes, not value {members}")
-
-    def prefixes(self, order: Order) -> Iterator[float]:
-        total = 0.0
-        for player in order:
-            total += self.numbers[player]
-            yield total**2
-
-
-def test_sampling_follows_prefixes() -> None:
-    numbers = (1.0, -2.0, 3.0)
-    found = sampled_shapley(Growing(numbers), 3, 10, seed=0)
-    np.testing.assert_allclose(found.values, np.array(numbers) * sum(numbers), atol=1e-13)
 
 
 def test_leave_one_out() -> None:
@@ -211,8 +239,6 @@ def test_refusals() -> None:
     for permutations in (2, 7):
         with pytest.raises(ConfigError, match=rf"an even number of at least 4 permutations.*found {permutations}\."):
             sampled_shapley(game, 3, permutations, seed=0)
-    with pytest.raises(ConfigError, match=r"at least 2 permutations.*found 1\."):
-        sampled_shapley(game, 3, 1, seed=0, antithetic=False)
     for tolerance in (0.0, float("nan")):
         with pytest.raises(ConfigError, match="positive tolerance, or None"):
             sampled_shapley(game, 3, 8, seed=0, tolerance=tolerance)
@@ -232,9 +258,9 @@ def test_values_that_are_not_finite_are_named() -> None:
 
 
 def test_prefixes_of_the_wrong_number_are_refused() -> None:
-    class Short(Growing):
+    class Short(SetGame):
         def prefixes(self, order: Order) -> Iterator[float]:
             return super().prefixes(order[1:])
 
     with pytest.raises(ShapeError, match="expected 3 values for 3 players, found 2"):
-        sampled_shapley(Short((1.0, 2.0, 3.0)), 3, 4, seed=0)
+        sampled_shapley(Short(lambda members: float(members.sum()), 0.0, 3), 3, 4, seed=0)

@@ -15,7 +15,7 @@ from mixval.terms.discrepancy.mmd import Estimator, Scale
 from mixval.terms.ntk.quadratic import quadratic_form
 from mixval.valuation.coalitions import NtkCoalitions
 from mixval.valuation.shapley import exact_shapley
-from mixval.valuation.unions import PartSums, UnionGame, part_sums, redundancy, shapley_orders, target_embedding
+from mixval.valuation.unions import PartSums, UnionGame, part_sums, redundancy, target_embedding
 
 WEIGHTS, CENTRES = np.array([0.7, 1.3, 0.4, 2.0]), np.array([0.5, 0.1, 0.2, 0.05])
 DAMPING, AT_ZERO = 0.1, 1.0
@@ -165,10 +165,6 @@ def test_a_copy_is_redundant_and_a_complement_is_not() -> None:
     assert found[0, 1] == max(found[a, b] for a, b in itertools.combinations(range(4), 2))
     shapley = exact_shapley(of_sums, 4)
     assert shapley[0] == pytest.approx(shapley[1], rel=1e-9)
-
-
-def test_orders_that_a_number_of_unions_pays_for() -> None:
-    assert [shapley_orders(50, 1000), shapley_orders(13, 1000), shapley_orders(50, 10)] == [20, 76, 4]
 
 
 def test_admitted_rows_of_which_none_was_measured_are_refused() -> None:

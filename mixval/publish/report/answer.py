@@ -15,6 +15,7 @@ from mixval.publish.names import shortened
 from mixval.publish.numerals import counted, percent
 from mixval.publish.ranking import tie_labels
 from mixval.publish.report.theme import TERM_NAMES
+from mixval.publish.value_kind import kind_of
 
 NAME_LIMIT = 48
 NAMED = 4
@@ -32,7 +33,7 @@ class Answer:
 def answer(ranking: pa.Table, rejected: pa.Table, confidence: float | None) -> Answer:
     """What the tables say, in the order in which a reader asks."""
     rows = ranking.to_pylist()
-    sentences = [*_bottom(rows), *_ties(ranking, rows, confidence), *_refused(rejected)]
+    sentences = [*_bottom(rows, kind_of(ranking).adds_terms), *_ties(ranking, rows, confidence), *_refused(rejected)]
     return Answer(headline=_headline(rows), sentences=sentences)
 
 
@@ -64,7 +65,7 @@ def _headline(rows: list[dict[str, Any]]) -> Markup:
     return Markup("{} leads, but {} cannot be told apart from it.").format(name_of(first[0]), counted(len(first) - 1, "other"))
 
 
-def _bottom(rows: list[dict[str, Any]]) -> list[Markup]:
+def _bottom(rows: list[dict[str, Any]], is_of_terms: bool) -> list[Markup]:
     if len(rows) < 2 or rows[0]["tie_group"] == rows[-1]["tie_group"]:
         return []
     last = [row for row in rows if row["tie_group"] == rows[-1]["tie_group"]]
@@ -72,6 +73,8 @@ def _bottom(rows: list[dict[str, Any]]) -> list[Markup]:
     costs = min(TERMS, key=lambda term: worst[f"weighted_{term}"] - _middle(rows, term))
     names = names_of(row["contributor"] for row in last)
     verb = "comes" if len(last) == 1 else "come"
+    if not is_of_terms:
+        return [Markup("{} {} last.").format(names, verb)]
     return [
         Markup("{} {} last. What costs {} most against the median contributor is {}.").format(
             names, verb, "it" if len(last) == 1 else name_of(worst["contributor"]), _noun(costs)

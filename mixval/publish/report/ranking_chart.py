@@ -16,7 +16,7 @@ TOP, BOTTOM, RIGHT = 8, 52, 34
 """CSS pixels around the axes; the tie letters stand at the right."""
 
 
-def ranking_chart(rows: list[ChartRow], labels: dict[int, str], layout: Layout, description: str) -> Markup:
+def ranking_chart(rows: list[ChartRow], labels: dict[int, str], layout: Layout, description: str, axis: str) -> Markup:
     """The chart as inline SVG. Marks: `dot-i` a row, `interval-i` where there is one, `tie-A` a shaded group."""
     with drawing("ranking", layout):
         height = layout.row_height * len(rows)
@@ -27,7 +27,7 @@ def ranking_chart(rows: list[ChartRow], labels: dict[int, str], layout: Layout, 
         for index, row in enumerate(rows):
             _mark(axes, index, row)
         row_axis(axes, rows)
-        axes.set_xlabel("value (higher is better)", labelpad=8)
+        axes.set_xlabel(axis, labelpad=8)
         tooltips = {f"{mark}-{i}": row.words for i, row in enumerate(rows) for mark in ("dot", "interval")}
         return inline_svg(figure, "ranking", layout, "Value of each contributor", description, names, tooltips)
 

@@ -26,6 +26,7 @@ from mixval.publish.report.term_chart import term_chart
 from mixval.publish.report.theme import LAYOUTS, TERM_NAMES
 from mixval.publish.report.together_section import together_section
 from mixval.publish.term_statistics import standard_errors, term_statistics
+from mixval.publish.value_kind import kind_of
 
 
 def render_report(
@@ -74,6 +75,7 @@ def _answer(
     level = view.confidence(manifest)
     return {
         "answer": answer(ranking, rejected, level),
+        "kind": kind_of(ranking),
         "n_ranked": ranking.num_rows,
         "n_planned": len(outcomes),
         "n_refused": len(set(rejected["contributor"].to_pylist())),
@@ -88,7 +90,7 @@ def _answer(
 def _charts(ranking: pa.Table, terms: pa.Table) -> dict[str, Any]:
     if not ranking.num_rows:
         return {"charts": {}, "aggregated": False, "from_median": False}
-    rows, labels = chart_rows(ranking), tie_labels(ranking)
+    rows, labels, kind = chart_rows(ranking), tie_labels(ranking), kind_of(ranking)
     errors = standard_errors(ranking, terms)
     many = (
         f"{len(rows)} rows for {ranking.num_rows} contributors"
@@ -103,8 +105,8 @@ def _charts(ranking: pa.Table, terms: pa.Table) -> dict[str, Any]:
     )
     return {
         "charts": {
-            "ranking": [ranking_chart(rows, labels, layout, words) for layout in LAYOUTS],
-            "shares": [share_chart(rows, layout, parts) for layout in LAYOUTS],
+            "ranking": [ranking_chart(rows, labels, layout, words, kind.axis) for layout in LAYOUTS],
+            "shares": [share_chart(rows, layout, parts, kind.adds_terms) for layout in LAYOUTS],
             "terms": [term_chart(ranking, errors, layout, panels) for layout in LAYOUTS],
         },
         "aggregated": any(row.is_bin for row in rows),

@@ -1,4 +1,4 @@
-"""Chart: what each weighted term adds to a contributor's value, bars stacked to both sides of a reference."""
+"""Chart: what each weighted term adds to a contributor's value by Eq. 8, bars stacked to both sides of a reference."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ def references(rows: list[ChartRow]) -> dict[str, float]:
     return {term: statistics.median(row.weighted[term] for row in rows) for term in TERMS}
 
 
-def share_chart(rows: list[ChartRow], layout: Layout, description: str) -> Markup:
-    """The chart as inline SVG. Marks: `part-TERM-i` a bar, `net-i` their sum."""
+def share_chart(rows: list[ChartRow], layout: Layout, description: str, adds_terms: bool = True) -> Markup:
+    """The chart as inline SVG. Marks: `part-TERM-i` a bar, `net-i` their sum, the value itself where it `adds_terms`."""
+    whole = "the value" if adds_terms else "Eq. 8's value"
     base = references(rows)
     with drawing("shares", layout):
         height = layout.row_height * len(rows)
@@ -48,7 +49,7 @@ def share_chart(rows: list[ChartRow], layout: Layout, description: str) -> Marku
             (mark,) = axes.plot([net], [index], "D", markersize=6.5, markerfacecolor=INK, zorder=4)
             mark.set_markeredgecolor(PAPER)
             mark.set_gid(f"net-{index}")
-            tooltips[f"net-{index}"] = row.words
+            tooltips[f"net-{index}"] = row.words if adds_terms else f"Eq. 8: {sum(row.weighted.values()):+.3g}"
         row_axis(axes, rows)
-        axes.set_xlabel("added to the value" if not any(base.values()) else "added against the median", labelpad=8)
-        return inline_svg(figure, "shares", layout, "What each term adds to the value", description, names, tooltips)
+        axes.set_xlabel(f"added to {whole}" if not any(base.values()) else "added against the median", labelpad=8)
+        return inline_svg(figure, "shares", layout, f"What each term adds to {whole}", description, names, tooltips)

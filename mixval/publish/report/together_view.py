@@ -112,18 +112,19 @@ def greedy_words(found: CoalitionValues, account: CoalitionAccount, scale: Scale
     worth = fixed(float(found.greedy_values[first - 1]), scale.value)
     said = Markup("One by one, always the one that helps most, the search takes {}: worth {} together").format(names, worth)
     against = f", against {fixed(account.value_of_all, scale.value)} of all {k}." if first < k else "."
-    return [said + against, *_enough(found, account.value_of_nobody), *_where_it_stops(found, scale)]
+    return [said + against, *_enough(found, account), *_where_it_stops(found, scale)]
 
 
-def _enough(found: CoalitionValues, value_of_nobody: float) -> list[Markup]:
+def _enough(found: CoalitionValues, account: CoalitionAccount) -> list[Markup]:
     """After how many steps nearly all is reached that the search reaches."""
-    gains, best = found.greedy_values - value_of_nobody, int(found.greedy_values.argmax())
+    gains, best = found.greedy_values - account.value_of_nobody, int(found.greedy_values.argmax())
     enough = 1 + int((gains >= MOST_OF_IT * gains[best]).argmax())
     if gains[best] <= 0 or enough > best:
         return []
     who = "The first alone brings" if enough == 1 else f"The first {enough} bring"
     share = percent(float(gains[enough - 1] / gains[best]))
-    return [Markup("{} {} of what the first {} bring over the worst contributor alone.").format(who, share, best + 1)]
+    over = "no training" if account.is_risk else "the worst contributor alone"
+    return [Markup("{} {} of what the first {} bring over {}.").format(who, share, best + 1, over)]
 
 
 def _where_it_stops(found: CoalitionValues, scale: Scale) -> list[Markup]:

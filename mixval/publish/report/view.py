@@ -14,7 +14,7 @@ from mixval.contracts.results import TERMS
 from mixval.publish import numerals
 from mixval.publish.manifest import Manifest
 from mixval.publish.names import shortened
-from mixval.publish.ranking import interval_words, tie_labels, value_decimals
+from mixval.publish.ranking import interval_words, tie_labels, value_decimals, weighted_decimals
 from mixval.publish.report.chart_rows import MOST_ROWS
 from mixval.publish.report.theme import TERM_NAMES
 from mixval.publish.term_statistics import TermStatistics
@@ -25,7 +25,7 @@ SAMPLE_LIMIT = 120
 
 def ranking_lines(ranking: pa.Table) -> list[dict[str, Any]]:
     """One line a contributor; the weighted parts stand under `parts`, in the order of Eq. 8."""
-    decimals, labels = value_decimals(ranking), tie_labels(ranking)
+    decimals, labels, of_parts = value_decimals(ranking), tie_labels(ranking), weighted_decimals(ranking)
     return [
         {
             "rank": row["rank"],
@@ -35,7 +35,7 @@ def ranking_lines(ranking: pa.Table) -> list[dict[str, Any]]:
             "tie": labels.get(row["tie_group"], ""),
             "rows": numerals.count(row["n_rows"]),
             "real": numerals.percent(row["real_share"]),
-            "parts": [numerals.signed(row[f"weighted_{term}"], decimals) for term in TERMS],
+            "parts": [numerals.signed(row[f"weighted_{term}"], of_parts) for term in TERMS],
             "terms": [numerals.compact(row[term]) for term in TERMS],
             "sampled": numerals.count(row["n_sampled"]),
             "bound": numerals.compact(row["bound"]),

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixval.errors import NumericalError, ShapeError
-from mixval.terms.arrays import ArrayLike, Floats, floats, row_masks
+from mixval.terms.arrays import ArrayLike, floats
 from mixval.terms.ntk.quadratic import DampingMode
 from mixval.terms.ntk.regression import Prediction, Solver, feature_regression, kernel_regression
 from mixval.terms.ntk.statistics import GradientStatistics
@@ -61,7 +61,7 @@ def log_probability_gain(
     `TangentRegression.predict` raises.
     """
     r = floats("the residual r", residual, 1)
-    return _gain(kernel_regression(theta_ss, theta_ts, r[:, None]).predict(damping, mode, solver), tokens_t)
+    return gain_of(kernel_regression(theta_ss, theta_ts, r[:, None]).predict(damping, mode, solver), tokens_t)
 
 
 def gain_from_statistics(
@@ -75,32 +75,11 @@ def gain_from_statistics(
     """The gain on T from sums over S's rows and their residual: S may be a union. Raises as `log_probability_gain`."""
     products = statistics.cross[:, None]
     regression = feature_regression(statistics.gram, products, statistics.n, features_t, statistics.square)
-    return _gain(regression.predict(damping, mode, solver), tokens_t)
+    return gain_of(regression.predict(damping, mode, solver), tokens_t)
 
 
-def half_sample_gain(
-    theta_ss: ArrayLike,  # (n, n)
-    theta_ts: ArrayLike,  # (m, n)
-    residual: ArrayLike,  # (n,)
-    masks_s: ArrayLike,  # (R, n) bool
-    masks_t: ArrayLike,  # (R, m) bool
-    damping: float,
-    mode: DampingMode = "relative",
-    solver: Solver = "ridge",
-    tokens_t: ArrayLike | None = None,  # (m,) answer tokens
-) -> Floats:
-    """(R,) gains, each as `log_probability_gain` gives it for the rows of S and T that a replicate keeps."""
-    r = floats("the residual r", residual, 1)
-    whole = kernel_regression(theta_ss, theta_ts, r[:, None])
-    tokens = np.ones(len(whole.left)) if tokens_t is None else floats("answer tokens of T", tokens_t, 1)
-    own, target = row_masks("half-sample masks of S", masks_s, whole.n), row_masks("of T", masks_t, len(whole.left))
-    if len(own) != len(target):
-        raise ShapeError(f"expected masks of S and T for the same replicates, found {len(own)} and {len(target)}.")
-    parts = (whole.rows(s, t).predict(damping, mode, solver) for s, t in zip(own, target, strict=True))
-    return np.array([_gain(part, tokens[t]).gain for part, t in zip(parts, target, strict=True)])
-
-
-def _gain(prediction: Prediction, tokens_t: ArrayLike | None) -> LogProbabilityGain:
+def gain_of(prediction: Prediction, tokens_t: ArrayLike | None = None) -> LogProbabilityGain:
+    """The gain of what a regression predicts on T. Raises as `log_probability_gain` does for tokens."""
     gains = prediction.values[:, 0]
     tokens = np.ones(gains.size) if tokens_t is None else floats("answer tokens of T", tokens_t, 1)
     if tokens.shape != gains.shape:

@@ -1,8 +1,8 @@
 """The sketched gradients of a few rows, those with the smallest content keys, kept beside the sums for half-samples.
 
 A bottom-k sample (Cohen and Kaplan, PODC 2007): that of a union is made from those of its sets, in any order and split, and
-a smaller one is nested in it. The NTK term of half of the rows cannot be told from sums over all of them; its spread is told
-from the kept rows, and rescaled to all.
+a smaller one is nested in it. The NTK term of half of the rows, or regression on them, cannot be told from sums over all of
+them; the spread is told from the kept rows, and rescaled to all.
 """
 
 from collections.abc import Mapping
@@ -29,21 +29,36 @@ class KeptRows:
     """(M, q) phi, in the precision in which it came."""
     residual: npt.NDArray[np.float64]
     """(M,) r."""
+    labels: npt.NDArray[np.int64]
+    """(M,) class indices; -1 where rows have no label."""
 
     def __post_init__(self) -> None:
         """Refuse rows that do not pair up."""
         m = len(self.keys)
-        if self.features.ndim != 2 or len(self.features) != m or self.residual.shape != (m,) or m > self.limit:
+        by_row = self.residual.shape == self.labels.shape == (m,)
+        if self.features.ndim != 2 or len(self.features) != m or not by_row or m > self.limit:
             raise ShapeError(
-                f"kept rows: expected at most {self.limit} keys, features (M, q) and residuals (M,), found {self.keys.shape}, "
-                f"{self.features.shape} and {self.residual.shape}. Make them again."
+                f"kept rows: expected at most {self.limit} keys, features (M, q), residuals (M,) and labels (M,), found "
+                f"{self.keys.shape}, {self.features.shape}, {self.residual.shape} and {self.labels.shape}. Make them again."
             )
 
     @classmethod
-    def of(cls, limit: int, keys: Keys, features: npt.NDArray[Any], residual: npt.NDArray[Any]) -> "KeptRows":
-        """Of (N,) keys, (N, q) features and (N,) residuals; N may be 0."""
+    def of(
+        cls,
+        limit: int,
+        keys: Keys,  # (N,)
+        features: npt.NDArray[Any],  # (N, q)
+        residual: npt.NDArray[Any],  # (N,)
+        labels: npt.NDArray[np.int64] | None = None,  # (N,)
+    ) -> "KeptRows":
+        """Of N rows, N may be 0."""
         chosen = np.argsort(keys, kind="stable")[:limit]
-        return cls(limit, keys[chosen], features[chosen], residual[chosen].astype(np.float64))
+        own = np.full(len(keys), -1, dtype=np.int64) if labels is None else labels
+        return cls(limit, keys[chosen], features[chosen], residual[chosen].astype(np.float64), own[chosen])
+
+    def first(self, count: int) -> "KeptRows":
+        """Those with the smallest keys among them."""
+        return KeptRows.of(self.limit, self.keys[:count], self.features[:count], self.residual[:count], self.labels[:count])
 
     def __add__(self, other: "KeptRows") -> "KeptRows":
         """What both together would have kept. Raises ShapeError for other limits or numbers of features."""
@@ -52,18 +67,19 @@ class KeptRows:
                 f"kept rows: expected one limit and one q, found {self.limit} and {other.limit}, {self.features.shape[1]} and "
                 f"{other.features.shape[1]}. Make both with the same settings."
             )
-        keys = np.concatenate([self.keys, other.keys])
-        features = np.concatenate([self.features, other.features])
-        return KeptRows.of(self.limit, keys, features, np.concatenate([self.residual, other.residual]))
+        names = ("keys", "features", "residual", "labels")
+        return KeptRows.of(self.limit, *(np.concatenate([getattr(self, name), getattr(other, name)]) for name in names))
 
     def to_arrays(self) -> Arrays:
         """Contiguous arrays by name."""
         limit = np.array(self.limit, dtype=np.int64)
-        return {"limit": limit, "keys": self.keys, "features": self.features, "residual": self.residual}
+        arrays = {"keys": self.keys, "features": self.features, "residual": self.residual, "labels": self.labels}
+        return {"limit": limit} | arrays
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> "KeptRows":
         """What `to_arrays` wrote. Raises ShapeError when something is missing."""
-        if missing := sorted({"limit", "keys", "features", "residual"} - set(arrays)):
+        if missing := sorted({"limit", "keys", "features", "residual", "labels"} - set(arrays)):
             raise ShapeError(f"kept rows: no array {missing}. Make them again.")
-        return cls(int(arrays["limit"]), arrays["keys"].astype(np.uint64), arrays["features"], arrays["residual"])
+        keys, labels = arrays["keys"].astype(np.uint64), arrays["labels"].astype(np.int64)
+        return cls(int(arrays["limit"]), keys, arrays["features"], arrays["residual"], labels)

@@ -34,8 +34,8 @@ from mixval.terms.ntk.cholesky import BLOCK_SIZE, KernelBlocks, KernelLike, kern
 from mixval.terms.ntk.quadratic import DampingMode
 
 SPANNED = 1e-4
-"""A row of which no more than this share of the largest entry of E is left is no landmark: its pivot divides the rounding of
-the row, so that another entry l of E would err by 2 sqrt(l / pivot) units in the last place."""
+"""A row of which no more than this share of the largest entry of E is left is no landmark yet: with an error e in its row of E
+another entry l of E errs by 2 sqrt(l / pivot) e, so that e grows 200 times at most in a step."""
 
 LandmarkChoice = Literal["greedy", "weighted", "uniform"]
 """The next landmark: the largest of E's diagonal; drawn in proportion to it (RPCholesky); drawn from all rows that are neither
@@ -177,7 +177,7 @@ def _partial_cholesky(
     smallest = kernel.n * float(np.finfo(np.float64).eps) * max(float(left.max()), 0.0)
     factor, landmarks = np.zeros((min(n_landmarks, kernel.n), kernel.n)), list[int]()
     for k in range(len(factor)):
-        _check_semidefinite(left, smallest)
+        _check_semidefinite(left, smallest, factor[:k], landmarks)
         open_rows = np.where(left > max(smallest, SPANNED * float(left.max())), left, 0.0)
         if not open_rows.any():
             break
@@ -188,16 +188,27 @@ def _partial_cholesky(
         left -= factor[k] ** 2
         left[pivot] = 0.0
         landmarks.append(pivot)
-    _check_semidefinite(left, smallest)
-    return factor[: len(landmarks)], np.array(landmarks, dtype=np.int64), np.maximum(left, 0.0), trace
+    factor = factor[: len(landmarks)]
+    _check_semidefinite(left, smallest, factor, landmarks)
+    return factor, np.array(landmarks, dtype=np.int64), np.maximum(left, 0.0), trace
 
 
-def _check_semidefinite(left: Floats, smallest: float) -> None:
-    if (least := float(left.min())) < -100 * smallest:
+def _check_semidefinite(left: Floats, smallest: float, factor: Floats, landmarks: list[int]) -> None:
+    """Refuse a diagonal of E that rounding does not explain.
+
+    E_ll = u' Theta u with u = e_l - sum_i w_i e_i and w = Theta[I, I]^-1 Theta[I, l]: entries of Theta that are rounded by
+    `smallest` move it by (1 + |w|_1)^2 of that, which is much where landmarks are nearly dependent.
+    """
+    below = np.flatnonzero(left < -100 * smallest)
+    if not below.size:
+        return
+    w = np.linalg.solve(factor[:, landmarks], factor[:, below])
+    beyond = below[left[below] < -100 * smallest * (1 + np.abs(w).sum(axis=0)) ** 2]
+    if beyond.size:
+        lowest = int(beyond[left[beyond].argmin()])
         raise NumericalError(
-            f"Theta is not positive semidefinite: what the landmarks leave of its diagonal falls to {least:g} at row "
-            f"{int(left.argmin())}. If that is rounding, state `rounding`, at least {-least:g}; or set "
-            f"`backbone.dtype: float64`."
+            f"Theta is not positive semidefinite: what the landmarks leave of its diagonal falls to {left[lowest]:g} at row "
+            f"{lowest}. If that is rounding, state `rounding`, at least {-left[lowest]:g}; or set `backbone.dtype: float64`."
         )
 
 

@@ -34,7 +34,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mixval.errors import NumericalError, ShapeError
-from mixval.terms.arrays import ArrayLike, Floats, floats, row_masks
+from mixval.terms.arrays import ArrayLike, Floats, floats
 from mixval.terms.ntk.calibration import left_out_cross_entropy
 from mixval.terms.ntk.quadratic import DampingMode
 from mixval.terms.ntk.regression import Prediction, Solver, feature_regression, kernel_regression
@@ -82,18 +82,6 @@ class RegressionRisk:
     """See `regression.Prediction`."""
     residual_norm: float
     """See `regression.Prediction`."""
-
-
-@dataclass(frozen=True)
-class RiskReplicates:
-    """Risks of R half-samples."""
-
-    accuracy: Floats
-    """(R,)."""
-    squared_error: Floats
-    """(R,)."""
-    cross_entropy: Floats
-    """(R,) nats."""
 
 
 def one_hot(labels: ArrayLike, n_classes: int) -> Floats:
@@ -162,37 +150,6 @@ def risk_of(prediction: Prediction, labels_t: ArrayLike, initial: ArrayLike | No
         effective_rank=prediction.effective_rank,
         residual_norm=prediction.residual_norm,
     )
-
-
-def half_sample_risk(
-    theta_ss: ArrayLike,  # (n, n)
-    theta_ts: ArrayLike,  # (m, n)
-    responses: ArrayLike,  # (n, C): Y, or Y - f0(S)
-    labels_t: ArrayLike,  # (m,) class indices
-    masks_s: ArrayLike,  # (R, n) bool
-    masks_t: ArrayLike,  # (R, m) bool
-    damping: float,
-    mode: DampingMode = "relative",
-    solver: Solver = "ridge",
-    initial: ArrayLike | None = None,  # (m, C): f0(T)
-) -> RiskReplicates:
-    """Risks as `risk_exact` gives them for the rows of S and T that a replicate keeps, their own lambda and scale included.
-
-    Where only sums of S are at hand, masks of T alone are what can be done: mean over each mask of `row_risks`.
-    """
-    whole = kernel_regression(theta_ss, theta_ts, responses)
-    labels = _class_indices(labels_t, whole.right.shape[1])
-    added = None if initial is None else floats("initial outputs of T", initial, 2)
-    kept_s = row_masks("half-sample masks of S", masks_s, whole.n)
-    kept_t = row_masks("half-sample masks of T", masks_t, len(whole.left))
-    if len(kept_s) != len(kept_t):
-        raise ShapeError(f"expected masks of S and T for the same replicates, found {len(kept_s)} and {len(kept_t)}.")
-    risks = []
-    for own, target in zip(kept_s, kept_t, strict=True):
-        prediction = whole.rows(own, target).predict(damping, mode, solver)
-        risk = risk_of(prediction, labels[target], None if added is None else added[target])
-        risks.append((risk.accuracy, risk.squared_error, risk.cross_entropy))
-    return RiskReplicates(*np.array(risks).reshape(-1, 3).T)
 
 
 def row_risks(outputs: Floats, labels_t: ArrayLike) -> RowRisks:  # (m, C) F

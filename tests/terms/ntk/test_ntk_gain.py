@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mixval.errors import NumericalError, ShapeError
-from mixval.terms.ntk.gain import gain_from_statistics, half_sample_gain, log_probability_gain
+from mixval.terms.ntk.gain import gain_from_statistics, log_probability_gain
 from mixval.terms.ntk.statistics import GradientStatistics
 
 
@@ -63,20 +63,6 @@ def test_tokens_weigh_rows_of_t() -> None:
     assert alike == log_probability_gain(*blocks, r, 0.1, tokens_t=np.full(6, 1))
 
 
-def test_half_samples_are_the_gains_of_their_rows() -> None:
-    phi_s, phi_t, r = world()
-    tokens = np.array([1, 2, 3, 1, 1, 4])
-    generator = np.random.default_rng(5)
-    masks_s = np.stack([generator.permutation(10) < 5 for _ in range(3)])
-    masks_t = np.stack([generator.permutation(6) < 3 for _ in range(3)])
-    found = half_sample_gain(phi_s @ phi_s.T, phi_t @ phi_s.T, r, masks_s, masks_t, 0.1, tokens_t=tokens)
-    wanted = [
-        log_probability_gain(phi_s[s] @ phi_s[s].T, phi_t[t] @ phi_s[s].T, r[s], 0.1, tokens_t=tokens[t]).gain
-        for s, t in zip(masks_s, masks_t, strict=True)
-    ]
-    np.testing.assert_allclose(found, wanted, rtol=1e-9)
-
-
 def test_refusals() -> None:
     phi_s, phi_t, r = world()
     blocks = phi_s @ phi_s.T, phi_t @ phi_s.T
@@ -86,5 +72,3 @@ def test_refusals() -> None:
         log_probability_gain(*blocks, r, 0.1, tokens_t=np.arange(6))
     with pytest.raises(ShapeError, match="over the same rows of S"):
         log_probability_gain(*blocks, r[:-1], 0.1)
-    with pytest.raises(ShapeError, match="same replicates"):
-        half_sample_gain(*blocks, r, np.ones((2, 10), dtype=bool), np.ones((3, 6), dtype=bool), 0.1)

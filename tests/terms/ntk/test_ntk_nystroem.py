@@ -75,6 +75,18 @@ def test_landmarks_that_span_the_kernel_give_the_exact_term(choice: str) -> None
     assert found.upper == pytest.approx(exact.value, rel=1e-9)
 
 
+@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize(("n", "rank", "seed"), [(31, 30, 30), (40, 39, 0), (23, 22, 7)])
+def test_nearly_dependent_landmarks_do_not_make_a_kernel_indefinite(n: int, rank: int, seed: int, choice: str) -> None:
+    # Drawn uniformly, the first leaves -4.5e-11 of a diagonal of about 60: landmarks are nearly dependent, so rounding grows.
+    theta, r = random_problem(n, rank, seed)
+    exact = quadratic_form(theta, r, 1e-4)
+    found = nystroem_quadratic_form(theta, r, 1e-4, n_landmarks=rank, choice=choice, seed=seed)
+    assert found.n_landmarks == rank
+    assert found.lower == pytest.approx(exact.value, rel=1e-7)
+    assert found.upper == pytest.approx(exact.value, rel=1e-7)
+
+
 def test_bounds_close_with_more_landmarks() -> None:
     theta, r = random_problem(120, 150, decay=1.5)
     forms = [nystroem_quadratic_form(theta, r, 1e-2, n_landmarks=m) for m in (5, 20, 80, 120)]

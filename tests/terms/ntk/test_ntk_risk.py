@@ -10,9 +10,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from mixval.errors import NumericalError, ShapeError
-from mixval.terms.half_samples import spread
 from mixval.terms.ntk.calibration import left_out_cross_entropy
-from mixval.terms.ntk.risk import RegressionRisk, half_sample_risk, one_hot, risk_exact, risk_from_statistics, row_risks
+from mixval.terms.ntk.risk import RegressionRisk, one_hot, risk_exact, risk_from_statistics, row_risks
 from mixval.terms.ntk.statistics import GradientStatistics
 
 C = 3
@@ -136,33 +135,6 @@ def test_perfect_outputs_cost_nothing() -> None:
     assert math.isfinite(risks.scale)
 
 
-def test_half_samples_are_the_risks_of_their_rows() -> None:
-    phi_s, phi_t, labels_s, labels_t = world(24)
-    generator = np.random.default_rng(7)
-    masks_s = np.stack([generator.permutation(24) < 12 for _ in range(4)])
-    masks_t = np.stack([generator.permutation(60) < 30 for _ in range(4)])
-    own, cross, y = phi_s @ phi_s.T, phi_t @ phi_s.T, one_hot(labels_s, C)
-    first = np.random.default_rng(8).normal(size=(60, C)) / 10
-    found = half_sample_risk(own, cross, y, labels_t, masks_s, masks_t, 0.1, initial=first)
-    for r, (s, t) in enumerate(zip(masks_s, masks_t, strict=True)):
-        alone = risk_exact(phi_s[s] @ phi_s[s].T, phi_t[t] @ phi_s[s].T, y[s], labels_t[t], 0.1, initial=first[t])
-        assert found.accuracy[r] == pytest.approx(alone.accuracy, rel=1e-12)
-        assert found.squared_error[r] == pytest.approx(alone.squared_error, rel=1e-9)
-        assert found.cross_entropy[r] == pytest.approx(alone.cross_entropy, rel=1e-9)
-
-
-def test_half_samples_spread_as_fresh_samples_do() -> None:
-    risks = [exact(*world(200, 400, seed=seed), 0.1).cross_entropy for seed in range(40)]  # S is drawn anew, T is not
-    phi_s, phi_t, labels_s, labels_t = world(200, 400, seed=0)
-    generator = np.random.default_rng(2)
-    masks_s = np.stack([generator.permutation(200) < 100 for _ in range(40)])
-    found = half_sample_risk(
-        phi_s @ phi_s.T, phi_t @ phi_s.T, one_hot(labels_s, C), labels_t, masks_s, np.ones((40, 400), dtype=bool), 0.1
-    )
-    # Half as many rows leave a spread that falls faster than 1 / sqrt(n): the estimate is on the large side.
-    assert 0.8 < spread(found.cross_entropy, 200, 100) / np.std(risks, ddof=1) < 2.5
-
-
 def test_refusals() -> None:
     phi_s, phi_t, labels_s, labels_t = world(12)
     own, cross, y = phi_s @ phi_s.T, phi_t @ phi_s.T, one_hot(labels_s, C)
@@ -174,7 +146,5 @@ def test_refusals() -> None:
         risk_exact(own, cross, y, labels_t, 0.1, initial=np.zeros((59, C)))
     with pytest.raises(ShapeError, match="without responses"):
         risk_from_statistics(GradientStatistics.of(phi_s, np.zeros(12)), phi_t, labels_t, 0.1)
-    with pytest.raises(ShapeError, match="same replicates"):
-        half_sample_risk(own, cross, y, labels_t, np.ones((2, 12), dtype=bool), np.ones((3, 60), dtype=bool), 0.1)
     with pytest.raises(NumericalError, match="at least one row"):
         one_hot(np.zeros(0, dtype=int), C)

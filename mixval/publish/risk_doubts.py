@@ -1,0 +1,57 @@
+"""What a reader should not trust in a ranking by regression on the tangent kernel, found in its own numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from mixval.contracts.results import RISK
+from mixval.publish.doubts import Doubt, diagnostics_of
+from mixval.publish.numerals import count, counted
+from mixval.publish.value_kind import kind_of
+from mixval.terms.ntk.judge import lifted_damping
+
+DOUBLED_DAMPING = 1.0
+"""How far a sketch may lift lambda, relative, before it is named: from 0.01 to 0.1 values rank alike (`terms/ntk/risk.py`)."""
+
+
+def risk_doubts(ranking: pa.Table, terms: pa.Table, n_classes: int | None = None) -> list[Doubt]:
+    """Every doubt that the values give; none where they are Eq. 8's. `n_classes` is None for causal LMs."""
+    if not ranking.num_rows or kind_of(ranking).adds_terms:
+        return []
+    rows = ranking.to_pylist()
+    return [*_sampled(rows), *_guessing(rows, n_classes), *_full(terms)]
+
+
+def _sampled(rows: list[dict[str, Any]]) -> Iterator[Doubt]:
+    if any(row["n_sampled"] < row["n_rows"] for row in rows):
+        sampled = [row["n_sampled"] for row in rows]
+        words = (
+            f"Values are of the {count(min(sampled))} to {counted(max(sampled), 'row')} a contributor whose gradients were "
+            "taken. What other rows would add is not in them, so large contributors look smaller than they are. Raise "
+            "ntk.sample, or set ntk.method: sketched and raise sample."
+        )
+        yield Doubt(kind="risk-of-sampled-rows", words=words)
+
+
+def _guessing(rows: list[dict[str, Any]], n_classes: int | None) -> Iterator[Doubt]:
+    nothing = 0.0 if n_classes is None else -math.log(n_classes)
+    guessing = [row["contributor"] for row in rows if row["value"] <= nothing + 1e-6 * abs(nothing)]
+    if guessing:
+        words = "Training on these rows is predicted to be no better than none, so their order among themselves says little."
+        yield Doubt(kind="no-better-than-guessing", words=words, contributors=guessing)
+
+
+def _full(terms: pa.Table) -> Iterator[Doubt]:
+    found = [(row["contributor"], diagnostics_of(row)) for row in terms.to_pylist() if row["term"] == RISK]
+    sketched = [(name, told) for name, told in found if "sketch_features" in told]
+    full = [n for n, told in sketched if lifted_damping(told["effective_rank"] / told["sketch_features"]) > DOUBLED_DAMPING]
+    if full:
+        words = (
+            "The gradient sketch damps the regression at least twice as much as asked for (see effective_rank in "
+            "terms.parquet). Raise ntk.sketch_features or value.risk_damping."
+        )
+        yield Doubt(kind="full-sketch-risk", words=words, contributors=full)

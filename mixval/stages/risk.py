@@ -1,0 +1,96 @@
+"""The NTK-regression risk of one contributor as its value: from its Gram blocks, or from its mergeable summary.
+
+Letters: n rows of S, both parts together; m rows of T; Theta of the output `mix` (`mixval/models/outputs.py`).
+
+Deviations are sums of two: of regression on half of S judged by the whole T, and of the whole S judged by half of T, the same
+half for everybody. Each is rescaled to all of its rows; from a summary S's come from the kept rows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mixval.errors import ConfigError
+from mixval.stages.jobs import MeasureJob
+from mixval.stages.measured import Floats, Masks, Measured, half_sample_masks, own_deviations
+from mixval.stages.summaries import Summary
+from mixval.stages.summary_terms import kept_for_halves, whole_statistics
+from mixval.stages.target_gradients import TargetGradients, judge_of
+from mixval.terms.discrepancy.embedded_halves import halved
+from mixval.terms.half_samples import GROUPS, deviations, half_groups, row_groups
+from mixval.terms.ntk.judge import Judge
+from mixval.terms.ntk.judged_halves import half_sample_values
+from mixval.terms.ntk.kept_rows import KeptRows
+from mixval.terms.ntk.regression import Prediction, TangentRegression, feature_regression, kernel_regression
+from mixval.terms.ntk.risk import one_hot
+from mixval.terms.ntk.sketched_rows import WORTHWHILE_SHARE
+
+
+def measured_risk(job: MeasureJob, stored: dict[str, np.ndarray]) -> Measured:
+    """From the committed Gram blocks: all rows of the gradient sample against those of T's."""
+    judge, theta, theta_ts = judge_of(job, stored, "target_"), stored["theta"], stored["theta_ts"]
+    right = one_hot(stored["labels"], judge.n_classes) if "labels" in stored else (1 - stored["probabilities"])[:, None]
+    prediction = kernel_regression(theta, theta_ts, right).predict(job.value.risk_damping)
+    used = min(len(right), 2 * job.value.half_sample_rows)
+    own = half_sample_masks(job, stored["keys"][:used], stored["is_real"][:used].astype(bool))
+    shifts = np.zeros(0)
+    if len(own):
+        blocks = theta[:used, :used], theta_ts[:, :used], right[:used]
+        of_rows = own_deviations(half_sample_values(*blocks, judge, own, job.value.risk_damping), own)
+        of_target = half_sample_masks(job, stored["target_keys"], np.ones(len(theta_ts), dtype=bool))
+        judged = own_deviations(judge.half_values(prediction.values, of_target), of_target)
+        shifts = of_rows * np.sqrt(used / len(right)) + judged
+    return _measured(judge, prediction, shifts, "exact")
+
+
+def summary_risk(job: MeasureJob, summary: Summary, target: TargetGradients) -> Measured:
+    """From the sums of both parts, or from the rows where all were kept and they are few: the same up to rounding."""
+    judge, of_target = target.judge, target.features.astype(np.float64)
+    if job.ntk.residual != "one-minus-probability":
+        raise ConfigError(f"the gain needs sums of 1 - p, found `ntk.residual: {job.ntk.residual}`. Leave it out.")
+    prediction = _regression(summary, of_target, judge).predict(job.value.risk_damping)
+    shifts = np.zeros(0)
+    if job.value.half_samples:
+        kept = half_groups(job.value.half_samples, job.seed)
+        judged = judge.half_values(prediction.values, _group_masks(target.keys, kept, job.seed))
+        shifts = _own_shifts(job, summary, of_target, judge, kept) + deviations(judged, 2, 1)
+    return _measured(judge, prediction, shifts, "sketched", sketch_features=of_target.shape[1])
+
+
+def _measured(judge: Judge, prediction: Prediction, shifts: Floats, method: str, **more: int) -> Measured:
+    told = judge.diagnostics(prediction) | {"measure": judge.measure, "method": method} | more
+    of_target = told["cross_entropy_error" if judge.measure == "cross-entropy" else "gain_error"]
+    error = None if len(shifts) > 1 or not np.isfinite(of_target) else float(of_target)
+    return Measured(judge.value(prediction.values), shifts, prediction.n, error, told)
+
+
+def _regression(summary: Summary, of_target: Floats, judge: Judge) -> TangentRegression:
+    statistics, rows = whole_statistics(summary), [one.kept for one in summary.values()]
+    if sum(len(one.keys) for one in rows) < statistics.n or statistics.n > WORTHWHILE_SHARE * statistics.q:
+        right = statistics.cross[:, None] if judge.labels is None else statistics.responses
+        return feature_regression(statistics.gram, right, statistics.n, of_target, float(statistics.n))
+    features = np.concatenate([one.features for one in rows]).astype(np.float64)
+    return kernel_regression(features @ features.T, of_target @ features.T, _responses(rows, judge))
+
+
+def _own_shifts(job: MeasureJob, summary: Summary, of_target: Floats, judge: Judge, kept: Masks) -> Floats:
+    """(R,) deviations that S's rows bring: halves of the kept rows, in the parts' own proportion, rescaled to all rows."""
+    rows = kept_for_halves(summary)
+    features = np.concatenate([one.features for one in rows]).astype(np.float64)
+    masks = _group_masks(np.concatenate([one.keys for one in rows]), kept, job.seed)
+    blocks = features @ features.T, of_target @ features.T, _responses(rows, judge)
+    replicates = half_sample_values(*blocks, judge, masks, job.value.risk_damping)
+    return np.asarray(deviations(replicates, 2, 1) * np.sqrt(len(features) / sum(one.n for one in summary.values())))
+
+
+def _responses(rows: list[KeptRows], judge: Judge) -> Floats:
+    """(M, C) one-hot labels, or 1 - p."""
+    if judge.labels is None:
+        return np.concatenate([one.residual for one in rows])[:, None]
+    return one_hot(np.concatenate([one.labels for one in rows]), judge.n_classes)
+
+
+def _group_masks(keys: np.ndarray, kept: Masks, seed: int) -> Masks:
+    """(R, N) the rows whose groups a replicate keeps."""
+    groups = row_groups(keys, seed)
+    return np.asarray(halved(np.bincount(groups, minlength=GROUPS).astype(np.float64), kept)[:, groups])

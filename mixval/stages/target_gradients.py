@@ -1,0 +1,78 @@
+"""T's sketched gradients and what T judges by, made once for a run: where the value is the risk and rows are in sums.
+
+Like the contributors' summaries they are of the run's frame, so its fingerprint is part of theirs.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixval.contracts.record import ArtifactRef
+from mixval.stages.frame import frame_ref, read_frame
+from mixval.stages.jobs import MeasureJob
+from mixval.stages.memory import peak_bytes
+from mixval.stages.one_pass import measured_rows
+from mixval.stages.rows import sampled_rows
+from mixval.terms.ntk.judge import Judge
+
+VERSION = 1
+"""Raised whenever the numbers change."""
+
+
+@dataclass(frozen=True)
+class TargetGradients:
+    """M rows of T: those of `discrepancy.target_sample`."""
+
+    keys: np.ndarray
+    """(M,) uint64."""
+    features: np.ndarray
+    """(M, q), as sketched."""
+    judge: Judge
+
+
+_KEPT: dict[str, TargetGradients] = {}
+
+
+def target_gradients_ref(target: MeasureJob) -> ArtifactRef:
+    """Where they are, or will be, committed."""
+    return target.store.ref("target-gradients", VERSION, **_inputs(target))
+
+
+def make_target_gradients(target: MeasureJob) -> ArtifactRef:
+    """Commit `keys` (M,), `features` (M, q), and `labels` (M,) as class indices or `tokens` (M,), from the committed frame."""
+    ref = target_gradients_ref(target)
+    if target.store.committed(ref) is not None:
+        return ref
+    started = time.perf_counter()
+    rows = measured_rows(target, sampled_rows(target, target.sample), read_frame(target).plan)
+    judged_by = {"tokens": rows.counts} if target.classes is None else {"labels": rows.labels}
+    tensors = {"keys": rows.keys, "features": rows.gradients} | judged_by
+    seconds = time.perf_counter() - started
+    target.store.commit(
+        ref, inputs=_inputs(target), tensors=tensors, numbers={"n": len(rows.keys)}, seconds=seconds, peak_bytes=peak_bytes()
+    )
+    return ref
+
+
+def read_target_gradients(target: MeasureJob) -> TargetGradients:
+    """The committed ones, read once in a process."""
+    ref = target_gradients_ref(target)
+    if ref.fingerprint not in _KEPT:
+        stored = target.store.read_tensors(ref)
+        _KEPT.clear()
+        _KEPT[ref.fingerprint] = TargetGradients(stored["keys"].astype(np.uint64), stored["features"], judge_of(target, stored))
+    return _KEPT[ref.fingerprint]
+
+
+def judge_of(target: MeasureJob, stored: dict[str, np.ndarray], prefix: str = "") -> Judge:
+    """What T's rows judge by, from stored `labels` or `tokens`."""
+    if target.classes is None:
+        return Judge(tokens=stored[f"{prefix}tokens"].astype(np.float64))
+    return Judge(labels=stored[f"{prefix}labels"].astype(np.int64), n_classes=len(target.classes))
+
+
+def _inputs(target: MeasureJob) -> dict[str, object]:
+    return target.rows_key() | {"frame": frame_ref(target).fingerprint, "sample": target.sample}

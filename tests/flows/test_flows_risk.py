@@ -1,0 +1,99 @@
+"""The flow by the NTK-regression risk: the planted order, the value under its own name, unions, nothing mixed with Eq. 8."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mixval.config.base import Task
+from mixval.config.valuation import ValuationConfig
+from mixval.contracts.results import RISK, TERMS, VALUE_KINDS
+from mixval.contracts.run import RunSummary
+from mixval.publish.explain import explain, explanation_text
+from mixval.stages.publishing import StoredRun, open_run
+from tests.worlds import PLANTED, World, planted, rows
+
+Value = Callable[[ValuationConfig], RunSummary]
+METHODS: dict[str, dict[str, Any]] = {
+    "exact": {"sample": {"count": 40}},
+    "sketched": {"method": "sketched", "sketch_features": 512},
+}
+NOBODY = {"image-classification": -math.log(4), "instruction": 0.0}
+"""What no rows are worth."""
+
+
+def world_of(root: Path, task: Task, method: str) -> World:
+    """The planted world; images of `mixed` have wrong labels for the most part: planted ones are told apart by a few rows."""
+    world = planted(root, task, ntk=METHODS[method], value={"method": "risk"})
+    if task == "image-classification":
+        right, wrong = rows(task, 12, start=2_000), rows(task, 24, start=3_000, origin="synthetic")
+        world.contribute("mixed", right + [row | {"label": (row["label"] + 1 + i % 3) % 4} for i, row in enumerate(wrong)])
+    return world
+
+
+@pytest.mark.parametrize(("method", "task"), [("exact", "image-classification"), ("sketched", "instruction")])
+def test_planted_contributors_come_out_in_the_planted_order(method: str, task: Task, tmp_path: Path, value: Value) -> None:
+    run = open_run(value(world_of(tmp_path, task, method).config()).url)
+    assert run.ranking["contributor"].to_pylist() == list(PLANTED)
+    near, _, far = run.ranking.to_pylist()
+    assert near["value_low"] > far["value_high"]
+    assert near["tie_group"] != far["tie_group"]
+    assert {near["value_kind"], far["value_kind"]} == {VALUE_KINDS[1 if task == "image-classification" else 2]}
+    assert near["value"] > NOBODY[task] + 0.1
+    _values_are_told(run)
+    if method == "sketched":
+        _unions_are_of_the_risk(run, NOBODY[task])
+
+
+def test_eq_8_on_the_same_gradients_takes_no_pass_and_is_named_so(tmp_path: Path, value: Value) -> None:
+    world = world_of(tmp_path, "image-classification", "sketched")
+    risk = value(world.config())
+    assert open_run(risk.url).ranking["contributor"].to_pylist() == list(PLANTED)
+    assert (risk.recomputed["piece-summary"], risk.recomputed["target-gradients"]) == (3, 1)
+    same = {"output": "mix", "residual": "one-minus-probability"}
+    bound = value(world.config(value={"method": "bound"}, ntk=same))
+    assert (bound.recomputed["terms"], bound.recomputed["coalitions"]) == (3, 3)
+    assert bound.recomputed.get("piece-summary", 0) == 0
+    told = open_run(bound.url)
+    assert set(told.ranking["value_kind"].to_pylist()) == {VALUE_KINDS[0]}
+    assert RISK not in told.terms["term"].to_pylist()
+    assert "Value (nats)" not in _report(told)
+    again = value(world.config(value={"risk_damping": 0.1}))
+    assert {kind for kind, n in again.recomputed.items() if n} == {"terms", "coalitions"}
+
+
+def _report(run: StoredRun) -> str:
+    return run.folder.child("report.html").read_bytes().decode()
+
+
+def _values_are_told(run: StoredRun) -> None:
+    """The value stands in the terms table with its diagnostics, beside Eq. 8's four terms, and under its own name."""
+    by_name = {row["contributor"]: row for row in run.terms.to_pylist() if row["term"] == RISK}
+    for row in run.ranking.to_pylist():
+        assert by_name[row["contributor"]]["estimate"] == row["value"]
+        assert by_name[row["contributor"]]["standard_error"] > 0
+        assert all(math.isfinite(row[term]) for term in TERMS)
+    assert "Value (nats)" in _report(run)
+    assert "What Eq. 8 says" in _report(run)
+    found = explain(run.ranking, run.terms, run.rejected, PLANTED[-1], run.manifest.doubts)
+    assert found.rank_by_eq8 is not None
+    assert "By Eq. 8, which is not its value" in explanation_text(found)
+    assert any(words.startswith("Value: not Eq. 8") for words in run.manifest.departures)
+    assert not {"uninformative-term", "unequal-gradient-rows"} & {doubt.kind for doubt in run.manifest.doubts}
+
+
+def _unions_are_of_the_risk(run: StoredRun, of_nobody: float) -> None:
+    account = run.manifest.coalitions
+    assert run.coalitions is not None
+    assert account is not None
+    assert account.is_risk
+    assert account.value_of_nobody == pytest.approx(of_nobody)
+    values = dict(zip(run.ranking["contributor"].to_pylist(), run.ranking["value"].to_pylist(), strict=True))
+    for row in run.coalitions.to_pylist():
+        assert row["alone"] == pytest.approx(values[row["contributor"]], rel=1e-3, abs=1e-4)
+    total = sum(run.coalitions["shapley"].to_pylist())
+    assert total == pytest.approx(account.value_of_all - account.value_of_nobody, rel=1e-6, abs=1e-9)

@@ -1,0 +1,129 @@
+"""A ranking's values under their own names: words, columns, charts, explanations and doubts of Eq. 8 and of the risk."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+
+import pyarrow as pa
+import pytest
+from published_run import NAMES, Results, make_results
+from rich.console import Console
+
+from mixval.contracts.coalitions import CoalitionAccount
+from mixval.contracts.results import RISK, TERMS, TERMS_TABLE, VALUE_KINDS
+from mixval.errors import ContractError
+from mixval.publish.coalition_doubts import sketch_doubts
+from mixval.publish.doubts import find_doubts
+from mixval.publish.explain import explain, explanation_text
+from mixval.publish.ranking import ranking_rows
+from mixval.publish.report.render import render_report
+from mixval.publish.risk_doubts import risk_doubts
+from mixval.publish.terminal import print_ranking
+from mixval.publish.value_kind import kind_of
+
+EQ_8, CROSS_ENTROPY, GAIN = VALUE_KINDS
+MADE = {kind: make_results(kind=kind) for kind in VALUE_KINDS}
+
+
+def report(made: Results) -> str:
+    return render_report(made.ranking, made.terms, made.rejected, made.outcomes, made.manifest, made.doubts)
+
+
+def with_values(made: Results, values: list[float]) -> pa.Table:
+    """The ranking with other values, and gradients taken of all rows."""
+    ranking = made.ranking
+    for name, column in (("value", pa.array(values)), ("n_sampled", ranking["n_rows"])):
+        at = ranking.schema.get_field_index(name)
+        ranking = ranking.set_column(at, ranking.schema.field(at), column)
+    return ranking
+
+
+@pytest.mark.parametrize("kind", VALUE_KINDS)
+def test_the_report_calls_the_value_by_its_name(kind: str) -> None:
+    text = report(MADE[kind])
+    assert ("What makes the value" in text) == (kind == EQ_8)
+    assert ("What Eq. 8 says" in text) == (kind != EQ_8)
+    assert ("do not make this ranking" in text) == (kind != EQ_8)
+    assert ("minus the cross-entropy" in text) == (kind == CROSS_ENTROPY)
+    assert ("gain in mean log-probability" in text) == (kind == GAIN)
+    assert ("What costs" in text) == (kind == EQ_8)
+    assert ("Value by Eq. 8 of arXiv 2511.13640, without retraining" in text) == (kind == EQ_8)
+
+
+def test_tables_add_terms_up_only_where_they_make_the_value() -> None:
+    assert set(TERMS) < set(ranking_rows(MADE[EQ_8].ranking)[0])
+    of_risk = ranking_rows(MADE[GAIN].ranking)[0]
+    assert "value (nats)" in of_risk
+    assert not set(TERMS) & set(of_risk)
+
+
+def test_a_wide_terminal_keeps_eq_8_apart() -> None:
+    made, console = MADE[CROSS_ENTROPY], Console(record=True, width=160, file=io.StringIO())
+    print_ranking(made.ranking, made.rejected, console)
+    text = " ".join(console.export_text().split())
+    assert "minus the cross-entropy on the target, nats" in text
+    assert "Beside it: what each term adds to Eq. 8's value" in text
+
+
+def test_an_explanation_tells_both_ranks() -> None:
+    made = MADE[GAIN]
+    # The value turned round: the last by Eq. 8 comes first.
+    ranking = with_values(made, made.ranking["value"].to_pylist()[::-1])
+    last = made.ranking["contributor"].to_pylist()[-1]
+    found = explain(ranking, made.terms, made.rejected, last)
+    assert (found.rank_by_eq8, found.value_kind) == (len(NAMES), GAIN)
+    text = explanation_text(found)
+    assert " nats" in text
+    assert f"By Eq. 8, which is not its value, rank {len(NAMES)}" in text
+    assert "Eq. 8's value would move by" in text
+    assert explain(MADE[EQ_8].ranking, made.terms, made.rejected, last).rank_by_eq8 is None
+
+
+def test_doubts_of_a_risk_are_about_the_risk() -> None:
+    made = MADE[CROSS_ENTROPY]
+    kinds = {doubt.kind for doubt in find_doubts(made.ranking, made.terms, made.outcomes, n_classes=2)}
+    assert not kinds & {"uninformative-term", "unequal-gradient-rows", "composition-blind", "ntk-jitter"}
+    assert risk_doubts(MADE[EQ_8].ranking, made.terms, 2) == []
+    assert {doubt.kind for doubt in risk_doubts(made.ranking, made.terms, 2)} >= {"risk-of-sampled-rows"}
+    values = [-0.1 * i for i in range(len(NAMES))]
+    found = {doubt.kind: doubt for doubt in risk_doubts(with_values(made, values), _with_sketches(made, 0.4), 2)}
+    assert set(found) == {"no-better-than-guessing"}
+    guessing = [name for name, v in zip(made.ranking["contributor"].to_pylist(), values, strict=True) if v <= -math.log(2)]
+    assert found["no-better-than-guessing"].contributors == guessing
+    full = risk_doubts(with_values(made, [0.0] * len(NAMES)), _with_sketches(made, 0.6), 2)
+    assert [(doubt.kind, len(doubt.contributors)) for doubt in full] == [("full-sketch-risk", len(NAMES))]
+
+
+def test_a_full_sketch_of_all_is_told_of_its_damping() -> None:
+    def account(excess: float | None) -> CoalitionAccount:
+        numbers = {"n_contributors": 3, "n_coalitions": 8, "value_of_all": 0.0, "value_of_nobody": -1.0}
+        return CoalitionAccount(method="exact", is_risk=True, sketch_excess=excess, **numbers)
+
+    assert sketch_doubts(account(0.9)) == []
+    for excess in (1.1, None):
+        [doubt] = sketch_doubts(account(excess))
+        assert "damps their regression" in doubt.words
+
+
+def test_several_kinds_in_one_ranking_are_refused() -> None:
+    with pytest.raises(ContractError, match="one value_kind"):
+        kind_of(pa.concat_tables([MADE[EQ_8].ranking, MADE[GAIN].ranking]))
+
+
+def _with_sketches(made: Results, filled: float) -> pa.Table:
+    told = json.dumps({"effective_rank": filled * 100, "sketch_features": 100})
+    rows = [
+        {
+            "contributor": name,
+            "part": "all",
+            "term": RISK,
+            "estimate": -1.0,
+            "standard_error": 0.1,
+            "n": 9,
+            "diagnostics": told,
+        }
+        for name in made.ranking["contributor"].to_pylist()
+    ]
+    return pa.concat_tables([made.terms, pa.Table.from_pylist(rows, schema=TERMS_TABLE)])

@@ -116,7 +116,8 @@ def test_a_worker_loads_a_backbone_once_for_all_contributors(cluster: LazyCluste
 def test_groups_of_layers_give_the_gram_of_one_pass_and_are_cleared_away(cluster: LazyCluster, tmp_path: Path) -> None:
     world = planted(tmp_path, "language-modelling")
     exact = {"backbone": {"dtype": "float64"}}
-    whole = next(job for job in jobs_of(world, **exact)[0] if job.contributor.name == "near")
+    jobs, target = jobs_of(world, **exact)
+    whole = next(job for job in jobs if job.contributor.name == "near")
     budget = 8 * sum(probe_footprint(whole).weight_bytes.values())  # of 24 rows
     tight = {"runtime": {"gradient_bytes": budget}, "output": str(tmp_path / "grouped")}
     grouped = next(job for job in jobs_of(world, **exact, **tight)[0] if job.contributor.name == "near")
@@ -124,7 +125,7 @@ def test_groups_of_layers_give_the_gram_of_one_pass_and_are_cleared_away(cluster
     assert grouped.contributor.n_passes >= len(gradients.gram_parts(grouped)) > 2
 
     with use_cluster(cluster):
-        one, many = (job.store.read_tensors(gradient_gram.fn(job)) for job in (whole, grouped))
+        one, many = (job.store.read_tensors(gradient_gram.fn(job, target)) for job in (whole, grouped))
 
     assert one["theta"].shape == (24, 24)
     for name, expected in one.items():

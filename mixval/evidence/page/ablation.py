@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from mixval.evidence.table import DECIMALS, p_words
 from mixval.publish.names import visible
 from mixval.publish.numerals import count, counted, fixed, percent
 from mixval.publish.report.theme import LAYOUTS
+from mixval.publish.templates import templates
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def studies_section(ablations: Sequence[AblationResult], stabilities: Sequence[S
     if not ablations and not stabilities:
         return Markup("")
     text: str = (
-        _environment()
+        templates("mixval.evidence.page")
         .get_template("ablation.html.j2")
         .render(
             level=percent(LEVEL),
@@ -48,19 +48,6 @@ def studies_section(ablations: Sequence[AblationResult], stabilities: Sequence[S
         )
     )
     return Markup(text)  # noqa: S704  (rendered with autoescape)
-
-
-@cache
-def _environment() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    return Environment(
-        loader=PackageLoader("mixval.evidence.page", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 def _listed(world: AblationResult) -> list[tuple[int, Ablation]]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from mixval.evidence.gaming_results import AttackSummary, GamingResult, summaries
 from mixval.evidence.gaming_table import metric, ranks
 from mixval.publish.names import visible
 from mixval.publish.numerals import counted, fixed
+from mixval.publish.templates import templates
 
 DECIMALS = 1
 
@@ -34,7 +34,7 @@ class AttackLine:
 
 def gaming_section(results: Sequence[GamingResult]) -> str:
     """One `<section>` a world as HTML text, to stand within the page; no results give an empty text."""
-    template = _environment().get_template("gaming.html.j2")
+    template = templates("mixval.evidence.page").get_template("gaming.html.j2")
     return "\n".join(template.render(at=at, **_fields(result)) for at, result in enumerate(results))
 
 
@@ -93,16 +93,3 @@ def limit_words(result: GamingResult, one: AttackSummary) -> str | None:
         return f"{gain}. A comparison of features would notice it: {near}{left}."
     unions = ", ".join(f"{ranks(ranked)} by {visible(name)}" for name, ranked in one.union_gains.items())
     return f"{gain}; among all contributors' rows it gains {unions}." if unions else f"{gain}."
-
-
-@cache
-def _environment() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    return Environment(
-        loader=PackageLoader("mixval.evidence.page", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )

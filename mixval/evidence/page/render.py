@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -18,6 +17,7 @@ from mixval.evidence.results import WorldResult
 from mixval.publish.names import visible
 from mixval.publish.numerals import counted, percent
 from mixval.publish.report.theme import LAYOUTS
+from mixval.publish.templates import templates
 
 
 def render_page(results: Sequence[WorldResult], ours: str = OURS) -> str:
@@ -26,7 +26,7 @@ def render_page(results: Sequence[WorldResult], ours: str = OURS) -> str:
     style = resources.files("mixval.publish.report").joinpath("report.css").read_text(encoding="utf-8")
     first, second = view.headline(comparison)
     text: str = (
-        _environment()
+        templates("mixval.evidence.page")
         .get_template("page.html.j2")
         .render(
             style=Markup(style),  # noqa: S704  (our own file)
@@ -43,19 +43,6 @@ def render_page(results: Sequence[WorldResult], ours: str = OURS) -> str:
         )
     )
     return text
-
-
-@cache
-def _environment() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    return Environment(
-        loader=PackageLoader("mixval.evidence.page", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 def _charts(results: Sequence[WorldResult], comparison: Comparison) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -25,6 +24,7 @@ from mixval.publish.report.share_chart import references, share_chart
 from mixval.publish.report.term_chart import term_chart
 from mixval.publish.report.theme import LAYOUTS, TERM_NAMES
 from mixval.publish.report.together_section import together_section
+from mixval.publish.templates import templates
 from mixval.publish.term_statistics import standard_errors, term_statistics
 from mixval.publish.value_kind import kind_of
 
@@ -45,7 +45,7 @@ def render_report(
         ContractError: coalition values do not fit the ranking, or the manifest does not say how they were made.
     """
     style = resources.files("mixval.publish.report").joinpath("report.css").read_text(encoding="utf-8")
-    template = _environment().get_template("report.html.j2")
+    template = templates("mixval.publish.report").get_template("report.html.j2")
     text: str = template.render(
         style=Markup(style),  # noqa: S704  (our own file)
         **_answer(ranking, rejected, outcomes, manifest, doubts),
@@ -54,19 +54,6 @@ def render_report(
         together=together_section(ranking, coalitions, redundancy, manifest),
     )
     return text
-
-
-@cache
-def _environment() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    return Environment(
-        loader=PackageLoader("mixval.publish.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 def _answer(

@@ -1,0 +1,20 @@
+"""How every page is rendered: templates that lie beside their code, escaped, with no silent gap."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+
+@cache
+def templates(package: str) -> Any:
+    """The Jinja environment of a package's own templates. A name that a template uses and nobody gives is an error."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader(package, "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

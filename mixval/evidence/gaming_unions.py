@@ -3,7 +3,7 @@
 Letters: K contributors; q features of a union's sketch; F frequencies. Two games over contributors:
 
     eq8       v(U) of Eq. 8 from sums (`mixval/valuation/unions.py`), as a run publishes it, weights as they were before
-    tangent   minus the cross-entropy of tangent regression on the union; of nobody, log C (`mixval/terms/ntk/risk.py`)
+    tangent   minus the cross-entropy of tangent regression on the union; of nobody, log C (`mixval/valuation/risk_unions.py`)
 
 Sketches are folded to q columns with random signs, which leaves inner products unbiased: a union is a ranking of many, and
 each costs q^3.
@@ -11,7 +11,6 @@ each costs q^3.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,10 +22,12 @@ from mixval.seeds import generator
 from mixval.terms.arrays import Floats, Masks
 from mixval.terms.discrepancy.bandwidth import median_bandwidth
 from mixval.terms.discrepancy.random_features import FourierFeatures, embed, fourier_features
-from mixval.terms.ntk.risk import one_hot, risk_from_statistics
+from mixval.terms.ntk.judge import Judge
+from mixval.terms.ntk.risk import one_hot
 from mixval.terms.ntk.statistics import GradientStatistics
 from mixval.valuation.coalitions import NtkCoalitions
-from mixval.valuation.shapley import Game, Members, SetGame, sampled_shapley
+from mixval.valuation.risk_unions import RiskGame, RiskSums
+from mixval.valuation.shapley import Game, leave_one_out, sampled_shapley
 from mixval.valuation.unions import PartSums, TargetEmbedding, UnionGame, part_sums, target_embedding
 from mixval.valuation.weights import Weights
 
@@ -48,28 +49,21 @@ class UnionValues:
 
 def union_values(game: Game, n_players: int, orders: int, seed: int = 0) -> UnionValues:
     """Both values of all contributors. Cost: K (orders + 1) + 1 unions."""
-    whole = np.ones(n_players, dtype=np.bool_)
-    everybody = game.value(whole)
-    without = np.array([game.value(whole & (np.arange(n_players) != k)) for k in range(n_players)])
-    return UnionValues(sampled_shapley(game, n_players, orders, seed).values, everybody - without)
+    values = sampled_shapley(game, n_players, orders, seed).values
+    return UnionValues(values, leave_one_out(game, n_players))
 
 
-def tangent_game(inputs: PooledInputs) -> SetGame:
+def tangent_game(inputs: PooledInputs) -> RiskGame:
     """The game of tangent regression over classes. Raises ConfigError, from labels, where rows have none."""
     sketches, labels = inputs.gradients("mix"), inputs.labels()
     signs = _signs(sketches.target.shape[1])
-    of_target = _folded(sketches.target, signs)
     whole = [
         GradientStatistics.of(_folded(rows, signs), np.zeros(len(rows)), one_hot(own, inputs.n_classes))
         for rows, own in zip(sketches.contributors, labels.contributors, strict=True)
     ]
-
-    def value(members: Members) -> float:
-        chosen = [whole[k] for k in np.flatnonzero(members)]
-        union = sum(chosen[1:], chosen[0])
-        return -risk_from_statistics(union, of_target, labels.target, DAMPING).cross_entropy
-
-    return SetGame(value, -math.log(inputs.n_classes), len(whole))
+    rows = np.array([one.n for one in whole], dtype=np.int64)
+    sums = RiskSums(rows, rows, np.array([one.gram for one in whole]), np.array([one.responses for one in whole]))
+    return RiskGame(sums, _folded(sketches.target, signs), Judge(labels=labels.target, n_classes=inputs.n_classes), DAMPING)
 
 
 def eq8_game(inputs: PooledInputs, weights: Weights) -> UnionGame:

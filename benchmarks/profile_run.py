@@ -5,177 +5,140 @@
 The example's images are 32 pixels wide; `-224` scales them to 224 in front of a ResNet-18 with its usual stem, which is what
 photographs cost. `--set` changes a field of the configuration, such as `sample.count=20`.
 
-Twice a mode. The real flow, two workers and a Prefect API of its own, gives the CPU of all processes. Then the library calls
-that it makes run in one process (`benchmarks/plain_stages.py`) under a sampler: every few milliseconds of CPU, what passed
-since the last look counts for the innermost frame that has a kind, so that a decoder called by `mixval/models/images.py` is
-decoding. What the flow takes beyond the plain calls is orchestration: Prefect, Dask, its workers' start. Prints one JSON line
-a mode: CPU seconds by kind, and the share of each in the flow's sum.
+The real flow runs, with two workers and a Prefect API of its own. Its process and its workers have a sampler each
+(`benchmarks/sampler.py`), which books the CPU of every thread by what it is doing. The API's CPU is orchestration; that of the
+process which workers are forked from is imports, as is a worker's before its sampler starts. Prints one JSON line a mode: CPU
+seconds and shares by kind, seconds by process and kind, the part that native threads have used, and the CPU that the operating
+system counted for all processes together. Fails where the latter differs from the sum of what was booked by more than 5 %.
 """
 
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
-import signal
-import subprocess
+import os
 import sys
 import tempfile
-import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 import yaml
 
-from benchmarks.overhead import Seconds, cpu_seconds, with_method
-from benchmarks.plain_stages import EXAMPLE, run_plainly
-from flows.front import run_session
-from mixval.config.load import anchor_paths, parse_config
-from mixval.config.valuation import ValuationConfig
+from benchmarks.process_tree import run_watched
+from benchmarks.sampler import FOLDER, Sampler, Seconds
+from mixval.cli.leave import leaving_at_once
 
-EVERY_SECONDS = 0.002
-KINDS = {
-    "<frozen importlib": "imports",
-    "mixval/models/images.py": "decoding",
-    "mixval/models/tokenise.py": "decoding",
-    "mixval/models/": "model compute",
-    "mixval/terms/ntk/statistics.py": "terms",
-    "mixval/terms/ntk/kept_rows.py": "terms",
-    "mixval/terms/ntk/quadratic.py": "terms",
-    "mixval/terms/ntk/damped.py": "terms",
-    "mixval/terms/ntk/cholesky.py": "terms",
-    "mixval/terms/ntk/iterative.py": "terms",
-    "mixval/terms/ntk/nystroem.py": "terms",
-    "mixval/terms/ntk/extrapolate.py": "terms",
-    "mixval/terms/ntk/residual.py": "terms",
-    "mixval/terms/ntk/sketched": "terms",
-    "mixval/terms/ntk/": "model compute",
-    "mixval/terms/": "terms",
-    "mixval/valuation/coalitions.py": "unions",
-    "mixval/valuation/shapley": "unions",
-    "mixval/valuation/union": "unions",
-    "mixval/valuation/risk_unions.py": "unions",
-    "mixval/stages/coalitions.py": "unions",
-    "mixval/stages/risk_unions.py": "unions",
-    "mixval/valuation/": "terms",
-    "mixval/gate/": "gate",
-    "mixval/storage/sample.py": "decoding",
-    "mixval/contracts/digests.py": "decoding",
-    "mixval/storage/": "storage",
-    "mixval/contracts/": "storage",
-    "mixval/config/": "storage",
-    "mixval/publish/": "publication",
-    "mixval/stages/gating.py": "gate",
-    "mixval/stages/sharing.py": "gate",
-    "mixval/stages/publishing.py": "publication",
-    "mixval/stages/rows.py": "decoding",
-    "mixval/stages/jobs.py": "storage",
-    "mixval/stages/forward.py": "model compute",
-    "mixval/stages/gradients.py": "model compute",
-    "mixval/stages/one_pass.py": "model compute",
-    "mixval/stages/resident.py": "model compute",
-    "mixval/stages/": "terms",
+ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "examples" / "images" / "config.yaml"
+SKETCHED = ("ntk.method=sketched", "discrepancy.method=random-features")
+MODES: dict[str, tuple[str, ...]] = {
+    "exact": (),
+    "sketched": SKETCHED,
+    "sketched-224": (*SKETCHED, "backbone.image_size=224", "backbone.stem=original"),
 }
-"""By what a file's name holds; the first that fits counts. Row keys and draws count as decoding: they read the rows. What
-`mixval/terms/ntk/` does with gradients, sketching and products, is model compute; its sums, solves and bounds are terms."""
+"""What each changes in the example's configuration."""
+MOST_OFF = 0.05
+UNSAMPLED = {"api": "orchestration", "forkserver": "imports", "others": "orchestration"}
+"""Kinds of the processes that are not looked into."""
 
 
-def kind_of(frame: FrameType | None) -> str:
-    """The kind of the innermost frame that has one. A module that is being imported counts as such, whosever it is."""
-    while frame is not None:
-        file = frame.f_code.co_filename
-        if frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") != "__main__":
-            return "imports"
-        for part, kind in KINDS.items():
-            if part in file:
-                return kind
-        frame = frame.f_back
-    return "other"
+def with_flow(mode: str, changes: Sequence[str]) -> None:
+    """Run the flow in this process, sampled from now to its exit handlers."""
+    sampler = Sampler("flow", Path(os.environ[FOLDER]))
+    sampler.start()
+    atexit.register(sampler.stop)
+    from flows.front import run_session
+    from mixval.config.load import anchor_paths, parse_config
 
-
-@contextmanager
-def sampled() -> Iterator[Seconds]:
-    """CPU seconds of this process by kind, within the block. A signal waits for a long call to end; then it takes it all."""
-    found: Seconds = defaultdict(float)
-    last = time.process_time()
-
-    def look(_signal: int, frame: FrameType | None) -> None:
-        nonlocal last
-        now = time.process_time()
-        found[kind_of(frame)] += now - last
-        last = now
-
-    signal.signal(signal.SIGPROF, look)
-    signal.setitimer(signal.ITIMER_PROF, EVERY_SECONDS, EVERY_SECONDS)
-    try:
-        yield found
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-
-
-def configured(mode: str, output: str, changes: Sequence[str] = ()) -> ValuationConfig:
-    """The images example, writing below `output`."""
-    method, _, size = mode.partition("-")
     given = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
-    wide = [f"backbone.image_size={size}", "backbone.stem=original"] if size else []
-    for change in (*wide, *changes):
-        path, _, value = change.partition("=")
+    for change in (*MODES[mode], *changes):
+        path, _, text = change.partition("=")
         *sections, field = path.split(".")
         inner = given
         for section in sections:
             inner = inner.setdefault(section, {})
-        inner[field] = yaml.safe_load(value)
-    config = parse_config(anchor_paths(given, EXAMPLE.parent)).model_copy(update={"output": output})
-    return with_method(config, method) if method != "exact" else config
-
-
-def in_one_process(mode: str, changes: Sequence[str]) -> Seconds:
-    """CPU seconds by kind of the plain calls, this process's start and imports included."""
-    before = time.process_time()
-    with tempfile.TemporaryDirectory() as output, sampled() as found:
-        run_plainly(configured(mode, output, changes))
-    return found | {"imports": found["imports"] + before}
-
-
-def with_flow(mode: str, changes: Sequence[str]) -> Seconds:
-    """CPU seconds of the flow's process, its API and its workers, from their start."""
+        inner[field] = yaml.safe_load(text)
     with tempfile.TemporaryDirectory() as output:
-        config = configured(mode, output, changes)
+        config = parse_config(anchor_paths(given, EXAMPLE.parent)).model_copy(update={"output": output})
         with run_session(config.runtime) as value:
-            value(config, None)
-            return cpu_seconds()
+            summary = value(config, None)
+            if summary.n_failed:
+                raise RuntimeError(f"{mode}: expected every contributor measured, found {summary.n_failed} failed")
 
 
-def run_here(mode: str, what: str, changes: Sequence[str]) -> Seconds:
-    """One measurement in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.profile_run", mode, "--here", what]
+def profile(mode: str, changes: Sequence[str]) -> dict[str, Any]:
+    """The line that is printed for a mode."""
+    command = [sys.executable, "-m", "benchmarks.profile_run", mode, "--here"]
     command += [word for change in changes for word in ("--set", change)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    found: Seconds = json.loads(done.stdout.splitlines()[-1])
-    return found
+    with tempfile.TemporaryDirectory() as folder:
+        sampling = {FOLDER: folder, "DASK_DISTRIBUTED__WORKER__PRELOAD": "benchmarks.sampled_worker", "PYTHONPATH": str(ROOT)}
+        seen, counted = run_watched(command, os.environ | sampling | {"OMP_NUM_THREADS": "1"})
+        sampled = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in Path(folder).glob("*.json")}
+    processes, native = by_process(sampled, seen)
+    kinds = summed(processes.values())
+    booked = sum(kinds.values())
+    return {
+        "mode": mode,
+        "shares": {kind: round(x / booked, 4) for kind, x in kinds.items()},
+        "seconds": rounded(kinds),
+        "processes": {name: rounded(one) for name, one in processes.items()},
+        "native_seconds": rounded(native),
+        "booked_seconds": round(booked, 2),
+        "counted_seconds": round(counted, 2),
+        "off": round(booked / counted - 1, 4),
+    }
+
+
+def by_process(sampled: dict[str, Any], seen: dict[int, tuple[str, float]]) -> tuple[dict[str, Seconds], Seconds]:
+    """CPU seconds by process and kind, both workers together, and those of native threads by kind."""
+    processes: dict[str, Seconds] = {}
+    for stem, found in sampled.items():
+        name, _, pid = stem.partition("-")
+        name = "workers" if name == "worker" else name
+        processes[name] = summed([processes.get(name, {}), found["seconds"]])
+        seen = {one: what for one, what in seen.items() if one != int(pid)}
+    for words, used in seen.values():
+        name = "api" if "prefect" in words or "uvicorn" in words else "forkserver" if "forkserver" in words else "others"
+        processes[name] = summed([processes.get(name, {}), {UNSAMPLED[name]: used}])
+    return processes, summed(one["native"] for one in sampled.values())
+
+
+def summed(parts: Iterable[Seconds]) -> Seconds:
+    """Seconds by kind over all parts, largest first."""
+    total: Seconds = defaultdict(float)
+    for part in parts:
+        for kind, used in part.items():
+            total[kind] += used
+    return dict(sorted(total.items(), key=lambda one: -one[1]))
+
+
+def rounded(seconds: Seconds) -> Seconds:
+    """To milliseconds."""
+    return {kind: round(used, 3) for kind, used in seconds.items()}
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("modes", nargs="*", default=["exact", "sketched", "sketched-224"])
+    parser.add_argument("modes", nargs="*", default=list(MODES))
     parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", dest="changes", help="a field's value")
-    parser.add_argument("--here", choices=("flow", "plain"), help="one measurement in this process")
+    parser.add_argument("--here", action="store_true", help="run the flow in this process, sampled")
     given = parser.parse_args()
     if given.here:
-        measure = with_flow if given.here == "flow" else in_one_process
-        print(json.dumps(measure(given.modes[0], given.changes)), flush=True)
+        with_flow(given.modes[0], given.changes)
         return
     for mode in given.modes:
-        flow, kinds = (run_here(mode, what, given.changes) for what in ("flow", "plain"))
-        total = sum(flow.values())
-        kinds["orchestration"] = total - sum(kinds.values())
-        kinds = dict(sorted(kinds.items(), key=lambda one: -one[1]))
-        seconds = {kind: round(x, 3) for kind, x in kinds.items()}
-        shares = {kind: round(x / total, 4) for kind, x in kinds.items()}
-        print(json.dumps({"mode": mode, "shares": shares, "seconds": seconds, "processes": flow}), flush=True)
+        found = profile(mode, given.changes)
+        print(json.dumps(found), flush=True)
+        if abs(found["off"]) > MOST_OFF:
+            raise RuntimeError(
+                f"{mode}: expected what was booked within {MOST_OFF:.0%} of the {found['counted_seconds']} CPU seconds that "
+                f"the system counted, found {found['booked_seconds']}. Look in `processes` for the one that lacks them."
+            )
 
 
 if __name__ == "__main__":
-    main()
+    leaving_at_once(main)

@@ -9,11 +9,10 @@ from contextlib import contextmanager, suppress
 
 from prefect.events.worker import EventsWorker
 from prefect.logging.handlers import APILogWorker
-from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.utilities.asyncutils import run_coro_as_sync
 
-from mixval.errors import MixvalError
+from flows.server import TemporaryServer
 
 START_TIMEOUT_SECONDS = 90
 """The first start on a machine migrates a fresh database."""
@@ -41,22 +40,16 @@ class ApiStart:
 
     def __init__(self) -> None:
         """Nothing starts yet."""
-        self._server: SubprocessASGIServer | None = None
+        self._server: TemporaryServer | None = None
 
     def begin(self) -> None:
         """Start a temporary server, unless an API is configured or one was started. Waits until it answers."""
         if PREFECT_API_URL.value() or self._server is not None:
             return
-        self._server = SubprocessASGIServer()
         for name, setting in temporary_environment().items():
             os.environ.setdefault(name, setting)  # the server inherits it; Prefect's settings of this process are read already
-        try:
-            self._server.start(timeout=START_TIMEOUT_SECONDS)
-        except RuntimeError as error:
-            raise MixvalError(
-                f"a temporary Prefect server was expected within {START_TIMEOUT_SECONDS} s, found: {error}. "
-                "Start one with `prefect server start` and set PREFECT_API_URL."
-            ) from error
+        self._server = TemporaryServer()
+        self._server.start(START_TIMEOUT_SECONDS)
 
     @contextmanager
     def ready(self) -> Iterator[None]:

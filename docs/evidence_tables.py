@@ -2,7 +2,8 @@
 
 A figure's name says what it is of (`benchmarks/evidence/run.py`): `spearman/WORLD/METHOD`, `mean_spearman`,
 `rival_mean_spearman/METHOD`, `gain_p_holm/METHOD`, `seconds/METHOD`, `peak_bytes/METHOD`, `ceiling/WORLD`; with `/low` and
-`/high` for the ends of an interval, and `/reduced` at the end for the small worlds. Others stand in a table of their own.
+`/high` for the ends of an interval. Studies and attacks have names of their own (`study_tables.py`). What is of the small
+worlds has `/reduced` at the end or `reduced/` before it, and stands apart. Others stand in a table of their own.
 """
 
 from __future__ import annotations
@@ -10,34 +11,77 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from docs.engine_tables import Figure, cell, grouped
+from docs.study_tables import ablation, attacks, is_of_study, stability
 
-REDUCED = "/reduced"
+REDUCED = "reduced"
+STUDIES = ("How few rows give the same ranking", "What matters to a ranking", "What cheating gains")
 OURS = "tangent-regression"
-OF_METHODS = ("spearman", "mean_spearman", "rival_mean_spearman", "gain_p_holm", "seconds", "peak_bytes", "ceiling")
+OF_METHODS = (
+    "spearman",
+    "mean_spearman",
+    "rival_mean_spearman",
+    "gain_p_holm",
+    "seconds",
+    "peak_bytes",
+    "ceiling",
+    "seed_agreement",
+)
+BEST, ALWAYS = 4, ("eq8-fitted", "eq8-equal-z", "davinz", "size")
+"""Of the summary: so many of the best rivals, and who stands in it wherever they are."""
 
 
 def evidence(figures: Sequence[Figure]) -> str:
-    """A table of the full worlds, one of the reduced ones, each best first, and what else was measured."""
-    full = {one["name"]: one for one in figures if not one["name"].endswith(REDUCED)}
-    reduced = {one["name"].removesuffix(REDUCED): one for one in figures if one["name"].endswith(REDUCED)}
-    parts = [
-        f"### {title}\n\n{methods_table(held)}"
-        for title, held in (("The worlds", full), ("The reduced worlds", reduced))
-        if _worlds(held)
-    ]
-    others = [one for name, one in full.items() if name.partition("/")[0] not in OF_METHODS]
+    """A table of the full worlds, best first, and those of studies and attacks; the same of the reduced ones; and the rest."""
+    full = {one["name"]: one for one in figures if not _is_reduced(one["name"])}
+    reduced = {_plain(one["name"]): one for one in figures if _is_reduced(one["name"])}
+    small = [f"{title} in the reduced worlds" for title in STUDIES]
+    parts = [*_sections(full, ["The worlds", *STUDIES]), *_sections(reduced, ["The reduced worlds", *small])]
+    others = [one for name, one in full.items() if name.partition("/")[0] not in OF_METHODS and not is_of_study(name)]
     return "\n\n".join([*parts, *([grouped(others)] if others else [])])
+
+
+def summary(figures: Sequence[Figure]) -> str:
+    """Of the full worlds: ours, the best rivals that have scores in every world, and a few that everybody asks for."""
+    held = {one["name"]: one for one in figures if not _is_reduced(one["name"])}
+    worlds = _worlds(held)
+    everywhere = [method for method in _methods(held) if all(f"spearman/{world}/{method}" in held for world in worlds)]
+    rivals = sorted((one for one in everywhere if not one.startswith(OURS)), key=lambda one: -_mean_over(held, one, worlds))
+    chosen = [one for one in rivals if one in rivals[:BEST] or one in ALWAYS]
+    head = ["method", *worlds, "mean"]
+    lines = [head, ["---"] * len(head), *(_line(held, method, worlds)[: len(head)] for method in (OURS, *chosen))]
+    lines += [["*two trainings*", *(_number(held, f"seed_agreement/{world}") for world in worlds), ""]]
+    return "\n".join(f"| {' | '.join(cell(text) for text in line)} |" for line in lines)
+
+
+def _methods(held: dict[str, Figure]) -> list[str]:
+    return list(dict.fromkeys(name.split("/")[2] for name in held if name.startswith("spearman/")))
+
+
+def _sections(held: dict[str, Figure], titles: Sequence[str]) -> list[str]:
+    """What there is, each under its title."""
+    texts = (methods_table(held) if _worlds(held) else "", stability(held), ablation(held), attacks(held))
+    return [f"### {title}\n\n{text}" for title, text in zip(titles, texts, strict=True) if text]
+
+
+def _is_reduced(name: str) -> bool:
+    return name.endswith(f"/{REDUCED}") or name.startswith(f"{REDUCED}/")
+
+
+def _plain(name: str) -> str:
+    return name.removesuffix(f"/{REDUCED}").removeprefix(f"{REDUCED}/")
 
 
 def methods_table(held: dict[str, Figure]) -> str:
     """Spearman by world and in the mean with intervals, p against ours, seconds and memory; the best mean first."""
     worlds = _worlds(held)
-    methods = list(dict.fromkeys(name.split("/")[2] for name in held if name.startswith("spearman/")))
+    methods = _methods(held)
     methods.sort(key=lambda method: -_mean_over(held, method, worlds))
     head = ["method", *worlds, "mean", "p", "seconds", "MB"]
     lines = [head, ["---"] * len(head), *(_line(held, method, worlds) for method in methods)]
-    ceilings = ["ceiling", *(_number(held, f"ceiling/{world}") for world in worlds), "", "", "", ""]
-    return "\n".join(f"| {' | '.join(cell(text) for text in line)} |" for line in [*lines, ceilings])
+    known = (("seed_agreement", "*two trainings*"), ("ceiling", "*ceiling*"))
+    rows = [[says, *(_number(held, f"{name}/{world}") for world in worlds), "", "", "", ""] for name, says in known]
+    lines += [row for row in rows if any(row[1:])]
+    return "\n".join(f"| {' | '.join(cell(text) for text in line)} |" for line in lines)
 
 
 def _line(held: dict[str, Figure], method: str, worlds: Sequence[str]) -> list[str]:

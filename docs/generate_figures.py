@@ -3,7 +3,8 @@
 `benchmarks/results/*.json` are lists of figures, each with its target, command, commit, machine and date. No figure is
 written by hand.
 
-    README.md                      `figures` of main_job.json, `engine` of engine.json where there is a target
+    README.md                      `figures` of main_job.json, `engine` of engine.json where there is a target, `evidence`: the
+                                   best methods of evidence.json
     docs/engine.md                 all of engine.json
     docs/method.md                 `sketch-errors`: how far off the sketched NTK term is
     docs/images/sketch_error.svg   the sketch's error over q
@@ -72,6 +73,12 @@ def evidence(results: Path = EVIDENCE_RESULTS) -> str:
     return "\n\n".join([evidence_tables.evidence(figures), "\n".join(_provenance(figures))]) if figures else NOT_MEASURED
 
 
+def evidence_summary(results: Path = EVIDENCE_RESULTS) -> str:
+    """The evidence's best methods; as `table`."""
+    figures = read_figures(results)
+    return "\n\n".join([evidence_tables.summary(figures), "\n".join(_provenance(figures))]) if figures else NOT_MEASURED
+
+
 def read_figures(results: Path) -> list[Figure]:
     """The figures of a file, none when it is not there. Raises ValueError for one that is not whole."""
     figures: list[Figure] = json.loads(results.read_text(encoding="utf-8")) if results.exists() else []
@@ -92,6 +99,7 @@ def _provenance(figures: list[Figure]) -> list[str]:
 if __name__ == "__main__":
     rewrite(README, "figures", table())
     rewrite(README, "engine", engine_targets())
+    rewrite(README, "evidence", evidence_summary())
     rewrite(ENGINE, "figures", engine())
     rewrite(EVIDENCE, "figures", evidence())
     rewrite(METHOD, "sketch-errors", sketch_errors())

@@ -16,7 +16,7 @@ hypothesis.settings.register_profile("house", derandomize=True, deadline=None)  
 hypothesis.settings.load_profile("house")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-pytest_plugins = ["tests.s3_server"]
+pytest_plugins = ["tests.browser", "tests.s3_server"]
 
 NEEDS = {
     "browser": lambda: bool(shutil.which("chromium") and shutil.which("chromedriver")),

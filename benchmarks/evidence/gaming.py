@@ -1,10 +1,11 @@
 """Measures what contributors gain by cheating in a world that has truth: every attack by several middling contributors.
 
-    python -m benchmarks.evidence.gaming FOLDER --out OUT [--world cifar10] [--contributors 4] [--seeds 2]
+    python -m benchmarks.evidence.gaming FOLDER --out OUT [--world cifar10] [--contributors 4] [--seeds 2] [--figures]
 
 FOLDER is a world as `benchmarks/evidence/measure.py` leaves it; nothing is written there. OUT gets the altered rows and their
-truth, both resumable, and `gaming.json`, which grows attack by attack. Who attacks: contributors that the gate's default limits
-admit whole, with rows of both origins, nearest to the median truth. The best of those admitted is copied from.
+truth, both resumable, and `gaming.json`, which grows attack by attack; without OUT, what FOLDER/gaming.json holds is shown. Who
+attacks: contributors that the gate's default limits admit whole, with rows of both origins, nearest to the median truth. The
+best of those admitted is copied from.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import pyarrow as pa
 import torch
 
 from benchmarks.evidence.settings import WORLDS
+from benchmarks.figures import Figure, figure, write_beside
 from mixval.config.gate import GateConfig
 from mixval.config.load import load_config
 from mixval.config.valuation import ValuationConfig
@@ -29,7 +31,7 @@ from mixval.evidence.baselines.registry import METHODS
 from mixval.evidence.gaming import ATTACKS, Attack, Sight, attacks_for
 from mixval.evidence.gaming_gate import Gate
 from mixval.evidence.gaming_measure import Arena, middling, truth_change
-from mixval.evidence.gaming_results import GamingResult, read_gaming, write_gaming
+from mixval.evidence.gaming_results import GamingResult, read_gaming, summaries, write_gaming
 from mixval.evidence.gaming_table import gaming_text
 from mixval.evidence.truth import TruthJob, read_truth, train_contributor, truth_matrix
 from mixval.models.backbone import Backbone
@@ -190,10 +192,38 @@ def _rows(folder: Path) -> pa.Table:
     return pa.concat_tables([read_table(file) for file in open_location(folder).files(".parquet")]).combine_chunks()
 
 
+def figures(result: GamingResult) -> list[Figure]:
+    """Ranks that each attack gains by method, in truth and after the gate (none where it rejects), and what notices it."""
+    command, found = result.command or f"{COMMAND} {result.world}", summaries(result)
+    claims: list[tuple[str, float | None, str]] = []
+    for one in found:
+        claims += [(f"{one.attack}/gain/{method}", gain, "ranks") for method, gain in one.gains.items()]
+        claims += [
+            (f"{one.attack}/truth_gain", one.truth_gain, "ranks"),
+            (f"{one.attack}/after_gate_gain", one.after_gate, "ranks"),
+        ]
+        claims += [(f"{one.attack}/works", int(one.works), "1"), (f"{one.attack}/noticed_by", len(one.caught_by), "1")]
+    working = [one for one in found if one.works]
+    claims += [("works", len(working), "1"), ("unnoticed", sum(not one.caught_by for one in working), "1")]
+    known = [(name, value, unit) for name, value, unit in claims if value is not None]
+    return [figure(f"gaming/{result.world}/{name}", value, "-", unit, command) for name, value, unit in known]
+
+
+def measured(given: argparse.Namespace) -> GamingResult:
+    """The world that the command line names, measured."""
+    torch.set_num_threads(1)
+    out, folder = given.out.resolve(), given.folder.resolve()
+    if (folder / "truth").is_dir() and not (out / "truth").is_dir():
+        shutil.copytree(folder / "truth", out / "truth")
+    ground = Ground(folder, out, given.world or folder.name, given.seeds)
+    attacks = [one for one in attacks_for(ground.config.task) if given.attacks is None or one.name in given.attacks]
+    return measure(ground, given.contributors, given.among, attacks, given.orders)
+
+
 def main() -> None:
     """Measure the world named on the command line and print the table."""
     parser = argparse.ArgumentParser(prog=COMMAND, description="Measures what contributors gain by cheating.")
-    parser.add_argument("folder", type=Path, help="a world with truth, as measure.py leaves it; its results with --show")
+    parser.add_argument("folder", type=Path, help="a world with truth, as measure.py leaves it; without --out, its results")
     parser.add_argument("--out", type=Path, help="folder for altered rows, truth and gaming.json")
     parser.add_argument("--world", choices=sorted(WORLDS), help="its kind; the folder's name unless said")
     parser.add_argument("--contributors", type=int, default=4, help="that attack")
@@ -203,18 +233,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2, help="trainings for each truth")
     parser.add_argument("--orders", type=int, default=4, help="of sampled Shapley values")
     parser.add_argument("--attacks", nargs="+", choices=sorted(ATTACKS), metavar="NAME")
+    parser.add_argument("--figures", action="store_true", help="write benchmarks/results/evidence.json")
     given = parser.parse_args()
-    if given.out is None:
-        print(gaming_text(read_gaming(open_location(given.folder))))
-        return
-    torch.set_num_threads(1)
-    out, folder = given.out.resolve(), given.folder.resolve()
-    if (folder / "truth").is_dir() and not (out / "truth").is_dir():
-        shutil.copytree(folder / "truth", out / "truth")
-    ground = Ground(folder, out, given.world or folder.name, given.seeds)
-    attacks = [one for one in attacks_for(ground.config.task) if given.attacks is None or one.name in given.attacks]
-    result = measure(ground, given.contributors, given.among, attacks, given.orders)
+    result = read_gaming(open_location(given.folder)) if given.out is None else measured(given)
     print(gaming_text(result))
+    if given.figures:
+        write_beside("evidence", figures(result), f"{COMMAND} {result.world}")
 
 
 if __name__ == "__main__":

@@ -31,9 +31,9 @@ from mixval.evidence.comparison import compare
 from mixval.evidence.design import Factor, WorldDesign
 from mixval.evidence.fitted import SINGLES, with_fitted
 from mixval.evidence.page.render import render_page
-from mixval.evidence.ranking import rank, row_digests, truth_of
+from mixval.evidence.ranking import parted, rank, row_digests, truth_of
 from mixval.evidence.recipe import TrainingRecipe
-from mixval.evidence.results import MethodResult, SkippedMethod, WorldResult
+from mixval.evidence.results import WorldResult
 from mixval.evidence.table import table_text
 from mixval.evidence.truth import TruthJob, train_contributor
 from mixval.evidence.world_files import write_world
@@ -163,14 +163,14 @@ def measure(name: str, folder: Path, methods: Collection[str] = METHODS) -> Worl
         train_contributor(job)
     truth, seconds = truth_of(jobs)
     inputs = inputs_of(world, load_backbone(backbone, setting.task, labels), setting.budget)
-    ranked = list(rank(name, inputs, truth, methods))
+    judged, skipped = parted(rank(name, inputs, truth, methods))
     return WorldResult(
         world=name,
         task=setting.task,
         truth=truth,
         truth_seconds=seconds,
-        methods=[one for one in ranked if isinstance(one, MethodResult)],
-        skipped=[one for one in ranked if isinstance(one, SkippedMethod)],
+        methods=judged,
+        skipped=skipped,
         rows=row_digests(jobs),
         command=f"{COMMAND} {name}",
     )

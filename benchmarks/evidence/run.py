@@ -1,40 +1,51 @@
 """Measures worlds from the rows to the evidence: truth, every ranking, the table, the figures and the page.
 
     python -m benchmarks.evidence.run cifar10 lm --data DIR --out FOLDER [--contributors 40] [--seeds 3]
-        [--encoder DIR] [--language-model DIR] [--methods size mmd ...] [--figures] [--page FILE]
+        [--encoder DIR] [--language-model DIR] [--methods size mmd ...] [--skip METHOD ...] [--figures] [--page FILE]
 
-Writes FOLDER/WORLD/results.json. Truth is resumable: what lies under FOLDER/WORLD already is not trained again. Without a
-world, the table, the figures and the page are made again from the results below --out. `eq8-fitted` is made from the stored
-results of the other worlds, whenever they are shown (`mixval/evidence/fitted.py`).
+Writes FOLDER/WORLD/results.json. Resumable: truth and scores that lie under FOLDER/WORLD already are not made again, each
+method's scores being stored as soon as it ends. `--methods` and `--skip` say which ones are computed; results.json holds these
+and all others that have scores of the same rows, target, backbone and budget, so that a second command adds to the first.
+
+Without a world, the table, the figures and the page are made again from the results below --out; where a WORLD holds an
+ablation.json, stability.json or gaming.json, the page shows that too. `eq8-fitted` is made from the stored results of the
+other worlds, whenever they are shown (`mixval/evidence/fitted.py`).
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from benchmarks.evidence.datasets import READINGS
 from benchmarks.evidence.measure import lay_out, truth_jobs
 from benchmarks.evidence.settings import WORLDS
 from benchmarks.figures import Figure, figure, write_beside
-from mixval.evidence.baselines.inputs import Inputs, inputs_of
-from mixval.evidence.baselines.method import Method, Scores
-from mixval.evidence.baselines.registry import METHODS
+from mixval.config.base import Task
+from mixval.evidence.baselines.inputs import Budget, inputs_of
+from mixval.evidence.baselines.registry import METHODS, methods_for
 from mixval.evidence.comparison import OURS, Comparison, compare
 from mixval.evidence.fitted import FITTED, with_fitted
 from mixval.evidence.page.render import render_page
-from mixval.evidence.ranking import rank, row_digests, truth_of
-from mixval.evidence.results import MethodResult, SkippedMethod, WorldResult, read_results, write_result
+from mixval.evidence.ranking import chosen_methods, outcome_words, parted, rank, row_digests, rows_digest, truth_of
+from mixval.evidence.results import MethodResult, SkippedMethod, WorldResult, write_result
+from mixval.evidence.stored_scores import StoredScores, scores_key
+from mixval.evidence.stored_studies import read_evidence
 from mixval.evidence.table import table_text
-from mixval.evidence.truth import train_contributor
+from mixval.evidence.truth import TruthJob, train_contributor
+from mixval.models.identity import backbone_identity
 from mixval.models.load import load_backbone
+from mixval.storage.commit import ArtifactStore
 from mixval.storage.root import open_location
 
 COMMAND = "python -m benchmarks.evidence.run"
+WANTED, NEAR = 0.95, 0.03
+"""Mean Spearman correlation that is asked for, and how far below the agreement of seeds it may lie where that is lower."""
 KNOWN = sorted({*METHODS, FITTED})
 
 
@@ -50,26 +61,52 @@ def run_world(name: str, given: argparse.Namespace) -> WorldResult:
     print(file=sys.stderr)
     truth, seconds = truth_of(jobs)
     backbone = load_backbone(setting.backbone_config(checkpoint), world.design.task, jobs[0].classes)
-    wanted = None if given.methods is None else {*given.methods, given.ours}
-    ranked = list(rank(name, inputs_of(world, backbone), truth, wanted, announced))
+    inputs = inputs_of(world, backbone, setting.budget)
+    stored = scores_below(folder, jobs, inputs.budget)
+    judged, skipped = parted(
+        told(rank(name, inputs, truth, wanted_methods(inputs.task, given, stored), stored.found_or_scored))
+    )
     result = WorldResult(
         world=name,
         task=world.design.task,
         truth=truth,
         truth_seconds=seconds,
-        methods=[one for one in ranked if isinstance(one, MethodResult)],
-        skipped=[one for one in ranked if isinstance(one, SkippedMethod)],
+        methods=judged,
+        skipped=skipped,
         rows=row_digests(jobs),
-        command=command_of(name, given),
+        command=command_of(name, given, [*(one.method for one in judged), *(one.method for one in skipped)]),
     )
     write_result(result, open_location(given.out))
     return result
 
 
-def command_of(name: str, given: argparse.Namespace) -> str:
-    """What measures the world again, but for folders."""
-    methods = "" if given.methods is None else f" --methods {' '.join(given.methods)}"
-    return f"{COMMAND} {name} --contributors {given.contributors} --seeds {given.seeds} --seed {given.seed}{methods}"
+def scores_below(folder: Path, jobs: Sequence[TruthJob], budget: Budget) -> StoredScores:
+    """Where the scores of the world in `folder` are, or will be, stored."""
+    root, any_job = open_location(folder), jobs[0]
+    identity = backbone_identity(any_job.backbone, any_job.task, any_job.classes)
+    key = scores_key(row_digests(jobs), rows_digest([root.child("target")]), identity, budget)
+    return StoredScores(ArtifactStore(root), key)
+
+
+def wanted_methods(task: Task, given: argparse.Namespace, stored: StoredScores) -> set[str]:
+    """Methods that the command line asks for, and those that have scores already."""
+    asked = chosen_methods(task, None if given.methods is None else {*given.methods, given.ours})
+    return {method.name for method in asked} - {*given.skip} | stored.held(methods_for(task))
+
+
+def told(ranked: Iterable[MethodResult | SkippedMethod]) -> Iterator[MethodResult | SkippedMethod]:
+    """The same, each method with its outcome and seconds on standard error as it ends."""
+    for one in ranked:
+        print(f"  {one.method}: {outcome_words(one)}", file=sys.stderr)
+        yield one
+
+
+def command_of(name: str, given: argparse.Namespace, methods: Collection[str]) -> str:
+    """What measures the world with these methods again, but for folders: the shorter of naming them and naming the others."""
+    others = [method.name for method in methods_for(READINGS[WORLDS[name].dataset].task) if method.name not in methods]
+    choice = ("--skip", others) if len(others) < len(methods) else ("--methods", methods)
+    words = f" {choice[0]} {' '.join(choice[1])}" if others else ""
+    return f"{COMMAND} {name} --contributors {given.contributors} --seeds {given.seeds} --seed {given.seed}{words}"
 
 
 def checkpoint_of(name: str, given: argparse.Namespace) -> Path | None:
@@ -79,12 +116,6 @@ def checkpoint_of(name: str, given: argparse.Namespace) -> Path | None:
     is_causal = READINGS[WORLDS[name].dataset].task != "text-classification"
     folder: Path | None = given.language_model if is_causal else given.encoder
     return folder
-
-
-def announced(method: Method, inputs: Inputs) -> Scores:
-    """The scores, after the method's name on standard error."""
-    print(f"  {method.name}", file=sys.stderr)
-    return method.rank(inputs)
 
 
 def figures(comparison: Comparison, command: str) -> list[Figure]:
@@ -102,7 +133,15 @@ def figures(comparison: Comparison, command: str) -> list[Figure]:
             claims += [(f"gain_p_holm/{one.method}", one.against_ours.p_holm, "1")]
         claims += [(f"seconds/{one.method}", one.seconds, "seconds"), (f"peak_bytes/{one.method}", one.peak_bytes, "bytes")]
     claims += [(f"ceiling/{world}", found, "1") for world, found in comparison.ceilings.items()]
-    return [figure(name, value, "-", unit, command) for name, value, unit in claims]
+    claims += [(f"seed_agreement/{world}", found, "1") for world, found in comparison.agreements.items()]
+    targets = {"mean_spearman": f">= {wanted_mean(comparison):.4g}"}
+    return [figure(name, value, targets.get(name, "-"), unit, command) for name, value, unit in claims]
+
+
+def wanted_mean(comparison: Comparison) -> float:
+    """The mean over worlds of 0.95, or 0.03 below the agreement of the world's seeds where that is lower."""
+    known = [1.0 if found is None else found for found in comparison.agreements.values()]
+    return float(np.mean([min(WANTED, found - NEAR) for found in known]))
 
 
 def parsed(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -117,6 +156,7 @@ def parsed(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--encoder", type=Path, help="backbone of `sentiment`, from sentence_encoder.py")
     parser.add_argument("--language-model", type=Path, help="backbone of causal worlds, from pretrain.py")
     parser.add_argument("--methods", nargs="+", choices=KNOWN, metavar="METHOD", help="--ours is always among them")
+    parser.add_argument("--skip", nargs="+", choices=sorted(METHODS), default=[], metavar="METHOD", help="not to be computed")
     parser.add_argument("--ours", default=OURS, choices=KNOWN, metavar="METHOD", help="compared with all others")
     parser.add_argument("--figures", action="store_true", help="write benchmarks/results/evidence.json")
     parser.add_argument("--page", type=Path, help="write the evidence page here")
@@ -126,6 +166,8 @@ def parsed(words: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error(f"expected worlds out of {', '.join(WORLDS)}, found {', '.join(unknown)}")
     if given.worlds and given.data is None:
         parser.error("a world is drawn from --data, the folder of the data sets")
+    if given.ours in given.skip:
+        parser.error(f"{given.ours} is what the others are compared with. Leave it out of --skip, or name another with --ours")
     for name in given.worlds:
         if WORLDS[name].backbone is None and checkpoint_of(name, given) is None:
             parser.error(f"the world {name!r} needs its backbone: --encoder for sentiment, --language-model for causal worlds")
@@ -139,11 +181,12 @@ def main() -> None:
     for name in given.worlds:
         for one in run_world(name, given).skipped:
             print(f"{name}: {one.method} has no scores: {one.reason}")
-    results = with_fitted(read_results(open_location(given.out)))
+    stored, studies = read_evidence([open_location(given.out)])
+    results = with_fitted(stored)
     comparison = compare(results, given.ours)
     print(table_text(comparison))
     if given.page is not None:
-        given.page.write_text(render_page(results, given.ours), encoding="utf-8")
+        given.page.write_text(render_page(results, given.ours, studies), encoding="utf-8")
         print(f"page: {given.page}")
     if given.figures:
         write_beside("evidence", figures(comparison, f"{COMMAND} {' '.join(comparison.worlds)}"), COMMAND)

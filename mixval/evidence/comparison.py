@@ -66,6 +66,8 @@ class Comparison(FrozenModel):
     worlds: list[str]
     ceilings: dict[str, float | None]
     """World -> highest Spearman to be expected, from how far truth's seeds agree."""
+    agreements: dict[str, float | None]
+    """World -> mean Spearman between two seeds of truth."""
     methods: list[MethodSummary]
 
     def named(self, method: str) -> MethodSummary:
@@ -103,7 +105,13 @@ def compare(results: Sequence[WorldResult], ours: str = OURS, n_resamples: int =
     overall = _differences(rivals, ours, None, values, draws)
     methods = [_summary(results, method, values[method], draws[method], overall.get(method), by_world) for method in values]
     methods.sort(key=lambda one: (-one.mean.value, one.method))
-    return Comparison(ours=ours, worlds=worlds, ceilings={one.world: one.ceiling for one in results}, methods=methods)
+    return Comparison(
+        ours=ours,
+        worlds=worlds,
+        ceilings={one.world: one.ceiling for one in results},
+        agreements={one.world: one.agreement for one in results},
+        methods=methods,
+    )
 
 
 def _measured(results: Sequence[WorldResult], n_resamples: int, seed: int) -> tuple[Values, Draws]:

@@ -201,3 +201,9 @@ def read_gaming(folder: Location) -> GamingResult:
         return GamingResult.model_validate_json(file.read_bytes())
     except ValidationError as error:
         raise ContractError(f"{file.url}: expected results of attacks: {error}. Measure them again.") from error
+
+
+def read_attacks(folder: Location) -> list[GamingResult]:
+    """The results of all worlds below `folder`, by the names of their folders; none where nothing was attacked."""
+    worlds = [folder.child(name) for name in sorted(folder.folders())]
+    return [read_gaming(world) for world in worlds if world.child(FILE).exists()]

@@ -1,45 +1,37 @@
 """Evidence on one's own data: contributors whose truth a calibration has trained, ranked by every method.
 
 Methods see the rows that truth was trained on, all of them at once, and the target; nothing of the test set. Scores are
-artifacts of kind `scores`, one a method: what was scored before is found, and a run that was stopped goes on.
+artifacts (`stored_scores.py`), so that a run that was stopped goes on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import partial
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import torch
 
 from mixval.contracts.plan import ShardRef, content_digest
 from mixval.errors import ConfigError
 from mixval.evidence.baselines.inputs import Budget, Contributor, Inputs
-from mixval.evidence.baselines.method import Method, Scores
 from mixval.evidence.calibrating import committed_trainings
 from mixval.evidence.calibrating_config import CalibrationConfig
-from mixval.evidence.ranking import chosen_methods, rank, row_digests, truth_of
+from mixval.evidence.ranking import chosen_methods, outcome_words, parted, rank, row_digests, truth_of
 from mixval.evidence.results import MethodResult, SkippedMethod, WorldResult, write_result
+from mixval.evidence.stored_scores import StoredScores, scores_key
 from mixval.evidence.truth import TruthJob
 from mixval.evidence.weights import FEWEST
 from mixval.models.identity import backbone_identity
 from mixval.models.load import load_backbone
 from mixval.progress import current
-from mixval.publish.numerals import seconds as duration
 from mixval.stages.gating import open_store
 from mixval.stages.planning import Inputs as ListedInputs
 from mixval.stages.planning import list_inputs
 from mixval.stages.resident import pick_device
-from mixval.storage.commit import ArtifactStore
 from mixval.storage.root import Location
 from mixval.storage.shards import stream_rows
 
-VERSION = 1
-"""Raised whenever the scores of a method change."""
 FOLDER = "evidence"
-SCORES = pa.schema([pa.field("contributor", pa.string(), nullable=False), pa.field("score", pa.float64(), nullable=False)])
 
 
 def evidence_folder(root: Location) -> Location:
@@ -62,18 +54,18 @@ def measure_evidence(config: CalibrationConfig, world: str, wanted: Collection[s
     current().end("start", f"{len(truth)} contributors with truth")
     current().begin("ranking", len(methods))
     ranked = list[MethodResult | SkippedMethod]()
-    score = partial(_found_or_scored, open_store(config.valuation), _key(config, inputs, jobs))
-    for one in rank(world, _rows(config, inputs, jobs), truth, wanted, score):
+    stored = StoredScores(open_store(config.valuation), _key(config, inputs, jobs))
+    for one in rank(world, _rows(config, inputs, jobs), truth, wanted, stored.found_or_scored):
         ranked.append(one)
-        current().step("ranking", _words(one))
-    skipped = [one for one in ranked if isinstance(one, SkippedMethod)]
-    current().end("ranking", f"{len(ranked) - len(skipped)} methods, {len(skipped)} could not run")
+        current().step("ranking", f"{one.method}: {outcome_words(one)}")
+    judged, skipped = parted(ranked)
+    current().end("ranking", f"{len(judged)} methods, {len(skipped)} could not run")
     result = WorldResult(
         world=world,
         task=config.task,
         truth=truth,
         truth_seconds=truth_seconds,
-        methods=[one for one in ranked if isinstance(one, MethodResult)],
+        methods=judged,
         skipped=skipped,
         without_truth=without,
         rows=row_digests(jobs),
@@ -117,39 +109,7 @@ def budget_of(config: CalibrationConfig) -> Budget:
 
 
 def _key(config: CalibrationConfig, inputs: ListedInputs, jobs: list[TruthJob]) -> dict[str, Any]:
-    """What scores depend on, but for the method."""
     listed, target = inputs
-    return {
-        "rows": {name: content_digest(listed[name]) for name in sorted({job.contributor for job in jobs})},
-        "target": content_digest(target),
-        "origin": config.source.origin,
-        "backbone": backbone_identity(config.backbone, config.task, jobs[0].classes),
-        "budget": budget_of(config).model_dump(mode="json"),
-        "libraries": {"torch": torch.__version__.partition("+")[0]},
-    }
-
-
-def _found_or_scored(store: ArtifactStore, key: dict[str, Any], method: Method, inputs: Inputs) -> Scores:
-    names = [one.name for one in inputs.contributors]
-    ref = store.ref("scores", VERSION, method=method.name, **key)
-    record = store.committed(ref)
-    if record is not None:
-        held = store.read_table(ref, "scores", SCORES)
-        values = dict(zip(held["contributor"].to_pylist(), held["score"].to_pylist(), strict=True))
-        return Scores(np.array([values[name] for name in names]), record.seconds, record.peak_bytes, method.needs)
-    scores = method.rank(inputs)
-    table = pa.table({"contributor": names, "score": scores.values}, schema=SCORES)
-    store.commit(
-        ref,
-        inputs={"method": method.name, **key},
-        tables={"scores": table},
-        seconds=scores.seconds,
-        peak_bytes=scores.peak_bytes,
-    )
-    return scores
-
-
-def _words(one: MethodResult | SkippedMethod) -> str:
-    if isinstance(one, SkippedMethod):
-        return f"{one.method}: {one.reason}"
-    return f"{one.method}: Spearman {one.statistics['spearman'].value:.2f}, {duration(one.seconds)}"
+    rows = {name: content_digest(listed[name]) for name in sorted({job.contributor for job in jobs})}
+    backbone = backbone_identity(config.backbone, config.task, jobs[0].classes)
+    return scores_key(rows, content_digest(target), backbone, budget_of(config)) | {"origin": config.source.origin}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import pyarrow.compute as pc
 
@@ -15,7 +15,8 @@ from mixval.evidence.baselines.registry import method_named, methods_for
 from mixval.evidence.fitted import FITTED, SINGLES
 from mixval.evidence.results import MethodResult, SkippedMethod, method_result
 from mixval.evidence.truth import TruthJob, read_truth, truth_matrix
-from mixval.storage.root import open_location
+from mixval.publish.numerals import seconds
+from mixval.storage.root import Location, open_location
 
 Truth = dict[str, list[float]]
 """Contributor -> metric of each seed."""
@@ -52,6 +53,20 @@ def rank(
             yield method_result(world, method.name, scores, names, truth)
 
 
+def parted(ranked: Iterable[MethodResult | SkippedMethod]) -> tuple[list[MethodResult], list[SkippedMethod]]:
+    """What `rank` yields: the methods that have scores, and those that have none."""
+    held = list(ranked)
+    methods = [one for one in held if isinstance(one, MethodResult)]
+    return methods, [one for one in held if isinstance(one, SkippedMethod)]
+
+
+def outcome_words(one: MethodResult | SkippedMethod) -> str:
+    """How well a method has ranked and what it took, or why it has not."""
+    if isinstance(one, SkippedMethod):
+        return one.reason
+    return f"Spearman {one.statistics['spearman'].value:.2f}, {seconds(one.seconds)}"
+
+
 def truth_of(jobs: Sequence[TruthJob]) -> tuple[Truth, float]:
     """Committed truth, seeds ascending, and the thread seconds of all trainings."""
     table = read_truth(jobs)
@@ -62,9 +77,10 @@ def truth_of(jobs: Sequence[TruthJob]) -> tuple[Truth, float]:
 
 def row_digests(jobs: Sequence[TruthJob]) -> dict[str, str]:
     """Contributor -> name of the content that it was trained on, whatever seed, recipe or backbone."""
-    return {job.contributor: fingerprint("rows", 1, files=_files(job)) for job in jobs}
+    return {job.contributor: rows_digest(open_location(url, job.storage) for url in job.rows) for job in jobs}
 
 
-def _files(job: TruthJob) -> list[str]:
-    files = (file for url in job.rows for file in open_location(url, job.storage).files(".parquet"))
-    return sorted(file.content_digest() for file in files)
+def rows_digest(folders: Iterable[Location]) -> str:
+    """Name of the content of all Parquet files below these folders."""
+    files = (file for folder in folders for file in folder.files(".parquet"))
+    return fingerprint("rows", 1, files=sorted(file.content_digest() for file in files))

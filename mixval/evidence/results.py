@@ -85,6 +85,12 @@ class WorldResult(FrozenModel):
         return np.array([np.mean(self.truth[name]) for name in self.names])
 
     @property
+    def agreement(self) -> float | None:
+        """Mean Spearman between two seeds of truth. None for one seed, or flat truth."""
+        found = seed_agreement(np.array([self.truth[name] for name in self.names]).T).mean_pairwise
+        return float(found) if np.isfinite(found) else None
+
+    @property
     def ceiling(self) -> float | None:
         """Spearman that a ranking by the expected truth would reach (`agreement.py`). None for one seed, or flat truth."""
         found = seed_agreement(np.array([self.truth[name] for name in self.names]).T).ceiling
@@ -138,11 +144,16 @@ def read_result(world: Location) -> WorldResult:
 
 def read_results(folder: Location) -> list[WorldResult]:
     """All worlds with results below `folder`, by name. Raises ContractError for none, or for a file that is not one."""
-    worlds = [folder.child(name) for name in sorted(folder.folders())]
-    found = [read_result(world) for world in worlds if world.child(FILE).exists()]
+    found = stored_results(folder)
     if not found:
         raise ContractError(f"{folder.url}: expected WORLD/{FILE}, found none. Measure a world into this folder first.")
     return found
+
+
+def stored_results(folder: Location) -> list[WorldResult]:
+    """The same, and an empty list for none."""
+    worlds = [folder.child(name) for name in sorted(folder.folders())]
+    return [read_result(world) for world in worlds if world.child(FILE).exists()]
 
 
 def _parse(file: Location) -> WorldResult:

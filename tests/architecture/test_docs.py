@@ -117,6 +117,7 @@ def test_the_table_of_fields_is_current() -> None:
     [
         (generate_figures.README, "figures", generate_figures.table),
         (generate_figures.README, "engine", generate_figures.engine_targets),
+        (generate_figures.README, "evidence", generate_figures.evidence_summary),
         (generate_figures.ENGINE, "figures", generate_figures.engine),
         (generate_figures.METHOD, "sketch-errors", generate_figures.sketch_errors),
         (generate_figures.EVIDENCE, "figures", generate_figures.evidence),
@@ -195,18 +196,80 @@ def test_the_evidence_is_a_table_of_methods_best_first() -> None:
     }
     ends = {f"{name}/{end}": value + by for name, value in names.items() for end, by in (("low", -0.1), ("high", 0.1))}
     more = {"gain_p_holm/size": 0.004, "seconds/size": 1.5, "peak_bytes/size": 3e6, "ceiling/w": 0.95, "gaming_rise": 0.1}
+    more["seed_agreement/w"] = 0.9
     figures = [_figure(name, value) for name, value in (names | ends | more).items()]
     found = evidence_tables.evidence([*figures, _figure("spearman/w/size/reduced", 0.3)])
     lines = found.splitlines()
-    assert lines[2:7] == [
+    assert lines[2:8] == [
         "| method | w | mean | p | seconds | MB |",
         "| --- | --- | --- | --- | --- | --- |",
         "| `tangent-regression` | 0.80 (0.70 to 0.90) | 0.80 (0.70 to 0.90) |  |  |  |",
         "| `size` | 0.20 (0.10 to 0.30) | 0.20 (0.10 to 0.30) | 0.004 | 1.5 | 3 |",
-        "| ceiling | 0.95 |  |  |  |  |",
+        "| *two trainings* | 0.90 |  |  |  |  |",
+        "| *ceiling* | 0.95 |  |  |  |  |",
+    ]
+    others = [_figure(f"spearman/w/{name}", 0.3 - at / 100) for at, name in enumerate("abcdef")]
+    assert evidence_tables.summary([*figures, *others]).splitlines() == [
+        "| method | w | mean |",
+        "| --- | --- | --- |",
+        "| `tangent-regression` | 0.80 (0.70 to 0.90) | 0.80 (0.70 to 0.90) |",
+        *(f"| `{name}` | {0.3 - at / 100:.2f} |  |" for at, name in enumerate("abcd")),
+        "| `size` | 0.20 (0.10 to 0.30) | 0.20 (0.10 to 0.30) |",
+        "| *two trainings* | 0.90 |  |",
     ]
     assert "| `size` | 0.30 |  |  |  |  |" in lines[lines.index("### The reduced worlds") :]
     assert "| gaming_rise | 0.1 | - | 1 |  | `x` |" in lines
+
+
+def test_studies_are_tables_that_name_their_command() -> None:
+    held = {
+        "kendall_100": 0.5,
+        "kendall_400": 0.8,
+        "kendall_400/next": 0.7,
+        "kendall_100/shared-growth": 0.65,
+        "words/kendall_100/eq8-equal-z/counts-of-subset": 0.25,
+        "kendall_switch/lambda/0.1": 0.9,
+        "ablation/w/m/spearman": 0.4,
+        "ablation/w/m/ntk.output: a/b/gain": 0.1,
+        "ablation/w/m/ntk.output: a/b/low": -0.2,
+        "ablation/w/m/ntk.output: a/b/high": 0.3,
+        "gaming/w/copy/gain/ours": 5.0,
+        "gaming/w/copy/truth_gain": 0.0,
+        "gaming/w/copy/works": 1,
+        "gaming/w/copy/noticed_by": 2,
+        "gaming/w/pad/gain/ours": -0.5,
+        "gaming/w/pad/after_gate_gain": 1.5,
+        "gaming/w/pad/works": 0,
+        "gaming/w/pad/noticed_by": 0,
+        "gaming/w/works": 1,
+        "gaming/w/unnoticed": 0,
+    }
+    targets = {"kendall_400": ">= 0.9"}
+    figures = [_figure(name, value, targets.get(name, "-")) for name, value in held.items()]
+    lines = evidence_tables.evidence([*figures, _figure("reduced/kendall_100", 0.33)]).splitlines()
+    for line in (
+        "### How few rows give the same ranking",
+        "| world | form | 100 rows | 400 rows |",
+        "| large | as-measured | 0.500 | **0.800** |",
+        "| large | shared-growth | 0.650 |  |",
+        "| words | eq8-equal-z, counts-of-subset | 0.250 |  |",
+        "| large | lambda | 0.1 | 0.90 |",
+        "### What matters to a ranking",
+        "| `m` | w |",
+        "| Spearman of the base | 0.40 |",
+        "| ntk.output: a/b | +0.10 (-0.20 to 0.30) |",
+        "### What cheating gains",
+        "| attack in w | `ours` | truth | after the gate | works | noticed by |",
+        "| `copy` | +5.0 | +0.0 | rejected | yes | 2 |",
+        "| `pad` | -0.5 |  | +1.5 | no | 0 |",
+        "1 of 2 attacks work, 0 of them unnoticed. By `x`.",
+    ):
+        assert line in lines, line
+    assert lines.count("By `x`.") == 3
+    apart = lines.index("### How few rows give the same ranking in the reduced worlds")
+    assert "| large | as-measured | 0.330 |" in lines[apart:]
+    assert not [line for line in lines if "next" in line or line in ("### Kendall", "### Gaming")]
+    assert evidence_tables.evidence([]) == ""
 
 
 def _figure(name: str, value: float | None, target: str = "-") -> dict[str, Any]:

@@ -14,12 +14,9 @@ from benchmarks.evidence import ablation, stability
 from benchmarks.evidence.ablation_eq8 import Switch, term_variants
 from mixval.errors import ContractError, ShapeError
 from mixval.evidence.page.ablation import studies_section
-from mixval.evidence.results import SkippedMethod
 from mixval.evidence.studies import (
-    AblationResult,
     Candidate,
     StabilityResult,
-    SwitchAgreement,
     ablate,
     agreements,
     read_ablations,
@@ -30,45 +27,7 @@ from mixval.evidence.studies_sizes import FORMS, NestedScores, carried_on, growt
 from mixval.publish.numerals import fixed
 from mixval.storage.root import open_location
 from mixval.valuation.estimates import TermEstimates
-
-K = 16
-NAMES = [f"c{at:02d}" for at in range(K)]
-QUALITY = np.random.default_rng(1).permutation(np.linspace(0.2, 0.8, K))
-TRUTH = {name: [value, value + 0.01] for name, value in zip(NAMES, QUALITY, strict=True)}
-HOSTILE = "<script>alert(1)</script>\"'&$x^2$ \u202e\U0001f4a3 "
-
-
-def scored(noise: float, seed: int = 0) -> dict[str, float]:
-    values = QUALITY + noise * np.random.default_rng(seed).normal(size=K)
-    return dict(zip(NAMES, values.tolist(), strict=True))
-
-
-def planted_ablation(world: str = "pixels", name: str = "knows the truth") -> AblationResult:
-    candidates = [
-        Candidate(name=name, group="terms", scores=scored(0.0)),
-        Candidate(name="as it was", group="ntk", settings={"ntk": {"damping": 0.01}}, scores=scored(0.4)),
-        Candidate(name="backwards", group="ntk", scores={one: -value for one, value in scored(0.0).items()}),
-    ]
-    skipped = [SkippedMethod(method="exact", reason="does not fit")]
-    found = ablate(world, "eq8-equal-z", scored(0.4), candidates, TRUTH, {}, skipped, "measure it", n_resamples=500)
-    return AblationResult(world=world, task="image-classification", truth=TRUTH, ablations=[found])
-
-
-def planted_stability(world: str = "pixels", method: str = "tangent-regression") -> StabilityResult:
-    rankings = {
-        n: np.stack([QUALITY + 5 / n * np.random.default_rng(seed).normal(size=K) for seed in range(3)]) for n in (100, 400)
-    }
-    subsets = agreements(method, "as-measured", rankings, QUALITY, QUALITY)
-    subsets += agreements("eq8-equal-z", "as-measured", {n: -own for n, own in rankings.items()}, QUALITY)
-    return StabilityResult(
-        world=world,
-        task="image-classification",
-        n_rows=dict.fromkeys(NAMES, 900),
-        target_rows=1000,
-        subsets=subsets,
-        switches=[SwitchAgreement(switch="lambda", setting="0.1", kendall=0.87)],
-        command="measure it too",
-    )
+from tests.evidence.planted_studies import HOSTILE, NAMES, QUALITY, TRUTH, K, planted_ablation, planted_stability, scored
 
 
 def test_a_variant_that_knows_the_truth_gains_and_the_same_ranking_gains_nothing() -> None:

@@ -104,5 +104,5 @@ def test_the_command_line_refuses_what_cannot_run(capsys: pytest.CaptureFixture[
         assert reason in capsys.readouterr().err
     given = parsed(["lm", "sentiment", "cifar10", "--data", "d", "--out", "o", "--language-model", "l", "--encoder", "e"])
     assert [str(checkpoint_of(name, given)) for name in ("lm", "sentiment", "cifar10")] == ["l", "e", "None"]
-    again = [*command_of("lm", given).split()[3:], "--data", "d", "--out", "o", "--language-model", "l"]
+    again = [*command_of("lm", given, ["size"]).split()[3:], "--data", "d", "--out", "o", "--language-model", "l"]
     assert (parsed(again).worlds, parsed(again).contributors) == (["lm"], given.contributors)

@@ -1,39 +1,16 @@
-"""The run that most tests of this room look at, and a browser that opens its report."""
-
-import shutil
+"""The run that most tests of this room look at, and its report in a browser."""
 
 import pytest
 from published_run import Results, make_results
 
 from mixval.publish.report.render import render_report
-
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars",
-)  # fmt: skip
+from tests.browser import open_page
 
 
 @pytest.fixture(scope="session")
 def results() -> Results:
     """12 contributors ranked, one rejected, one failed."""
     return make_results()
-
-
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory):
-    """Headless Chromium with an empty profile, its console and network logged."""
-    from selenium import webdriver  # only where a browser is asked for
-    from selenium.webdriver.chrome.options import Options
-    from selenium.webdriver.chrome.service import Service
-
-    options = Options()
-    options.binary_location = shutil.which("chromium")
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture(scope="session")
@@ -53,12 +30,7 @@ def show(browser, pages):
             pages[key] = pages["folder"] / f"report-{len(pages)}.html"
             more = () if together is None else (together.coalitions, together.redundancy)
             pages[key].write_text(render_report(*tables, results.manifest, results.doubts, *more), encoding="utf-8")
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        for log in ("browser", "performance"):
-            browser.get_log(log)
-        browser.get(pages[key].as_uri())
+        open_page(browser, pages[key], width, scheme)
         return browser
 
     return opened

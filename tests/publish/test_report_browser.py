@@ -5,13 +5,12 @@ Needs Chromium and its driver (marker `browser`).
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 from published_run import make_results
 
 from mixval.contracts.results import TERMS
+from tests.browser import complaints
 
 pytestmark = pytest.mark.browser
 
@@ -129,15 +128,7 @@ def test_ties_are_shaded_and_named(show, results):
 @pytest.mark.parametrize("width", [390, 768, 1280])
 def test_page_fits_its_width_asks_nobody_and_complains_of_nothing(show, results, names, width):
     browser = show(make_results(names) if names else results, width)
-    wide = "return Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)"
-    browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
-    assert browser.execute_script(wide) <= width
-    assert browser.get_log("browser") == []
-    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    asked = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
-    assert len(asked) >= 1
-    assert [url for url in asked if not url.startswith(("file://", "data:"))] == []
-    assert sum(url.startswith("file://") for url in asked) == 1
+    assert complaints(browser, width) == []
 
 
 CUT = """return [...document.querySelectorAll('svg.' + arguments[0] + ' text')].filter(text => {

@@ -97,7 +97,7 @@ def _stability(result: StabilityResult, at: int) -> dict[str, Any]:
         "sizes": [count(n) for n in sorted({one.n_rows for one in result.subsets})],
         "charts": [rows_plot(result, f"rows-{at}", layout, words) for layout in LAYOUTS],
         "lines": [
-            (visible(curve_name(method, form)), [_subset_cell(one) for one in own]) for (method, form), own in found.items()
+            (visible(curve_name(method, form)), [_subset_lines(one) for one in own]) for (method, form), own in found.items()
         ],
         "truth": [
             (visible(curve_name(method, form)), [fixed(_mean(one.spearman), DECIMALS) for one in own])
@@ -121,12 +121,10 @@ def _reached(result: StabilityResult) -> str:
     return f"Reaching {wanted}: {visible('; '.join(reaching))}." if reaching else f"None reaches {wanted}."
 
 
-def _subset_cell(one: SubsetAgreement) -> Cell:
-    return Cell(
-        fixed(_mean(one.against_all), DECIMALS),
-        f"{fixed(min(one.against_all), DECIMALS)} to {fixed(max(one.against_all), DECIMALS)}; "
-        f"next {fixed(_mean(one.against_next), DECIMALS)}",
-    )
+def _subset_lines(one: SubsetAgreement) -> tuple[str, str, str]:
+    """The mean, the lowest and the highest draw, and the mean agreement with the next larger subset."""
+    ends = [fixed(end(one.against_all), DECIMALS) for end in (min, max)]
+    return fixed(_mean(one.against_all), DECIMALS), " to ".join(ends), f"next {fixed(_mean(one.against_next), DECIMALS)}"
 
 
 def _switch_line(one: SwitchAgreement) -> tuple[str, str, str]:

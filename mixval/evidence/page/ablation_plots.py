@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from mixval.publish.report.theme import ACCENT, BAND, GRID, INK, MUTED, PAPER, L
 TOP, BOTTOM, RIGHT = 8, 52, 16
 HEIGHT, LEFT, LINE_LABELS = 300, 52, 280
 NAME_LIMIT = 80
+NAME_SHARE = 0.4
+"""Of a chart's width, that variants' names may take: they tell what is varied."""
 TARGET = 0.9
 """Kendall's tau that a subset's ranking should reach."""
 TARGET_ROWS = 400
@@ -29,7 +32,7 @@ TARGET_ROWS = 400
 def gain_plot(ablation: Ablation, chart: str, layout: Layout, description: str) -> Markup:
     """What each variant gains on the base, as inline SVG. Marks: `gain-I` and `interval-I`, variants in their order."""
     variants = ablation.variants
-    own = closer(layout, len(variants))
+    own = replace(closer(layout, len(variants)), label_width=int(NAME_SHARE * layout.width))
     with drawing(chart, own):
         height = own.row_height * len(variants)
         names, room = name_room([one.name for one in variants], own)
@@ -42,7 +45,7 @@ def gain_plot(ablation: Ablation, chart: str, layout: Layout, description: str) 
             dot.set(markerfacecolor=INK, markeredgecolor=PAPER, gid=f"gain-{at}")
         row_names(axes, [INK] * len(variants))
         value_axis(axes, len(variants))
-        axes.set_xlabel("Spearman correlation gained on the base", labelpad=8)
+        axes.set_xlabel("Spearman correlation gained", labelpad=8)
         tooltips = {f"{mark}-{at}": gain_words(one) for at, one in enumerate(variants) for mark in ("gain", "interval")}
         return inline_svg(figure, chart, own, "Gain of each variant", description, names, tooltips)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+
+from markupsafe import Markup
 
 from mixval.evidence.gaming_results import AttackSummary, GamingResult, summaries
 from mixval.evidence.gaming_table import metric, ranks
@@ -21,11 +24,8 @@ class AttackLine:
 
     attack: str
     says: str
-    gains: list[str]
-    truth: str
-    metric: str
-    beside: str
-    after_gate: str
+    numbers: list[str]
+    """In the order of `columns`."""
     works: str
     caught: list[str]
     is_open: bool
@@ -33,25 +33,44 @@ class AttackLine:
 
 
 def gaming_section(results: Sequence[GamingResult]) -> str:
-    """One `<section>` a world as HTML text, to stand within the page; no results give an empty text."""
+    """One `<section>` a world as HTML that may stand in the page as it is; no results give an empty text."""
     template = templates("mixval.evidence.page").get_template("gaming.html.j2")
-    return "\n".join(template.render(at=at, **_fields(result)) for at, result in enumerate(results))
+    text = "\n".join(template.render(at=at, **_fields(result)) for at, result in enumerate(results))
+    return Markup(text)  # noqa: S704  (rendered with autoescape)
 
 
 def _fields(result: GamingResult) -> dict[str, Any]:
     found = summaries(result)
     attackers = sorted({one.contributor for one in result.attacks})
+    truth = f"{counted(result.n_seeds, 'seed')} of truth" if result.n_seeds else "nothing was trained"
     return {
         "world": visible(result.world),
         "headline": headline(result, found),
-        "setting": f"Middling contributors that attacked: {len(attackers)}; {counted(result.n_seeds, 'seed')} of truth.",
+        "setting": f"Middling contributors that attacked: {len(attackers)}; {truth}.",
         "n_contributors": result.n_contributors,
+        "has_truth": result.n_seeds > 0,
         "ours": visible(result.ours),
-        "methods": [visible(method) for method in result.methods],
-        "lines": [attack_line(result, one) for one in found],
+        "columns": [visible(title) for title, _ in columns(result, found)],
+        "lines": [attack_line(result, found, one) for one in found],
         "limits": [limit for one in found if (limit := limit_words(result, one)) is not None],
         "command": visible(result.command),
     }
+
+
+def columns(result: GamingResult, found: Sequence[AttackSummary]) -> list[tuple[str, Callable[[AttackSummary], str]]]:
+    """Title and cell of every column of numbers; those in which no attack has one are left out."""
+    listed: list[tuple[str, Callable[[AttackSummary], str], bool]] = [
+        *((method, partial(_gain, method), True) for method in result.methods),
+        ("Truth", lambda one: ranks(one.truth_gain), any(one.truth_gain is not None for one in found)),
+        ("Metric", lambda one: metric(one.truth_change), any(one.truth_change is not None for one in found)),
+        ("Beside the source", lambda one: metric(one.beside_change), any(one.beside_change is not None for one in found)),
+        ("After the gate", lambda one: "rejected" if one.after_gate is None else ranks(one.after_gate), True),
+    ]
+    return [(title, cell) for title, cell, is_known in listed if is_known]
+
+
+def _gain(method: str, one: AttackSummary) -> str:
+    return ranks(one.gains[method])
 
 
 def headline(result: GamingResult, found: Sequence[AttackSummary]) -> str:
@@ -66,16 +85,12 @@ def headline(result: GamingResult, found: Sequence[AttackSummary]) -> str:
     return f"{first}; nothing notices {', '.join(visible(name) for name in unseen)}."
 
 
-def attack_line(result: GamingResult, one: AttackSummary) -> AttackLine:
-    """The attack's row."""
+def attack_line(result: GamingResult, found: Sequence[AttackSummary], one: AttackSummary) -> AttackLine:
+    """The row of one of the attacks that were found."""
     return AttackLine(
         attack=visible(one.attack),
         says=visible(one.says),
-        gains=[ranks(one.gains[method]) for method in result.methods],
-        truth=ranks(one.truth_gain),
-        metric=metric(one.truth_change),
-        beside=metric(one.beside_change),
-        after_gate="rejected" if one.after_gate is None else ranks(one.after_gate),
+        numbers=[cell(one) for _, cell in columns(result, found)],
         works="yes" if one.works else "no",
         caught=[visible(words) for words in one.caught_by] or ["nothing"],
         is_open=one.works and not one.caught_by,

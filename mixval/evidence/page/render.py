@@ -1,4 +1,5 @@
-"""The evidence page: one self-contained HTML file out of stored results. No script, no request; its policy forbids both."""
+"""The evidence page: one self-contained HTML file out of stored results and studies. No script, no request; its policy
+forbids both."""
 
 from __future__ import annotations
 
@@ -11,17 +12,21 @@ from markupsafe import Markup
 from mixval.evidence.bootstrap import LEVEL
 from mixval.evidence.comparison import OURS, Comparison, compare
 from mixval.evidence.page import view
+from mixval.evidence.page.ablation import studies_section
 from mixval.evidence.page.cost_plot import comparable, cost_plot
+from mixval.evidence.page.gaming import gaming_section
 from mixval.evidence.page.truth_plot import truth_plot
 from mixval.evidence.results import WorldResult
+from mixval.evidence.stored_studies import Studies
 from mixval.publish.names import visible
 from mixval.publish.numerals import counted, percent
 from mixval.publish.report.theme import LAYOUTS
 from mixval.publish.templates import templates
 
 
-def render_page(results: Sequence[WorldResult], ours: str = OURS) -> str:
-    """The page as HTML text; the same results give the same text. Raises as `compare` does."""
+def render_page(results: Sequence[WorldResult], ours: str = OURS, studies: Studies | None = None) -> str:
+    """The page as HTML text; the same results and studies give the same text. Raises as `compare` does."""
+    beside = studies or Studies()
     comparison = compare(results, ours)
     style = resources.files("mixval.publish.report").joinpath("report.css").read_text(encoding="utf-8")
     first, second = view.headline(comparison)
@@ -39,6 +44,8 @@ def render_page(results: Sequence[WorldResult], ours: str = OURS) -> str:
             losses=view.losses(comparison),
             skipped=view.skipped(results),
             commands=[visible(one.command) for one in results if one.command],
+            studies=studies_section(beside.ablations, beside.stabilities),
+            attacks=gaming_section(beside.attacks),
             **_charts(results, comparison),
         )
     )

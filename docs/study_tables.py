@@ -1,0 +1,115 @@
+"""The figures of the studies and of attacks as Markdown tables, each with the command that measures it; nothing for none.
+
+[WORLD/]kendall_ROWS[/METHOD][/FORM]                  `benchmarks/evidence/stability.py`; without WORLD, of `large`
+[WORLD/]kendall_switch/SWITCH/SETTING                 the same
+ablation/WORLD/METHOD/spearman                        `benchmarks/evidence/ablation.py`, of the base
+ablation/WORLD/METHOD/VARIANT/gain                    the same; with `low` and `high` for the ends of its interval
+gaming/WORLD/ATTACK/gain/METHOD                       `benchmarks/evidence/gaming.py`; with `truth_gain`, and
+                                                      `after_gate_gain` unless the gate rejects
+gaming/WORLD/ATTACK/works, .../noticed_by             the same; and of all attacks gaming/WORLD/works, .../unnoticed
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from docs.engine_tables import Figure, cell, is_met
+
+LARGE, FIRST_FORM = "large", "as-measured"
+STABILITY = re.compile(r"(?:([^/]+)/)?kendall_(\d+)((?:/[^/]+)*?)(/next)?")
+SWITCH = re.compile(r"(?:([^/]+)/)?kendall_switch/([^/]+)/(.+)")
+ENDS = (("gain", "{:+.2f}"), ("low", "{:.2f}"), ("high", "{:.2f}"))
+TAU, RANKS, COUNT = "{:.3f}", "{:+.1f}", "{:.0f}"
+Held = Mapping[str, Figure]
+Of = Mapping[Any, Figure]
+"""By the parts of a name."""
+
+
+def is_of_study(name: str) -> bool:
+    """Whether a figure of that name is shown here."""
+    return bool(STABILITY.fullmatch(name) or SWITCH.fullmatch(name)) or name.startswith(("ablation/", "gaming/"))
+
+
+def stability(held: Held) -> str:
+    """Kendall's tau over rows by world and form, and of seeds and settings. Bold: below the figure's target."""
+    found = [(match, figure) for name, figure in held.items() if (match := STABILITY.fullmatch(name)) and not match[4]]
+    if not found:
+        return ""
+    sizes = sorted({int(match[2]) for match, _ in found})
+    lines: dict[tuple[str, str], dict[int, str]] = {}
+    for match, figure in found:
+        form = match[3].removeprefix("/").replace("/", ", ") or FIRST_FORM
+        value = _number(figure, TAU)
+        lines.setdefault((match[1] or LARGE, form), {})[int(match[2])] = f"**{value}**" if is_met(figure) is False else value
+    rows = [[world, form, *(own.get(size, "") for size in sizes)] for (world, form), own in lines.items()]
+    parts = [_table(["world", "form", *(f"{size:,} rows" for size in sizes)], rows), _by(figure for _, figure in found)]
+    switches = [(match, figure) for name, figure in held.items() if (match := SWITCH.fullmatch(name))]
+    if switches:
+        rows = [[match[1] or LARGE, match[2], match[3], _number(figure)] for match, figure in switches]
+        parts.insert(1, _table(["world", "what", "setting", "Kendall's tau with the base"], rows))
+    return "\n\n".join(parts)
+
+
+def ablation(held: Held) -> str:
+    """What each variant gains on its base with the interval, a table a method, a column a world."""
+    found = {tuple(name.split("/", 3)[1:]): figure for name, figure in held.items() if name.startswith("ablation/")}
+    parts = []
+    for method in dict.fromkeys(key[1] for key in found):
+        own = {(key[0], key[2]): figure for key, figure in found.items() if key[1] == method}
+        worlds = list(dict.fromkeys(world for world, _ in own))
+        variants = list(dict.fromkeys(rest.removesuffix("/gain") for _, rest in own if rest.endswith("/gain")))
+        rows = [["Spearman of the base", *(_of(own, (world, "spearman")) for world in worlds)]]
+        rows += [[variant, *(_gain(own, world, variant) for world in worlds)] for variant in variants]
+        parts += [_table([f"`{method}`", *worlds], rows), _by(own.values())]
+    return "\n\n".join(parts)
+
+
+def attacks(held: Held) -> str:
+    """Ranks that each attack gains, by method, in truth and after the gate, and whether it works; a table a world."""
+    found = {tuple(name.split("/")[1:]): figure for name, figure in held.items() if name.startswith("gaming/")}
+    parts = []
+    for world in dict.fromkeys(key[0] for key in found):
+        own = {key[1:]: figure for key, figure in found.items() if key[0] == world}
+        names = list(dict.fromkeys(key[0] for key in own if len(key) > 1))
+        methods = list(dict.fromkeys(key[2] for key in own if len(key) == 3))
+        head = [f"attack in {world}", *(f"`{method}`" for method in methods), "truth", "after the gate", "works", "noticed by"]
+        working, unnoticed = (_of(own, (name,), COUNT) for name in ("works", "unnoticed"))
+        told = f"{working} of {len(names)} attacks work, {unnoticed} of them unnoticed."
+        parts += [_table(head, [_attack(own, name, methods) for name in names]), f"{told} {_by(own.values())}"]
+    return "\n\n".join(parts)
+
+
+def _attack(own: Of, name: str, methods: Sequence[str]) -> list[str]:
+    return [
+        f"`{name}`",
+        *(_of(own, (name, "gain", method), RANKS) for method in methods),
+        _of(own, (name, "truth_gain"), RANKS),
+        _of(own, (name, "after_gate_gain"), RANKS) or "rejected",
+        "yes" if _of(own, (name, "works"), COUNT) == "1" else "no",
+        _of(own, (name, "noticed_by"), COUNT),
+    ]
+
+
+def _gain(own: Of, world: str, variant: str) -> str:
+    value, low, high = (_of(own, (world, f"{variant}/{end}"), form) for end, form in ENDS)
+    return f"{value} ({low} to {high})" if value else ""
+
+
+def _of(own: Of, key: tuple[str, ...], form: str = "{:.2f}") -> str:
+    return _number(own[key], form) if key in own else ""
+
+
+def _number(figure: Figure, form: str = "{:.2f}") -> str:
+    return "" if figure["figure"] is None else form.format(figure["figure"])
+
+
+def _by(figures: Iterable[Figure]) -> str:
+    commands = dict.fromkeys(cell(one["command"]) for one in figures)
+    return f"By {', '.join(f'`{command}`' for command in commands)}."
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell(text) for text in line)} |" for line in lines)

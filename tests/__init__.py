@@ -1,0 +1,1 @@
+"""A package, since libraries of the extras install one of this name."""

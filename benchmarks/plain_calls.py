@@ -11,15 +11,18 @@ import multiprocessing
 import os
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from benchmarks.plain_stages import admitted_jobs, union_work
 from mixval.config.load import load_config
 from mixval.config.valuation import ValuationConfig
+from mixval.contracts.record import ArtifactRef
 from mixval.gate.verdict import ensure_somebody
-from mixval.stages import forward, gating, gradients, publishing, sharing, terms
-from mixval.stages.jobs import contributor_job
+from mixval.stages import coalitions, forward, frame, gating, publishing, sharing, summaries, target_gradients, terms
+from mixval.stages.jobs import MeasureJob
 from mixval.stages.memory import ALLOCATOR
 from mixval.stages.preparing import prepare_run
 from mixval.stages.reducing import reduce_terms
@@ -39,22 +42,34 @@ def run(config: ValuationConfig, pool: ProcessPoolExecutor) -> None:
     outcomes = {name: gating.read_outcome(config, ref) for name, ref in sorted(refs.items())}
     outcomes = sharing.compare(config, outcomes, refs)
     ensure_somebody(list(outcomes.values()))
-    jobs = [
-        contributor_job(config, one, outcomes[one.name], prepared.identity, prepared.classes)
-        for one in contributors
-        if outcomes[one.name].is_in
-    ]
-    target = prepared.target_job
-    passes = [pool.submit(forward.forward_pass, target)]
-    for job in sorted(jobs, key=lambda one: -one.contributor.seconds):
-        passes += [pool.submit(gradients.whole_gram, job), pool.submit(forward.forward_pass, job)]
-    for done in passes:
-        done.result()
-    measured = {job.contributor.name: pool.submit(terms.contributor_terms, job, target) for job in jobs}
-    reduced = reduce_terms(config, {name: one.result() for name, one in measured.items()}, outcomes, prepared.identity)
+    jobs, target = admitted_jobs(config, prepared, outcomes), prepared.target_job
+    reduced = reduce_terms(config, measure(list(jobs.values()), target, pool), outcomes, prepared.identity)
+    together = None
+    if (work := union_work(config, jobs, target, reduced)) is not None:
+        for answered in [pool.submit(coalitions.answer, work, question) for question in coalitions.QUESTIONS]:
+            answered.result()
+        together = coalitions.coalition_tables(work)
     account = publishing.RunAccount(datetime.now(UTC), {}, {}, {}, [], [], refs)
     expected = read_latest(open_location(config.output))
-    publishing.publish(config, prepared, list(outcomes.values()), reduced, account, expected)
+    publishing.publish(config, prepared, list(outcomes.values()), reduced, account, expected, together)
+
+
+def measure(jobs: list[MeasureJob], target: MeasureJob, pool: ProcessPoolExecutor) -> dict[str, ArtifactRef]:
+    """Terms and risks from summaries, which is how the examples are measured; passes longest first, as the flow has them."""
+    for shared in (forward.forward_pass, frame.make_frame):
+        pool.submit(shared, target).result()
+    passes: list[Future[Any]] = [pool.submit(target_gradients.make_target_gradients, target)]
+    for job in sorted(jobs, key=lambda one: -one.contributor.seconds):
+        passes += [pool.submit(summaries.summarise, job, target, chosen) for chosen in summaries.batches(job)]
+    for done in passes:
+        done.result()
+    told = {job.contributor.name: pool.submit(_told, job, target) for job in jobs}
+    return {name: one.result() for name, one in told.items()}
+
+
+def _told(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
+    summaries.merged_summary(job, target)
+    return terms.contributor_terms(job, target)
 
 
 def main(output: str, names: list[str]) -> None:

@@ -69,11 +69,23 @@ def value_unions_plainly(
     config: ValuationConfig, jobs: dict[str, MeasureJob], target: MeasureJob, reduced: Reduced
 ) -> coalitions.Together | None:
     """What `flows/valuation.py` asks of unions."""
+    work = union_work(config, jobs, target, reduced)
+    if work is None:
+        return None
+    for question in coalitions.QUESTIONS:
+        coalitions.answer(work, question)
+    return coalitions.coalition_tables(work)
+
+
+def union_work(
+    config: ValuationConfig, jobs: dict[str, MeasureJob], target: MeasureJob, reduced: Reduced
+) -> coalitions.CoalitionJob | None:
+    """The unions that are to be valued, if any."""
     ranked = reduced.ranking["contributor"].to_pylist()
     if target.ntk.method != "sketched" or config.value.coalitions == 0 or len(ranked) < 2:
         return None
     chosen = ranked[: coalitions.MOST_CONTRIBUTORS]
-    work = coalitions.CoalitionJob(
+    return coalitions.CoalitionJob(
         jobs=[jobs[name] for name in chosen],
         target=target,
         coefficients=reduced.weights.coefficients.tolist(),
@@ -81,6 +93,3 @@ def value_unions_plainly(
         n_left_out=len(ranked) - len(chosen),
         coalitions=config.value.coalitions,
     )
-    for question in coalitions.QUESTIONS:
-        coalitions.answer(work, question)
-    return coalitions.coalition_tables(work)

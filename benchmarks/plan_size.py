@@ -68,13 +68,12 @@ def listing(contributors: int, shards: int) -> dict[str, list[ShardRef]]:
 def configured(method: str) -> ValuationConfig:
     """The images example, by either way of measuring: sketches take all rows, the exact form its samples."""
     config = load_config(EXAMPLE)
-    if method == "exact":
-        return config
+    if method == "sketched":
+        return config.model_copy(update={"sample": SampleConfig()})
     return config.model_copy(
         update={
-            "sample": SampleConfig(),
-            "ntk": config.ntk.model_copy(update={"method": "sketched"}),
-            "discrepancy": config.discrepancy.model_copy(update={"method": "random-features"}),
+            "ntk": config.ntk.model_copy(update={"method": "exact", "sample": SampleConfig(count=80)}),
+            "discrepancy": config.discrepancy.model_copy(update={"method": "exact"}),
         }
     )
 
@@ -106,13 +105,13 @@ def tasks(method: str, plans: list[ContributorPlan], target: ContributorPlan) ->
     if method == "sketched":
         batches = summaries.batches(job)
         _, naming = timed(lambda: terms.terms_ref(job, other))
-        per_contributor, dask, shared = 3, 3 + len(batches), 2  # gate, summary, terms; the pieces' batches and their sum
+        per_contributor, dask, shared = 3, 3 + len(batches), 3  # gate, summary, terms; the pieces' batches and their sum
         light = job.model_copy(update={"contributor": job.contributor.without_shards()})
         heaviest = carried(light, other, batches[0])
     else:
-        _, naming = timed(lambda: (forward.forward_ref(job), gradients.gram_ref(job), terms.terms_ref(job, other)))
+        _, naming = timed(lambda: (forward.forward_ref(job), gradients.gram_ref(job, other), terms.terms_ref(job, other)))
         per_contributor, dask, shared = 4, 4, 1  # gate, forward pass, Gram matrix, terms
-        heaviest = carried(job)
+        heaviest = carried(job, other)
     return {
         "part": f"tasks/{method}",
         "prefect_tasks": shared + per_contributor * len(plans),

@@ -56,7 +56,10 @@ def stored(world: str, given: argparse.Namespace) -> list[AblationResult]:
 
 def eq8_settings(given: argparse.Namespace) -> dict[str, Any]:
     """Laid over the world's configuration for every variant."""
-    settings: dict[str, Any] = {"runtime": {"gradient_bytes": GRADIENT_BYTES}}
+    settings: dict[str, Any] = {
+        "runtime": {"gradient_bytes": GRADIENT_BYTES},
+        "value": {"method": "bound", "weights": "equal-z"},
+    }
     if given.gradient_rows is not None:
         settings["ntk"] = {"sample": {"count": given.gradient_rows}}
     return settings

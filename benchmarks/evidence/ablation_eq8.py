@@ -72,6 +72,8 @@ def _of(room: str, **settings: Any) -> Switch:
     return Switch({room: settings})
 
 
+EQ_8 = {"value": {"method": "bound"}, "ntk": {"output": "logit", "residual": "one-minus-output"}}
+"""What is varied; a world that was laid out for the risk has the mix's kernel written out."""
 SWITCHES: tuple[Switch, ...] = (
     Switch({"loss": {"average": "token"}}, CAUSAL),
     _of("discrepancy", estimator="biased"),
@@ -95,7 +97,7 @@ SWITCHES: tuple[Switch, ...] = (
     _of("ntk", method="nystroem", nystroem_rank=100),
     _of("ntk", method="sketched"),
     _of("ntk", sample={"count": 100}),
-    *(_of("value", weights=rule) for rule in ("scale-matched", "published", "davinz")),
+    *(_of("value", weights=rule) for rule in ("scale-matched", "published", "shipped", "davinz")),
     _of("value", uninformative="keep"),
     *(Switch({"backbone": {"random_init": {"seed": seed}}}, IMAGES) for seed in (1, 2)),
     Switch({"preset": "davinz"}, IMAGES),
@@ -107,8 +109,9 @@ class Valuations:
 
     def __init__(self, world: WorldFolder, scratch: Path, settings: dict[str, Any]) -> None:
         """`settings` are laid over the world's configuration and are part of every variant."""
-        own = {"output": str(scratch), "value": {"method": "bound", "half_samples": 0, "coalitions": 0}}
-        self._base = merge(merge(world.config.model_dump(mode="json", exclude_unset=True), own), settings)
+        own = {"output": str(scratch), "value": {"half_samples": 0, "coalitions": 0}}
+        given = merge(merge(world.config.model_dump(mode="json", exclude_unset=True), EQ_8), own)
+        self._base = merge(given, settings)
         self._prepared: dict[str, tuple[PreparedRun, dict[str, GateOutcome]]] = {}
 
     def reduced(self, settings: dict[str, Any]) -> tuple[ValuationConfig, Reduced]:
@@ -140,7 +143,7 @@ def eq8_variants(
     """The base's scores, those of every variant, and which variants could not be had."""
     valuations = Valuations(world, scratch, settings)
     config, base = valuations.reduced({})
-    candidates = term_variants(base.estimates, config.value.weights)
+    candidates = term_variants(base.estimates, config.value.rule)
     skipped: list[SkippedMethod] = []
     for switch in SWITCHES:
         if world.config.task not in switch.tasks:

@@ -36,7 +36,7 @@ from mixval.evidence.results import SkippedMethod
 from mixval.evidence.studies import Candidate
 from mixval.terms.arrays import Masks
 from mixval.terms.ntk.gain import log_probability_gain
-from mixval.terms.ntk.regression import Solver
+from mixval.terms.ntk.regression import Mode, Solver
 from mixval.terms.ntk.risk import one_hot, risk_exact
 
 METHOD = "tangent-regression"
@@ -51,11 +51,17 @@ class Reading:
 
     damping: float | None = None
     """None: the method's own, `DAMPING` or `GAIN_DAMPING`."""
+    mode: Mode = "centred"
+    """Of classifiers."""
     solver: Solver = "ridge"
     metric: Literal["cross-entropy", "accuracy"] = "cross-entropy"
     """Of classifiers."""
     residual: Literal["one-minus-probability", "one"] = "one-minus-probability"
-    """Of causal LMs."""
+    """Of causal LMs, times `by_tokens`."""
+    by_tokens: bool = True
+    """Of causal LMs: whether a row asks in proportion to its answer tokens."""
+    per_norm: bool = True
+    """Of classifiers: whether T's outputs are over their rows' `judge.lengths`."""
     distinct: bool = False
     """Whether a row that repeats another counts once."""
 
@@ -71,6 +77,7 @@ class TangentWorld:
         if world.backbone.is_causal:
             passes = [forward_pass.run(world.backbone, table, BATCH_ROWS) for table in tables]
             self._residuals = [1 - one.probabilities for one in passes[:-1]]
+            self._counts = [one.counts / passes[-1].counts.mean() for one in passes[:-1]]
             self._tokens = passes[-1].counts
             return
         labels = [raw_inputs.class_labels(world.backbone, table) for table in tables]
@@ -85,13 +92,16 @@ class TangentWorld:
     def _risk(self, at: int, kernel: Kernel, reading: Reading) -> float:
         kept = self._kept(at, reading)
         blocks = kernel.own[np.ix_(kept, kept)], kernel.target[:, kept]
-        switches: dict[str, Any] = {"damping": reading.damping or DAMPING, "solver": reading.solver}
-        risk = risk_exact(*blocks, self._responses[at][kept], self._labels, **switches)
+        switches: dict[str, Any] = {"damping": reading.damping or DAMPING, "mode": reading.mode, "solver": reading.solver}
+        norms = np.sqrt(kernel.squares) if reading.per_norm else None
+        risk = risk_exact(*blocks, self._responses[at][kept], self._labels, norms=norms, **switches)
         return risk.accuracy if reading.metric == "accuracy" else -risk.cross_entropy
 
     def _gain(self, at: int, kernel: Kernel, reading: Reading) -> float:
         kept = self._kept(at, reading)
         r = self._residuals[at][kept] if reading.residual == "one-minus-probability" else np.ones(int(kept.sum()))
+        if reading.by_tokens:
+            r = r * self._counts[at][kept]
         blocks = kernel.own[np.ix_(kept, kept)], kernel.target[:, kept]
         return log_probability_gain(
             *blocks, r, reading.damping or GAIN_DAMPING, solver=reading.solver, tokens_t=self._tokens
@@ -136,11 +146,19 @@ def readings(is_causal: bool) -> list[tuple[str, str, dict[str, Any], Reading]]:
     changes: list[tuple[str, str, dict[str, Any]]] = [
         ("solver", "gradient flow instead of ridge", {"solver": "gradient-flow"}),
         ("solver", "one step instead of ridge", {"solver": "one-step"}),
-        ("residual", "residual 1 instead of 1 - p", {"residual": "one"})
-        if is_causal
-        else ("metric", "accuracy instead of cross-entropy", {"metric": "accuracy"}),
         ("rows", "repeated rows counted once", {"distinct": True}),
     ]
+    if is_causal:
+        changes += [
+            ("residual", "residual 1 instead of 1 - p", {"residual": "one"}),
+            ("residual", "rows ask alike, whatever their answer tokens", {"by_tokens": False}),
+        ]
+    else:
+        changes += [
+            ("metric", "accuracy instead of cross-entropy", {"metric": "accuracy"}),
+            ("metric", "outputs not over gradient lengths", {"per_norm": False}),
+            ("damping", "lambda not centred", {"mode": "relative"}),
+        ]
     return found + [(group, name, change, replace(default, **change)) for group, name, change in changes]
 
 

@@ -18,7 +18,7 @@ from benchmarks.evidence.world_folder import WorldFolder
 from mixval.evidence.baselines import eq8, forward_pass, raw_inputs
 from mixval.evidence.baselines.inputs import Contributor, Inputs, Sides
 from mixval.evidence.baselines.row_gradients import Gram
-from mixval.evidence.baselines.tangent_regression import DAMPING
+from mixval.evidence.baselines.tangent_regression import DAMPING, GAIN_DAMPING
 from mixval.evidence.studies_sizes import NestedScores
 from mixval.seeds import generator
 from mixval.stages.gradients import Passes
@@ -26,6 +26,7 @@ from mixval.terms.arrays import Floats
 from mixval.terms.composition.term import composition_term
 from mixval.terms.ntk.gain import gain_from_statistics, log_probability_gain
 from mixval.terms.ntk.groups import layer_groups
+from mixval.terms.ntk.judge import lengths
 from mixval.terms.ntk.kernel import exact_kernel, weight_bytes
 from mixval.terms.ntk.kinds import select_parameters
 from mixval.terms.ntk.risk import one_hot, risk_exact, risk_from_statistics
@@ -62,30 +63,33 @@ class TangentSubsets:
         self.world = world
         *self._features, target = sketches(world, Gradients(), FEATURES)
         self._target = target.astype(np.float64)
+        self._norms = lengths(self._target)
         if world.backbone.is_causal:
             passes = [forward_pass.run(world.backbone, table, BATCH_ROWS) for table in world.tables]
-            self._responses = [(1 - one.probabilities)[:, None] for one in passes[:-1]]
-            self._tokens, self.nothing = passes[-1].counts, 0.0
+            self._tokens, self.nothing, self.damping = passes[-1].counts, 0.0, GAIN_DAMPING
+            unit = self._tokens.mean()
+            self._responses = [((1 - one.probabilities) * one.counts / unit)[:, None] for one in passes[:-1]]
             return
         n_classes = raw_inputs.n_classes(world.backbone)
         labels = [raw_inputs.class_labels(world.backbone, table) for table in world.tables]
         self._responses = [one_hot(own, n_classes) for own in labels[:-1]]
-        self._labels, self.nothing = labels[-1], -math.log(n_classes)
+        self._labels, self.nothing, self.damping = labels[-1], -math.log(n_classes), DAMPING
 
-    def score(self, at: int, rows: np.ndarray, damping: float = DAMPING) -> float:
+    def score(self, at: int, rows: np.ndarray, damping: float | None = None) -> float:
         """Minus the cross-entropy on T, or the gain, from these rows of contributor `at`. The smaller matrix is solved."""
         phi, y, target = self._features[at][rows].astype(np.float64), self._responses[at][rows], self._target
+        damping = self.damping if damping is None else damping
         is_causal, is_short = self.world.backbone.is_causal, len(phi) <= phi.shape[1]
         if is_short:
             own, cross = phi @ phi.T, target @ phi.T
             if is_causal:
                 return log_probability_gain(own, cross, y[:, 0], damping, tokens_t=self._tokens).gain
-            return -risk_exact(own, cross, y, self._labels, damping).cross_entropy
+            return -risk_exact(own, cross, y, self._labels, damping, "centred", norms=self._norms).cross_entropy
         if is_causal:
             sums = GradientStatistics.of(phi, y[:, 0])
             return gain_from_statistics(sums, target, damping, tokens_t=self._tokens).gain
         sums = GradientStatistics.of(phi, np.zeros(len(phi)), y)
-        return -risk_from_statistics(sums, target, self._labels, damping).cross_entropy
+        return -risk_from_statistics(sums, target, self._labels, damping, "centred", norms=self._norms).cross_entropy
 
     @cached_property
     def whole(self) -> Floats:
@@ -99,7 +103,7 @@ class TangentSubsets:
         for at in np.flatnonzero(n_all > n):
             rows = subset_order(self.world, at, seed)[:n]
             scores[at] = self.score(at, rows)
-            rescaled[at] = self.score(at, rows, DAMPING * n / n_all[at])
+            rescaled[at] = self.score(at, rows, self.damping * n / n_all[at])
             parts[at] = [self.score(at, rows[first::PARTS]) for first in range(PARTS)]
         return NestedScores(scores, rescaled, parts, np.minimum(n, n_all), n_all, self.nothing)
 

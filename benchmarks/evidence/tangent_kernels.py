@@ -21,6 +21,7 @@ from mixval.stages.rows import in_batches
 from mixval.terms.arrays import Floats
 from mixval.terms.ntk.capture import capture
 from mixval.terms.ntk.gram import gram_block
+from mixval.terms.ntk.judge import lengths, squared_lengths
 from mixval.terms.ntk.kernel import weight_bytes
 from mixval.terms.ntk.kinds import select_parameters
 from mixval.terms.ntk.sketch import plan_sketch, sketch
@@ -42,10 +43,12 @@ class Kernel:
     """(n, n): Theta(S,S)."""
     target: Floats
     """(m, n): Theta(T,S)."""
+    squares: Floats
+    """(m,): l^2 of `mixval/terms/ntk/judge.py`."""
 
     def __add__(self, other: Kernel) -> Kernel:
         """Of the features of both: of several mixes, the sum of their kernels."""
-        return Kernel(self.own + other.own, self.target + other.target)
+        return Kernel(self.own + other.own, self.target + other.target, self.squares + other.squares)
 
 
 Kernels = list[Kernel]
@@ -85,8 +88,9 @@ def folded(rows: Sequence[np.ndarray], width: int) -> list[np.ndarray]:
 def kernels_of(rows: Sequence[np.ndarray]) -> Kernels:
     """Each contributor's kernel from (N, q) features, T's last."""
     target = rows[-1].astype(np.float64)
+    squares = lengths(target) ** 2
     wide = (own.astype(np.float64) for own in rows[:-1])
-    return [Kernel(own @ own.T, target @ own.T) for own in wide]
+    return [Kernel(own @ own.T, target @ own.T, squares) for own in wide]
 
 
 def exact_kernels(world: WorldFolder) -> Kernels:
@@ -98,10 +102,11 @@ def exact_kernels(world: WorldFolder) -> Kernels:
     if needed > EXACT_BYTES:
         raise CapacityError(f"exact kernels would hold {needed:.2g} bytes of gradients, {EXACT_BYTES:.2g} are allowed.")
     target = capture(backbone.module, names, scalar, _batches(backbone, tables[-1]))
+    squares = squared_lengths(gram_block(target, target).cpu().numpy())
     found = []
     for table in tables[:-1]:
         own = capture(backbone.module, names, scalar, _batches(backbone, table), verify=False)
-        found.append(Kernel(gram_block(own, own).cpu().numpy(), gram_block(target, own).cpu().numpy()))
+        found.append(Kernel(gram_block(own, own).cpu().numpy(), gram_block(target, own).cpu().numpy(), squares))
     return found
 
 

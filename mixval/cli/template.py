@@ -75,25 +75,23 @@ gate:
   max_bad_row_share: 0.1                         # up to this share bad rows are dropped, above it the contributor is
 
 ntk:
-  method: exact                                  # or sketched: every row read, shard by shard, and values of unions;
-                                                 # iterative, nystroem: other solvers of the same matrix
-  sample: {count: 500}                           # rows whose gradients are taken; time and memory grow with its square
+  method: sketched                               # every row read, shard by shard, and values of unions. Or exact: the matrix
+                                                 # itself, of the rows of `ntk.sample` alone
+  sketch_features: 2048                          # numbers kept of a gradient; the report says when they are too few
   parameters: [linear, conv]
-  # sketch_features: 2048                        # sketched: numbers kept of a gradient; the term's error falls as 1 / it
   # sketch_error: 0.02                           # or as many as this relative error on T's rows asks for
-  # extrapolate: true                            # exact: carried on to all admitted rows, from 256 gradient rows or more
+  # sample: {count: 500}                         # exact: rows whose gradients are taken; time and memory grow with its square
 
-# discrepancy:
-#   method: random-features                      # many rows; `sketched` sets it. exact and linear-time look at pairs
+# discrepancy:                                   # of Eq. 8: shown beside the value, or a part of it
 #   labels: 1                                    # classification: wrong and missing labels count as distance
-#   permutations: 999                            # p-values against T; not with sketched
+#   permutations: 999                            # p-values against T; with ntk.method exact
 
 value:
-  # method: risk                                 # bound: Eq. 8. risk: what training, made linear, would do for T, in nats
-  weights: equal-z                               # Eq. 8's: or scale-matched, published, fitted, davinz
+  method: risk                                   # what training, made linear, would do for T, in nats. Or bound: Eq. 8
+  # weights: equal-z                             # bound: or scale-matched, published, shipped, fitted, davinz
   half_samples: 200                              # behind the intervals; 0 for none
   confidence: 0.95
-  # coalitions: 1000                             # sketched: unions behind sampled Shapley values; 0 for none
+  coalitions: 1000                               # unions behind sampled Shapley values; 0 for none
 
 # runtime:
 #   gradient_bytes: 2000000000                   # exact gradients that a task holds; less of it means more passes

@@ -4,25 +4,34 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from mixval.config.base import FrozenModel
+from mixval.config.base import FrozenModel, Task
+
+Rule = Literal["equal-z", "scale-matched", "published", "shipped", "fitted", "davinz"]
+LABEL_DAMPING, TOKEN_DAMPING = 1.0, 0.01
+"""Of classification and of causal LMs."""
 
 
 class ValueConfig(FrozenModel):
     """The reduce stage. Changing it recomputes no term, but for the half-samples, which are replicates of the terms."""
 
-    method: Literal["risk", "bound"] = "bound"
+    method: Literal["risk", "bound"] = "risk"
     """`risk`: what training on the contributor, made linear, would do for T, in nats: minus the cross-entropy on T, for causal
     LMs the gain in mean log-probability of T's answer tokens. `bound`: Eq. 8, minus its weighted terms. Both show the terms."""
-    risk_damping: float = Field(default=0.03, gt=0)
-    """lambda of `method: risk`, times the mean diagonal of Theta; `ntk.damping` is that of Eq. 8's term. Dimensionless."""
-    weights: Literal["equal-z", "scale-matched", "published", "fitted", "davinz"] = "equal-z"
-    """Of Eq. 8's terms. `equal-z`: each term standardised over contributors. `scale-matched`: w_j = 1 / mean of term j.
-    `published`: (1/2, 1/2, 0, 0), what the paper's regression gives. `fitted`: from `fitted_weights`. `davinz`: -kappa NTK -
-    MMD."""
+    risk_damping: float | None = Field(default=None, gt=0)
+    """lambda of `method: risk`; `ntk.damping` is Eq. 8's. Classification: times the mean diagonal of Theta less its
+    mean entry, 1 unless written. Causal LMs: times the mean diagonal, 0.01 unless written. Dimensionless."""
+    weights: Rule | None = None
+    """Of Eq. 8's terms; unless written `shipped` for `bound`, and `equal-z` beside a risk. `equal-z`: each term
+    standardised over contributors. `scale-matched`: w_j = 1 / mean of term j. `published`: (1/2, 1/2, 0, 0), what the paper's
+    regression gives. `shipped`: of standardised terms, fitted to truth by training in the worlds of mixval's evidence.
+    `fitted`: from `fitted_weights`. `davinz`: -kappa NTK - MMD."""
     fitted_weights: str | None = None
     """URL of a calibration artifact (JSON) with the fitted weights and their provenance."""
+    fitted_elsewhere: Literal["refuse", "accept"] = "refuse"
+    """What to do with `fitted_weights` of another task or backbone than this run's."""
     uninformative: Literal["drop", "keep"] = "drop"
-    """Whether a term whose spread is within its standard error counts in `equal-z`, where it would be noise blown up."""
+    """Whether a term whose spread is within its standard error counts in `equal-z` and `shipped`, where it would be noise blown
+    up."""
     half_samples: int = Field(default=200, ge=0, le=10_000)
     """Replicates behind the intervals: each recomputes every term on half of each part's rows. 0: no intervals."""
     half_sample_rows: int = Field(default=1000, gt=3)
@@ -37,10 +46,28 @@ class ValueConfig(FrozenModel):
     bound_constant: float = Field(default=1.0, gt=0)
     """C in the bound; the paper leaves it open, so only differences between bounds mean something."""
 
+    @property
+    def rule(self) -> Rule:
+        """`weights`, or the method's own."""
+        return self.weights or ("shipped" if self.method == "bound" else "equal-z")
+
+    def damping_for(self, task: Task) -> float:
+        """`risk_damping`, or the task's own."""
+        return self.risk_damping or (LABEL_DAMPING if "classification" in task else TOKEN_DAMPING)
+
     @model_validator(mode="after")
     def _one_replicate_has_no_spread(self) -> "ValueConfig":
         if self.half_samples == 1:
             raise ValueError("`half_samples: 1` has no spread. Take some hundreds, or 0 for no intervals")
+        return self
+
+    @model_validator(mode="after")
+    def _weights_are_of_eq_8(self) -> "ValueConfig":
+        if self.method == "risk" and self.weights not in (None, "equal-z"):
+            raise ValueError(
+                f"`weights: {self.weights}` are of Eq. 8's terms, which `method: risk` does not weigh. Write `method: bound` "
+                "too, or leave them out"
+            )
         return self
 
     @model_validator(mode="after")

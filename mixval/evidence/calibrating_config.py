@@ -5,11 +5,11 @@ It stands in this room and not among the other configurations because the recipe
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from mixval.config.valuation import ValuationConfig
+from mixval.config.valuation import ValuationConfig, merge
 from mixval.evidence.recipe import TrainingRecipe
 from mixval.storage.root import open_location
 
@@ -31,6 +31,12 @@ class CalibrationConfig(ValuationConfig):
         """The valuation whose terms are weighed."""
         return ValuationConfig.model_validate(self.model_dump(include=set(ValuationConfig.model_fields)))
 
+    @model_validator(mode="before")
+    @classmethod
+    def _weights_are_of_eq_8s_terms(cls, given: Any) -> Any:
+        """What is weighed are Eq. 8's terms, with the NTK that Eq. 8 has where nothing else is written."""
+        return merge({"value": {"method": "bound"}}, given) if isinstance(given, dict) else given
+
     @model_validator(mode="after")
     def _test_is_not_the_target(self) -> CalibrationConfig:
         urls = [open_location(url, self.source.storage).url.rstrip("/") for url in (self.test, self.source.target)]
@@ -51,6 +57,11 @@ class CalibrationConfig(ValuationConfig):
 
     @model_validator(mode="after")
     def _weights_are_not_fitted_already(self) -> CalibrationConfig:
+        if self.value.method != "bound":
+            raise ValueError(
+                f"a calibration weighs Eq. 8's terms, so `value.method: bound`; found `{self.value.method}`. Leave it out, or "
+                "write `bound`"
+            )
         if self.value.weights == "fitted":
             raise ValueError("`value.weights: fitted` names what a calibration makes. Take another rule while calibrating")
         return self

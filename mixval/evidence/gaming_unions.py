@@ -22,7 +22,7 @@ from mixval.seeds import generator
 from mixval.terms.arrays import Floats, Masks
 from mixval.terms.discrepancy.bandwidth import median_bandwidth
 from mixval.terms.discrepancy.random_features import FourierFeatures, embed, fourier_features
-from mixval.terms.ntk.judge import Judge
+from mixval.terms.ntk.judge import Judge, lengths
 from mixval.terms.ntk.risk import one_hot
 from mixval.terms.ntk.statistics import GradientStatistics
 from mixval.valuation.coalitions import NtkCoalitions
@@ -63,7 +63,9 @@ def tangent_game(inputs: PooledInputs) -> RiskGame:
     ]
     rows = np.array([one.n for one in whole], dtype=np.int64)
     sums = RiskSums(rows, rows, np.array([one.gram for one in whole]), np.array([one.responses for one in whole]))
-    return RiskGame(sums, _folded(sketches.target, signs), Judge(labels=labels.target, n_classes=inputs.n_classes), DAMPING)
+    of_target = _folded(sketches.target, signs)
+    judge = Judge(labels=labels.target, n_classes=inputs.n_classes, norms=lengths(of_target))
+    return RiskGame(sums, of_target, judge, DAMPING)
 
 
 def eq8_game(inputs: PooledInputs, weights: Weights) -> UnionGame:

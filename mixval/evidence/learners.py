@@ -102,6 +102,11 @@ def _head_learner(backbone: Backbone, head: nn.Linear) -> Learner:
                     targets.append(batch["targets"])
         finally:
             handle.remove()
+        if kept[0].ndim > 2 and kept[0].shape[1:-1].numel() > 1:
+            raise ConfigError(
+                f"`trainable: head` needs a head that sees one vector a row, found one of {type(backbone.module).__name__} "
+                f"that sees {tuple(kept[0].shape[1:])}, every token's. Choose `all` or `lora`."
+            )
         return {"inputs": torch.cat(kept).flatten(1), "targets": torch.cat(targets)}
 
     def compute(batch: Batch) -> Outcome:

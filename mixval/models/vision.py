@@ -59,8 +59,8 @@ class VisionFamily:
 
 
 def classification_head(module: nn.Module) -> nn.Linear:
-    """The last Linear of the model's `classifier` (or `fc`, `head`). Raises ModelError when there is none."""
-    for name in ("classifier", "cls_classifier", "fc", "head"):
+    """The last Linear of the model's `classifier` (or `fc`, `head`; `score` of decoders). Raises ModelError without one."""
+    for name in ("classifier", "cls_classifier", "fc", "head", "score"):
         head = getattr(module, name, None)
         linears = [] if head is None else [part for part in head.modules() if isinstance(part, nn.Linear)]
         if linears:

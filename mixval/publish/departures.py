@@ -10,6 +10,7 @@ from mixval.config.valuation import ValuationConfig
 
 WEIGHT_RULES = {
     "equal-z": "Weights: each term is standardised over the contributors and counts alike.",
+    "shipped": "Weights: of standardised terms, fitted to truth by training in other worlds.",
     "scale-matched": "Weights: each term is divided by its mean over the contributors, as DAVINZ's kappa does.",
     "fitted": "Weights: fitted on the true performance of calibration contributors.",
     "davinz": "Weights: DAVINZ's, -kappa NTK - MMD; loss and composition carry none.",
@@ -38,10 +39,13 @@ def departures(config: ValuationConfig) -> list[str]:
 def _value(config: ValuationConfig) -> list[str]:
     if config.value.method == "bound":
         return []
-    judged = "the cross-entropy" if "classification" in config.task else "the mean log-probability of the answer tokens"
+    has_labels = "classification" in config.task
+    judged = "the cross-entropy" if has_labels else "the mean log-probability of the answer tokens"
+    scale = "the kernel's mean diagonal less its mean entry" if has_labels else "the kernel's mean diagonal"
     return [
         f"Value: not Eq. 8, but {judged} that regression on the tangent kernel predicts for the target, with lambda "
-        f"{config.value.risk_damping:g} times the kernel's mean diagonal. Eq. 8's terms are shown beside it."
+        f"{config.value.damping_for(config.task):g} times {scale}. Eq. 8's terms are shown beside it, standardised over the "
+        "contributors."
     ]
 
 
@@ -49,9 +53,11 @@ def _weights(config: ValuationConfig) -> list[str]:
     found = []
     if config.preset is not None:
         found.append(f"Preset {config.preset}: the switches of the method's ancestor, not of the paper.")
-    if config.value.weights in WEIGHT_RULES:
-        found.append(f"{WEIGHT_RULES[config.value.weights]} {PUBLISHED_WEIGHTS}")
-    if config.value.weights == "equal-z" and config.value.uninformative == "drop":
+    if config.value.method == "risk":  # weighs nothing
+        return found
+    if config.value.rule in WEIGHT_RULES:
+        found.append(f"{WEIGHT_RULES[config.value.rule]} {PUBLISHED_WEIGHTS}")
+    if config.value.rule in ("equal-z", "shipped") and config.value.uninformative == "drop":
         found.append("Weights: a term whose spread is within its standard error is left out instead of blown up.")
     return found
 

@@ -104,9 +104,13 @@ def _intervals(rows: list[dict[str, Any]]) -> Iterator[Doubt]:
     pairs = list(combinations(rows, 2))
     apart = sum(a["value_low"] > b["value_high"] or b["value_low"] > a["value_high"] for a, b in pairs)
     if pairs and apart < len(pairs) / 2:
+        more = (
+            "All rows were measured: only more of them, or of the target, narrow them."
+            if all(row["n_sampled"] >= row["n_rows"] for row in rows)
+            else "More rows a contributor (sample.count, ntk.sample) narrow them."
+        )
         words = (
-            f"Intervals are wide: only {count(apart)} of {counted(len(pairs), 'pair')} of contributors do not overlap. "
-            "More rows a contributor (sample.count, ntk.sample) narrow them."
+            f"Intervals are wide: only {count(apart)} of {counted(len(pairs), 'pair')} of contributors do not overlap. {more}"
         )
         yield Doubt(kind="wide-intervals", words=words)
 

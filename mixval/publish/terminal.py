@@ -19,6 +19,8 @@ WIDE_COLUMNS = 116
 """Terminal columns from which the weighted parts stand beside the value; below, they have a table of their own."""
 SHAPLEY_COLUMNS = 10
 """More of them where there are coalition values: their ranks."""
+RISK_COLUMNS = 80
+"""Terminal columns that a value in nats takes without its Shapley rank."""
 NAME_LIMIT = 32
 TIE_STYLES = ("cyan", "magenta", "yellow", "green", "blue")
 
@@ -27,10 +29,12 @@ def print_ranking(table: pa.Table, rejected: pa.Table, console: Console, coaliti
     """Print the ranking, its ties, who is taken first to be trained on together, and who was refused and why."""
     if table.num_rows:
         fits = console.width >= WIDE_COLUMNS + (0 if coalitions is None else SHAPLEY_COLUMNS)
-        wide = fits and kind_of(table).adds_terms
-        console.print(_values(table, wide, coalitions if wide else None))
+        adds = kind_of(table).adds_terms
+        wide = fits and adds
+        beside = wide if adds else console.width >= RISK_COLUMNS + SHAPLEY_COLUMNS
+        console.print(_values(table, wide, coalitions if beside else None))
         if not wide:
-            console.print(_parts(table, coalitions))
+            console.print(_parts(table, None if beside else coalitions))
         _print_ties(table, console)
         if coalitions is not None:
             _print_together(coalitions, console)

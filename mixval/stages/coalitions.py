@@ -201,7 +201,7 @@ def _inputs(work: CoalitionJob, question: Question) -> dict[str, object]:
     }
     if is_risk(work.target):
         del shared["weights"], shared["average"], shared["discrepancy"]
-        shared |= {"damping": work.target.value.risk_damping, "target": target_gradients_ref(work.target).fingerprint}
+        shared |= {"damping": work.target.risk_damping, "target": target_gradients_ref(work.target).fingerprint}
     return shared | ({"coalitions": work.coalitions} if question == "shapley" else {})
 
 

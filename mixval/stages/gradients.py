@@ -25,14 +25,15 @@ from mixval.stages.resident import resident_backbone
 from mixval.stages.rows import class_indices, in_batches, real_rows, sampled_rows
 from mixval.storage.sample import part_counts
 from mixval.terms.ntk.groups import layer_groups
+from mixval.terms.ntk.judge import squared_lengths
 from mixval.terms.ntk.kernel import exact_kernel
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the numbers change."""
 MOST_PARTS = 8
 """Tasks that the groups of one contributor are dealt out to, at most: each hands a whole Theta over."""
 Groups = Sequence[tuple[str, ...]]
-BLOCKS = ("theta", "theta_ts")
+BLOCKS = ("theta", "theta_ts", "target_squares")
 """What groups of layers add to."""
 
 
@@ -60,8 +61,9 @@ def budget_bytes(job: MeasureJob) -> int:
 def whole_gram(job: MeasureJob, target: MeasureJob | None = None) -> ArtifactRef:
     """Commit `theta` (N, N) float64, `outputs` (N,), `probabilities` (N,), `keys` (N,) and `is_real` (N,) in one go.
 
-    For the risk also `theta_ts` (M, N), `target_keys` (M,), and `labels` (N,) with `target_labels` (M,) as class indices, or
-    `target_tokens` (M,). Raises ConfigError for the risk without a target.
+    For the risk also `theta_ts` (M, N), `target_squares` (M,), l^2 of `judge.py`, `target_keys` (M,), and `labels`
+    (N,) with `target_labels` (M,) as class indices, or `tokens` (N,) with `target_tokens` (M,). Raises ConfigError for the
+    risk without a target.
     """
     ref = gram_ref(job, target)
     if job.store.committed(ref) is not None:
@@ -181,9 +183,10 @@ def _computed(job: MeasureJob, target: MeasureJob | None, groups: Groups) -> dic
     }
     if below is None:
         return tensors
-    tensors |= {"theta_ts": np.ascontiguousarray(theta[n:, :n]), "target_keys": below["key"].to_numpy()}
+    tensors |= {"theta_ts": np.ascontiguousarray(theta[n:, :n]), "target_squares": squared_lengths(theta[n:, n:])}
+    tensors |= {"target_keys": below["key"].to_numpy()}
     if job.classes is None:
-        return tensors | {"target_tokens": passes.counts[n:]}
+        return tensors | {"tokens": passes.counts[:n], "target_tokens": passes.counts[n:]}
     return tensors | {"labels": class_indices(job, rows), "target_labels": class_indices(job, below)}
 
 

@@ -48,6 +48,11 @@ class MeasureJob(FrozenModel):
     """Bytes of gradients and factors held at a time. Not part of any fingerprint either."""
 
     @property
+    def risk_damping(self) -> float:
+        """lambda of the risk, relative."""
+        return self.value.damping_for(self.task)
+
+    @property
     def store(self) -> ArtifactStore:
         """Where artifacts are committed."""
         return ArtifactStore(open_location(self.output, self.source.storage))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -29,23 +29,22 @@ def measured_rows(job: MeasureJob, rows: pa.Table, plan: SketchPlan) -> Measured
     name = fingerprint("verified", 1, **job.model_key(), output=job.ntk.output, plan=[plan.width, plan.seed, dict(plan.routes)])
     taken = sketch(backbone.module, plan, noted.scalar, noted, verify=name not in _VERIFIED)
     _VERIFIED.add(name)
-    probabilities = np.concatenate(noted.probabilities)
+    probabilities, counts = np.concatenate(noted.probabilities), np.concatenate(noted.counts)
+    misfit = residual(taken.outputs.cpu(), probabilities, job.ntk.residual)
     return MeasuredRows(
         keys=rows["key"].to_numpy(),
         losses=np.concatenate(noted.losses),
-        counts=np.concatenate(noted.counts),
+        counts=counts,
         features=np.concatenate(noted.features),
         gradients=taken.features.cpu().numpy(),
-        residual=residual(taken.outputs.cpu(), probabilities, job.ntk.residual),
-        responses=_one_hot(job, rows),
+        residual=misfit,
+        responses=(misfit * counts)[:, None] if job.classes is None else _one_hot(job.classes, rows),
     )
 
 
-def _one_hot(job: MeasureJob, rows: pa.Table) -> np.ndarray:
-    """(N, C) Y of rows that have labels, in the order of T's classes; (N, 0) of others."""
-    if job.classes is None:
-        return np.zeros((rows.num_rows, 0))
-    return np.asarray(rows["label"].to_numpy()[:, None] == np.array(job.classes)[None, :], dtype=np.float64)
+def _one_hot(classes: Sequence[int], rows: pa.Table) -> np.ndarray:
+    """(N, C) Y in the order of T's classes."""
+    return np.asarray(rows["label"].to_numpy()[:, None] == np.array(classes)[None, :], dtype=np.float64)
 
 
 class _Noted:

@@ -30,6 +30,7 @@ from mixval.storage.layout import Layout
 from mixval.storage.pointer import Latest, read_latest, swap_latest
 from mixval.storage.root import Location, open_location
 from mixval.storage.tables import read_table, write_table
+from mixval.valuation.weights import STANDARDISED
 
 UNIONS = ("coalitions", "redundancy")
 """Tables of a run that values unions."""
@@ -172,7 +173,7 @@ def _manifest(
     dropped = [
         term
         for term, informative in zip(weights, reduced.estimates.informative(), strict=True)
-        if reduced.weights.rule == "equal-z" and not informative and weights[term] == 0
+        if reduced.weights.rule in STANDARDISED and not informative and weights[term] == 0
     ]
     return Manifest(
         run_id=run_id,

@@ -49,7 +49,7 @@ def reduce_terms(
         deviations,
     )
     fitted = _fitted(config, identity) if config.value.fitted_weights else None
-    weights = weigh(estimates, config.value.weights, fitted, config.value.uninformative)
+    weights = weigh(estimates, config.value.rule, fitted, config.value.uninformative)
     valuation = _valued(config, stored, estimates, weights)
     n_sampled = [int(one["n_gradient_rows"][0]) for one in stored]
     rows = [
@@ -131,4 +131,5 @@ def _row(
 
 def _fitted(config: ValuationConfig, identity: dict[str, object]) -> Weights:
     url = str(config.value.fitted_weights)
-    return read_fit(open_location(url, config.source.storage).read_bytes(), config.task, identity, where=url)
+    document = open_location(url, config.source.storage).read_bytes()
+    return read_fit(document, config.task, identity, where=url, accepts_others=config.value.fitted_elsewhere == "accept")

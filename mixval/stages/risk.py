@@ -28,15 +28,19 @@ from mixval.terms.ntk.sketched_rows import WORTHWHILE_SHARE
 
 def measured_risk(job: MeasureJob, stored: dict[str, np.ndarray]) -> Measured:
     """From the committed Gram blocks: all rows of the gradient sample against those of T's."""
-    judge, theta, theta_ts = judge_of(job, stored, "target_"), stored["theta"], stored["theta_ts"]
-    right = one_hot(stored["labels"], judge.n_classes) if "labels" in stored else (1 - stored["probabilities"])[:, None]
-    prediction = kernel_regression(theta, theta_ts, right).predict(job.value.risk_damping)
+    judge = judge_of(job, stored, np.sqrt(np.maximum(stored["target_squares"], 0.0)), "target_")
+    theta, theta_ts = stored["theta"], stored["theta_ts"]
+    if judge.labels is None:
+        right = ((1 - stored["probabilities"]) * stored["tokens"])[:, None] / judge.unit
+    else:
+        right = one_hot(stored["labels"], judge.n_classes)
+    prediction = kernel_regression(theta, theta_ts, right).predict(job.risk_damping, judge.mode)
     used = min(len(right), 2 * job.value.half_sample_rows)
     own = half_sample_masks(job, stored["keys"][:used], stored["is_real"][:used].astype(bool))
     shifts = np.zeros(0)
     if len(own):
         blocks = theta[:used, :used], theta_ts[:, :used], right[:used]
-        of_rows = own_deviations(half_sample_values(*blocks, judge, own, job.value.risk_damping), own)
+        of_rows = own_deviations(half_sample_values(*blocks, judge, own, job.risk_damping), own)
         of_target = half_sample_masks(job, stored["target_keys"], np.ones(len(theta_ts), dtype=bool))
         judged = own_deviations(judge.half_values(prediction.values, of_target), of_target)
         shifts = of_rows * np.sqrt(used / len(right)) + judged
@@ -48,7 +52,7 @@ def summary_risk(job: MeasureJob, summary: Summary, target: TargetGradients) -> 
     judge, of_target = target.judge, target.features.astype(np.float64)
     if job.ntk.residual != "one-minus-probability":
         raise ConfigError(f"the gain needs sums of 1 - p, found `ntk.residual: {job.ntk.residual}`. Leave it out.")
-    prediction = _regression(summary, of_target, judge).predict(job.value.risk_damping)
+    prediction = _regression(summary, of_target, judge).predict(job.risk_damping, judge.mode)
     shifts = np.zeros(0)
     if job.value.half_samples:
         kept = half_groups(job.value.half_samples, job.seed)
@@ -67,8 +71,8 @@ def _measured(judge: Judge, prediction: Prediction, shifts: Floats, method: str,
 def _regression(summary: Summary, of_target: Floats, judge: Judge) -> TangentRegression:
     statistics, rows = whole_statistics(summary), [one.kept for one in summary.values()]
     if sum(len(one.keys) for one in rows) < statistics.n or statistics.n > WORTHWHILE_SHARE * statistics.q:
-        right = statistics.cross[:, None] if judge.labels is None else statistics.responses
-        return feature_regression(statistics.gram, right, statistics.n, of_target, float(statistics.n))
+        right = statistics.responses / judge.unit
+        return feature_regression(statistics.gram, right, statistics.n, of_target, float(statistics.n), right.sum(axis=1))
     features = np.concatenate([one.features for one in rows]).astype(np.float64)
     return kernel_regression(features @ features.T, of_target @ features.T, _responses(rows, judge))
 
@@ -79,14 +83,14 @@ def _own_shifts(job: MeasureJob, summary: Summary, of_target: Floats, judge: Jud
     features = np.concatenate([one.features for one in rows]).astype(np.float64)
     masks = _group_masks(np.concatenate([one.keys for one in rows]), kept, job.seed)
     blocks = features @ features.T, of_target @ features.T, _responses(rows, judge)
-    replicates = half_sample_values(*blocks, judge, masks, job.value.risk_damping)
+    replicates = half_sample_values(*blocks, judge, masks, job.risk_damping)
     return np.asarray(deviations(replicates, 2, 1) * np.sqrt(len(features) / sum(one.n for one in summary.values())))
 
 
 def _responses(rows: list[KeptRows], judge: Judge) -> Floats:
-    """(M, C) one-hot labels, or 1 - p."""
+    """(M, C) one-hot labels, or 1 - p times answer tokens."""
     if judge.labels is None:
-        return np.concatenate([one.residual for one in rows])[:, None]
+        return np.concatenate([one.residual * one.counts for one in rows])[:, None] / judge.unit
     return one_hot(np.concatenate([one.labels for one in rows]), judge.n_classes)
 
 

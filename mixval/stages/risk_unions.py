@@ -22,8 +22,9 @@ def risk_game(jobs: Sequence[MeasureJob], target: MeasureJob) -> RiskGame:
         summary = read_summary(job, summary_ref(job, target))
         measured[place] = sum(part.n for part in summary.values())
         _add(gram[place], cross[place], job, summary)
+    cross /= judged.judge.unit
     admitted = np.array([job.n_real + job.n_synthetic for job in jobs], dtype=np.int64)
-    return RiskGame(RiskSums(admitted, measured, gram, cross), judged.features, judged.judge, target.value.risk_damping)
+    return RiskGame(RiskSums(admitted, measured, gram, cross), judged.features, judged.judge, target.risk_damping)
 
 
 def _add(gram: np.ndarray, cross: np.ndarray, job: MeasureJob, summary: Summary) -> None:
@@ -32,4 +33,4 @@ def _add(gram: np.ndarray, cross: np.ndarray, job: MeasureJob, summary: Summary)
     for part, one in summary.items():
         weight, sums = admitted[part] / one.n, one.gradients
         gram += (weight * sums.gram).astype(np.float32)
-        cross += weight * (sums.cross[:, None] if sums.n_classes == 0 else sums.responses)
+        cross += weight * sums.responses

@@ -31,7 +31,7 @@ from mixval.terms.discrepancy.labelled import with_labels
 from mixval.terms.discrepancy.random_features import FourierFeatures, fourier_features
 from mixval.terms.summary import MeasuredRows, PartSummary
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the numbers change."""
 PIECE_ROWS = 4096
 """Rows drawn from a shard above which it is cut. A piece's sketches are held at once: 32 MiB at q = 2,048."""

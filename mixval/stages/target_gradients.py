@@ -16,7 +16,7 @@ from mixval.stages.jobs import MeasureJob
 from mixval.stages.memory import peak_bytes
 from mixval.stages.one_pass import measured_rows
 from mixval.stages.rows import sampled_rows
-from mixval.terms.ntk.judge import Judge
+from mixval.terms.ntk.judge import Judge, lengths
 
 VERSION = 1
 """Raised whenever the numbers change."""
@@ -63,15 +63,17 @@ def read_target_gradients(target: MeasureJob) -> TargetGradients:
     if ref.fingerprint not in _KEPT:
         stored = target.store.read_tensors(ref)
         _KEPT.clear()
-        _KEPT[ref.fingerprint] = TargetGradients(stored["keys"].astype(np.uint64), stored["features"], judge_of(target, stored))
+        features = stored["features"]
+        judge = judge_of(target, stored, lengths(features.astype(np.float64)))
+        _KEPT[ref.fingerprint] = TargetGradients(stored["keys"].astype(np.uint64), features, judge)
     return _KEPT[ref.fingerprint]
 
 
-def judge_of(target: MeasureJob, stored: dict[str, np.ndarray], prefix: str = "") -> Judge:
-    """What T's rows judge by, from stored `labels` or `tokens`."""
+def judge_of(target: MeasureJob, stored: dict[str, np.ndarray], norms: np.ndarray, prefix: str = "") -> Judge:
+    """What T's rows judge by, from stored `labels` or `tokens`, and (M,) `judge.lengths`."""
     if target.classes is None:
         return Judge(tokens=stored[f"{prefix}tokens"].astype(np.float64))
-    return Judge(labels=stored[f"{prefix}labels"].astype(np.int64), n_classes=len(target.classes))
+    return Judge(labels=stored[f"{prefix}labels"].astype(np.int64), n_classes=len(target.classes), norms=norms)
 
 
 def _inputs(target: MeasureJob) -> dict[str, object]:

@@ -83,7 +83,7 @@ def _inputs(job: MeasureJob, target: MeasureJob) -> dict[str, object]:
         measured = {"forward": forward_ref(job).fingerprint, "gram": gram_ref(job, target).fingerprint}
         switches = {"method", "nystroem_rank", "extrapolate", "residual", "damping", "damping_mode", "n_blocks"}
     if is_risk(job):
-        measured["risk"] = [job.value.risk_damping]
+        measured["risk"] = [job.risk_damping]
         measured |= {"target_gradients": target_gradients_ref(target).fingerprint} if job.ntk.method == "sketched" else {}
     return measured | {
         "contributor": job.contributor.name,

@@ -6,7 +6,7 @@ Letters: N rows; q sketch features; F frequencies; C classes.
     discrepancy    sums of random Fourier features over the same groups                   (32, 2F)
     NTK            Phi'Phi, Phi'r, r'r, Phi'Y over all rows                               (q, q), (q,), 1, (q, C)
     half-samples   sketched gradients of at most M rows, those with the smallest keys     (M, q)
-                   with their residuals and labels                                        (M,)
+                   with their residuals, labels and token counts                          (M,)
 
 `a + b` is the summary of the rows of both, whatever the split and order, up to the order of additions. Both must have been
 made in one frame: the same bandwidths, frequencies, sketch and seeds, which whoever stores summaries keeps in the fingerprint.
@@ -48,13 +48,13 @@ class MeasuredRows:
     residual: npt.NDArray[np.float64]
     """(N,) r."""
     responses: npt.NDArray[np.float64]
-    """(N, C) Y: one-hot labels; C is 0 where rows have none."""
+    """(N, C) Y: one-hot labels; of causal LMs (N, 1) the residual times the row's answer tokens."""
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
         """(N,) class indices; -1 where rows have no label."""
         n, n_classes = self.responses.shape
-        return self.responses.argmax(axis=1) if n_classes else np.full(n, -1, dtype=np.int64)
+        return self.responses.argmax(axis=1) if n_classes > 1 else np.full(n, -1, dtype=np.int64)
 
     def take(self, chosen: npt.NDArray[np.bool_]) -> "MeasuredRows":
         """The rows that the mask (N,) marks."""
@@ -85,7 +85,7 @@ class PartSummary:
             LossSums.of(rows.losses, rows.counts, rows.keys, fourier.frame.seed),
             embed(fourier, rows.features, rows.keys),
             GradientStatistics.of(rows.gradients, rows.residual, rows.responses),
-            KeptRows.of(most_kept, rows.keys, rows.gradients, rows.residual, rows.labels),
+            KeptRows.of(most_kept, rows.keys, rows.gradients, rows.residual, rows.labels, rows.counts),
         )
 
     @property

@@ -68,8 +68,11 @@ def write_fit(fit: Fit, task: str, backbone: dict[str, Any], evidence: Mapping[s
     return json.dumps(document, indent=2, sort_keys=True).encode()
 
 
-def read_fit(document: bytes, task: str, backbone: dict[str, Any], where: str) -> Weights:
-    """Weights of a calibration artifact; refuses one that was fitted for another task or backbone."""
+def read_fit(document: bytes, task: str, backbone: dict[str, Any], where: str, accepts_others: bool = False) -> Weights:
+    """Weights of a calibration artifact; refuses one that was fitted for another task or backbone, unless told to accept it.
+
+    What is accepted says so in its provenance.
+    """
     try:
         found = json.loads(document)
         coefficients = np.array([float(found["weights"][term]) for term in TERMS])
@@ -80,8 +83,14 @@ def read_fit(document: bytes, task: str, backbone: dict[str, Any], where: str) -
     if not np.isfinite(coefficients).all() or (coefficients < 0).any():
         raise ConfigError(f"{where}: weights must be finite and not negative, found {coefficients.tolist()}")
     for what, here in (("task", task), ("backbone", backbone)):
-        if found.get(what) != here:
-            raise ConfigError(f"{where}: fitted for {what} {found.get(what)!r}, this run has {here!r}. Calibrate for this one.")
+        if found.get(what) == here:
+            continue
+        if not accepts_others:
+            raise ConfigError(
+                f"{where}: fitted for {what} {found.get(what)!r}, this run has {here!r}. Calibrate for this one, or set "
+                "`value.fitted_elsewhere: accept`."
+            )
+        provenance += f"; accepted though fitted for another {what}"
     return Weights("fitted", coefficients, centres, provenance)
 
 

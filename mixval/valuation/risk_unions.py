@@ -3,7 +3,7 @@
 Letters: K contributors; q features; C responses; Phi (n, q) a union's sketched gradients and R (n, C) its responses, labels Y
 or the residual; Phi_T (m, q) T's sketch; A = Phi'Phi and c = Phi'R add up over contributors.
 
-    v(U) = what T says (`judge.py`) of F = Phi_T (A + lambda I)^-1 c,          lambda = damping * trace(A) / n
+    v(U) = what T says (`judge.py`) of F = Phi_T (A + lambda I)^-1 c,          lambda as `regression.py` and the judge say
 
 A contributor of whom n of N rows were measured counts by its size: its sums come weighted by N / n, and the union's are scaled
 so as to add up to the rows measured, since a row that is repeated would fit itself. v of nobody is what T says of F = 0.
@@ -26,6 +26,7 @@ from scipy import linalg
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.ntk.damped import effective_rank, solved
 from mixval.terms.ntk.judge import Judge
+from mixval.terms.ntk.regression import regression_shift
 from mixval.valuation.estimates import Floats
 from mixval.valuation.shapley import Members, Order
 
@@ -76,7 +77,7 @@ class RiskGame:
         sums: RiskSums,
         of_target: npt.NDArray[Any],  # (m, q): Phi_T
         judge: Judge,
-        damping: float,  # relative to the mean diagonal of Phi Phi'
+        damping: float,  # of what the judge's mode says
     ) -> None:
         """Take the sums of K contributors. Raises ShapeError for T under another sketch, NumericalError for no damping."""
         k, q = sums.cross.shape[:2]
@@ -126,14 +127,16 @@ class RiskGame:
 
     def _shift(self) -> float:
         """lambda of sums that are scaled to admitted rows: the same system as of rows measured."""
-        n = int(self._of.measured[self._members].sum())
-        shift = self._damping * float(np.trace(self._total)) / n
-        if not shift > 0:
+        n, stood_for = (int(rows[self._members].sum()) for rows in (self._of.measured, self._of.admitted))
+        mean_diagonal = float(np.trace(self._total)) / stood_for
+        if not mean_diagonal > 0:
             raise NumericalError(
                 f"the gradients of all {n} rows of a union are zero, so damping has no scale. Choose other `ntk.parameters`, "
                 "or leave these contributors out."
             )
-        return shift
+        total = self._of.cross[self._members].sum(axis=(0, 2))  # Phi'1 where responses are labels
+        common = float(total @ total) / stood_for**2
+        return regression_shift(mean_diagonal, common, n, self._damping, self._judge.mode) * stood_for / n
 
 
 def _refined(matrix: Floats, right: Floats, shift: float, left: Floats) -> Floats:

@@ -4,15 +4,20 @@ The published regression onto the average of loss and MMD gives (1/2, 1/2, 0, 0)
 `davinz` is the ancestor's v = -kappa NTK - MMD with kappa = mean MMD / mean NTK.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import resources
 
 import numpy as np
 
 from mixval.contracts.results import TERMS
 from mixval.errors import ConfigError
+from mixval.terms.arrays import Masks
 from mixval.valuation.estimates import Floats, TermEstimates
 
+SHIPPED = "shipped_weights.json"
+"""Written by `python -m benchmarks.evidence.weights`."""
 LOSS, DISCREPANCY, NTK, COMPOSITION = range(4)
 
 
@@ -46,9 +51,7 @@ def scale_matched(estimates: TermEstimates) -> Weights:
 
 def equal_z(estimates: TermEstimates, uninformative: str = "drop") -> Weights:
     """Each term standardised over contributors, then averaged; a term within its own noise is dropped unless `keep`."""
-    used = estimates.spread() > 0
-    if uninformative == "drop":
-        used &= estimates.informative()
+    used = _used(estimates, uninformative)
     coefficients = np.where(used, _inverse(estimates.spread()), 0.0) / max(int(used.sum()), 1)
     names = ", ".join(term for term, use in zip(TERMS, used, strict=True) if use) or "none"
     return Weights(
@@ -59,6 +62,14 @@ def equal_z(estimates: TermEstimates, uninformative: str = "drop") -> Weights:
     )
 
 
+def shipped(estimates: TermEstimates, uninformative: str = "drop") -> Weights:
+    """w_j = b_j / spread of term j, b fitted to other contributors' truth (`shipped_weights.json`); noise as in `equal_z`."""
+    held = json.loads(resources.files("mixval.valuation").joinpath(SHIPPED).read_text(encoding="utf-8"))
+    standard = np.array([float(held["weights"][term]) for term in TERMS])
+    coefficients = np.where(_used(estimates, uninformative), standard * _inverse(estimates.spread()), 0.0)
+    return Weights("shipped", coefficients, estimates.terms.mean(axis=0), str(held["provenance"]))
+
+
 def davinz(estimates: TermEstimates) -> Weights:
     """v = -kappa NTK - MMD with kappa = mean MMD / mean NTK over these contributors."""
     means = estimates.terms.mean(axis=0)
@@ -66,10 +77,11 @@ def davinz(estimates: TermEstimates) -> Weights:
     return Weights("davinz", np.array([0.0, 1.0, kappa, 0.0]), np.zeros(4), f"kappa = mean MMD / mean NTK = {kappa:.6g}")
 
 
+STANDARDISED: dict[str, Callable[[TermEstimates, str], Weights]] = {"equal-z": equal_z, "shipped": shipped}
+"""Rules that standardise terms, and so would blow a term up that is all noise."""
 RULES: dict[str, Callable[[TermEstimates], Weights]] = {
     "published": published,
     "scale-matched": scale_matched,
-    "equal-z": equal_z,
     "davinz": davinz,
 }
 
@@ -80,11 +92,17 @@ def weigh(estimates: TermEstimates, rule: str, fitted: Weights | None = None, un
         if fitted is None:
             raise ConfigError("weights: expected a calibration artifact for `fitted`, found none. Set `value.fitted_weights`.")
         return fitted
-    if rule == "equal-z":
-        return equal_z(estimates, uninformative)
+    if rule in STANDARDISED:
+        return STANDARDISED[rule](estimates, uninformative)
     if rule not in RULES:
-        raise ConfigError(f"weights: expected one of {[*RULES, 'fitted']}, found {rule!r}")
+        raise ConfigError(f"weights: expected one of {[*STANDARDISED, *RULES, 'fitted']}, found {rule!r}")
     return RULES[rule](estimates)
+
+
+def _used(estimates: TermEstimates, uninformative: str) -> Masks:
+    """(4,) terms that vary, and by more than their noise unless that is kept."""
+    varies: Masks = estimates.spread() > 0
+    return varies & estimates.informative() if uninformative == "drop" else varies
 
 
 def _inverse(values: Floats) -> Floats:

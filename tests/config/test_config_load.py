@@ -48,7 +48,8 @@ def test_a_hub_name_stays_a_name_and_a_local_folder_becomes_a_path(tmp_path: Pat
         ({"sample": {"count": 5, "fraction": 0.1}}, r"sample: give `count` or `fraction`, not both"),
         ({"backbone": {"path": "x"}}, r"backbone: give exactly one of `path`"),
         ({"ntk": {"parameters": ["lora"]}}, r"`backbone.lora` is not set"),
-        ({"value": {"weights": "fitted"}}, r"`weights: fitted` and `fitted_weights: URL` go together"),
+        ({"value": {"method": "bound", "weights": "fitted"}}, r"`weights: fitted` and `fitted_weights: URL` go together"),
+        ({"value": {"weights": "published"}}, r"`weights: published` are of Eq. 8's terms, .* Write `method: bound`"),
         ({"discrepancy": {"bandwidths": [-1.0]}}, r"bandwidths and multipliers must be positive"),
         ({"gate": {"min_text_chars": 9, "max_text_chars": 3}}, r"a minimum stands above its maximum"),
         ({"task": "instruction"}, r"`random_init.architecture: resnet` does not fit the task instruction"),
@@ -58,6 +59,20 @@ def test_a_hub_name_stays_a_name_and_a_local_folder_becomes_a_path(tmp_path: Pat
 def test_every_problem_is_named_by_its_key(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         load_config(written(tmp_path, **changes))
+
+
+def test_the_value_is_the_risk_where_nothing_else_is_written() -> None:
+    config = parse_config(SMALLEST)
+    assert (config.value.method, config.ntk.output, config.ntk.residual) == ("risk", "mix", "one-minus-probability")
+    by_eq_8 = parse_config(SMALLEST | {"value": {"method": "bound"}})
+    assert (by_eq_8.value.rule, by_eq_8.ntk.output, by_eq_8.ntk.residual) == ("shipped", "logit", "one-minus-output")
+
+
+def test_each_task_has_its_own_damping_of_the_risk() -> None:
+    value = parse_config(SMALLEST).value
+    assert (value.damping_for("image-classification"), value.damping_for("text-classification")) == (1.0, 1.0)
+    assert (value.damping_for("instruction"), value.damping_for("language-modelling")) == (0.01, 0.01)
+    assert parse_config(SMALLEST | {"value": {"risk_damping": 0.1}}).value.damping_for("instruction") == 0.1
 
 
 def test_pixels_need_images(tmp_path: Path) -> None:

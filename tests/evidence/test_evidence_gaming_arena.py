@@ -26,6 +26,7 @@ from mixval.evidence.page.gaming import gaming_section
 from mixval.models.load import load_backbone
 from mixval.storage.root import open_location
 from mixval.storage.tables import read_table
+from mixval.terms.ntk.judge import lengths
 from mixval.terms.ntk.risk import one_hot, risk_exact
 
 DATA = Path(__file__).parents[2] / "examples" / "images" / "data"
@@ -126,7 +127,8 @@ def test_repeats_are_rejected_and_change_the_risk_exactly_as_half_the_damping(re
     sketches, labels = arena.world.gradients("mix"), arena.world.labels()
     rows, of_target = sketches.contributors[0].astype(np.float64), sketches.target.astype(np.float64)
     responses = one_hot(labels.contributors[0], arena.world.n_classes)
-    halved = risk_exact(rows @ rows.T, of_target @ rows.T, responses, labels.target, DAMPING / 2)
+    norms = lengths(of_target)
+    halved = risk_exact(rows @ rows.T, of_target @ rows.T, responses, labels.target, DAMPING / 2, "centred", norms=norms)
     assert verbatim == pytest.approx(-halved.cross_entropy, rel=1e-9)
 
 

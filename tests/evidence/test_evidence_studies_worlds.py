@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.evidence.ablation_eq8 import SWITCHES, Valuations
+from benchmarks.evidence.ablation_eq8 import EQ_8, SWITCHES, Valuations
 from benchmarks.evidence.ablation_tangent import Reading, TangentWorld, readings
 from benchmarks.evidence.stability import switch_agreements
 from benchmarks.evidence.subsets import Eq8Subsets, TangentSubsets, first_rows
@@ -168,8 +168,7 @@ def test_a_switch_moves_its_own_term_alone(world: WorldFolder, tmp_path: Path) -
 def test_every_switch_is_a_configuration(world: WorldFolder) -> None:
     given = world.config.model_dump(mode="json", exclude_unset=True)
     mine = [switch for switch in SWITCHES if TASK in switch.tasks]
-    bound = {"value": {"method": "bound"}}
-    configs = [ValuationConfig.model_validate(merge(merge(given, bound), switch.settings)) for switch in mine]
-    base = ValuationConfig.model_validate(merge(given, bound))
+    configs = [ValuationConfig.model_validate(merge(merge(given, EQ_8), switch.settings)) for switch in mine]
+    base = ValuationConfig.model_validate(merge(given, EQ_8))
     assert all(config != base for config in configs)
     assert len({switch.name for switch in SWITCHES}) == len(SWITCHES)

@@ -239,3 +239,16 @@ def test_impossible_trainings_are_refused_in_words(pictures: Path, tmp_path: Pat
     (tmp_path / "empty").mkdir()
     with pytest.raises(StorageError, match="expected Parquet files, found none"):
         train_contributor(job(tmp_path, "empty"))
+
+
+def test_a_decoder_that_classifies_is_trained_whole_and_its_head_alone_is_refused() -> None:
+    given = {"random_init": {"architecture": "llama", "settings": TINY}, "tokenizer": "byte", "max_length": 16}
+    backbone = load_backbone(BackboneConfig.model_validate(given), "text-classification", [0, 1])
+    texts = pa.table({"text": ["good film", "bad film"] * 8, "label": [1, 0] * 8, "origin": ["real"] * 16})
+    learner = make_learner(backbone, FAST, seed=0, has_fresh_head=True)
+    data = learner.encode(texts)
+    before = evaluate(learner, data)
+    train(learner, data, data, FAST, seed=0)
+    assert evaluate(learner, data).loss < before.loss / 2
+    with pytest.raises(ConfigError, match=r"needs a head that sees one vector a row.*Choose `all` or `lora`"):
+        make_learner(backbone, FAST.model_copy(update={"trainable": "head"}), seed=0, has_fresh_head=True).encode(texts)

@@ -136,7 +136,8 @@ def test_departures_follow_the_task():
 def test_departures_say_that_the_value_is_not_eq_8():
     labelled, causal = (" ".join(departures(config(value={"method": "risk"}, task=t))) for t in (BASE["task"], "instruction"))
     assert "not Eq. 8, but the cross-entropy" in labelled
-    assert "with lambda 0.03 times" in labelled
+    assert "with lambda 1 times" in labelled
+    assert "with lambda 0.01 times" in causal
     assert "f is a random mix of all logits" in labelled
     assert "the mean log-probability of the answer tokens" in causal
     assert "f is log p, r = 1 - p" in causal

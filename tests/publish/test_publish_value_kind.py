@@ -8,11 +8,12 @@ import math
 
 import pyarrow as pa
 import pytest
+from coalition_run import make_coalitions
 from published_run import NAMES, Results, make_results
 from rich.console import Console
 
 from mixval.contracts.coalitions import CoalitionAccount
-from mixval.contracts.results import RISK, TERMS, TERMS_TABLE, VALUE_KINDS
+from mixval.contracts.results import RANKING, RISK, TERMS, TERMS_TABLE, VALUE_KINDS
 from mixval.errors import ContractError
 from mixval.publish.coalition_doubts import sketch_doubts
 from mixval.publish.doubts import find_doubts
@@ -65,6 +66,27 @@ def test_a_wide_terminal_keeps_eq_8_apart() -> None:
     text = " ".join(console.export_text().split())
     assert "minus the cross-entropy on the target, nats" in text
     assert "Beside it: what each term adds to Eq. 8's value" in text
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_shapley_ranks_stand_beside_the_value_where_there_is_room(width: int) -> None:
+    made, console = MADE[CROSS_ENTROPY], Console(record=True, width=width, file=io.StringIO())
+    print_ranking(made.ranking, made.rejected, console, make_coalitions(NAMES).coalitions)
+    values, _, beside = console.export_text().partition("Beside it")
+    assert ("shapley" in values) == (width == 100)
+    assert "shapley" in beside
+
+
+def test_wide_intervals_of_rows_measured_whole_ask_for_no_setting() -> None:
+    rows = [row | {"value_low": -9.0, "value_high": 9.0, "n_sampled": 40} for row in MADE[CROSS_ENTROPY].ranking.to_pylist()]
+    words = []
+    for n_rows in (90, 40):
+        ranking = pa.Table.from_pylist([row | {"n_rows": n_rows} for row in rows], schema=RANKING)
+        words += [doubt.words for doubt in find_doubts(ranking, TERMS_TABLE.empty_table()) if doubt.kind == "wide-intervals"]
+    sampled, whole = words
+    assert "ntk.sample" in sampled
+    assert "ntk.sample" not in whole
+    assert "All rows were measured" in whole
 
 
 def test_an_explanation_tells_both_ranks() -> None:

@@ -51,6 +51,9 @@ def test_weights_of_another_task_or_backbone_are_refused(task: str, backbone: di
     document = write_fit(fit_weights(*calibration([0.3, 2.0, 0.05, 0.0]), "planted"), "instruction", BACKBONE)
     with pytest.raises(ConfigError, match="fitted for"):
         read_fit(document, task, backbone, "weights.json")
+    accepted = read_fit(document, task, backbone, "weights.json", accepts_others=True)
+    assert accepted.coefficients.tolist() == read_fit(document, "instruction", BACKBONE, "").coefficients.tolist()
+    assert "planted; accepted though fitted for another" in accepted.provenance
 
 
 @pytest.mark.parametrize("broken", [b"no json", b"{}", json.dumps({"weights": {"loss": -1}}).encode()])

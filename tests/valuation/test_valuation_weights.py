@@ -11,7 +11,7 @@ TERMS = np.array([[1.0, 0.2, 3.0, 0.1], [2.0, 0.4, 1.0, 0.1], [3.0, 0.3, 2.0, 0.
 
 
 def estimates(errors: float | np.ndarray = 0.0) -> TermEstimates:
-    return TermEstimates(("a", "b", "c"), TERMS, np.zeros_like(TERMS) + errors, None)
+    return TermEstimates(("a", "b", "c"), TERMS.copy(), np.zeros_like(TERMS) + errors, None)
 
 
 def test_published_is_half_loss_and_half_discrepancy() -> None:
@@ -36,6 +36,15 @@ def test_equal_z_drops_a_term_that_drowns_in_its_noise_unless_told_to_keep_it() 
     errors = np.array([5.0, 0.0, 0.0, 0.0])
     assert weigh(estimates(errors), "equal-z").coefficients[0] == 0.0
     assert weigh(estimates(errors), "equal-z", uninformative="keep").coefficients[0] > 0.0
+
+
+def test_shipped_weights_are_of_standardised_terms_and_say_where_they_come_from() -> None:
+    weights, stretched = weigh(estimates(), "shipped"), estimates()
+    assert (weights.coefficients >= 0).all()
+    assert weights.coefficients[1] > 0
+    assert "training of" in weights.provenance
+    stretched.terms[:, 1] *= 7.0
+    np.testing.assert_allclose(weigh(stretched, "shipped").coefficients[1], weights.coefficients[1] / 7, rtol=1e-12)
 
 
 def test_davinz_is_minus_kappa_ntk_minus_mmd() -> None:

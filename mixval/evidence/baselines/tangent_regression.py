@@ -1,7 +1,8 @@
 """NTK-regression: what training on a contributor, made linear at the initial weights, would do for T.
 
 Classification: minus the cross-entropy on T, or the accuracy, of ridge regression on one kernel for all classes
-(`mixval/terms/ntk/risk.py`). Causal LMs: the gain in the mean log-probability of T's answer tokens, residual 1 - p
+(`mixval/terms/ntk/risk.py`), lambda centred and T's outputs over `judge.lengths` (`mixval/terms/ntk/judge.py`). Causal LMs: the
+gain in the mean log-probability of T's answer tokens, residual 1 - p times a row's answer tokens over those of a row of T
 (`mixval/terms/ntk/gain.py`). Sketched gradients, all rows.
 """
 
@@ -9,17 +10,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from mixval.config.value import LABEL_DAMPING, TOKEN_DAMPING
 from mixval.evidence.baselines.inputs import Inputs
 from mixval.evidence.baselines.supervised import Metric
 from mixval.terms.arrays import Floats
 from mixval.terms.ntk.gain import gain_from_statistics, log_probability_gain
+from mixval.terms.ntk.judge import lengths
 from mixval.terms.ntk.risk import RegressionRisk, one_hot, risk_exact, risk_from_statistics
 from mixval.terms.ntk.statistics import GradientStatistics
 
-DAMPING = 0.3
-"""lambda over the mean diagonal, classification. Wrong labels ask for more of it than rows of a hundred clean classes."""
-GAIN_DAMPING = 0.03
-"""The same for causal LMs, whose answers are seldom wrong in every token."""
+DAMPING, GAIN_DAMPING = LABEL_DAMPING, TOKEN_DAMPING
+"""Of classification, centred, and of causal LMs: the defaults of `value.risk_damping`."""
 
 
 def tangent_regression(inputs: Inputs, seed: int, metric: Metric) -> Floats:
@@ -34,17 +35,19 @@ def tangent_regression(inputs: Inputs, seed: int, metric: Metric) -> Floats:
         ]
         return np.array([risk.accuracy if metric == "accuracy" else -risk.cross_entropy for risk in risks])
     passes = inputs.passes()
-    residuals = [1 - one.probabilities for one in passes.contributors]
+    unit = passes.target.counts.mean()
+    residuals = [(1 - one.probabilities) * one.counts / unit for one in passes.contributors]
     rows_of = [rows.astype(np.float64) for rows in sketches.contributors]
     return np.array([_gain(rows, r, of_target, passes.target.counts) for rows, r in zip(rows_of, residuals, strict=True)])
 
 
 def _risk(rows: Floats, responses: Floats, of_target: Floats, labels: np.ndarray) -> RegressionRisk:
     """The same number either way; the smaller matrix is solved."""
+    norms = lengths(of_target)
     if len(rows) <= rows.shape[1]:
-        return risk_exact(rows @ rows.T, of_target @ rows.T, responses, labels, DAMPING)
+        return risk_exact(rows @ rows.T, of_target @ rows.T, responses, labels, DAMPING, "centred", norms=norms)
     statistics = GradientStatistics.of(rows, np.zeros(len(rows)), responses)
-    return risk_from_statistics(statistics, of_target, labels, DAMPING)
+    return risk_from_statistics(statistics, of_target, labels, DAMPING, "centred", norms=norms)
 
 
 def _gain(rows: Floats, residual: Floats, of_target: Floats, counts: Floats) -> float:

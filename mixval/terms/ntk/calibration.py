@@ -35,6 +35,14 @@ def left_out_cross_entropy(
     return np.asarray(logsumexp(_without_row(against, scale)[:, None] * against, axis=1)), scale / size
 
 
+def per_norm(outputs: Floats, norms: Floats | None) -> Floats:  # (m, C); (m,)
+    """Outputs over `norms`; 0 where that is 0, and as they are for None."""
+    if norms is None:
+        return outputs
+    column = norms[:, None]
+    return np.divide(outputs, column, out=np.zeros_like(outputs), where=column > 0)
+
+
 def best_scale(against: Floats) -> float:  # (m, C) d, of root mean square near 1
     """The s in 0 to `LARGEST_SCALE` at which the sum of losses is least: Newton's steps between two signs of the slope."""
     if _slopes(against, 0.0)[0].sum() >= 0:

@@ -2,10 +2,21 @@
 
 Letters: m rows of T; C responses; F (m, C) what training on S, made linear, changes of T's outputs; R replicates.
 
-    labels    minus the cross-entropy: mean over rows of log softmax(s F)_label, s as in `calibration.py`; nobody: -log C
+    labels    minus the cross-entropy: mean over rows of log softmax(s F / l)_label, s as in `calibration.py`, l the length of
+              the row's gradient less T's mean gradient: it scales all of a row's F alike and says nothing of its class; nobody:
+              -log C
     tokens    causal LM, C = 1: the gain in mean log-probability, sum of t F over sum of t, t the rows' answer tokens; nobody: 0
 
 Both are means of what single rows say, so that half of T's rows is judged without another regression.
+
+What was tried, as Spearman's correlation with truth by training (thirty contributors, three seeds):
+
+                                          CIFAR-10   CIFAR-100   sentiment
+    lambda 0.3 mean |g|^2, F as it is        0.923       0.669       0.939
+    the same, F / |g|                        0.927       0.701       0.938
+    the same, S's gradients of length 1      0.933       0.714       0.935
+    the same, F / l                          0.941       0.701       0.936
+    lambda 1.0 mean |g - mean g|^2, F / l    0.943       0.711       0.957
 """
 
 from __future__ import annotations
@@ -19,9 +30,9 @@ import numpy.typing as npt
 
 from mixval.errors import ShapeError
 from mixval.terms.arrays import Floats, Masks, row_masks
-from mixval.terms.ntk.calibration import left_out_cross_entropy
+from mixval.terms.ntk.calibration import left_out_cross_entropy, per_norm
 from mixval.terms.ntk.gain import gain_of
-from mixval.terms.ntk.regression import Prediction
+from mixval.terms.ntk.regression import Mode, Prediction
 from mixval.terms.ntk.risk import risk_of
 
 Measure = Literal["cross-entropy", "log-probability-gain"]
@@ -37,6 +48,8 @@ class Judge:
     """(m,) answer tokens, at least 1 each."""
     n_classes: int = 1
     """C."""
+    norms: Floats | None = None
+    """(m,) l of T's rows, beside labels. None: 1."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot judge."""
@@ -45,6 +58,8 @@ class Judge:
                 f"T judges by labels over two classes at least or by answer tokens, found labels: {self.labels is not None}, "
                 f"tokens: {self.tokens is not None} and {self.n_classes} classes. Give one of the two."
             )
+        if self.norms is not None and (self.labels is None or self.norms.shape != self.labels.shape):
+            raise ShapeError(f"expected the gradient norms of T's labelled rows, found {self.norms.shape}. Use the same rows.")
 
     @property
     def measure(self) -> Measure:
@@ -55,6 +70,16 @@ class Judge:
     def of_nobody(self) -> float:
         """The value of no rows, F = 0."""
         return 0.0 if self.labels is None else -math.log(self.n_classes)
+
+    @property
+    def mode(self) -> Mode:
+        """What lambda is a multiple of: rows of a causal LM gain by what they have in common, classes do not."""
+        return "relative" if self.labels is None else "centred"
+
+    @property
+    def unit(self) -> float:
+        """What responses are divided by: the answer tokens of a row of T in the mean, since S's rows ask by their tokens."""
+        return 1.0 if self.tokens is None else float(self.tokens.mean())
 
     def value(self, outputs: Floats) -> float:  # (m, C) F
         """What all of T says."""
@@ -70,13 +95,13 @@ class Judge:
         """Fields of `RegressionRisk` or `LogProbabilityGain`."""
         if self.labels is None:
             return asdict(gain_of(prediction, self.tokens))
-        return asdict(risk_of(prediction, self.labels))
+        return asdict(risk_of(prediction, self.labels, norms=self.norms))
 
     def _says(self, outputs: Floats) -> Floats:
         """(m,) nats."""
         if self.labels is None:
             return outputs[:, 0]
-        return -left_out_cross_entropy(outputs, self.labels)[0]
+        return -left_out_cross_entropy(per_norm(outputs, self.norms), self.labels)[0]
 
 
 def lifted_damping(filled: float) -> float:
@@ -85,3 +110,14 @@ def lifted_damping(filled: float) -> float:
     A sketch acts like the exact kernel with kappa = lambda / (1 - filled) (`sketched.py`).
     """
     return filled / (1 - filled) if filled < 1 else math.inf
+
+
+def lengths(features: Floats) -> Floats:  # (m, q)
+    """(m,) l, from the gradients' sketches."""
+    return np.asarray(np.linalg.norm(features - features.mean(0), axis=1))
+
+
+def squared_lengths(theta_tt: Floats) -> Floats:  # (m, m)
+    """(m,) l squared, from Theta(T,T). It adds up over groups of layers."""
+    means = theta_tt.mean(1)
+    return np.asarray(np.diag(theta_tt) - 2 * means + means.mean())

@@ -13,7 +13,7 @@ from mixval.errors import ShapeError
 from mixval.terms.arrays import ArrayLike, Floats, floats, row_masks
 from mixval.terms.ntk.damped import solved
 from mixval.terms.ntk.judge import Judge
-from mixval.terms.ntk.quadratic import damping_shift
+from mixval.terms.ntk.regression import regression_shift
 
 
 def half_sample_values(
@@ -24,7 +24,7 @@ def half_sample_values(
     masks: ArrayLike,  # (R, n) bool
     damping: float,
 ) -> Floats:
-    """(R,) values in nats, each that of ridge regression on the rows of S that a replicate keeps; relative damping.
+    """(R,) values in nats, each that of ridge regression on the rows of S that a replicate keeps.
 
     Raises ShapeError when blocks do not fit, and what `TangentRegression.predict` raises.
     """
@@ -38,6 +38,6 @@ def half_sample_values(
     for mask in row_masks("half-sample masks of S", masks, len(right)):
         kept = np.flatnonzero(mask)
         part = own[np.ix_(kept, kept)]
-        shift = damping_shift(float(np.diagonal(part).mean()), len(kept), damping, "relative")
+        shift = regression_shift(float(np.diagonal(part).mean()), float(part.mean()), len(kept), damping, judge.mode)
         values.append(judge.value(cross[:, kept] @ solved(part, right[kept], shift).solution))
     return np.array(values, dtype=np.float64)

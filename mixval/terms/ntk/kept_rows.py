@@ -16,6 +16,7 @@ from mixval.errors import ShapeError
 from mixval.terms.half_samples import Keys
 
 Arrays = dict[str, npt.NDArray[Any]]
+BY_ROW = ("keys", "features", "residual", "labels", "counts")
 
 
 @dataclass(frozen=True)
@@ -31,15 +32,18 @@ class KeptRows:
     """(M,) r."""
     labels: npt.NDArray[np.int64]
     """(M,) class indices; -1 where rows have no label."""
+    counts: npt.NDArray[np.float64]
+    """(M,) answer tokens, or 1."""
 
     def __post_init__(self) -> None:
         """Refuse rows that do not pair up."""
         m = len(self.keys)
-        by_row = self.residual.shape == self.labels.shape == (m,)
+        by_row = self.residual.shape == self.labels.shape == self.counts.shape == (m,)
         if self.features.ndim != 2 or len(self.features) != m or not by_row or m > self.limit:
             raise ShapeError(
-                f"kept rows: expected at most {self.limit} keys, features (M, q), residuals (M,) and labels (M,), found "
-                f"{self.keys.shape}, {self.features.shape}, {self.residual.shape} and {self.labels.shape}. Make them again."
+                f"kept rows: expected at most {self.limit} keys, features (M, q), residuals, labels and counts (M,), "
+                f"found {self.keys.shape}, {self.features.shape}, {self.residual.shape}, {self.labels.shape} and "
+                f"{self.counts.shape}. Make them again."
             )
 
     @classmethod
@@ -50,15 +54,17 @@ class KeptRows:
         features: npt.NDArray[Any],  # (N, q)
         residual: npt.NDArray[Any],  # (N,)
         labels: npt.NDArray[np.int64] | None = None,  # (N,)
+        counts: npt.NDArray[Any] | None = None,  # (N,)
     ) -> "KeptRows":
         """Of N rows, N may be 0."""
         chosen = np.argsort(keys, kind="stable")[:limit]
         own = np.full(len(keys), -1, dtype=np.int64) if labels is None else labels
-        return cls(limit, keys[chosen], features[chosen], residual[chosen].astype(np.float64), own[chosen])
+        weights = np.ones(len(keys)) if counts is None else counts.astype(np.float64)
+        return cls(limit, keys[chosen], features[chosen], residual[chosen].astype(np.float64), own[chosen], weights[chosen])
 
     def first(self, count: int) -> "KeptRows":
         """Those with the smallest keys among them."""
-        return KeptRows.of(self.limit, self.keys[:count], self.features[:count], self.residual[:count], self.labels[:count])
+        return KeptRows.of(self.limit, *(getattr(self, name)[:count] for name in BY_ROW))
 
     def __add__(self, other: "KeptRows") -> "KeptRows":
         """What both together would have kept. Raises ShapeError for other limits or numbers of features."""
@@ -67,19 +73,16 @@ class KeptRows:
                 f"kept rows: expected one limit and one q, found {self.limit} and {other.limit}, {self.features.shape[1]} and "
                 f"{other.features.shape[1]}. Make both with the same settings."
             )
-        names = ("keys", "features", "residual", "labels")
-        return KeptRows.of(self.limit, *(np.concatenate([getattr(self, name), getattr(other, name)]) for name in names))
+        return KeptRows.of(self.limit, *(np.concatenate([getattr(self, name), getattr(other, name)]) for name in BY_ROW))
 
     def to_arrays(self) -> Arrays:
         """Contiguous arrays by name."""
-        limit = np.array(self.limit, dtype=np.int64)
-        arrays = {"keys": self.keys, "features": self.features, "residual": self.residual, "labels": self.labels}
-        return {"limit": limit} | arrays
+        return {"limit": np.array(self.limit, dtype=np.int64)} | {name: getattr(self, name) for name in BY_ROW}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> "KeptRows":
         """What `to_arrays` wrote. Raises ShapeError when something is missing."""
-        if missing := sorted({"limit", "keys", "features", "residual", "labels"} - set(arrays)):
+        if missing := sorted({"limit", *BY_ROW} - set(arrays)):
             raise ShapeError(f"kept rows: no array {missing}. Make them again.")
         keys, labels = arrays["keys"].astype(np.uint64), arrays["labels"].astype(np.int64)
-        return cls(int(arrays["limit"]), keys, arrays["features"], arrays["residual"], labels)
+        return cls(int(arrays["limit"]), keys, arrays["features"], arrays["residual"], labels, arrays["counts"])

@@ -1,7 +1,13 @@
 """Regression on the tangent kernel: what training on S, made linear in the parameters, would predict on T.
 
-Letters: n rows of S; m rows of T; q features; C responses a row; R (n, C) what they still lack, Y - f0(S); lambda as in
-`quadratic.py`, relative: damping times the mean diagonal of Theta(S, S). float64 throughout.
+Letters: n rows of S; m rows of T; q features; C responses a row; R (n, C) what they still lack, Y - f0(S); g a row's gradient.
+float64 throughout. lambda is `damping` times
+
+    relative    the mean diagonal of Theta(S,S), mean |g|^2, as in `quadratic.py`
+    centred     the mean diagonal less the mean entry, mean |g - mean g|^2: what rows do not have in common. A direction that
+                all gradients share tells no class from another, and may be most of their squared length (34 to 71 % at the
+                median contributor of three worlds)
+    absolute    1
 
     F(T) - f0(T) = Theta(T,S) h(Theta(S,S)) R = Phi_T h(Phi'Phi) Phi'R
 
@@ -31,6 +37,10 @@ from mixval.terms.ntk.damped import effective_rank, missed, solved
 from mixval.terms.ntk.quadratic import DampingMode, damping_shift
 
 Solver = Literal["ridge", "gradient-flow", "one-step"]
+Mode = DampingMode | Literal["centred"]
+"""What `damping` is a multiple of."""
+LEAST_CENTRED = 1e-5
+"""Of the mean diagonal: what rows do not have in common is taken for no less. A single row has everything in common."""
 Criterion = Literal["leave-one-out", "generalised"]
 MOST_NEGATIVE = 1e-4
 """Negative eigenvalues up to this share of the largest one are rounding of a float32 kernel, and count as zero."""
@@ -68,6 +78,8 @@ class TangentRegression:
     """trace(R'R)."""
     is_kernel: bool
     """Whether the matrix has a row for each row of S."""
+    common: float | None = None
+    """|mean g|^2, the mean entry of Theta(S,S). None: unknown, and there is no centred lambda."""
 
     def rows(self, own: Masks, target: Masks) -> "TangentRegression":
         """The regression over the marked rows of S (n,) and T (m,). Raises ShapeError where S's rows are in sums."""
@@ -75,9 +87,10 @@ class TangentRegression:
             raise ShapeError("parts of S need S's rows, found sums over them. Take Gram blocks, or sums over the parts.")
         matrix, right = self.matrix[np.ix_(own, own)], self.right[own]
         left = self.left[np.ix_(target, own)]
-        return TangentRegression(matrix, right, left, len(right), float((right**2).sum()), is_kernel=True)
+        square, common = float((right**2).sum()), float(matrix.mean())
+        return TangentRegression(matrix, right, left, len(right), square, is_kernel=True, common=common)
 
-    def predict(self, damping: float, mode: DampingMode = "relative", solver: Solver = "ridge") -> Prediction:
+    def predict(self, damping: float, mode: Mode = "relative", solver: Solver = "ridge") -> Prediction:
         """The change on T for one lambda.
 
         Raises NumericalError for no damping, gradients that are all zero under relative damping, or a matrix that is not
@@ -90,7 +103,7 @@ class TangentRegression:
         rest = _relative(missed(self.matrix, self.right, found), np.linalg.norm(self.right))
         return Prediction(self.left @ found.solution, self.n, shift, effective_rank(found), rest)
 
-    def path(self, dampings: Sequence[float], mode: DampingMode = "relative", solver: Solver = "ridge") -> list[Prediction]:
+    def path(self, dampings: Sequence[float], mode: Mode = "relative", solver: Solver = "ridge") -> list[Prediction]:
         """The change on T for each of several lambdas. Raises as `predict` does."""
         spectrum, basis = self._spectral
         loadings, side = basis.T @ self.right, self.left @ basis
@@ -105,7 +118,7 @@ class TangentRegression:
         return predictions
 
     def validation_errors(
-        self, dampings: Sequence[float], criterion: Criterion = "leave-one-out", mode: DampingMode = "relative"
+        self, dampings: Sequence[float], criterion: Criterion = "leave-one-out", mode: Mode = "relative"
     ) -> Floats:
         """(len(dampings),) mean squared errors of ridge on rows of S that it has not seen, per row, in closed form.
 
@@ -135,9 +148,9 @@ class TangentRegression:
         errors = (basis @ (kept[:, None] * loadings)) / ((basis**2) @ kept)[:, None]
         return float((errors**2).sum() / self.n)
 
-    def _shift(self, damping: float, mode: DampingMode) -> float:
+    def _shift(self, damping: float, mode: Mode) -> float:
         name = "Theta" if self.is_kernel else "Phi Phi'"
-        return damping_shift(float(np.trace(self.matrix)) / self.n, self.n, damping, mode, name)
+        return regression_shift(float(np.trace(self.matrix)) / self.n, self.common, self.n, damping, mode, name)
 
     @cached_property
     def _spectral(self) -> tuple[Floats, Floats]:
@@ -167,7 +180,7 @@ def kernel_regression(
             f"found {own.shape}, {cross.shape} and {r.shape}. Use one sample of S for all."
         )
     _require_rows(len(r), len(cross))
-    return TangentRegression(own, r, cross, len(r), float((r**2).sum()), is_kernel=True)
+    return TangentRegression(own, r, cross, len(r), float((r**2).sum()), is_kernel=True, common=float(own.mean()))
 
 
 def feature_regression(
@@ -176,10 +189,12 @@ def feature_regression(
     n: int,
     features_t: ArrayLike,  # (m, q): Phi_T
     square: float,
+    total: ArrayLike | None = None,  # (q,): Phi'1
 ) -> TangentRegression:
     """The regression of R from sums over S's rows, which add up over contributors, and T's features under the same sketch.
 
-    `square` is trace(R'R), n for one-hot responses; only `generalised` validation needs it. Raises as `kernel_regression`.
+    `square` is trace(R'R), n for one-hot responses; only `generalised` validation needs it. `total`, the sum of one-hot
+    responses' products over classes, is needed for a centred lambda. Raises as `kernel_regression`.
     """
     own, right, side = floats("Phi'Phi", gram, 2), floats("Phi'R", products, 2), floats("features of T", features_t, 2)
     if own.shape != (len(right), len(right)) or side.shape[1] != len(right):
@@ -188,14 +203,29 @@ def feature_regression(
             f"{own.shape}, {right.shape} and {side.shape}. Make them under one plan."
         )
     _require_rows(n, len(side))
-    return TangentRegression(own, right, side, n, square, is_kernel=False)
+    common = None if total is None else float((floats("Phi'1", total, 1) ** 2).sum()) / n**2
+    return TangentRegression(own, right, side, n, square, is_kernel=False, common=common)
+
+
+def regression_shift(
+    mean_diagonal: float, common: float | None, n: int, damping: float, mode: Mode, name: str = "Theta"
+) -> float:
+    """lambda in units of Theta, from its mean diagonal and mean entry over n rows.
+
+    Raises ShapeError for a centred one without the mean entry, and as `quadratic.damping_shift`.
+    """
+    if mode != "centred":
+        return damping_shift(mean_diagonal, n, damping, mode, name)
+    if common is None:
+        raise ShapeError("a centred lambda needs the rows' mean gradient, found sums without it. Give `total`.")
+    return damping_shift(max(mean_diagonal - common, LEAST_CENTRED * mean_diagonal), n, damping, "relative", name)
 
 
 def best_damping(
     regression: TangentRegression,
     dampings: Sequence[float],
     criterion: Criterion = "leave-one-out",
-    mode: DampingMode = "relative",
+    mode: Mode = "relative",
 ) -> float:
     """The one of `dampings` whose `validation_errors` is least; of equal ones the first. It has seen S alone, not T."""
     if not dampings:

@@ -5,7 +5,8 @@ all classes share (the gradient of a random mix of the logits, `mixval/models/ou
 
     accuracy         share of rows whose largest F is the label's; c equal ones count 1 / c
     squared error    mean of |F - Y|^2
-    cross-entropy    mean of -log softmax(s F)_label in nats, s >= 0 one scale for T (`calibration.py`)
+    cross-entropy    mean of -log softmax(s F)_label in nats, s >= 0 one scale for T (`calibration.py`); with `norms` l of T's
+                     rows, of s F / l (`judge.py`)
 
 F is a regression on 0 and 1: as logits it is far too small, by a factor that depends on S. A scale fitted to S, by leaving
 rows out, is no substitute for T's: it is too sure of itself where S lacks classes or carries wrong labels.
@@ -35,9 +36,8 @@ import numpy.typing as npt
 
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.arrays import ArrayLike, Floats, floats
-from mixval.terms.ntk.calibration import left_out_cross_entropy
-from mixval.terms.ntk.quadratic import DampingMode
-from mixval.terms.ntk.regression import Prediction, Solver, feature_regression, kernel_regression
+from mixval.terms.ntk.calibration import left_out_cross_entropy, per_norm
+from mixval.terms.ntk.regression import Mode, Prediction, Solver, feature_regression, kernel_regression
 from mixval.terms.ntk.statistics import GradientStatistics
 
 Labels = npt.NDArray[np.int64]
@@ -95,16 +95,17 @@ def risk_exact(
     responses: ArrayLike,  # (n, C): Y, or Y - f0(S)
     labels_t: ArrayLike,  # (m,) class indices
     damping: float,
-    mode: DampingMode = "relative",
+    mode: Mode = "relative",
     solver: Solver = "ridge",
     initial: ArrayLike | None = None,  # (m, C): f0(T)
+    norms: Floats | None = None,  # (m,): l of T
 ) -> RegressionRisk:
     """The risk of S on T from exact Gram blocks.
 
     Raises ShapeError when they do not fit, and what `TangentRegression.predict` raises.
     """
     prediction = kernel_regression(theta_ss, theta_ts, responses).predict(damping, mode, solver)
-    return risk_of(prediction, labels_t, initial)
+    return risk_of(prediction, labels_t, initial, norms)
 
 
 def risk_from_statistics(
@@ -112,9 +113,10 @@ def risk_from_statistics(
     features_t: ArrayLike,  # (m, q)
     labels_t: ArrayLike,  # (m,) class indices
     damping: float,
-    mode: DampingMode = "relative",
+    mode: Mode = "relative",
     solver: Solver = "ridge",
     initial: ArrayLike | None = None,  # (m, C): f0(T)
+    norms: Floats | None = None,  # (m,): l of T
 ) -> RegressionRisk:
     """The risk of S on T from sums over S's rows, with Y (or Y - f0) as their responses: S may be a union of contributors.
 
@@ -123,11 +125,14 @@ def risk_from_statistics(
     if statistics.n_classes == 0:
         raise ShapeError("the risk needs Phi'Y, found statistics without responses. Give `responses` when they are made.")
     # `square` is not used for a prediction.
-    regression = feature_regression(statistics.gram, statistics.responses, statistics.n, features_t, float(statistics.n))
-    return risk_of(regression.predict(damping, mode, solver), labels_t, initial)
+    total = statistics.responses.sum(axis=1)  # each row has one response of 1
+    regression = feature_regression(statistics.gram, statistics.responses, statistics.n, features_t, float(statistics.n), total)
+    return risk_of(regression.predict(damping, mode, solver), labels_t, initial, norms)
 
 
-def risk_of(prediction: Prediction, labels_t: ArrayLike, initial: ArrayLike | None = None) -> RegressionRisk:
+def risk_of(
+    prediction: Prediction, labels_t: ArrayLike, initial: ArrayLike | None = None, norms: Floats | None = None
+) -> RegressionRisk:
     """The risk of what a regression predicts on T. Raises ShapeError when labels or `initial` do not fit."""
     outputs = prediction.values
     if initial is not None:
@@ -135,7 +140,7 @@ def risk_of(prediction: Prediction, labels_t: ArrayLike, initial: ArrayLike | No
         if added.shape != outputs.shape:
             raise ShapeError(f"expected initial outputs of T {outputs.shape}, found {added.shape}. Use the same rows of T.")
         outputs = outputs + added
-    rows = row_risks(outputs, labels_t)
+    rows = row_risks(outputs, labels_t, norms)
     return RegressionRisk(
         accuracy=float(rows.accuracy.mean()),
         squared_error=float(rows.squared_error.mean()),
@@ -152,7 +157,7 @@ def risk_of(prediction: Prediction, labels_t: ArrayLike, initial: ArrayLike | No
     )
 
 
-def row_risks(outputs: Floats, labels_t: ArrayLike) -> RowRisks:  # (m, C) F
+def row_risks(outputs: Floats, labels_t: ArrayLike, norms: Floats | None = None) -> RowRisks:  # (m, C) F; (m,)
     """Risks of each row of T. Raises ShapeError for labels that do not pair up or are no class indices."""
     m, n_classes = outputs.shape
     labels = _class_indices(labels_t, n_classes)
@@ -163,7 +168,7 @@ def row_risks(outputs: Floats, labels_t: ArrayLike) -> RowRisks:  # (m, C) F
     is_largest = outputs == outputs.max(1, keepdims=True)
     accuracy = is_largest[np.arange(m), labels] / is_largest.sum(1)
     squared = ((outputs - np.eye(n_classes)[labels]) ** 2).sum(1)
-    return RowRisks(accuracy, squared, *left_out_cross_entropy(outputs, labels))
+    return RowRisks(accuracy, squared, *left_out_cross_entropy(per_norm(outputs, norms), labels))
 
 
 def _standard_error(held: Floats) -> float:

@@ -8,7 +8,7 @@ import pytest
 from mixval.errors import ShapeError
 from mixval.terms.half_samples import spread
 from mixval.terms.ntk.gain import log_probability_gain
-from mixval.terms.ntk.judge import Judge
+from mixval.terms.ntk.judge import Judge, lengths, squared_lengths
 from mixval.terms.ntk.judged_halves import half_sample_values
 from mixval.terms.ntk.regression import kernel_regression
 from mixval.terms.ntk.risk import one_hot, risk_exact
@@ -43,6 +43,31 @@ def test_labels_judge_by_minus_the_cross_entropy() -> None:
     assert judge.value(np.zeros((M, C))) == pytest.approx(judge.of_nobody) == -math.log(C)
 
 
+def test_norms_divide_the_outputs_of_their_rows() -> None:
+    phi_s, phi_t, labels_s, labels_t = world(30)
+    norms = np.random.default_rng(3).uniform(0.1, 9.0, M)
+    given = phi_s @ phi_s.T, phi_t @ phi_s.T, one_hot(labels_s, C)
+    outputs = kernel_regression(*given).predict(0.1)
+    judge, plain = (Judge(labels=labels_t, n_classes=C, norms=held) for held in (norms, None))
+    assert judge.value(outputs.values) == pytest.approx(plain.value(outputs.values / norms[:, None]), rel=1e-12)
+    assert judge.value(outputs.values) != pytest.approx(plain.value(outputs.values), rel=1e-3)
+    told, risk = judge.diagnostics(outputs), risk_exact(*given, labels_t, 0.1, norms=norms)
+    assert told["cross_entropy"] == risk.cross_entropy == pytest.approx(-judge.value(outputs.values), rel=1e-12)
+    assert told["accuracy"] == plain.diagnostics(outputs)["accuracy"]
+    gone = np.where(np.arange(M) == 0, 0.0, norms)
+    assert np.isfinite(Judge(labels=labels_t, n_classes=C, norms=gone).value(outputs.values))
+    with pytest.raises(ShapeError, match="gradient norms of T's labelled rows"):
+        Judge(labels=labels_t, n_classes=C, norms=norms[1:])
+
+
+def test_lengths_are_those_of_what_rows_do_not_have_in_common() -> None:
+    phi = world(30)[1] + 7.0
+    wanted = np.linalg.norm(phi - phi.mean(0), axis=1)
+    np.testing.assert_allclose(lengths(phi), wanted, rtol=1e-12)
+    layers = phi[:, :5], phi[:, 5:]
+    np.testing.assert_allclose(sum(squared_lengths(own @ own.T) for own in layers), wanted**2, rtol=1e-9)
+
+
 def test_tokens_judge_by_the_gain() -> None:
     phi_s, phi_t, _, _ = world(30)
     residual, tokens = np.random.default_rng(1).random(30), np.arange(1.0, M + 1)
@@ -61,7 +86,9 @@ def test_half_samples_of_s_are_the_values_of_their_rows() -> None:
     phi_s, phi_t, labels_s, labels_t = world(24)
     y, kept = one_hot(labels_s, C), masks(24, 4)
     found = half_sample_values(phi_s @ phi_s.T, phi_t @ phi_s.T, y, Judge(labels=labels_t, n_classes=C), kept, 0.1)
-    wanted = [-risk_exact(phi_s[s] @ phi_s[s].T, phi_t @ phi_s[s].T, y[s], labels_t, 0.1).cross_entropy for s in kept]
+    wanted = [
+        -risk_exact(phi_s[s] @ phi_s[s].T, phi_t @ phi_s[s].T, y[s], labels_t, 0.1, "centred").cross_entropy for s in kept
+    ]
     np.testing.assert_allclose(found, wanted, rtol=1e-9)
 
 
@@ -81,7 +108,7 @@ def test_half_samples_of_s_spread_as_fresh_samples_do() -> None:
         return phi_s @ phi_s.T, phi_t @ phi_s.T, one_hot(labels_s, C)
 
     judge = Judge(labels=world(1, 400)[3], n_classes=C)
-    fresh = [judge.value(kernel_regression(*blocks(seed)).predict(0.1).values) for seed in range(40)]
+    fresh = [judge.value(kernel_regression(*blocks(seed)).predict(0.1, "centred").values) for seed in range(40)]
     found = half_sample_values(*blocks(0), judge, masks(200, 40, seed=2), 0.1)
     # Half as many rows leave a spread that falls faster than 1 / sqrt(n): the estimate is on the large side.
     assert 0.8 < spread(found, 200, 100) / np.std(fresh, ddof=1) < 2.5

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from flows.quiet import quiet
 
@@ -31,8 +33,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     required = set(filter(None, os.environ.get("MIXVAL_REQUIRE", "").split(",")))
     if missing & required:
         raise pytest.UsageError(f"MIXVAL_REQUIRE names {sorted(missing & required)}, which is not on this machine")
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
     left_out = [item for item in items if missing & {mark.name for mark in item.iter_markers()}]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
@@ -40,11 +40,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.stash[MISSING] = sorted(missing)
 
 
-def _group(item: pytest.Item) -> str:
+class Groups(LoadScopeScheduling):
     """Tests of one group run in one process: files keep their fixtures, and one API, cluster and S3 server serve all."""
-    folder = item.path.relative_to(item.config.rootpath / "tests").parts[0]
-    shares_services = folder in {"flows", "cli", "deployments"} or item.get_closest_marker("s3")
-    return "services" if shares_services else str(item.path)
+
+    def _split_scope(self, nodeid: str) -> str:
+        """The group of a test: its file, but for those that share services."""
+        file = nodeid.partition("::")[0]
+        folder = file.removeprefix("tests/").partition("/")[0]
+        return "services" if folder in {"flows", "cli", "deployments"} or file.endswith("_s3.py") else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Groups:
+    """`--dist loadgroup` of pytest-xdist 3.8 sees no groups under pytest 9.2, which names tests otherwise."""
+    return Groups(config, log)
 
 
 MISSING = pytest.StashKey[list[str]]()

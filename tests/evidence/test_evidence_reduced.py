@@ -19,10 +19,7 @@ LIKE_SIZE = 1.5
 """Ratio of rows up to which two contributors are of the same size."""
 
 
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(name, marks=pytest.mark.xdist_group(f"reduced-{name}")) for name in reduced.WORLDS],
-)
+@pytest.fixture(scope="module", params=reduced.WORLDS)
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[WorldResult, Facts]:
     torch.set_num_threads(1)
     result = reduced.measure(request.param, tmp_path_factory.mktemp(request.param))

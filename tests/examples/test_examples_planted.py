@@ -18,7 +18,7 @@ from mixval.stages.publishing import open_run
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PAIRS = {
     "images": [("birch", "cedar")],
-    "reviews": [("basil", "hazel"), ("basil", "coral"), ("dune", "flint")],
+    "reviews": [("basil", "hazel"), ("basil", "coral"), ("garnet", "dune")],
     "answers": [("bluff", "heath")],
 }
 """Better, worse. The value of a contributor hangs on no other one, so that only these are valued."""

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from docs import engine_tables, evidence_tables, sketch_plot
@@ -35,25 +37,20 @@ HEADER = "| what | measured | target | how |\n| --- | --- | --- | --- |"
 NOT_MEASURED = "Not filled in yet: `make figures` and `make bench` measure, and `python -m docs.generate_figures` writes this."
 
 
-def table(results: Path = RESULTS) -> str:
-    """The main job's figures as Markdown; a sentence when none are recorded. Raises ValueError for one that is not whole."""
+def block(shown: Callable[[list[Figure]], str], results: Path) -> str:
+    """A file's figures as Markdown with where they were measured; a sentence when none are recorded.
+
+    Raises ValueError for one that is not whole.
+    """
     figures = read_figures(results)
-    if not figures:
-        return NOT_MEASURED
-    rows = [f"| {' | '.join(cell(one[column]) for column in COLUMNS[:3])} | `{one['command']}` |" for one in figures]
-    return "\n".join([HEADER, *rows, "", *_provenance(figures)])
+    return "\n\n".join([shown(figures), "\n".join(_provenance(figures))]) if figures else NOT_MEASURED
 
 
-def engine(results: Path = ENGINE_RESULTS) -> str:
-    """All of the engine's figures by group, with whether targets are met; as `table`."""
-    figures = read_figures(results)
-    return "\n\n".join([engine_tables.grouped(figures), "\n".join(_provenance(figures))]) if figures else NOT_MEASURED
-
-
-def engine_targets(results: Path = ENGINE_RESULTS) -> str:
-    """The engine's figures that have a target; as `table`."""
-    figures = read_figures(results)
-    return "\n\n".join([engine_tables.with_targets(figures), "\n".join(_provenance(figures))]) if figures else NOT_MEASURED
+def main_job(figures: list[Figure]) -> str:
+    """One row a figure."""
+    return "\n".join(
+        [HEADER, *(f"| {' | '.join(cell(one[name]) for name in COLUMNS[:3])} | `{one['command']}` |" for one in figures)]
+    )
 
 
 def plot_points(results: Path = ENGINE_RESULTS) -> sketch_plot.Points:
@@ -65,18 +62,6 @@ def sketch_errors(results: Path = ENGINE_RESULTS) -> str:
     """The errors of the sketched term; as `table`."""
     found = plot_points(results)
     return sketch_plot.error_table(found) if found else NOT_MEASURED
-
-
-def evidence(results: Path = EVIDENCE_RESULTS) -> str:
-    """All of the evidence's figures; as `table`."""
-    figures = read_figures(results)
-    return "\n\n".join([evidence_tables.evidence(figures), "\n".join(_provenance(figures))]) if figures else NOT_MEASURED
-
-
-def evidence_summary(results: Path = EVIDENCE_RESULTS) -> str:
-    """The evidence's best methods; as `table`."""
-    figures = read_figures(results)
-    return "\n\n".join([evidence_tables.summary(figures), "\n".join(_provenance(figures))]) if figures else NOT_MEASURED
 
 
 def read_figures(results: Path) -> list[Figure]:
@@ -96,13 +81,20 @@ def _provenance(figures: list[Figure]) -> list[str]:
     return [f"Measured on {machine}; commit `{commit}`, {date}." for machine, commit, date in found]
 
 
+BLOCKS: tuple[tuple[Path, str, Callable[[], str]], ...] = (
+    (README, "figures", partial(block, main_job, RESULTS)),
+    (README, "engine", partial(block, engine_tables.with_targets, ENGINE_RESULTS)),
+    (README, "evidence", partial(block, evidence_tables.summary, EVIDENCE_RESULTS)),
+    (ENGINE, "figures", partial(block, engine_tables.grouped, ENGINE_RESULTS)),
+    (EVIDENCE, "figures", partial(block, evidence_tables.evidence, EVIDENCE_RESULTS)),
+    (METHOD, "sketch-errors", sketch_errors),
+)
+"""Page, the name of its marked part, and what makes that part."""
+
+
 if __name__ == "__main__":
-    rewrite(README, "figures", table())
-    rewrite(README, "engine", engine_targets())
-    rewrite(README, "evidence", evidence_summary())
-    rewrite(ENGINE, "figures", engine())
-    rewrite(EVIDENCE, "figures", evidence())
-    rewrite(METHOD, "sketch-errors", sketch_errors())
+    for page, name, made in BLOCKS:
+        rewrite(page, name, made())
     PLOT.parent.mkdir(exist_ok=True)
     PLOT.write_text(sketch_plot.drawn(plot_points()), encoding="utf-8")
     sys.stdout.write(f"wrote {PLOT.name}\n")

@@ -31,7 +31,7 @@ from mixval.evidence.comparison import compare
 from mixval.evidence.design import Factor, WorldDesign
 from mixval.evidence.fitted import SINGLES, with_fitted
 from mixval.evidence.page.render import render_page
-from mixval.evidence.ranking import parted, rank, row_digests, truth_of
+from mixval.evidence.ranking import rank, truth_of, world_result
 from mixval.evidence.recipe import TrainingRecipe
 from mixval.evidence.results import WorldResult
 from mixval.evidence.table import table_text
@@ -161,19 +161,10 @@ def measure(name: str, folder: Path, methods: Collection[str] = METHODS) -> Worl
     ]
     for job in jobs:
         train_contributor(job)
-    truth, seconds = truth_of(jobs)
+    truth = truth_of(jobs)
     inputs = inputs_of(world, load_backbone(backbone, setting.task, labels), setting.budget)
-    judged, skipped = parted(rank(name, inputs, truth, methods))
-    return WorldResult(
-        world=name,
-        task=setting.task,
-        truth=truth,
-        truth_seconds=seconds,
-        methods=judged,
-        skipped=skipped,
-        rows=row_digests(jobs),
-        command=f"{COMMAND} {name}",
-    )
+    ranked = list(rank(name, inputs, truth[0], methods))
+    return world_result(name, jobs, truth, ranked, f"{COMMAND} {name}")
 
 
 def reduced_figures(results: list[WorldResult]) -> list[Figure]:

@@ -32,7 +32,7 @@ from mixval.evidence.baselines.registry import METHODS, methods_for
 from mixval.evidence.comparison import OURS, Comparison, compare
 from mixval.evidence.fitted import FITTED, with_fitted
 from mixval.evidence.page.render import render_page
-from mixval.evidence.ranking import chosen_methods, outcome_words, parted, rank, row_digests, rows_digest, truth_of
+from mixval.evidence.ranking import chosen_methods, outcome_words, rank, row_digests, rows_digest, truth_of, world_result
 from mixval.evidence.results import MethodResult, SkippedMethod, WorldResult, write_result
 from mixval.evidence.stored_scores import StoredScores, scores_key
 from mixval.evidence.stored_studies import read_evidence
@@ -59,23 +59,13 @@ def run_world(name: str, given: argparse.Namespace) -> WorldResult:
         train_contributor(job)
         print(f"\r{name}: truth {at + 1} of {len(jobs)}", end="", file=sys.stderr)
     print(file=sys.stderr)
-    truth, seconds = truth_of(jobs)
+    truth = truth_of(jobs)
     backbone = load_backbone(setting.backbone_config(checkpoint), world.design.task, jobs[0].classes)
     inputs = inputs_of(world, backbone, setting.budget)
     stored = scores_below(folder, jobs, inputs.budget)
-    judged, skipped = parted(
-        told(rank(name, inputs, truth, wanted_methods(inputs.task, given, stored), stored.found_or_scored))
-    )
-    result = WorldResult(
-        world=name,
-        task=world.design.task,
-        truth=truth,
-        truth_seconds=seconds,
-        methods=judged,
-        skipped=skipped,
-        rows=row_digests(jobs),
-        command=command_of(name, given, [*(one.method for one in judged), *(one.method for one in skipped)]),
-    )
+    wanted = wanted_methods(inputs.task, given, stored)
+    ranked = list(told(rank(name, inputs, truth[0], wanted, stored.found_or_scored)))
+    result = world_result(name, jobs, truth, ranked, command_of(name, given, [one.method for one in ranked]))
     write_result(result, open_location(given.out))
     return result
 

@@ -16,8 +16,8 @@ from mixval.errors import ConfigError
 from mixval.evidence.baselines.inputs import Budget, Contributor, Inputs
 from mixval.evidence.calibrating import committed_trainings
 from mixval.evidence.calibrating_config import CalibrationConfig
-from mixval.evidence.ranking import chosen_methods, outcome_words, parted, rank, row_digests, truth_of
-from mixval.evidence.results import MethodResult, SkippedMethod, WorldResult, write_result
+from mixval.evidence.ranking import chosen_methods, outcome_words, rank, truth_of, world_result
+from mixval.evidence.results import MethodResult, SkippedMethod, write_result
 from mixval.evidence.stored_scores import StoredScores, scores_key
 from mixval.evidence.truth import TruthJob
 from mixval.evidence.weights import FEWEST
@@ -50,27 +50,17 @@ def measure_evidence(config: CalibrationConfig, world: str, wanted: Collection[s
     inputs = list_inputs(config.valuation)
     jobs, without = committed_trainings(config, inputs)
     _refuse_without_truth(config, len(jobs) // config.seeds, without)
-    truth, truth_seconds = truth_of(jobs)
-    current().end("start", f"{len(truth)} contributors with truth")
+    truth = truth_of(jobs)
+    current().end("start", f"{len(truth[0])} contributors with truth")
     current().begin("ranking", len(methods))
     ranked = list[MethodResult | SkippedMethod]()
     stored = StoredScores(open_store(config.valuation), _key(config, inputs, jobs))
-    for one in rank(world, _rows(config, inputs, jobs), truth, wanted, stored.found_or_scored):
+    for one in rank(world, _rows(config, inputs, jobs), truth[0], wanted, stored.found_or_scored):
         ranked.append(one)
         current().step("ranking", f"{one.method}: {outcome_words(one)}")
-    judged, skipped = parted(ranked)
-    current().end("ranking", f"{len(judged)} methods, {len(skipped)} could not run")
-    result = WorldResult(
-        world=world,
-        task=config.task,
-        truth=truth,
-        truth_seconds=truth_seconds,
-        methods=judged,
-        skipped=skipped,
-        without_truth=without,
-        rows=row_digests(jobs),
-        command=command,
-    )
+    n_skipped = sum(isinstance(one, SkippedMethod) for one in ranked)
+    current().end("ranking", f"{len(ranked) - n_skipped} methods, {n_skipped} could not run")
+    result = world_result(world, jobs, truth, ranked, command, without)
     return write_result(result, open_store(config.valuation).output.child(FOLDER))
 
 

@@ -13,7 +13,7 @@ from mixval.evidence.baselines.inputs import Inputs
 from mixval.evidence.baselines.method import Method, Scores
 from mixval.evidence.baselines.registry import method_named, methods_for
 from mixval.evidence.fitted import FITTED, SINGLES
-from mixval.evidence.results import MethodResult, SkippedMethod, method_result
+from mixval.evidence.results import MethodResult, SkippedMethod, WorldResult, method_result
 from mixval.evidence.truth import TruthJob, read_truth, truth_matrix
 from mixval.publish.numerals import seconds
 from mixval.storage.root import Location, open_location
@@ -53,11 +53,26 @@ def rank(
             yield method_result(world, method.name, scores, names, truth)
 
 
-def parted(ranked: Iterable[MethodResult | SkippedMethod]) -> tuple[list[MethodResult], list[SkippedMethod]]:
-    """What `rank` yields: the methods that have scores, and those that have none."""
-    held = list(ranked)
-    methods = [one for one in held if isinstance(one, MethodResult)]
-    return methods, [one for one in held if isinstance(one, SkippedMethod)]
+def world_result(
+    world: str,
+    jobs: Sequence[TruthJob],
+    truth: tuple[Truth, float],
+    ranked: Sequence[MethodResult | SkippedMethod],
+    command: str,
+    without_truth: Sequence[str] = (),
+) -> WorldResult:
+    """What `truth_of` and `rank` say of `jobs`, as it is stored."""
+    return WorldResult(
+        world=world,
+        task=jobs[0].task,
+        truth=truth[0],
+        truth_seconds=truth[1],
+        methods=[one for one in ranked if isinstance(one, MethodResult)],
+        skipped=[one for one in ranked if isinstance(one, SkippedMethod)],
+        without_truth=list(without_truth),
+        rows=row_digests(jobs),
+        command=command,
+    )
 
 
 def outcome_words(one: MethodResult | SkippedMethod) -> str:

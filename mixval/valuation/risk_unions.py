@@ -10,7 +10,7 @@ so as to add up to the rows measured, since a row that is repeated would fit its
 
 The system is solved by a Cholesky factor in float32 and iterative refinement in float64 (Higham & Mary, Acta Numerica 31, 2022,
 section 8) until F stands still; where it does not, by a factor in float64. A is kept while the union changes: a step to another
-one costs the contributors that join and leave. Sums are float64, so entries stored in float32 come and go nearly unrounded.
+one costs the contributors that join and leave (`union_sums.py`).
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from mixval.terms.ntk.judge import Judge
 from mixval.terms.ntk.regression import regression_shift
 from mixval.valuation.estimates import Floats
 from mixval.valuation.shapley import Members, Order
+from mixval.valuation.union_sums import GramSums
 
 STILL = 1e-5
 """Relative change of F at which it counts as solved: what is left is smaller by the rate at which changes shrink."""
@@ -80,15 +81,15 @@ class RiskGame:
         damping: float,  # of what the judge's mode says
     ) -> None:
         """Take the sums of K contributors. Raises ShapeError for T under another sketch, NumericalError for no damping."""
-        k, q = sums.cross.shape[:2]
+        q = sums.cross.shape[1]
         if of_target.ndim != 2 or of_target.shape[1] != q:
             raise ShapeError(f"risk of unions: expected T's sketch (m, {q}), found {of_target.shape}. Use one sketch.")
         if not damping > 0:
             raise NumericalError(f"expected a positive damping, found {damping:g}. Set `value.risk_damping`.")
         self._of, self._target = sums, of_target.astype(np.float64)
         self._judge, self._damping = judge, damping
-        self._members = np.zeros(k, dtype=np.bool_)
-        self._total: Floats = np.zeros((q, q))
+        diagonals = np.diagonal(sums.gram, axis1=1, axis2=2).astype(np.float64)
+        self._total = GramSums(sums.gram, diagonals, lower=False)
         self._known: dict[bytes, float] = {}
 
     def empty(self) -> float:
@@ -97,44 +98,39 @@ class RiskGame:
 
     def value(self, members: Members) -> float:
         """v of the contributors that `members` (K,) marks, at least one. Raises NumericalError where all gradients are zero."""
-        if members.dtype != np.bool_ or members.shape != self._members.shape or not members.any():
-            raise ShapeError(f"members: expected a bool mask {self._members.shape} that marks somebody, found {members}.")
+        if members.dtype != np.bool_ or members.shape != self._total.members.shape or not members.any():
+            raise ShapeError(f"members: expected a bool mask {self._total.members.shape} that marks somebody, found {members}.")
         key = members.tobytes()
         if key not in self._known:
-            self._become(members)
+            self._total.become(members)
             right = self._of.cross[members].sum(axis=0)
-            self._known[key] = self._judge.value(_refined(self._total, right, self._shift(), self._target))
+            self._known[key] = self._judge.value(_refined(self._total.gram, right, self._shift(), self._target))
         return self._known[key]
 
     def prefixes(self, order: Order) -> Iterator[float]:
         """v of the growing prefixes of an order."""
-        for size in range(1, len(order) + 1):
-            yield self.value(np.isin(np.arange(len(self._members)), order[:size]))
+        members = np.zeros_like(self._total.members)
+        for joining in order:
+            members[joining] = True
+            yield self.value(members)
 
     def filled(self) -> float:
         """Effective rank of everybody's union over q: the share of the sketch that it fills, 0 to 1."""
-        self._become(np.ones_like(self._members))
-        found = solved(self._total, self._of.cross.sum(axis=0), self._shift())
-        return effective_rank(found) / len(self._total)
-
-    def _become(self, members: Members) -> None:
-        changing = self._members ^ members
-        if changing.sum() >= members.sum():  # cheaper anew
-            self._members, self._total[:], changing = np.zeros_like(members), 0.0, members
-        for k in np.flatnonzero(changing):
-            (np.add if members[k] else np.subtract)(self._total, self._of.gram[k], out=self._total)
-        self._members = members.copy()
+        self._total.become(np.ones_like(self._total.members))
+        found = solved(self._total.gram, self._of.cross.sum(axis=0), self._shift())
+        return effective_rank(found) / len(self._total.gram)
 
     def _shift(self) -> float:
         """lambda of sums that are scaled to admitted rows: the same system as of rows measured."""
-        n, stood_for = (int(rows[self._members].sum()) for rows in (self._of.measured, self._of.admitted))
-        mean_diagonal = float(np.trace(self._total)) / stood_for
+        members = self._total.members
+        n, stood_for = (int(rows[members].sum()) for rows in (self._of.measured, self._of.admitted))
+        mean_diagonal = float(self._total.diagonal.sum()) / stood_for
         if not mean_diagonal > 0:
             raise NumericalError(
                 f"the gradients of all {n} rows of a union are zero, so damping has no scale. Choose other `ntk.parameters`, "
                 "or leave these contributors out."
             )
-        total = self._of.cross[self._members].sum(axis=(0, 2))  # Phi'1 where responses are labels
+        total = self._of.cross[members].sum(axis=(0, 2))  # Phi'1 where responses are labels
         common = float(total @ total) / stood_for**2
         return regression_shift(mean_diagonal, common, n, self._damping, self._judge.mode) * stood_for / n
 

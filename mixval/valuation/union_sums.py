@@ -58,17 +58,19 @@ class Statistics:
             _check_contributor(k, self.gram[k], self.diagonals[k], self.cross[k], float(self.square[k]))
 
 
-class UnionSums:
-    """Sums over a union that becomes one after another. Of `gram` (q, q) only blocks that meet the lower triangle are kept."""
+class GramSums:
+    """Gram matrices added up over a union that becomes one after another."""
 
-    def __init__(self, statistics: Statistics) -> None:
-        """Of nobody."""
-        k, q = statistics.cross.shape
-        self._statistics = statistics
-        self._members = np.zeros(k, dtype=np.bool_)
+    def __init__(self, grams: NDArray[Any], diagonals: Floats, *, lower: bool) -> None:
+        """Take (K, q, q) matrices and their diagonals (K, q), of nobody yet.
+
+        With `lower`, only blocks that meet the lower triangle are read and kept.
+        """
+        k, q = diagonals.shape
+        self._grams, self._diagonals = grams, diagonals
+        self._blocks = list(lower_blocks(q)) if lower else [(slice(None), slice(None))]
         self._changes, self._largest = 0, np.zeros(q)
-        self.n, self.measured, self.square = 0, 0, 0.0
-        self.cross: Floats = np.zeros(q)
+        self.members = np.zeros(k, dtype=np.bool_)
         self.gram: Floats = np.zeros((q, q))
         self.diagonal: Floats = np.zeros(q)
         """(q,) of `gram`, from the contributors'."""
@@ -80,18 +82,15 @@ class UnionSums:
 
     def become(self, members: NDArray[np.bool_]) -> None:
         """Sum over the contributors that `members` (K,) marks, by the fewest additions and subtractions that keep it exact."""
-        leaving, joining = self._members & ~members, members & ~self._members
-        diagonal = self._statistics.diagonals[members].sum(axis=0)
+        leaving, joining = self.members & ~members, members & ~self.members
+        diagonal = self._diagonals[members].sum(axis=0)
         if leaving.any() and self._is_better_anew(members, int(leaving.sum() + joining.sum()), float(diagonal.sum())):
-            self._members[:], self._changes, self._largest = False, 0, np.zeros_like(diagonal)
+            self.members[:], self._changes, self._largest = False, 0, np.zeros_like(diagonal)
             leaving, joining = np.zeros_like(members), members
         for k in np.flatnonzero(leaving):
             self._change(int(k), np.subtract)
         for k in np.flatnonzero(joining):
             self._change(int(k), np.add)
-        of = self._statistics
-        self.n, self.measured = int(of.n[members].sum()), int(of.measured[members].sum())
-        self.square, self.cross = float(of.square[members].sum()), of.cross[members].sum(axis=0)
         self.diagonal, self._largest = diagonal, np.maximum(self._largest, diagonal)
 
     def _is_better_anew(self, members: NDArray[np.bool_], changes: int, trace: float) -> bool:
@@ -99,15 +98,48 @@ class UnionSums:
         return is_cheaper or self._changes + changes > MOST_CHANGES or trace < FAINTEST * float(self._largest.sum())
 
     def _change(self, k: int, operation: np.ufunc) -> None:
-        is_first = not self._members.any()
-        for rows, columns in lower_blocks(len(self.cross)):
-            held, own = self.gram[rows, columns], self._statistics.gram[k, rows, columns]
+        is_first = not self.members.any()
+        for rows, columns in self._blocks:
+            held, own = self.gram[rows, columns], self._grams[k, rows, columns]
             if is_first:
                 held[:] = own
             else:
                 operation(held, own, out=held)
-        self._members[k] = not self._members[k]
+        self.members[k] = not self.members[k]
         self._changes += 1
+
+
+class UnionSums:
+    """Statistics added up over a union that becomes one after another. Of `gram` (q, q) only the lower triangle is kept."""
+
+    def __init__(self, statistics: Statistics) -> None:
+        """Of nobody."""
+        self._statistics = statistics
+        self._grams = GramSums(statistics.gram, statistics.diagonals, lower=True)
+        self.n, self.measured, self.square = 0, 0, 0.0
+        self.cross: Floats = np.zeros(statistics.cross.shape[1])
+
+    @property
+    def gram(self) -> Floats:
+        """(q, q) Phi'Phi, of which only the lower triangle means anything."""
+        return self._grams.gram
+
+    @property
+    def diagonal(self) -> Floats:
+        """(q,) of `gram`, from the contributors'."""
+        return self._grams.diagonal
+
+    @property
+    def rounding(self) -> Floats:
+        """As `GramSums.rounding`."""
+        return self._grams.rounding
+
+    def become(self, members: NDArray[np.bool_]) -> None:
+        """Sum over the contributors that `members` (K,) marks, as `GramSums.become`."""
+        self._grams.become(members)
+        of = self._statistics
+        self.n, self.measured = int(of.n[members].sum()), int(of.measured[members].sum())
+        self.square, self.cross = float(of.square[members].sum()), of.cross[members].sum(axis=0)
 
 
 def lower_blocks(q: int) -> Iterator[tuple[slice, slice]]:

@@ -112,17 +112,7 @@ def test_the_table_of_fields_is_current() -> None:
     assert all(f"| `{name}` |" in made for name in ("test", "recipe", "seeds", "unions", "learning_rate", "trainable"))
 
 
-@pytest.mark.parametrize(
-    ("page", "part", "made"),
-    [
-        (generate_figures.README, "figures", generate_figures.table),
-        (generate_figures.README, "engine", generate_figures.engine_targets),
-        (generate_figures.README, "evidence", generate_figures.evidence_summary),
-        (generate_figures.ENGINE, "figures", generate_figures.engine),
-        (generate_figures.METHOD, "sketch-errors", generate_figures.sketch_errors),
-        (generate_figures.EVIDENCE, "figures", generate_figures.evidence),
-    ],
-)
+@pytest.mark.parametrize(("page", "part", "made"), generate_figures.BLOCKS)
 def test_the_figures_are_current(page: Path, part: str, made: Callable[[], str]) -> None:
     text = page.read_text(encoding="utf-8")
     assert text == replaced(text, part, made()), "run: python -m docs.generate_figures"
@@ -280,12 +270,12 @@ def test_figures_are_rendered_with_where_they_come_from(tmp_path: Path) -> None:
     figure = dict.fromkeys(generate_figures.COLUMNS, "x") | {"name": "main job", "figure": "12 s", "commit": "abc123"}
     results = tmp_path / "main_job.json"
     results.write_text(json.dumps([figure]), encoding="utf-8")
-    table = generate_figures.table(results)
+    table = generate_figures.block(generate_figures.main_job, results)
     assert "| main job | 12 s | x | `x` |" in table
     assert "commit `abc123`" in table
     results.write_text(json.dumps([figure | {"commit": " "}]), encoding="utf-8")
     with pytest.raises(ValueError, match="commit"):
-        generate_figures.table(results)
+        generate_figures.block(generate_figures.main_job, results)
 
 
 def test_exit_codes_are_documented() -> None:

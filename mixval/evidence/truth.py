@@ -28,7 +28,7 @@ from mixval.errors import ContractError, StorageError
 from mixval.evidence.agreement import SeedAgreement, seed_agreement
 from mixval.evidence.learners import Learner, make_learner
 from mixval.evidence.recipe import TrainingRecipe
-from mixval.evidence.training import evaluate, take, train
+from mixval.evidence.training import Score, evaluate, take, train
 from mixval.models.backbone import Batch
 from mixval.models.identity import backbone_identity
 from mixval.models.load import load_backbone
@@ -124,6 +124,12 @@ def measure(job: TruthJob, rows: pa.Table, test: pa.Table) -> dict[str, Any]:
         "n_rows": rows.num_rows,
         "n_held_back": len(held_back),
     }
+
+
+def untrained(job: TruthJob) -> Score:
+    """What the test set says of the backbone before any training."""
+    learner = _learner(job, derive_seed("truth", job.seed))
+    return evaluate(learner, _encode(job, learner, [job.test], _read(job, [job.test])))
 
 
 def split(rows: pa.Table, recipe: TrainingRecipe, seed: int) -> tuple[np.ndarray, np.ndarray]:

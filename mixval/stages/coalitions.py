@@ -13,22 +13,20 @@ import pyarrow as pa
 from mixval.config.base import FrozenModel
 from mixval.contracts.coalitions import CoalitionAccount
 from mixval.contracts.record import ArtifactRef
-from mixval.contracts.results import COALITIONS, PARTS, REDUNDANCY
+from mixval.contracts.results import COALITIONS, REDUNDANCY
+from mixval.stages.bound_unions import bound_game
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.risk_unions import risk_game
-from mixval.stages.summaries import Summary, read_summary, summary_ref
-from mixval.stages.summary_terms import target_embedding as embedded_target
+from mixval.stages.summaries import summary_ref
 from mixval.stages.target_gradients import target_gradients_ref
 from mixval.stages.terms import is_risk
-from mixval.terms.loss.sums import COLUMNS, columns_of
 from mixval.terms.ntk.judge import lifted_damping
 from mixval.terms.ntk.sketched import sketched_form
 from mixval.terms.ntk.statistics import GradientStatistics
-from mixval.valuation.coalitions import NtkCoalitions
 from mixval.valuation.risk_unions import RiskGame
 from mixval.valuation.shapley import Game, greedy, leave_one_out
 from mixval.valuation.shapley_budget import shapley
-from mixval.valuation.unions import PartSums, UnionGame, part_sums, redundancy, target_embedding
+from mixval.valuation.unions import UnionGame, redundancy
 
 VERSION = 3
 """Raised whenever the numbers change."""
@@ -77,81 +75,16 @@ def answer(work: CoalitionJob, question: Question) -> ArtifactRef:
     if work.target.store.committed(ref) is not None:
         return ref
     started = time.perf_counter()
-    game = risk_game(work.jobs, work.target) if is_risk(work.target) else union_game(work)
+    game = risk_game(work.jobs, work.target) if is_risk(work.target) else _bound_game(work)
     tensors = _ANSWERS[question](game, work)
     seconds = time.perf_counter() - started
     work.target.store.commit(ref, inputs=_inputs(work, question), tensors=tensors, seconds=seconds)
     return ref
 
 
-def union_game(work: CoalitionJob) -> UnionGame:
-    """The game of these contributors by Eq. 8; nobody is worth as much as the worst of them alone.
-
-    Summaries are read one after the other: of each, a Gram matrix in float32 is kept.
-    """
-    held = _Held(work)
-    for k, job in enumerate(work.jobs):
-        held.add(k, job, read_summary(job, summary_ref(job, work.target)))
-    of_target, switches = embedded_target(work.target), work.target.discrepancy
-    at_zero, pooled = float(of_target.frame.weights.sum()), switches.parts == "pooled"
-    mean = of_target.sums / of_target.n
-    game = UnionGame(
-        held.part("real"),
-        held.part("synthetic"),
-        target_embedding(mean, of_target.n, at_zero, switches.estimator, switches.scale, pooled),
-        held.ntk(),
-        np.array(work.coefficients),
-        np.array(work.centres),
-    )
+def _bound_game(work: CoalitionJob) -> UnionGame:
+    game = bound_game(work.jobs, work.target, np.array(work.coefficients), np.array(work.centres))
     return replace(game, empty_value=min(_alone(game, len(work.jobs))))
-
-
-class _Held:
-    """What is kept of the summaries of K contributors."""
-
-    def __init__(self, work: CoalitionJob) -> None:
-        self._work = work
-        k, width = len(work.jobs), embedded_target(work.target).sums.size
-        self._measured = {part: np.zeros(k) for part in PARTS}
-        self._losses = {part: np.zeros((k, len(COLUMNS))) for part in PARTS}
-        self._embeddings = {part: np.zeros((k, width)) for part in PARTS}
-        self._gram = np.empty((0, 0, 0), dtype=np.float32)
-        self._cross, self._square = np.empty((0, 0)), np.zeros(k)
-
-    def add(self, k: int, job: MeasureJob, summary: Summary) -> None:
-        """Contributor k. Each measured row stands for as many as were admitted for it."""
-        admitted = {"real": job.n_real, "synthetic": job.n_synthetic}
-        for part, one in summary.items():
-            self._measured[part][k] = one.n
-            self._losses[part][k] = one.losses.groups.sum(axis=0)
-            self._embeddings[part][k] = one.embedding.sums
-            if self._gram.size == 0:
-                n, q = len(self._square), one.gradients.q
-                self._gram, self._cross = np.zeros((n, q, q), dtype=np.float32), np.zeros((n, q))
-            weight = admitted[part] / one.n
-            self._gram[k] += (weight * one.gradients.gram).astype(np.float32)
-            self._cross[k] += weight * one.gradients.cross
-            self._square[k] += weight * one.gradients.square
-
-    def part(self, part: str) -> PartSums:
-        """One part's sums."""
-        above, below = columns_of(self._work.target.loss.average)
-        admitted = [job.n_real if part == "real" else job.n_synthetic for job in self._work.jobs]
-        losses = self._losses[part]
-        counts = np.array(admitted, dtype=np.float64)
-        return part_sums(counts, self._measured[part], losses[:, above], losses[:, below], self._embeddings[part])
-
-    def ntk(self) -> NtkCoalitions:
-        """Both parts together."""
-        return NtkCoalitions(
-            np.array([job.n_real + job.n_synthetic for job in self._work.jobs], dtype=np.int64),
-            self._gram,
-            self._cross,
-            self._square,
-            self._work.target.ntk.damping,
-            self._work.target.ntk.damping_mode,
-            sum(self._measured.values(), np.zeros(len(self._square))).astype(np.int64),
-        )
 
 
 def coalition_tables(work: CoalitionJob) -> Together:

@@ -146,6 +146,12 @@ def read_summary(job: MeasureJob, ref: ArtifactRef) -> Summary:
     return {part: PartSummary.from_arrays(named) for part, named in held.items() if named}
 
 
+def rows_stood_for(job: MeasureJob, summary: Summary) -> dict[str, float]:
+    """Part -> rows admitted for each that was measured."""
+    admitted = {"real": job.n_real, "synthetic": job.n_synthetic}
+    return {part: admitted[part] / one.n for part, one in summary.items()}
+
+
 def frequencies_of(target: MeasureJob, n_columns: int) -> FourierFeatures:
     """The feature map of the run's frame for features of this many columns."""
     switches = target.discrepancy

@@ -11,10 +11,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from docs.engine_tables import Figure, cell, grouped
-from docs.study_tables import ablation, attacks, is_of_study, stability
+from docs.study_tables import ablation, attacks, is_of_study, rates, stability
 
 REDUCED = "reduced"
-STUDIES = ("How few rows give the same ranking", "What matters to a ranking", "What cheating gains")
+STUDIES = (
+    "How few rows give the same ranking",
+    "What matters to a ranking",
+    "What cheating gains",
+    "Rates that truth trains with",
+)
 OURS = "tangent-regression"
 OF_METHODS = (
     "spearman",
@@ -59,7 +64,7 @@ def _methods(held: dict[str, Figure]) -> list[str]:
 
 def _sections(held: dict[str, Figure], titles: Sequence[str]) -> list[str]:
     """What there is, each under its title."""
-    texts = (methods_table(held) if _worlds(held) else "", stability(held), ablation(held), attacks(held))
+    texts = (methods_table(held) if _worlds(held) else "", stability(held), ablation(held), attacks(held), rates(held))
     return [f"### {title}\n\n{text}" for title, text in zip(titles, texts, strict=True) if text]
 
 

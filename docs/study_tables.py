@@ -7,6 +7,8 @@ ablation/WORLD/METHOD/VARIANT/gain                    the same; with `low` and `
 gaming/WORLD/ATTACK/gain/METHOD                       `benchmarks/evidence/gaming.py`; with `truth_gain`, and
                                                       `after_gate_gain` unless the gate rejects
 gaming/WORLD/ATTACK/works, .../noticed_by             the same; and of all attacks gaming/WORLD/works, .../unnoticed
+rate/WORLD/untrained                                  `benchmarks/evidence/rates.py`, the checkpoint's own metric
+rate/WORLD/RATE/mean_metric                           the same; with `helped` and `spearman`
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ LARGE, FIRST_FORM = "large", "as-measured"
 STABILITY = re.compile(r"(?:([^/]+)/)?kendall_(\d+)((?:/[^/]+)*?)(/next)?")
 SWITCH = re.compile(r"(?:([^/]+)/)?kendall_switch/([^/]+)/(.+)")
 ENDS = (("gain", "{:+.2f}"), ("low", "{:.2f}"), ("high", "{:.2f}"))
-TAU, RANKS, COUNT = "{:.3f}", "{:+.1f}", "{:.0f}"
+TAU, RANKS, COUNT, METRIC, SHARE = "{:.3f}", "{:+.1f}", "{:.0f}", "{:.3f}", "{:.0%}"
 Held = Mapping[str, Figure]
 Of = Mapping[Any, Figure]
 """By the parts of a name."""
@@ -29,7 +31,7 @@ Of = Mapping[Any, Figure]
 
 def is_of_study(name: str) -> bool:
     """Whether a figure of that name is shown here."""
-    return bool(STABILITY.fullmatch(name) or SWITCH.fullmatch(name)) or name.startswith(("ablation/", "gaming/"))
+    return bool(STABILITY.fullmatch(name) or SWITCH.fullmatch(name)) or name.startswith(("ablation/", "gaming/", "rate/"))
 
 
 def stability(held: Held) -> str:
@@ -64,6 +66,23 @@ def ablation(held: Held) -> str:
         rows += [[variant, *(_gain(own, world, variant) for world in worlds)] for variant in variants]
         parts += [_table([f"`{method}`", *worlds], rows), _by(own.values())]
     return "\n\n".join(parts)
+
+
+def rates(held: Held) -> str:
+    """What truth by each peak rate says, a line a world and rate. Bold: the best mean metric of a world."""
+    found = {tuple(name.split("/")[1:]): figure for name, figure in held.items() if name.startswith("rate/")}
+    rows = []
+    for world in dict.fromkeys(key[0] for key in found):
+        own = {key[1]: figure["figure"] for key, figure in found.items() if key[0] == world and key[-1] == "mean_metric"}
+        for rate, mean in own.items():
+            shown = METRIC.format(mean)
+            rest = (_of(found, (world, rate, "helped"), SHARE), _of(found, (world, rate, "spearman")))
+            untrained = _of(found, (world, "untrained"), METRIC)
+            rows.append([world, rate, untrained, f"**{shown}**" if mean == max(own.values()) else shown, *rest])
+    if not rows:
+        return ""
+    head = ["world", "peak rate", "untrained", "mean metric", "contributors that help", "Spearman of `tangent-regression`"]
+    return "\n\n".join([_table(head, rows), _by(found.values())])
 
 
 def attacks(held: Held) -> str:

@@ -78,7 +78,7 @@ ntk:
   method: sketched                               # every row read, shard by shard, and values of unions. Or exact: the matrix
                                                  # itself, of the rows of `ntk.sample` alone
   sketch_features: 2048                          # numbers kept of a gradient; the report says when they are too few
-  parameters: [linear, conv]
+  parameters: [linear, conv]                     # of a text encoder that starts without weights: [embedding]
   # sketch_error: 0.02                           # or as many as this relative error on T's rows asks for
   # sample: {count: 500}                         # exact: rows whose gradients are taken; time and memory grow with its square
 

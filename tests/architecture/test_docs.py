@@ -223,6 +223,11 @@ def test_studies_are_tables_that_name_their_command() -> None:
         "ablation/w/m/ntk.output: a/b/gain": 0.1,
         "ablation/w/m/ntk.output: a/b/low": -0.2,
         "ablation/w/m/ntk.output: a/b/high": 0.3,
+        "rate/w/untrained": -4.63,
+        "rate/w/3e-05/mean_metric": -4.626,
+        "rate/w/3e-05/helped": 0.8,
+        "rate/w/3e-05/spearman": 0.91,
+        "rate/w/0.0001/mean_metric": -4.635,
         "gaming/w/copy/gain/ours": 5.0,
         "gaming/w/copy/truth_gain": 0.0,
         "gaming/w/copy/works": 1,
@@ -253,9 +258,12 @@ def test_studies_are_tables_that_name_their_command() -> None:
         "| `copy` | +5.0 | +0.0 | rejected | yes | 2 |",
         "| `pad` | -0.5 |  | +1.5 | no | 0 |",
         "1 of 2 attacks work, 0 of them unnoticed. By `x`.",
+        "### Rates that truth trains with",
+        "| w | 3e-05 | -4.630 | **-4.626** | 80% | 0.91 |",
+        "| w | 0.0001 | -4.630 | -4.635 |  |  |",
     ):
         assert line in lines, line
-    assert lines.count("By `x`.") == 3
+    assert lines.count("By `x`.") == 4
     apart = lines.index("### How few rows give the same ranking in the reduced worlds")
     assert "| large | as-measured | 0.330 |" in lines[apart:]
     assert not [line for line in lines if "next" in line or line in ("### Kendall", "### Gaming")]

@@ -8,7 +8,7 @@ gaming/WORLD/ATTACK/gain/METHOD                       `benchmarks/evidence/gamin
                                                       `after_gate_gain` unless the gate rejects
 gaming/WORLD/ATTACK/works, .../noticed_by             the same; and of all attacks gaming/WORLD/works, .../unnoticed
 rate/WORLD/untrained                                  `benchmarks/evidence/rates.py`, the checkpoint's own metric
-rate/WORLD/RATE/mean_metric                           the same; with `helped` and `spearman`
+rate/WORLD/RATE/median_metric                           the same; with `helped` and `spearman`
 """
 
 from __future__ import annotations
@@ -69,19 +69,26 @@ def ablation(held: Held) -> str:
 
 
 def rates(held: Held) -> str:
-    """What truth by each peak rate says, a line a world and rate. Bold: the best mean metric of a world."""
+    """What truth by each peak rate says, a line a world and rate. Bold: the best median of a world."""
     found = {tuple(name.split("/")[1:]): figure for name, figure in held.items() if name.startswith("rate/")}
     rows = []
     for world in dict.fromkeys(key[0] for key in found):
-        own = {key[1]: figure["figure"] for key, figure in found.items() if key[0] == world and key[-1] == "mean_metric"}
-        for rate, mean in own.items():
-            shown = METRIC.format(mean)
+        own = {key[1]: figure["figure"] for key, figure in found.items() if key[0] == world and key[-1] == "median_metric"}
+        for rate, median in own.items():
+            shown = METRIC.format(median)
             rest = (_of(found, (world, rate, "helped"), SHARE), _of(found, (world, rate, "spearman")))
             untrained = _of(found, (world, "untrained"), METRIC)
-            rows.append([world, rate, untrained, f"**{shown}**" if mean == max(own.values()) else shown, *rest])
+            rows.append([world, rate, untrained, f"**{shown}**" if median == max(own.values()) else shown, *rest])
     if not rows:
         return ""
-    head = ["world", "peak rate", "untrained", "mean metric", "contributors that help", "Spearman of `tangent-regression`"]
+    head = [
+        "world",
+        "peak rate",
+        "untrained",
+        "median contributor",
+        "contributors that help",
+        "Spearman of `tangent-regression`",
+    ]
     return "\n\n".join([_table(head, rows), _by(found.values())])
 
 

@@ -1,10 +1,11 @@
-"""Which peak rate truth trains a checkpoint with: the one under which the test metric is best in the mean over contributors.
+"""Which peak rate truth trains a checkpoint with: the one that serves the median contributor best.
 
     python -m benchmarks.evidence.rates instruction lm --data DIR --out FOLDER --language-model DIR [--rates 3e-5 1e-4]
 
 A rate that is too high moves a checkpoint away from what it knew, and truth then says who spoils least instead of who teaches
-most. One training of every contributor a rate; rankings play no part in the choice. How well ours agrees with the truth of
-each rate is printed beside it, where FOLDER/WORLD/results.json has its scores, for a reader to judge what the choice did.
+most. One training of every contributor a rate; rankings play no part in the choice, and the few whose rows are spoilt on
+purpose do not move a median. How well ours agrees with the truth of each rate is printed beside it, where
+FOLDER/WORLD/results.json has its scores, for a reader to judge what the choice did.
 
 Trainings lie below FOLDER/WORLD/rates, resumable, apart from the world's truth.
 """
@@ -43,9 +44,9 @@ class RateResult:
     """The checkpoint's own metric."""
 
     @property
-    def mean(self) -> float:
+    def median(self) -> float:
         """What rates are chosen by."""
-        return float(np.mean(list(self.metrics.values())))
+        return float(np.median(list(self.metrics.values())))
 
     @property
     def helped(self) -> float:
@@ -75,12 +76,12 @@ def agreement_with_ours(result: RateResult, file: Path) -> float | None:
 
 
 def rate_figures(world: str, results: Sequence[RateResult], agreements: Sequence[float | None]) -> list[Figure]:
-    """Mean metric, share of contributors that help, and agreement with ours, by rate."""
+    """Median metric, share of contributors that help, and agreement with ours, by rate."""
     command = f"{COMMAND} {world}"
     found = [figure(f"rate/{world}/untrained", results[0].untrained, "-", "negated nats a token", command)]
     for one, agreement in zip(results, agreements, strict=True):
         name = f"rate/{world}/{one.rate:g}"
-        found.append(figure(f"{name}/mean_metric", one.mean, "-", "negated nats a token", command))
+        found.append(figure(f"{name}/median_metric", one.median, "-", "negated nats a token", command))
         found.append(figure(f"{name}/helped", one.helped, "-", "1", command))
         found.append(figure(f"{name}/spearman", agreement, "-", "1", command))
     return found
@@ -97,12 +98,12 @@ def study(world: str, given: argparse.Namespace) -> tuple[list[RateResult], list
 
 def table_text(world: str, results: Sequence[RateResult], agreements: Sequence[float | None]) -> str:
     """For a terminal."""
-    best = max(results, key=lambda one: one.mean)
-    lines = [f"{world}: untrained {results[0].untrained:.4f}; rate, mean metric, share helped, Spearman with ours"]
+    best = max(results, key=lambda one: one.median)
+    lines = [f"{world}: untrained {results[0].untrained:.4f}; rate, median metric, share helped, Spearman with ours"]
     for one, agreement in zip(results, agreements, strict=True):
-        mark = "  <- best mean" if one is best else ""
+        mark = "  <- best" if one is best else ""
         said = "-" if agreement is None else f"{agreement:.2f}"
-        lines.append(f"  {one.rate:7g}  {one.mean:8.4f}  {one.helped:4.0%}  {said}{mark}")
+        lines.append(f"  {one.rate:7g}  {one.median:8.4f}  {one.helped:4.0%}  {said}{mark}")
     return "\n".join(lines)
 
 

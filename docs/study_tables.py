@@ -8,7 +8,7 @@ gaming/WORLD/ATTACK/gain/METHOD                       `benchmarks/evidence/gamin
                                                       `after_gate_gain` unless the gate rejects
 gaming/WORLD/ATTACK/works, .../noticed_by             the same; and of all attacks gaming/WORLD/works, .../unnoticed
 rate/WORLD/untrained                                  `benchmarks/evidence/rates.py`, the checkpoint's own metric
-rate/WORLD/RATE/median_metric                           the same; with `helped` and `spearman`
+rate/WORLD/RATE/median_gain                           the same; with `helped` and `spearman`
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LARGE, FIRST_FORM = "large", "as-measured"
 STABILITY = re.compile(r"(?:([^/]+)/)?kendall_(\d+)((?:/[^/]+)*?)(/next)?")
 SWITCH = re.compile(r"(?:([^/]+)/)?kendall_switch/([^/]+)/(.+)")
 ENDS = (("gain", "{:+.2f}"), ("low", "{:.2f}"), ("high", "{:.2f}"))
-TAU, RANKS, COUNT, METRIC, SHARE = "{:.3f}", "{:+.1f}", "{:.0f}", "{:.3f}", "{:.0%}"
+TAU, RANKS, COUNT, METRIC, GAIN, SHARE = "{:.3f}", "{:+.1f}", "{:.0f}", "{:.3f}", "{:+.4f}", "{:.0%}"
 Held = Mapping[str, Figure]
 Of = Mapping[Any, Figure]
 """By the parts of a name."""
@@ -69,13 +69,13 @@ def ablation(held: Held) -> str:
 
 
 def rates(held: Held) -> str:
-    """What truth by each peak rate says, a line a world and rate. Bold: the best median of a world."""
+    """What truth by each peak rate says, a line a world and rate. Gains in nats a token; bold: the best one of a world."""
     found = {tuple(name.split("/")[1:]): figure for name, figure in held.items() if name.startswith("rate/")}
     rows = []
     for world in dict.fromkeys(key[0] for key in found):
-        own = {key[1]: figure["figure"] for key, figure in found.items() if key[0] == world and key[-1] == "median_metric"}
+        own = {key[1]: figure["figure"] for key, figure in found.items() if key[0] == world and key[-1] == "median_gain"}
         for rate, median in own.items():
-            shown = METRIC.format(median)
+            shown = GAIN.format(median)
             rest = (_of(found, (world, rate, "helped"), SHARE), _of(found, (world, rate, "spearman")))
             untrained = _of(found, (world, "untrained"), METRIC)
             rows.append([world, rate, untrained, f"**{shown}**" if median == max(own.values()) else shown, *rest])
@@ -85,7 +85,7 @@ def rates(held: Held) -> str:
         "world",
         "peak rate",
         "untrained",
-        "median contributor",
+        "gain of the median contributor",
         "contributors that help",
         "Spearman of `tangent-regression`",
     ]

@@ -76,12 +76,12 @@ def agreement_with_ours(result: RateResult, file: Path) -> float | None:
 
 
 def rate_figures(world: str, results: Sequence[RateResult], agreements: Sequence[float | None]) -> list[Figure]:
-    """Median metric, share of contributors that help, and agreement with ours, by rate."""
+    """The median contributor's gain, the share of contributors that help, and agreement with ours, by rate."""
     command = f"{COMMAND} {world}"
     found = [figure(f"rate/{world}/untrained", results[0].untrained, "-", "negated nats a token", command)]
     for one, agreement in zip(results, agreements, strict=True):
         name = f"rate/{world}/{one.rate:g}"
-        found.append(figure(f"{name}/median_metric", one.median, "-", "negated nats a token", command))
+        found.append(figure(f"{name}/median_gain", one.median - one.untrained, "-", "nats a token", command))
         found.append(figure(f"{name}/helped", one.helped, "-", "1", command))
         found.append(figure(f"{name}/spearman", agreement, "-", "1", command))
     return found

@@ -224,10 +224,10 @@ def test_studies_are_tables_that_name_their_command() -> None:
         "ablation/w/m/ntk.output: a/b/low": -0.2,
         "ablation/w/m/ntk.output: a/b/high": 0.3,
         "rate/w/untrained": -4.63,
-        "rate/w/3e-05/median_metric": -4.626,
+        "rate/w/3e-05/median_gain": 0.0041,
         "rate/w/3e-05/helped": 0.8,
         "rate/w/3e-05/spearman": 0.91,
-        "rate/w/0.0001/median_metric": -4.635,
+        "rate/w/0.0001/median_gain": -0.005,
         "gaming/w/copy/gain/ours": 5.0,
         "gaming/w/copy/truth_gain": 0.0,
         "gaming/w/copy/works": 1,
@@ -259,8 +259,8 @@ def test_studies_are_tables_that_name_their_command() -> None:
         "| `pad` | -0.5 |  | +1.5 | no | 0 |",
         "1 of 2 attacks work, 0 of them unnoticed. By `x`.",
         "### Rates that truth trains with",
-        "| w | 3e-05 | -4.630 | **-4.626** | 80% | 0.91 |",
-        "| w | 0.0001 | -4.630 | -4.635 |  |  |",
+        "| w | 3e-05 | -4.630 | **+0.0041** | 80% | 0.91 |",
+        "| w | 0.0001 | -4.630 | -0.0050 |  |  |",
     ):
         assert line in lines, line
     assert lines.count("By `x`.") == 4

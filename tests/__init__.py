@@ -1,1 +1,5 @@
-"""A package, since libraries of the extras install one of this name."""
+"""A package, since libraries of the extras install one of this name. Imported before NumPy and torch, which read this once."""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # each test process has a core: threads that wait for each other cost twice the time

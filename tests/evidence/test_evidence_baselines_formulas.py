@@ -7,7 +7,6 @@ import math
 
 import numpy as np
 import pytest
-import torch
 from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
 
@@ -32,7 +31,6 @@ from tests.evidence.planted_contributors import planted_inputs
 
 @pytest.fixture(scope="module")
 def images() -> Inputs:
-    torch.set_num_threads(1)
     return planted_inputs("image-classification")
 
 

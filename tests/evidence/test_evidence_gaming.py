@@ -27,7 +27,6 @@ TASKS: tuple[Task, ...] = ("image-classification", "text-classification", "instr
 
 @pytest.fixture(scope="module", params=TASKS)
 def inputs(request: pytest.FixtureRequest) -> Inputs:
-    torch.set_num_threads(1)
     return planted_inputs(request.param)
 
 

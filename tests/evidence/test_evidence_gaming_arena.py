@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-import torch
 
 from mixval.config.backbone import BackboneConfig, RandomInitConfig
 from mixval.config.gate import GateConfig
@@ -47,7 +46,6 @@ def rows(folder: Path, n: int) -> pa.Table:
 
 @pytest.fixture(scope="module")
 def inputs() -> Inputs:
-    torch.set_num_threads(1)
     target = rows(DATA / "target", 40)
     backbone = load_backbone(BACKBONE, "image-classification", sorted(set(target["label"].to_pylist())))
     held = [Contributor(name, rows(DATA / "contributors" / f"contributor={name}", 30)) for name in ("atlas", "birch", "cedar")]

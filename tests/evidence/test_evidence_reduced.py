@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from benchmarks.evidence import reduced
 from mixval.evidence.comparison import compare
@@ -21,7 +20,6 @@ LIKE_SIZE = 1.5
 
 @pytest.fixture(scope="module", params=reduced.WORLDS)
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[WorldResult, Facts]:
-    torch.set_num_threads(1)
     result = reduced.measure(request.param, tmp_path_factory.mktemp(request.param))
     return result, {one.name: one.facts for one in reduced.draw(request.param).contributors}
 

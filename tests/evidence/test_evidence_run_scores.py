@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import torch
 
 from benchmarks.evidence import run
 from benchmarks.evidence.settings import WORLDS, Setting
@@ -53,7 +52,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def measured(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The command with these words: what it has stored."""
-    torch.set_num_threads(1)
     monkeypatch.setitem(WORLDS, "tiny", TINY)
 
     def of(*words: str, contributors: int = 4) -> WorldResult:

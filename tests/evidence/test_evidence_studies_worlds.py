@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from benchmarks.evidence.ablation_eq8 import EQ_8, SWITCHES, Valuations
 from benchmarks.evidence.ablation_tangent import Reading, TangentWorld, readings
@@ -41,7 +40,6 @@ WIDTH = 512
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> WorldFolder:
-    torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("worlds") / "small"
     copies = Factor(affected=0.34, low=0.3, high=0.4)
     design = WorldDesign(task=TASK, contributors=3, size=(24, 60), real_share=(0.4, 0.6), duplicates=copies, seed=1)

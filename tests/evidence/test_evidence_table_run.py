@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from benchmarks.evidence.run import checkpoint_of, command_of, figures, parsed
 from benchmarks.figures import figure, write_beside
@@ -26,7 +25,6 @@ TRUTH = {"good": [0.9, 0.91], "noisy": [0.3, 0.32], "tiny": [0.2, 0.19]}
 
 
 def test_two_planted_worlds_go_through_every_method_to_the_table() -> None:
-    torch.set_num_threads(1)
     results = []
     for task in ("image-classification", "language-modelling"):
         inputs = planted_inputs(task)

@@ -38,11 +38,6 @@ TINY = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "in
 FAST = TrainingRecipe(learning_rate=1e-2, batch_rows=32, epochs=4, min_steps=30, max_steps=40, evaluate_every=10)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_torch_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def lay_out(folder: Path, tables: dict[str, pa.Table]) -> None:
     for name, table in tables.items():
         (folder / name).mkdir(parents=True)

@@ -39,7 +39,7 @@ def shard() -> Callable[..., ShardRef]:
     return as_shard
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def text_rows() -> Callable[..., pa.Table]:
     """Text classification rows: three labels in turn, every other row synthetic; columns may be overridden by position."""
 
@@ -58,12 +58,14 @@ def text_rows() -> Callable[..., pa.Table]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def target(text_rows: Callable[..., pa.Table]) -> TargetProfile:
-    """The profile of thirty real rows with the labels 0, 1 and 2."""
+    """The profile of thirty real rows with the labels 0, 1 and 2, which nobody changes."""
     rows = text_rows(30, tag="t")
     real = rows.set_column(2, "origin", pa.array(["real"] * 30))
-    return profile_target(as_batches(real), "text-classification")
+    profile = profile_target(as_batches(real), "text-classification")
+    profile.digests.setflags(write=False)
+    return profile
 
 
 @pytest.fixture

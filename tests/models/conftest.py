@@ -31,8 +31,7 @@ SMALL: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(autouse=True)
-def _one_thread_no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.set_num_threads(1)
+def _no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # the variable is read once, at import
 
 

@@ -5,16 +5,10 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-import torch
 
 from benchmarks.dense_rows import DenseRows
 from benchmarks.exactness import world_reference
 from benchmarks.worlds import WORLDS, lay_out
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_torch_thread() -> None:
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
+from mixval.cli.interrupts import interruptible
 from mixval.progress import Progress, Silence
 
 WORDS = {
@@ -30,7 +31,13 @@ WORDS = {
 
 @contextmanager
 def front_end(quiet: bool) -> Iterator[Progress]:
-    """The front end for this standard error."""
+    """The front end for this standard error, which no interrupt passes by."""
+    with _shown(quiet) as progress, interruptible(progress) as heeding:
+        yield heeding
+
+
+@contextmanager
+def _shown(quiet: bool) -> Iterator[Progress]:
     if quiet:
         yield Silence()
     elif sys.stderr.isatty():

@@ -34,14 +34,16 @@ from mixval.evidence.baselines import forward_pass, raw_inputs
 from mixval.evidence.baselines.tangent_regression import DAMPING, GAIN_DAMPING
 from mixval.evidence.results import SkippedMethod
 from mixval.evidence.studies import Candidate
-from mixval.terms.arrays import Masks
-from mixval.terms.ntk.gain import log_probability_gain
+from mixval.terms.arrays import Floats, Masks
+from mixval.terms.ntk.gain import LogProbabilityGain, log_probability_gain
 from mixval.terms.ntk.regression import Mode, Solver
 from mixval.terms.ntk.risk import one_hot, risk_exact
+from mixval.terms.ntk.trained_gain import ROWS_POWER, slope, trained_gains
 
 METHOD = "tangent-regression"
 WIDEST = 4096
 MIXES = (2, 4)
+POWERS = (0.0, 0.5, 1.0)
 DAMPINGS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 
 
@@ -64,6 +66,8 @@ class Reading:
     """Of classifiers: whether T's outputs are over their rows' `judge.lengths`."""
     distinct: bool = False
     """Whether a row that repeats another counts once."""
+    rows_power: float | None = ROWS_POWER
+    """Of causal LMs, see `trained_gain.py`. None: gains to first order."""
 
 
 class TangentWorld:
@@ -86,8 +90,13 @@ class TangentWorld:
 
     def scores(self, kernels: Kernels, reading: Reading) -> dict[str, float]:
         """Contributor -> minus the cross-entropy, accuracy, or gain."""
-        one = self._gain if self.world.backbone.is_causal else self._risk
-        return {each.name: one(at, kernels[at], reading) for at, each in enumerate(self.world.contributors)}
+        places = range(len(self.world.contributors))
+        if self.world.backbone.is_causal:
+            gains = [self._gain(at, kernels[at], reading) for at in places]
+            values = _trained(gains, reading.rows_power)
+        else:
+            values = np.array([self._risk(at, kernels[at], reading) for at in places])
+        return {each.name: float(value) for each, value in zip(self.world.contributors, values, strict=True)}
 
     def _risk(self, at: int, kernel: Kernel, reading: Reading) -> float:
         kept = self._kept(at, reading)
@@ -97,15 +106,13 @@ class TangentWorld:
         risk = risk_exact(*blocks, self._responses[at][kept], self._labels, norms=norms, **switches)
         return risk.accuracy if reading.metric == "accuracy" else -risk.cross_entropy
 
-    def _gain(self, at: int, kernel: Kernel, reading: Reading) -> float:
+    def _gain(self, at: int, kernel: Kernel, reading: Reading) -> LogProbabilityGain:
         kept = self._kept(at, reading)
         r = self._residuals[at][kept] if reading.residual == "one-minus-probability" else np.ones(int(kept.sum()))
         if reading.by_tokens:
             r = r * self._counts[at][kept]
         blocks = kernel.own[np.ix_(kept, kept)], kernel.target[:, kept]
-        return log_probability_gain(
-            *blocks, r, reading.damping or GAIN_DAMPING, solver=reading.solver, tokens_t=self._tokens
-        ).gain
+        return log_probability_gain(*blocks, r, reading.damping or GAIN_DAMPING, solver=reading.solver, tokens_t=self._tokens)
 
     def _kept(self, at: int, reading: Reading) -> Masks:
         return self._firsts[at] if reading.distinct else np.ones(len(self._firsts[at]), dtype=np.bool_)
@@ -152,6 +159,8 @@ def readings(is_causal: bool) -> list[tuple[str, str, dict[str, Any], Reading]]:
         changes += [
             ("residual", "residual 1 instead of 1 - p", {"residual": "one"}),
             ("residual", "rows ask alike, whatever their answer tokens", {"by_tokens": False}),
+            ("way", "to first order, as far as regression goes", {"rows_power": None}),
+            *(("way", f"a way in proportion to rows^{power:g}", {"rows_power": power}) for power in POWERS),
         ]
     else:
         changes += [
@@ -191,6 +200,15 @@ def _mean_of_mixes(world: WorldFolder, base: Kernels, count: int) -> Kernels:
         own = kernels_of(sketches(world, Gradients(mix=seed, sketch=seed), FEATURES))
         total = [a + b for a, b in zip(total, own, strict=True)]
     return total
+
+
+def _trained(gains: list[LogProbabilityGain], rows_power: float | None) -> Floats:
+    """(K,) values from gains to first order, or these themselves."""
+    values = np.array([one.gain for one in gains])
+    if rows_power is None:
+        return values
+    moved = np.array([one.displacement for one in gains])
+    return trained_gains(slope(values, moved), moved, np.array([one.n for one in gains]), rows_power)
 
 
 def _firsts(table: pa.Table) -> Masks:

@@ -59,8 +59,9 @@ class TangentSubsets:
     method = "tangent-regression"
 
     def __init__(self, world: WorldFolder) -> None:
-        """Sketches all rows; a causal LM makes a forward pass too."""
+        """Sketches all rows; a causal LM makes a forward pass too, and its gains are to first order, each contributor's own."""
         self.world = world
+        self.method = "tangent-regression-first-order" if world.backbone.is_causal else type(self).method
         *self._features, target = sketches(world, Gradients(), FEATURES)
         self._target = target.astype(np.float64)
         self._norms = lengths(self._target)

@@ -16,7 +16,8 @@ class ValueConfig(FrozenModel):
 
     method: Literal["risk", "bound"] = "risk"
     """`risk`: what training on the contributor, made linear, would do for T, in nats: minus the cross-entropy on T, for causal
-    LMs the gain in mean log-probability of T's answer tokens. `bound`: Eq. 8, minus its weighted terms. Both show the terms."""
+    LMs what an ordinary training gains in mean log-probability of T's answer tokens. `bound`: Eq. 8, minus its weighted terms.
+    Both show the terms."""
     risk_damping: float | None = Field(default=None, gt=0)
     """lambda of `method: risk`; `ntk.damping` is Eq. 8's. Classification: times the mean diagonal of Theta less its
     mean entry, 1 unless written. Causal LMs: times the mean diagonal, 0.01 unless written. Dimensionless."""

@@ -12,8 +12,8 @@ TERMS = ("loss", "discrepancy", "ntk", "composition")
 RISK = "risk"
 """What `terms.parquet` calls the NTK-regression risk, which is no term of Eq. 8."""
 VALUE_KINDS = ("eq-8-score", "minus-cross-entropy-nats", "log-probability-gain-nats")
-"""What a value is: minus Eq. 8's weighted terms; or of ridge regression on the contributor's rows with the tangent kernel,
-minus the cross-entropy on T, or the gain in mean log-probability of T's answer tokens."""
+"""What a value is: minus Eq. 8's weighted terms; or by ridge regression on the contributor's rows with the tangent kernel,
+minus the cross-entropy on T, or what a training gains in mean log-probability of T's answer tokens."""
 
 RANKING = pa.schema(
     [
@@ -48,7 +48,7 @@ TERMS_TABLE = pa.schema(
     [
         _field("contributor", pa.string(), "name", "as the data spells it"),
         _field("part", pa.string(), "word", "real, synthetic, or all"),
-        _field("term", pa.string(), "word", "loss, discrepancy, ntk or composition; risk where that is the value"),
+        _field("term", pa.string(), "word", "loss, discrepancy, ntk or composition; risk, the regression behind the value"),
         _field("estimate", pa.float64(), "as in ranking.parquet", "the term, or its part before pi"),
         _field("standard_error", pa.float64(), "as estimate", "over half-samples, or of the mean", nullable=True),
         _field("n", pa.int64(), "rows", "rows it was computed from"),
@@ -72,7 +72,9 @@ REJECTED = pa.schema(
 COALITIONS = pa.schema(
     [
         _field("contributor", pa.string(), "name", "as the data spells it"),
-        _field("alone", pa.float64(), "as value", "value of this contributor's rows alone, from its summary"),
+        _field(
+            "alone", pa.float64(), "as value", "value of this contributor's rows alone, from its summary; gains to first order"
+        ),
         _field("leave_one_out", pa.float64(), "as value", "what the union of all loses without it"),
         _field("shapley", pa.float64(), "as value", "mean of what it adds to those before it, over all orders"),
         _field("shapley_error", pa.float64(), "as value", "standard error of shapley; none where it is exact", nullable=True),

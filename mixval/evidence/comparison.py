@@ -20,7 +20,7 @@ from mixval.evidence.results import WorldResult
 from mixval.terms.arrays import Floats
 
 OURS = "tangent-regression"
-VARIANTS = frozenset({"tangent-regression", "tangent-regression-accuracy"})
+VARIANTS = frozenset({"tangent-regression", "tangent-regression-accuracy", "tangent-regression-first-order"})
 """Of one method: shown, but no rivals of one another."""
 STATISTIC = "spearman"
 Values = dict[str, dict[str, float]]

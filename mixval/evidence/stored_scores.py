@@ -16,7 +16,7 @@ from mixval.evidence.baselines.method import Method, Scores
 from mixval.storage.commit import ArtifactStore
 
 VERSION = 1
-"""Raised whenever the scores of a method change."""
+"""Raised whenever the scores of all methods change; of one method, its `revision` is."""
 SCORES = pa.schema([pa.field("contributor", pa.string(), nullable=False), pa.field("score", pa.float64(), nullable=False)])
 
 
@@ -65,4 +65,4 @@ class StoredScores:
         return scores
 
     def _ref(self, method: Method) -> ArtifactRef:
-        return self.store.ref("scores", VERSION, method=method.name, **self.key)
+        return self.store.ref("scores", VERSION + method.revision, method=method.name, **self.key)

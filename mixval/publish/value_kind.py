@@ -24,6 +24,8 @@ class ValueKind:
     """Whether the value is the sum of Eq. 8's weighted terms, which else are shown beside it."""
     source: str
     """Where the formula comes from."""
+    of_unions: str = ""
+    """How unions are valued, where that is another way."""
 
 
 EQ_8, CROSS_ENTROPY, GAIN = VALUE_KINDS
@@ -49,9 +51,12 @@ _KINDS = {
         "value (nats)",
         "gain in log-probability of the target, nats (higher is better)",
         "It is the gain in mean log-probability of the target's answer tokens, in nats a token, that training on the "
-        "contributor's measured rows would bring, made linear at the initial model. No training brings 0.",
+        "contributor would bring, as the model's gradients at its start predict it for steps that suit this run's average "
+        "contributor. No training brings 0; below 0, training on so much of it leads too far, or away from the target.",
         adds_terms=False,
         source=_REGRESSION,
+        of_unions="Unions, and contributors alone among them, are valued by the gain to first order, as far as regression "
+        "goes: a union has no size that compares with one contributor's.",
     ),
 }
 

@@ -29,6 +29,8 @@ class Measured:
         """Keep the term, its deviations (R,), its rows, its closed-form standard error and what to report of it."""
         self.value, self.deviations, self.n, self.error, self.diagnostics = value, shifts, n, error, diagnostics
         self.parts: dict[str, tuple[float, float | None, int, dict[str, Any]]] = {}
+        self.more: dict[str, Floats] = {}
+        """Arrays to be committed beside it, by name."""
 
     def standard_error(self, shifts: Floats) -> float:
         """Of the term: in closed form where there is one, else the half-samples' spread; 0 when neither is known."""
@@ -86,7 +88,7 @@ def commit_terms(
     }
     named = list(zip(TERMS, measured, tensors["standard_errors"], strict=True))
     if risk is not None:
-        tensors |= {"risk": np.array([risk.value]), "risk_deviations": risk.deviations}
+        tensors |= {"risk": np.array([risk.value]), "risk_deviations": risk.deviations, **risk.more}
         named.append((RISK, risk, risk.standard_error(risk.deviations)))
     tables = {"terms": terms_table(job, named)}
     numbers = {term: one.value for term, one, _ in named}

@@ -14,7 +14,9 @@ from mixval.contracts.results import TERMS, TERMS_TABLE, VALUE_KINDS
 from mixval.publish.ranking import ranking_table
 from mixval.stages.gating import open_store
 from mixval.storage.root import open_location
+from mixval.terms.arrays import Floats
 from mixval.terms.bound import bound
+from mixval.terms.ntk.trained_gain import slope, trained_gains
 from mixval.valuation.estimates import TermEstimates
 from mixval.valuation.fitting import read_fit
 from mixval.valuation.score import Valuation, valuation_of, value, weighted_terms
@@ -50,7 +52,8 @@ def reduce_terms(
     )
     fitted = _fitted(config, identity) if config.value.fitted_weights else None
     weights = weigh(estimates, config.value.rule, fitted, config.value.uninformative)
-    valuation = _valued(config, stored, estimates, weights)
+    n_rows = np.array([outcomes[name].n_real + outcomes[name].n_synthetic for name in names], dtype=np.float64)
+    valuation = _valued(config, stored, n_rows, estimates, weights)
     n_sampled = [int(one["n_gradient_rows"][0]) for one in stored]
     rows = [
         _row(config, i, outcomes[name], estimates, valuation, n_sampled[i]) for i, name in enumerate(estimates.contributors)
@@ -61,14 +64,27 @@ def reduce_terms(
 
 
 def _valued(
-    config: ValuationConfig, stored: list[dict[str, np.ndarray]], estimates: TermEstimates, weights: Weights
+    config: ValuationConfig,
+    stored: list[dict[str, np.ndarray]],
+    n_rows: Floats,
+    estimates: TermEstimates,
+    weights: Weights,
 ) -> Valuation:
-    """By the configured method: the measured risks as they are, or Eq. 8."""
+    """By the configured method: Eq. 8, minus the measured cross-entropies, or what a training gains by the measured slopes."""
     if config.value.method == "bound":
         return value(estimates, weights, config.value.confidence)
     risks = np.array([float(one["risk"][0]) for one in stored])
-    deviations = np.stack([one["risk_deviations"] for one in stored], axis=1) if config.value.half_samples else None
-    return valuation_of(risks, deviations, weighted_terms(estimates, weights), config.value.confidence)
+    replicated = bool(config.value.half_samples)
+    weighted = weighted_terms(estimates, weights)
+    if "classification" in config.task:
+        deviations = np.stack([one["risk_deviations"] for one in stored], axis=1) if replicated else None
+        return valuation_of(risks, deviations, weighted, config.value.confidence)
+    moved = np.array([float(one["displacement"][0]) for one in stored])
+    slopes = slope(risks, moved)
+    values = trained_gains(slopes, moved, n_rows)
+    shifted = np.stack([one["slope_deviations"] for one in stored], axis=1) + slopes if replicated else None
+    deviations = None if shifted is None else trained_gains(shifted, moved, n_rows) - values
+    return valuation_of(values, deviations, weighted, config.value.confidence)
 
 
 def value_kind(config: ValuationConfig) -> str:

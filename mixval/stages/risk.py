@@ -3,10 +3,14 @@
 Letters: n rows of S, both parts together; m rows of T; Theta of the output `mix` (`mixval/models/outputs.py`).
 
 Deviations are sums of two: of regression on half of S judged by the whole T, and of the whole S judged by half of T, the same
-half for everybody. Each is rescaled to all of its rows; from a summary S's come from the kept rows.
+half for everybody. Each is rescaled to all of its rows; from a summary S's come from the kept rows. Of causal LMs the slope,
+gain over displacement, has deviations of its own: half of S goes less far, and a ratio knows nothing of that.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,11 +23,12 @@ from mixval.stages.target_gradients import TargetGradients, judge_of
 from mixval.terms.discrepancy.embedded_halves import halved
 from mixval.terms.half_samples import GROUPS, deviations, half_groups, row_groups
 from mixval.terms.ntk.judge import Judge
-from mixval.terms.ntk.judged_halves import half_sample_values
+from mixval.terms.ntk.judged_halves import HalfSamples, half_sample_values
 from mixval.terms.ntk.kept_rows import KeptRows
 from mixval.terms.ntk.regression import Prediction, TangentRegression, feature_regression, kernel_regression
 from mixval.terms.ntk.risk import one_hot
 from mixval.terms.ntk.sketched_rows import WORTHWHILE_SHARE
+from mixval.terms.ntk.trained_gain import slope
 
 
 def measured_risk(job: MeasureJob, stored: dict[str, np.ndarray]) -> Measured:
@@ -37,14 +42,24 @@ def measured_risk(job: MeasureJob, stored: dict[str, np.ndarray]) -> Measured:
     prediction = kernel_regression(theta, theta_ts, right).predict(job.risk_damping, judge.mode)
     used = min(len(right), 2 * job.value.half_sample_rows)
     own = half_sample_masks(job, stored["keys"][:used], stored["is_real"][:used].astype(bool))
-    shifts = np.zeros(0)
-    if len(own):
-        blocks = theta[:used, :used], theta_ts[:, :used], right[:used]
-        of_rows = own_deviations(half_sample_values(*blocks, judge, own, job.risk_damping), own)
-        of_target = half_sample_masks(job, stored["target_keys"], np.ones(len(theta_ts), dtype=bool))
-        judged = own_deviations(judge.half_values(prediction.values, of_target), of_target)
-        shifts = of_rows * np.sqrt(used / len(right)) + judged
-    return _measured(judge, prediction, shifts, "exact")
+    if not len(own):
+        return _measured(judge, prediction, None, "exact")
+    blocks = theta[:used, :used], theta_ts[:, :used], right[:used]
+    halves = half_sample_values(*blocks, judge, own, job.risk_damping)
+    of_target = half_sample_masks(job, stored["target_keys"], np.ones(len(theta_ts), dtype=bool))
+    judged = judge.half_values(prediction.values, of_target)
+    shrink = np.sqrt(used / len(right))
+    return _measured(
+        judge,
+        prediction,
+        _Replicates(
+            halves,
+            judged,
+            lambda values: own_deviations(values, own) * shrink,
+            lambda values: own_deviations(values, of_target),
+        ),
+        "exact",
+    )
 
 
 def summary_risk(job: MeasureJob, summary: Summary, target: TargetGradients) -> Measured:
@@ -53,19 +68,48 @@ def summary_risk(job: MeasureJob, summary: Summary, target: TargetGradients) -> 
     if job.ntk.residual != "one-minus-probability":
         raise ConfigError(f"the gain needs sums of 1 - p, found `ntk.residual: {job.ntk.residual}`. Leave it out.")
     prediction = _regression(summary, of_target, judge).predict(job.risk_damping, judge.mode)
-    shifts = np.zeros(0)
+    replicates = None
     if job.value.half_samples:
         kept = half_groups(job.value.half_samples, job.seed)
         judged = judge.half_values(prediction.values, _group_masks(target.keys, kept, job.seed))
-        shifts = _own_shifts(job, summary, of_target, judge, kept) + deviations(judged, 2, 1)
-    return _measured(judge, prediction, shifts, "sketched", sketch_features=of_target.shape[1])
+        halves, share = _own_halves(job, summary, of_target, judge, kept)
+        replicates = _Replicates(
+            halves, judged, lambda values: deviations(values, 2, 1) * np.sqrt(share), lambda values: deviations(values, 2, 1)
+        )
+    return _measured(judge, prediction, replicates, "sketched", sketch_features=of_target.shape[1])
 
 
-def _measured(judge: Judge, prediction: Prediction, shifts: Floats, method: str, **more: int) -> Measured:
+@dataclass(frozen=True)
+class _Replicates:
+    """Regressions on halves of S, the whole one judged by halves of T, and how either becomes deviations (R,)."""
+
+    of_rows: HalfSamples
+    of_target: Floats
+    """(R,) values in nats."""
+    row_deviations: Callable[[Floats], Floats]
+    target_deviations: Callable[[Floats], Floats]
+
+    def deviations(self) -> Floats:
+        """(R,) of the value."""
+        return self.row_deviations(self.of_rows.values) + self.target_deviations(self.of_target)
+
+    def slope_deviations(self, displacement: float) -> Floats:
+        """(R,) of the value over the displacement."""
+        own = self.row_deviations(slope(self.of_rows.values, self.of_rows.displacements))
+        return own + self.target_deviations(slope(self.of_target, np.full(len(self.of_target), displacement)))
+
+
+def _measured(judge: Judge, prediction: Prediction, replicates: _Replicates | None, method: str, **more: int) -> Measured:
     told = judge.diagnostics(prediction) | {"measure": judge.measure, "method": method} | more
     of_target = told["cross_entropy_error" if judge.measure == "cross-entropy" else "gain_error"]
-    error = None if len(shifts) > 1 or not np.isfinite(of_target) else float(of_target)
-    return Measured(judge.value(prediction.values), shifts, prediction.n, error, told)
+    error = None if replicates is not None or not np.isfinite(of_target) else float(of_target)
+    shifts = np.zeros(0) if replicates is None else replicates.deviations()
+    measured = Measured(judge.value(prediction.values), shifts, prediction.n, error, told)
+    if judge.labels is None:
+        moved = prediction.displacement
+        slopes = np.zeros(0) if replicates is None else replicates.slope_deviations(moved)
+        measured.more = {"displacement": np.array([moved]), "slope_deviations": slopes}
+    return measured
 
 
 def _regression(summary: Summary, of_target: Floats, judge: Judge) -> TangentRegression:
@@ -77,14 +121,14 @@ def _regression(summary: Summary, of_target: Floats, judge: Judge) -> TangentReg
     return kernel_regression(features @ features.T, of_target @ features.T, _responses(rows, judge))
 
 
-def _own_shifts(job: MeasureJob, summary: Summary, of_target: Floats, judge: Judge, kept: Masks) -> Floats:
-    """(R,) deviations that S's rows bring: halves of the kept rows, in the parts' own proportion, rescaled to all rows."""
+def _own_halves(job: MeasureJob, summary: Summary, of_target: Floats, judge: Judge, kept: Masks) -> tuple[HalfSamples, float]:
+    """Regressions on halves of the kept rows, in the parts' own proportion, and the share of all rows that were kept."""
     rows = kept_for_halves(summary)
     features = np.concatenate([one.features for one in rows]).astype(np.float64)
     masks = _group_masks(np.concatenate([one.keys for one in rows]), kept, job.seed)
     blocks = features @ features.T, of_target @ features.T, _responses(rows, judge)
-    replicates = half_sample_values(*blocks, judge, masks, job.risk_damping)
-    return np.asarray(deviations(replicates, 2, 1) * np.sqrt(len(features) / sum(one.n for one in summary.values())))
+    share = len(features) / sum(one.n for one in summary.values())
+    return half_sample_values(*blocks, judge, masks, job.risk_damping), share
 
 
 def _responses(rows: list[KeptRows], judge: Judge) -> Floats:

@@ -34,7 +34,7 @@ from mixval.terms.composition.term import composition_term
 from mixval.terms.loss.mean import LossEstimate, estimate_loss, half_sample_losses
 from mixval.terms.parts import combine_parts, combine_variances
 
-VERSION = 3
+VERSION = 4
 """Raised whenever the numbers change."""
 
 
@@ -46,8 +46,9 @@ def terms_ref(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
 def contributor_terms(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
     """Commit `terms` (4,), `standard_errors` (4,), `deviations` (R, 4), `n_gradient_rows` (1,) and the table `terms`.
 
-    Where the value is the risk also `risk` (1,), `risk_deviations` (R,) and a row of the table. From a summary also
-    `ntk_as_sketched` (1,), the term with the sketch's bias in it, and `is_full` (1,), whether the other one could not be told.
+    Where the value is the risk also `risk` (1,), `risk_deviations` (R,) and a row of the table; of causal LMs `displacement`
+    (1,) and `slope_deviations` (R,) too (`mixval/terms/ntk/trained_gain.py`). From a summary also `ntk_as_sketched` (1,), the
+    term with the sketch's bias in it, and `is_full` (1,), whether the other one could not be told.
     """
     ref = terms_ref(job, target)
     if job.store.committed(ref) is not None:

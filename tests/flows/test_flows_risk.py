@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mixval.config.base import Task
@@ -15,6 +17,7 @@ from mixval.contracts.results import RISK, TERMS, VALUE_KINDS
 from mixval.contracts.run import RunSummary
 from mixval.publish.explain import explain, explanation_text
 from mixval.stages.publishing import StoredRun, open_run
+from mixval.terms.ntk.trained_gain import slope, trained_gains
 from tests.worlds import PLANTED, World, planted, rows
 
 Value = Callable[[ValuationConfig], RunSummary]
@@ -70,11 +73,21 @@ def _report(run: StoredRun) -> str:
     return run.folder.child("report.html").read_bytes().decode()
 
 
+def _values_of(run: StoredRun, by_name: dict[str, dict[str, Any]]) -> list[float]:
+    """What the terms table and the numbers of rows make of the ranking, in its order."""
+    told = [by_name[row["contributor"]] for row in run.ranking.to_pylist()]
+    risks = np.array([row["estimate"] for row in told])
+    if run.ranking["value_kind"][0].as_py() != VALUE_KINDS[2]:
+        return risks.tolist()
+    moved = np.array([json.loads(row["diagnostics"])["displacement"] for row in told])
+    return trained_gains(slope(risks, moved), moved, run.ranking["n_rows"].to_numpy()).tolist()
+
+
 def _values_are_told(run: StoredRun) -> None:
     """The value stands in the terms table with its diagnostics, beside Eq. 8's four terms, and under its own name."""
     by_name = {row["contributor"]: row for row in run.terms.to_pylist() if row["term"] == RISK}
-    for row in run.ranking.to_pylist():
-        assert by_name[row["contributor"]]["estimate"] == row["value"]
+    for row, value in zip(run.ranking.to_pylist(), _values_of(run, by_name), strict=True):
+        assert row["value"] == pytest.approx(value, rel=1e-12)
         assert by_name[row["contributor"]]["standard_error"] > 0
         assert all(math.isfinite(row[term]) for term in TERMS)
     assert "Value (nats)" in _report(run)
@@ -92,8 +105,9 @@ def _unions_are_of_the_risk(run: StoredRun, of_nobody: float) -> None:
     assert account is not None
     assert account.is_risk
     assert account.value_of_nobody == pytest.approx(of_nobody)
-    values = dict(zip(run.ranking["contributor"].to_pylist(), run.ranking["value"].to_pylist(), strict=True))
+    values = {row["contributor"]: row["estimate"] for row in run.terms.to_pylist() if row["term"] == RISK}
     for row in run.coalitions.to_pylist():
         assert row["alone"] == pytest.approx(values[row["contributor"]], rel=1e-3, abs=1e-4)
+    assert "valued by the gain to first order" in _report(run)
     total = sum(run.coalitions["shapley"].to_pylist())
     assert total == pytest.approx(account.value_of_all - account.value_of_nobody, rel=1e-6, abs=1e-9)

@@ -49,6 +49,8 @@ class Method:
     """Paper, or what it stands for."""
     libraries: tuple[str, ...] = ()
     """Optional modules that it uses: imported before it is charged."""
+    revision: int = 0
+    """Raised whenever this method's values change: its stored scores count no longer."""
 
     def applies(self, task: Task) -> bool:
         """Whether the method can rank contributors of this task; with "labels" among its needs, classification alone."""

@@ -26,7 +26,7 @@ from mixval.evidence.baselines.ngram import ngram
 from mixval.evidence.baselines.optimal_transport import optimal_transport
 from mixval.evidence.baselines.raw_ridge import raw_ridge
 from mixval.evidence.baselines.supervised import Metric
-from mixval.evidence.baselines.tangent_regression import tangent_regression
+from mixval.evidence.baselines.tangent_regression import first_order_gain, tangent_regression
 from mixval.evidence.baselines.tracin import tracin, tracin_initial
 from mixval.evidence.baselines.trak import trak
 from mixval.evidence.baselines.word_similarity import word_similarity
@@ -109,7 +109,15 @@ _ALL: tuple[Method, ...] = (
         "tangent-regression",
         partial(tangent_regression, metric="cross-entropy"),
         _BOTH,
-        source="NTK-regression risk, or gain",
+        source="NTK-regression risk, or what a training gains",
+        revision=1,
+    ),
+    Method(
+        "tangent-regression-first-order",
+        first_order_gain,
+        _BOTH,
+        CAUSAL,
+        source="the gain that NTK-regression predicts",
     ),
     Method(
         "tangent-regression-accuracy",

@@ -16,6 +16,7 @@ from mixval.publish.report.greedy_chart import greedy_chart
 from mixval.publish.report.redundancy_chart import redundancy_chart
 from mixval.publish.report.theme import LAYOUTS
 from mixval.publish.report.view import confidence
+from mixval.publish.value_kind import kind_of
 
 
 def together_section(
@@ -46,7 +47,7 @@ def together_section(
         "harmful": words.harmful_words(found),
         "greedy_title": words.greedy_title(found),
         "greedy_words": words.greedy_words(found, account, scale) if found.greedy else [],
-        "method": words.method_words(account, scale),
+        "method": f"{words.method_words(account, scale)} {kind_of(ranking).of_unions}".strip(),
         "took_part": words.who_took_part(account),
         "is_sampled": found.shapley_errors is not None,
         "level": f"{100 * scale.level:g} %",

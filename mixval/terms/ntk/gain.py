@@ -34,6 +34,8 @@ class LogProbabilityGain:
     """Mean of delta f over T, in nats; above 0, training on S lowers T's loss."""
     gain_error: float
     """Standard error; nan for one row."""
+    displacement: float
+    """See `regression.Prediction`."""
     n: int
     """Rows of S."""
     m: int
@@ -93,6 +95,7 @@ def gain_of(prediction: Prediction, tokens_t: ArrayLike | None = None) -> LogPro
     return LogProbabilityGain(
         gain=mean,
         gain_error=error,
+        displacement=prediction.displacement,
         n=prediction.n,
         m=gains.size,
         damping=prediction.damping,

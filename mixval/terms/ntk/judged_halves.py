@@ -7,6 +7,8 @@ kinds of deviations add up to first order and stand on different scales where S 
 Cost: R factorisations of (n / 2, n / 2) and products of (m, n / 2) by (n / 2, C).
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from mixval.errors import ShapeError
@@ -16,6 +18,16 @@ from mixval.terms.ntk.judge import Judge
 from mixval.terms.ntk.regression import regression_shift
 
 
+@dataclass(frozen=True)
+class HalfSamples:
+    """R half-samples of S, each regressed anew."""
+
+    values: Floats
+    """(R,) nats."""
+    displacements: Floats
+    """(R,) as `regression.Prediction` says."""
+
+
 def half_sample_values(
     theta_ss: ArrayLike,  # (n, n)
     theta_ts: ArrayLike,  # (m, n)
@@ -23,8 +35,8 @@ def half_sample_values(
     judge: Judge,
     masks: ArrayLike,  # (R, n) bool
     damping: float,
-) -> Floats:
-    """(R,) values in nats, each that of ridge regression on the rows of S that a replicate keeps.
+) -> HalfSamples:
+    """Values and displacements of ridge regression on the rows of S that each replicate keeps.
 
     Raises ShapeError when blocks do not fit, and what `TangentRegression.predict` raises.
     """
@@ -34,10 +46,12 @@ def half_sample_values(
             f"half-samples: expected Theta(S,S) (n, n), Theta(T,S) (m, n) and responses (n, C) over the same rows of S, found "
             f"{own.shape}, {cross.shape} and {right.shape}. Use one sample of S for all."
         )
-    values = []
+    values, displacements = [], []
     for mask in row_masks("half-sample masks of S", masks, len(right)):
         kept = np.flatnonzero(mask)
         part = own[np.ix_(kept, kept)]
         shift = regression_shift(float(np.diagonal(part).mean()), float(part.mean()), len(kept), damping, judge.mode)
-        values.append(judge.value(cross[:, kept] @ solved(part, right[kept], shift).solution))
-    return np.array(values, dtype=np.float64)
+        solution = solved(part, right[kept], shift).solution
+        values.append(judge.value(cross[:, kept] @ solution))
+        displacements.append(np.sqrt(max(float((solution * (part @ solution)).sum()), 0.0)))
+    return HalfSamples(np.array(values, dtype=np.float64), np.array(displacements, dtype=np.float64))

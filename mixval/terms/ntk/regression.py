@@ -23,6 +23,7 @@ blocks and sums over rows (`statistics.py`) go the same way. One lambda costs a 
 eigendecomposition.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -56,6 +57,8 @@ class Prediction:
     """Rows of S."""
     damping: float
     """lambda as added to the diagonal, in units of Theta."""
+    displacement: float
+    """|Phi' h(Theta) R|: how far the parameters move, over all C responses, in units of their norm."""
     effective_rank: float
     """trace(Theta h(Theta)): responses that S's rows can set, 0 to n for ridge and flow."""
     residual_norm: float
@@ -101,7 +104,9 @@ class TangentRegression:
         shift = self._shift(damping, mode)
         found = solved(self.matrix, self.right, shift)
         rest = _relative(missed(self.matrix, self.right, found), np.linalg.norm(self.right))
-        return Prediction(self.left @ found.solution, self.n, shift, effective_rank(found), rest)
+        moved = found.solution * (self.matrix @ found.solution if self.is_kernel else found.solution)
+        displacement = math.sqrt(max(float(moved.sum()), 0.0))
+        return Prediction(self.left @ found.solution, self.n, shift, displacement, effective_rank(found), rest)
 
     def path(self, dampings: Sequence[float], mode: Mode = "relative", solver: Solver = "ridge") -> list[Prediction]:
         """The change on T for each of several lambdas. Raises as `predict` does."""
@@ -114,7 +119,9 @@ class TangentRegression:
             shift = self._shift(damping, mode)
             filtered = _filter(spectrum, shift, solver)
             values = side @ (filtered[:, None] * loadings)
-            predictions.append(Prediction(values, self.n, shift, float(spectrum @ filtered), residual_norm))
+            moved = (filtered[:, None] * loadings) ** 2 * (spectrum[:, None] if self.is_kernel else 1.0)
+            displacement = math.sqrt(float(moved.sum()))
+            predictions.append(Prediction(values, self.n, shift, displacement, float(spectrum @ filtered), residual_norm))
         return predictions
 
     def validation_errors(

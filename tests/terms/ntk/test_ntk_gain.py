@@ -24,12 +24,15 @@ def test_ridge_is_the_dense_formula_and_sums_give_the_same() -> None:
     found = log_probability_gain(theta, phi_t @ phi_s.T, r, 0.1)
     assert found.gain == pytest.approx(change.mean(), rel=1e-9)
     assert found.gain_error == pytest.approx(change.std(ddof=1) / math.sqrt(6), rel=1e-9)
+    way = phi_s.T @ np.linalg.solve(theta + 0.1 * np.trace(theta) / 10 * np.eye(10), r)
+    assert found.displacement == pytest.approx(np.linalg.norm(way), rel=1e-9)
     parts = [GradientStatistics.of(phi_s[:3], r[:3]), GradientStatistics.of(phi_s[3:], r[3:])]
     for solver in ("ridge", "gradient-flow", "one-step"):
         exact = log_probability_gain(theta, phi_t @ phi_s.T, r, 0.1, solver=solver)
         merged = gain_from_statistics(parts[0] + parts[1], phi_t, 0.1, solver=solver)
         assert merged.gain == pytest.approx(exact.gain, rel=1e-9)
         assert merged.gain_error == pytest.approx(exact.gain_error, rel=1e-9)
+        assert merged.displacement == pytest.approx(exact.displacement, rel=1e-9)
         assert (merged.n, merged.m, merged.damping) == (10, 6, pytest.approx(exact.damping))
 
 
@@ -41,6 +44,7 @@ def test_flow_is_descent_until_rows_have_moved_by_their_residual() -> None:
     for _ in range(n_steps):
         weights += step * phi_s.T @ (r - phi_s @ weights) / 10
     assert found.gain == pytest.approx((phi_t @ weights).mean(), rel=1e-3)
+    assert found.displacement == pytest.approx(np.linalg.norm(weights), rel=1e-3)
 
 
 def test_one_step_with_a_residual_of_one_is_a_gradient_step_on_the_mean_loss() -> None:

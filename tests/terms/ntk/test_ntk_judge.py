@@ -89,7 +89,12 @@ def test_half_samples_of_s_are_the_values_of_their_rows() -> None:
     wanted = [
         -risk_exact(phi_s[s] @ phi_s[s].T, phi_t @ phi_s[s].T, y[s], labels_t, 0.1, "centred").cross_entropy for s in kept
     ]
-    np.testing.assert_allclose(found, wanted, rtol=1e-9)
+    np.testing.assert_allclose(found.values, wanted, rtol=1e-9)
+    for own, moved in zip(kept, found.displacements, strict=True):
+        theta = phi_s[own] @ phi_s[own].T
+        shift = 0.1 * (np.trace(theta) / len(theta) - theta.mean())
+        way = phi_s[own].T @ np.linalg.solve(theta + shift * np.eye(len(theta)), y[own])
+        assert moved == pytest.approx(np.linalg.norm(way), rel=1e-9)
 
 
 def test_half_samples_of_t_are_those_of_its_rows_up_to_the_scale() -> None:
@@ -109,7 +114,7 @@ def test_half_samples_of_s_spread_as_fresh_samples_do() -> None:
 
     judge = Judge(labels=world(1, 400)[3], n_classes=C)
     fresh = [judge.value(kernel_regression(*blocks(seed)).predict(0.1, "centred").values) for seed in range(40)]
-    found = half_sample_values(*blocks(0), judge, masks(200, 40, seed=2), 0.1)
+    found = half_sample_values(*blocks(0), judge, masks(200, 40, seed=2), 0.1).values
     # Half as many rows leave a spread that falls faster than 1 / sqrt(n): the estimate is on the large side.
     assert 0.8 < spread(found, 200, 100) / np.std(fresh, ddof=1) < 2.5
 

@@ -16,8 +16,12 @@ class ValueConfig(FrozenModel):
 
     method: Literal["risk", "bound"] = "risk"
     """`risk`: what training on the contributor, made linear, would do for T, in nats: minus the cross-entropy on T, for causal
-    LMs what an ordinary training gains in mean log-probability of T's answer tokens. `bound`: Eq. 8, minus its weighted terms.
-    Both show the terms."""
+    LMs the gain in mean log-probability of T's answer tokens. `bound`: Eq. 8, minus its weighted terms. Both show the terms."""
+    gain: Literal["trained", "first-order"] | None = None
+    """Of causal LMs by `method: risk`. `trained`: on a way as long as that of a training with one recipe for all, which ends
+    where it is best for the average contributor: more rows lead further, and at last too far. `first-order`: as far as
+    regression goes; a value then hangs on no other contributor. Unless written, `trained` for a checkpoint and `first-order`
+    for `random_init`, where every way still leads down."""
     risk_damping: float | None = Field(default=None, gt=0)
     """lambda of `method: risk`; `ntk.damping` is Eq. 8's. Classification: times the mean diagonal of Theta less its
     mean entry, 1 unless written. Causal LMs: times the mean diagonal, 0.01 unless written. Dimensionless."""
@@ -51,6 +55,10 @@ class ValueConfig(FrozenModel):
     def rule(self) -> Rule:
         """`weights`, or the method's own."""
         return self.weights or ("shipped" if self.method == "bound" else "equal-z")
+
+    def gain_for(self, is_checkpoint: bool) -> Literal["trained", "first-order"]:
+        """`gain`, or the backbone's own."""
+        return self.gain or ("trained" if is_checkpoint else "first-order")
 
     def damping_for(self, task: Task) -> float:
         """`risk_damping`, or the task's own."""

@@ -11,9 +11,9 @@ TERMS = ("loss", "discrepancy", "ntk", "composition")
 """The four terms of Eq. 8, in its order."""
 RISK = "risk"
 """What `terms.parquet` calls the NTK-regression risk, which is no term of Eq. 8."""
-VALUE_KINDS = ("eq-8-score", "minus-cross-entropy-nats", "log-probability-gain-nats")
+VALUE_KINDS = ("eq-8-score", "minus-cross-entropy-nats", "log-probability-gain-nats", "trained-log-probability-gain-nats")
 """What a value is: minus Eq. 8's weighted terms; or by ridge regression on the contributor's rows with the tangent kernel,
-minus the cross-entropy on T, or what a training gains in mean log-probability of T's answer tokens."""
+minus the cross-entropy on T, or the gain in mean log-probability of T's answer tokens, to first order or of a training."""
 
 RANKING = pa.schema(
     [

@@ -28,7 +28,7 @@ class ValueKind:
     """How unions are valued, where that is another way."""
 
 
-EQ_8, CROSS_ENTROPY, GAIN = VALUE_KINDS
+EQ_8, CROSS_ENTROPY, GAIN, TRAINED_GAIN = VALUE_KINDS
 _REGRESSION = "ridge regression on the tangent kernel of the initial model"
 _KINDS = {
     EQ_8: ValueKind(
@@ -51,8 +51,16 @@ _KINDS = {
         "value (nats)",
         "gain in log-probability of the target, nats (higher is better)",
         "It is the gain in mean log-probability of the target's answer tokens, in nats a token, that training on the "
-        "contributor would bring, as the model's gradients at its start predict it for steps that suit this run's average "
-        "contributor. No training brings 0; below 0, training on so much of it leads too far, or away from the target.",
+        "contributor's measured rows would bring, made linear at the initial model. No training brings 0.",
+        adds_terms=False,
+        source=_REGRESSION,
+    ),
+    TRAINED_GAIN: ValueKind(
+        "value (nats)",
+        "gain of a training on the target, nats (higher is better)",
+        "It is the gain in mean log-probability of the target's answer tokens, in nats a token, that one and the same "
+        "training would bring on each contributor, predicted from the initial model's gradients. The training is as long as "
+        "suits this run's average contributor. No training brings 0; below 0 it leads away from the target, or too far.",
         adds_terms=False,
         source=_REGRESSION,
         of_unions="Unions, and contributors alone among them, are valued by the gain to first order, as far as regression "

@@ -48,6 +48,9 @@ def test_planted_contributors_come_out_in_the_planted_order(method: str, task: T
     assert {near["value_kind"], far["value_kind"]} == {VALUE_KINDS[1 if task == "image-classification" else 2]}
     assert near["value"] > NOBODY[task] + 0.1
     _values_are_told(run)
+    if task == "instruction":
+        assert "valued by the gain to first order" not in _report(run)
+        _a_training_is_told(world_of(tmp_path, task, method), value)
     if method == "sketched":
         _unions_are_of_the_risk(run, NOBODY[task])
 
@@ -73,21 +76,32 @@ def _report(run: StoredRun) -> str:
     return run.folder.child("report.html").read_bytes().decode()
 
 
-def _values_of(run: StoredRun, by_name: dict[str, dict[str, Any]]) -> list[float]:
-    """What the terms table and the numbers of rows make of the ranking, in its order."""
-    told = [by_name[row["contributor"]] for row in run.ranking.to_pylist()]
-    risks = np.array([row["estimate"] for row in told])
-    if run.ranking["value_kind"][0].as_py() != VALUE_KINDS[2]:
-        return risks.tolist()
-    moved = np.array([json.loads(row["diagnostics"])["displacement"] for row in told])
-    return trained_gains(slope(risks, moved), moved, run.ranking["n_rows"].to_numpy()).tolist()
+def _a_training_is_told(world: World, value: Value) -> None:
+    """Gains of a training: nothing is measured anew, and they are those of the stored gains, displacements and rows."""
+    found = value(world.config(value={"gain": "trained"}))
+    assert sum(found.recomputed.values()) == 0
+    run = open_run(found.url)
+    assert set(run.ranking["value_kind"].to_pylist()) == {VALUE_KINDS[3]}
+    by_name = {row["contributor"]: row for row in run.terms.to_pylist() if row["term"] == RISK}
+    told = [by_name[name] for name in run.ranking["contributor"].to_pylist()]
+    gains, moved = (np.array(one) for one in zip(*((t["estimate"], _displacement(t)) for t in told), strict=True))
+    wanted = trained_gains(slope(gains, moved), moved, run.ranking["n_rows"].to_numpy())
+    np.testing.assert_allclose(run.ranking["value"].to_numpy(), wanted, rtol=1e-9)
+    assert list(wanted) == sorted(wanted, reverse=True)
+    for row in run.ranking.to_pylist():
+        assert row["value_low"] < row["value"] < row["value_high"]
+    assert "valued by the gain to first order" in _report(run)
+
+
+def _displacement(row: dict[str, Any]) -> float:
+    return float(json.loads(row["diagnostics"])["displacement"])
 
 
 def _values_are_told(run: StoredRun) -> None:
     """The value stands in the terms table with its diagnostics, beside Eq. 8's four terms, and under its own name."""
     by_name = {row["contributor"]: row for row in run.terms.to_pylist() if row["term"] == RISK}
-    for row, value in zip(run.ranking.to_pylist(), _values_of(run, by_name), strict=True):
-        assert row["value"] == pytest.approx(value, rel=1e-12)
+    for row in run.ranking.to_pylist():
+        assert by_name[row["contributor"]]["estimate"] == row["value"]
         assert by_name[row["contributor"]]["standard_error"] > 0
         assert all(math.isfinite(row[term]) for term in TERMS)
     assert "Value (nats)" in _report(run)
@@ -105,9 +119,8 @@ def _unions_are_of_the_risk(run: StoredRun, of_nobody: float) -> None:
     assert account is not None
     assert account.is_risk
     assert account.value_of_nobody == pytest.approx(of_nobody)
-    values = {row["contributor"]: row["estimate"] for row in run.terms.to_pylist() if row["term"] == RISK}
+    values = dict(zip(run.ranking["contributor"].to_pylist(), run.ranking["value"].to_pylist(), strict=True))
     for row in run.coalitions.to_pylist():
         assert row["alone"] == pytest.approx(values[row["contributor"]], rel=1e-3, abs=1e-4)
-    assert "valued by the gain to first order" in _report(run)
     total = sum(run.coalitions["shapley"].to_pylist())
     assert total == pytest.approx(account.value_of_all - account.value_of_nobody, rel=1e-6, abs=1e-9)

@@ -24,7 +24,7 @@ from mixval.publish.risk_doubts import risk_doubts
 from mixval.publish.terminal import print_ranking
 from mixval.publish.value_kind import kind_of
 
-EQ_8, CROSS_ENTROPY, GAIN = VALUE_KINDS
+EQ_8, CROSS_ENTROPY, GAIN, TRAINED = VALUE_KINDS
 MADE = {kind: make_results(kind=kind) for kind in VALUE_KINDS}
 
 
@@ -48,7 +48,8 @@ def test_the_report_calls_the_value_by_its_name(kind: str) -> None:
     assert ("What Eq. 8 says" in text) == (kind != EQ_8)
     assert ("do not make this ranking" in text) == (kind != EQ_8)
     assert ("minus the cross-entropy" in text) == (kind == CROSS_ENTROPY)
-    assert ("gain in mean log-probability" in text) == (kind == GAIN)
+    assert ("gain in mean log-probability" in text) == (kind in {GAIN, TRAINED})
+    assert ("that one and the same training would bring" in text) == (kind == TRAINED)
     assert ("What costs" in text) == (kind == EQ_8)
     assert ("Value by Eq. 8 of arXiv 2511.13640, without retraining" in text) == (kind == EQ_8)
 

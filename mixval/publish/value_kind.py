@@ -24,6 +24,8 @@ class ValueKind:
     """Whether the value is the sum of Eq. 8's weighted terms, which else are shown beside it."""
     source: str
     """Where the formula comes from."""
+    counts_all_rows: bool = False
+    """Whether rows count that were not measured, by their number."""
     of_unions: str = ""
     """How unions are valued, where that is another way."""
 
@@ -63,6 +65,7 @@ _KINDS = {
         "suits this run's average contributor. No training brings 0; below 0 it leads away from the target, or too far.",
         adds_terms=False,
         source=_REGRESSION,
+        counts_all_rows=True,
         of_unions="Unions, and contributors alone among them, are valued by the gain to first order, as far as regression "
         "goes: a union has no size that compares with one contributor's.",
     ),

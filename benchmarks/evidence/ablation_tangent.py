@@ -38,12 +38,12 @@ from mixval.terms.arrays import Floats, Masks
 from mixval.terms.ntk.gain import LogProbabilityGain, log_probability_gain
 from mixval.terms.ntk.regression import Mode, Solver
 from mixval.terms.ntk.risk import one_hot, risk_exact
-from mixval.terms.ntk.trained_gain import ROWS_POWER, slope, trained_gains
+from mixval.terms.ntk.trained_gain import slope, trained_gains
 
 METHOD = "tangent-regression"
 WIDEST = 4096
 MIXES = (2, 4)
-POWERS = (0.0, 0.5, 1.0)
+PRICES = (0.3, 0.7)
 DAMPINGS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 
 
@@ -66,8 +66,8 @@ class Reading:
     """Of classifiers: whether T's outputs are over their rows' `judge.lengths`."""
     distinct: bool = False
     """Whether a row that repeats another counts once."""
-    rows_power: float | None = ROWS_POWER
-    """Of causal LMs, see `trained_gain.py`. None: gains to first order."""
+    price: float = 0.5
+    """Of causal LMs, a unit of the way over the mean slope, see `trained_gain.py`. 0: gains to first order."""
 
 
 class TangentWorld:
@@ -93,7 +93,7 @@ class TangentWorld:
         places = range(len(self.world.contributors))
         if self.world.backbone.is_causal:
             gains = [self._gain(at, kernels[at], reading) for at in places]
-            values = _trained(gains, reading.rows_power)
+            values = _trained(gains, reading.price)
         else:
             values = np.array([self._risk(at, kernels[at], reading) for at in places])
         return {each.name: float(value) for each, value in zip(self.world.contributors, values, strict=True)}
@@ -159,8 +159,8 @@ def readings(is_causal: bool) -> list[tuple[str, str, dict[str, Any], Reading]]:
         changes += [
             ("residual", "residual 1 instead of 1 - p", {"residual": "one"}),
             ("residual", "rows ask alike, whatever their answer tokens", {"by_tokens": False}),
-            ("way", "to first order, as far as regression goes", {"rows_power": None}),
-            *(("way", f"a way in proportion to rows^{power:g}", {"rows_power": power}) for power in POWERS),
+            ("way", "to first order, a way that costs nothing", {"price": 0.0}),
+            *(("way", f"a way that costs {price:g} of the mean slope", {"price": price}) for price in PRICES),
         ]
     else:
         changes += [
@@ -202,13 +202,10 @@ def _mean_of_mixes(world: WorldFolder, base: Kernels, count: int) -> Kernels:
     return total
 
 
-def _trained(gains: list[LogProbabilityGain], rows_power: float | None) -> Floats:
-    """(K,) values from gains to first order, or these themselves."""
-    values = np.array([one.gain for one in gains])
-    if rows_power is None:
-        return values
+def _trained(gains: list[LogProbabilityGain], price: float) -> Floats:
+    """(K,) values from gains to first order."""
     moved = np.array([one.displacement for one in gains])
-    return trained_gains(slope(values, moved), moved, np.array([one.n for one in gains]), rows_power)
+    return trained_gains(slope(np.array([one.gain for one in gains]), moved), moved, price)
 
 
 def _firsts(table: pa.Table) -> Masks:

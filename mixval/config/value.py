@@ -18,10 +18,9 @@ class ValueConfig(FrozenModel):
     """`risk`: what training on the contributor, made linear, would do for T, in nats: minus the cross-entropy on T, for causal
     LMs the gain in mean log-probability of T's answer tokens. `bound`: Eq. 8, minus its weighted terms. Both show the terms."""
     gain: Literal["trained", "first-order"] | None = None
-    """Of causal LMs by `method: risk`. `trained`: on a way as long as that of a training with one recipe for all, which ends
-    where it is best for the average contributor: more rows lead further, and at last too far. `first-order`: as far as
-    regression goes; a value then hangs on no other contributor. Unless written, `trained` for a checkpoint and `first-order`
-    for `random_init`, where every way still leads down."""
+    """Of causal LMs by `method: risk`. `first-order`: as regression predicts it, whatever the way. `trained`: less what the way
+    costs, half the mean slope over the run's contributors a unit, since a loss bends up. Unless written, `trained` for a
+    checkpoint and `first-order` for `random_init`, where every way still leads down."""
     risk_damping: float | None = Field(default=None, gt=0)
     """lambda of `method: risk`; `ntk.damping` is Eq. 8's. Classification: times the mean diagonal of Theta less its
     mean entry, 1 unless written. Causal LMs: times the mean diagonal, 0.01 unless written. Dimensionless."""

@@ -23,8 +23,7 @@ def risk_doubts(ranking: pa.Table, terms: pa.Table, n_classes: int | None = None
     if not ranking.num_rows or kind_of(ranking).adds_terms:
         return []
     rows = ranking.to_pylist()
-    sampled = [] if kind_of(ranking).counts_all_rows else _sampled(rows)
-    return [*sampled, *_guessing(rows, n_classes), *_full(terms)]
+    return [*_sampled(rows), *_guessing(rows, n_classes), *_full(terms)]
 
 
 def _sampled(rows: list[dict[str, Any]]) -> Iterator[Doubt]:

@@ -24,8 +24,6 @@ class ValueKind:
     """Whether the value is the sum of Eq. 8's weighted terms, which else are shown beside it."""
     source: str
     """Where the formula comes from."""
-    counts_all_rows: bool = False
-    """Whether rows count that were not measured, by their number."""
     of_unions: str = ""
     """How unions are valued, where that is another way."""
 
@@ -60,14 +58,12 @@ _KINDS = {
     TRAINED_GAIN: ValueKind(
         "value (nats)",
         "gain of a training on the target, nats (higher is better)",
-        "It is the gain in mean log-probability of the target's answer tokens, in nats a token, that one and the same "
-        "training would bring on each contributor, predicted from the initial model's gradients. The training is as long as "
-        "suits this run's average contributor. No training brings 0; below 0 it leads away from the target, or too far.",
+        "It is the gain in mean log-probability of the target's answer tokens, in nats a token, that training on the "
+        "contributor's measured rows would bring, made linear at the initial model, less what the way costs: half of what "
+        "this run's average contributor gains by a step of that length. No training brings 0.",
         adds_terms=False,
         source=_REGRESSION,
-        counts_all_rows=True,
-        of_unions="Unions, and contributors alone among them, are valued by the gain to first order, as far as regression "
-        "goes: a union has no size that compares with one contributor's.",
+        of_unions="Unions, and contributors alone among them, are valued by the gain to first order, at no cost of the way.",
     ),
 }
 

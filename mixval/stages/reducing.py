@@ -14,7 +14,6 @@ from mixval.contracts.results import TERMS, TERMS_TABLE, VALUE_KINDS
 from mixval.publish.ranking import ranking_table
 from mixval.stages.gating import open_store
 from mixval.storage.root import open_location
-from mixval.terms.arrays import Floats
 from mixval.terms.bound import bound
 from mixval.terms.ntk.trained_gain import slope, trained_gains
 from mixval.valuation.estimates import TermEstimates
@@ -54,8 +53,7 @@ def reduce_terms(
     )
     fitted = _fitted(config, identity) if config.value.fitted_weights else None
     weights = weigh(estimates, config.value.rule, fitted, config.value.uninformative)
-    n_rows = np.array([outcomes[name].n_real + outcomes[name].n_synthetic for name in names], dtype=np.float64)
-    valuation = _valued(config, stored, n_rows, estimates, weights)
+    valuation = _valued(config, stored, estimates, weights)
     n_sampled = [int(one["n_gradient_rows"][0]) for one in stored]
     rows = [
         _row(config, i, outcomes[name], estimates, valuation, n_sampled[i]) for i, name in enumerate(estimates.contributors)
@@ -68,7 +66,6 @@ def reduce_terms(
 def _valued(
     config: ValuationConfig,
     stored: list[dict[str, np.ndarray]],
-    n_rows: Floats,
     estimates: TermEstimates,
     weights: Weights,
 ) -> Valuation:
@@ -83,9 +80,9 @@ def _valued(
         return valuation_of(risks, deviations, weighted, config.value.confidence)
     moved = np.array([float(one["displacement"][0]) for one in stored])
     slopes = slope(risks, moved)
-    values = trained_gains(slopes, moved, n_rows)
+    values = trained_gains(slopes, moved)
     shifted = np.stack([one["slope_deviations"] for one in stored], axis=1) + slopes if replicated else None
-    deviations = None if shifted is None else trained_gains(shifted, moved, n_rows) - values
+    deviations = None if shifted is None else trained_gains(shifted, moved) - values
     return valuation_of(values, deviations, weighted, config.value.confidence)
 
 

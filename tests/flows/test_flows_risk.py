@@ -77,7 +77,7 @@ def _report(run: StoredRun) -> str:
 
 
 def _a_training_is_told(world: World, value: Value) -> None:
-    """Gains of a training: nothing is measured anew, and they are those of the stored gains, displacements and rows."""
+    """Gains of a training: nothing is measured anew, and they are those of the stored gains and displacements."""
     found = value(world.config(value={"gain": "trained"}))
     assert sum(found.recomputed.values()) == 0
     run = open_run(found.url)
@@ -85,7 +85,7 @@ def _a_training_is_told(world: World, value: Value) -> None:
     by_name = {row["contributor"]: row for row in run.terms.to_pylist() if row["term"] == RISK}
     told = [by_name[name] for name in run.ranking["contributor"].to_pylist()]
     gains, moved = (np.array(one) for one in zip(*((t["estimate"], _displacement(t)) for t in told), strict=True))
-    wanted = trained_gains(slope(gains, moved), moved, run.ranking["n_rows"].to_numpy())
+    wanted = trained_gains(slope(gains, moved), moved)
     np.testing.assert_allclose(run.ranking["value"].to_numpy(), wanted, rtol=1e-9)
     assert list(wanted) == sorted(wanted, reverse=True)
     for row in run.ranking.to_pylist():

@@ -142,7 +142,7 @@ def test_departures_say_that_the_value_is_not_eq_8():
     assert "the mean log-probability of the answer tokens" in causal
     assert "f is log p, r = 1 - p" in causal
     ways = [" ".join(departures(config(value={"gain": gain}, task="instruction"))) for gain in ("trained", "first-order")]
-    assert ["on a way as long as a training's" in words for words in (*ways, causal, labelled)] == [True, False, True, False]
+    assert ["less what the way costs" in words for words in (*ways, causal, labelled)] == [True, False, True, False]
     assert "not Eq. 8" not in " ".join(departures(config()))
 
 

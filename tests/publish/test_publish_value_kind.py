@@ -49,7 +49,7 @@ def test_the_report_calls_the_value_by_its_name(kind: str) -> None:
     assert ("do not make this ranking" in text) == (kind != EQ_8)
     assert ("minus the cross-entropy" in text) == (kind == CROSS_ENTROPY)
     assert ("gain in mean log-probability" in text) == (kind in {GAIN, TRAINED})
-    assert ("that one and the same training would bring" in text) == (kind == TRAINED)
+    assert ("less what the way costs" in text) == (kind == TRAINED)
     assert ("What costs" in text) == (kind == EQ_8)
     assert ("Value by Eq. 8 of arXiv 2511.13640, without retraining" in text) == (kind == EQ_8)
 
@@ -109,9 +109,7 @@ def test_doubts_of_a_risk_are_about_the_risk() -> None:
     kinds = {doubt.kind for doubt in find_doubts(made.ranking, made.terms, made.outcomes, n_classes=2)}
     assert not kinds & {"uninformative-term", "unequal-gradient-rows", "composition-blind", "ntk-jitter"}
     assert risk_doubts(MADE[EQ_8].ranking, made.terms, 2) == []
-    for kind, is_told in ((CROSS_ENTROPY, True), (GAIN, True), (TRAINED, False)):  # a training's length counts all rows
-        told = risk_doubts(MADE[kind].ranking, MADE[kind].terms, 2)
-        assert ("risk-of-sampled-rows" in {doubt.kind for doubt in told}) == is_told
+    assert {doubt.kind for doubt in risk_doubts(made.ranking, made.terms, 2)} >= {"risk-of-sampled-rows"}
     values = [-0.1 * i for i in range(len(NAMES))]
     found = {doubt.kind: doubt for doubt in risk_doubts(with_values(made, values), _with_sketches(made, 0.4), 2)}
     assert set(found) == {"no-better-than-guessing"}

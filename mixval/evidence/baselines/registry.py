@@ -110,7 +110,7 @@ _ALL: tuple[Method, ...] = (
         partial(tangent_regression, metric="cross-entropy"),
         _BOTH,
         source="NTK-regression risk, or what a training gains",
-        revision=1,
+        revision=2,
     ),
     Method(
         "tangent-regression-first-order",

@@ -3,7 +3,7 @@
 Classification: minus the cross-entropy on T, or the accuracy, of ridge regression on one kernel for all classes
 (`mixval/terms/ntk/risk.py`), lambda centred and T's outputs over `judge.lengths` (`mixval/terms/ntk/judge.py`). Causal LMs: the
 gain in the mean log-probability of T's answer tokens, residual 1 - p times a row's answer tokens over those of a row of T
-(`mixval/terms/ntk/gain.py`), on a way as long as a training's (`mixval/terms/ntk/trained_gain.py`), or to first order. Sketched
+(`mixval/terms/ntk/gain.py`), less what the way costs (`mixval/terms/ntk/trained_gain.py`), or to first order. Sketched
 gradients, all rows.
 """
 
@@ -39,7 +39,7 @@ def tangent_regression(inputs: Inputs, seed: int, metric: Metric) -> Floats:
     gains = _gains(inputs, seed)
     moved = np.array([one.displacement for one in gains])
     slopes = slope(np.array([one.gain for one in gains]), moved)
-    return trained_gains(slopes, moved, np.array([one.table.num_rows for one in inputs.contributors]))
+    return trained_gains(slopes, moved)
 
 
 def first_order_gain(inputs: Inputs, seed: int) -> Floats:

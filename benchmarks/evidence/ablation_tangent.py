@@ -34,11 +34,11 @@ from mixval.evidence.baselines import forward_pass, raw_inputs
 from mixval.evidence.baselines.tangent_regression import DAMPING, GAIN_DAMPING
 from mixval.evidence.results import SkippedMethod
 from mixval.evidence.studies import Candidate
-from mixval.terms.arrays import Floats, Masks
+from mixval.terms.arrays import Masks
 from mixval.terms.ntk.gain import LogProbabilityGain, log_probability_gain
 from mixval.terms.ntk.regression import Mode, Solver
 from mixval.terms.ntk.risk import one_hot, risk_exact
-from mixval.terms.ntk.trained_gain import slope, trained_gains
+from mixval.terms.ntk.trained_gain import values_of_gains
 
 METHOD = "tangent-regression"
 WIDEST = 4096
@@ -92,8 +92,7 @@ class TangentWorld:
         """Contributor -> minus the cross-entropy, accuracy, or gain."""
         places = range(len(self.world.contributors))
         if self.world.backbone.is_causal:
-            gains = [self._gain(at, kernels[at], reading) for at in places]
-            values = _trained(gains, reading.price)
+            values = values_of_gains([self._gain(at, kernels[at], reading) for at in places], reading.price)
         else:
             values = np.array([self._risk(at, kernels[at], reading) for at in places])
         return {each.name: float(value) for each, value in zip(self.world.contributors, values, strict=True)}
@@ -200,12 +199,6 @@ def _mean_of_mixes(world: WorldFolder, base: Kernels, count: int) -> Kernels:
         own = kernels_of(sketches(world, Gradients(mix=seed, sketch=seed), FEATURES))
         total = [a + b for a, b in zip(total, own, strict=True)]
     return total
-
-
-def _trained(gains: list[LogProbabilityGain], price: float) -> Floats:
-    """(K,) values from gains to first order."""
-    moved = np.array([one.displacement for one in gains])
-    return trained_gains(slope(np.array([one.gain for one in gains]), moved), moved, price)
 
 
 def _firsts(table: pa.Table) -> Masks:

@@ -68,6 +68,13 @@ class ValuationConfig(FrozenModel):
     seed: int = Field(default=0, ge=0)
     """Seed of every draw: samples, half-samples, permutations."""
 
+    @property
+    def has_trained_gain(self) -> bool:
+        """Whether the value is a causal LM's gain less what the way costs: `value.gain`, or the backbone's own."""
+        if self.value.method != "risk" or "classification" in self.task:
+            return False
+        return self.value.gain == "trained" or (self.value.gain is None and self.backbone.path is not None)
+
     # The last one of those below runs first: a preset comes before what follows from it.
     @model_validator(mode="before")
     @classmethod

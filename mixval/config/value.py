@@ -55,10 +55,6 @@ class ValueConfig(FrozenModel):
         """`weights`, or the method's own."""
         return self.weights or ("shipped" if self.method == "bound" else "equal-z")
 
-    def gain_for(self, is_checkpoint: bool) -> Literal["trained", "first-order"]:
-        """`gain`, or the backbone's own."""
-        return self.gain or ("trained" if is_checkpoint else "first-order")
-
     def damping_for(self, task: Task) -> float:
         """`risk_damping`, or the task's own."""
         return self.risk_damping or (LABEL_DAMPING if "classification" in task else TOKEN_DAMPING)

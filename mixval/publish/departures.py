@@ -42,8 +42,7 @@ def _value(config: ValuationConfig) -> list[str]:
     has_labels = "classification" in config.task
     judged = "the cross-entropy" if has_labels else "the mean log-probability of the answer tokens"
     scale = "the kernel's mean diagonal less its mean entry" if has_labels else "the kernel's mean diagonal"
-    is_trained = not has_labels and config.value.gain_for(config.backbone.path is not None) == "trained"
-    way = ", less what the way costs" if is_trained else ""
+    way = ", less what the way costs" if config.has_trained_gain else ""
     return [
         f"Value: not Eq. 8, but {judged} that regression on the tangent kernel predicts for the target{way}, with lambda "
         f"{config.value.damping_for(config.task):g} times {scale}. Eq. 8's terms are shown beside it, standardised over the "

@@ -21,8 +21,6 @@ from mixval.valuation.fitting import read_fit
 from mixval.valuation.score import Valuation, valuation_of, value, weighted_terms
 from mixval.valuation.weights import Weights, weigh
 
-TRAINED = VALUE_KINDS[-1]
-
 
 @dataclass(frozen=True)
 class Reduced:
@@ -64,10 +62,7 @@ def reduce_terms(
 
 
 def _valued(
-    config: ValuationConfig,
-    stored: list[dict[str, np.ndarray]],
-    estimates: TermEstimates,
-    weights: Weights,
+    config: ValuationConfig, stored: list[dict[str, np.ndarray]], estimates: TermEstimates, weights: Weights
 ) -> Valuation:
     """By the configured method: Eq. 8, the measured risks as they are, or what a training gains by the measured slopes."""
     if config.value.method == "bound":
@@ -75,7 +70,7 @@ def _valued(
     risks = np.array([float(one["risk"][0]) for one in stored])
     replicated = bool(config.value.half_samples)
     weighted = weighted_terms(estimates, weights)
-    if value_kind(config) != TRAINED:
+    if not config.has_trained_gain:
         deviations = np.stack([one["risk_deviations"] for one in stored], axis=1) if replicated else None
         return valuation_of(risks, deviations, weighted, config.value.confidence)
     moved = np.array([float(one["displacement"][0]) for one in stored])
@@ -88,12 +83,12 @@ def _valued(
 
 def value_kind(config: ValuationConfig) -> str:
     """What the value is, one of `VALUE_KINDS`."""
-    eq8, cross_entropy, gain, _ = VALUE_KINDS
+    eq8, cross_entropy, gain, trained = VALUE_KINDS
     if config.value.method == "bound":
         return eq8
     if "classification" in config.task:
         return cross_entropy
-    return TRAINED if config.value.gain_for(config.backbone.path is not None) == "trained" else gain
+    return trained if config.has_trained_gain else gain
 
 
 def _terms(stored: list[dict[str, np.ndarray]]) -> np.ndarray:

@@ -9,9 +9,6 @@ gain over displacement, has deviations of its own: half of S goes less far, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 
 from mixval.errors import ConfigError
@@ -23,7 +20,7 @@ from mixval.stages.target_gradients import TargetGradients, judge_of
 from mixval.terms.discrepancy.embedded_halves import halved
 from mixval.terms.half_samples import GROUPS, deviations, half_groups, row_groups
 from mixval.terms.ntk.judge import Judge
-from mixval.terms.ntk.judged_halves import HalfSamples, half_sample_values
+from mixval.terms.ntk.judged_halves import half_sample_values
 from mixval.terms.ntk.kept_rows import KeptRows
 from mixval.terms.ntk.regression import Prediction, TangentRegression, feature_regression, kernel_regression
 from mixval.terms.ntk.risk import one_hot
@@ -42,24 +39,14 @@ def measured_risk(job: MeasureJob, stored: dict[str, np.ndarray]) -> Measured:
     prediction = kernel_regression(theta, theta_ts, right).predict(job.risk_damping, judge.mode)
     used = min(len(right), 2 * job.value.half_sample_rows)
     own = half_sample_masks(job, stored["keys"][:used], stored["is_real"][:used].astype(bool))
-    if not len(own):
-        return _measured(judge, prediction, None, "exact")
-    blocks = theta[:used, :used], theta_ts[:, :used], right[:used]
-    halves = half_sample_values(*blocks, judge, own, job.risk_damping)
-    of_target = half_sample_masks(job, stored["target_keys"], np.ones(len(theta_ts), dtype=bool))
-    judged = judge.half_values(prediction.values, of_target)
-    shrink = np.sqrt(used / len(right))
-    return _measured(
-        judge,
-        prediction,
-        _Replicates(
-            halves,
-            judged,
-            lambda values: own_deviations(values, own) * shrink,
-            lambda values: own_deviations(values, of_target),
-        ),
-        "exact",
-    )
+    rows, judged = (np.zeros(0), np.zeros(0)), np.zeros(0)
+    if len(own):
+        blocks = theta[:used, :used], theta_ts[:, :used], right[:used]
+        halves, scale = half_sample_values(*blocks, judge, own, job.risk_damping), np.sqrt(used / len(right))
+        rows = own_deviations(halves.values, own) * scale, own_deviations(halves.slopes, own) * scale
+        of_target = half_sample_masks(job, stored["target_keys"], np.ones(len(theta_ts), dtype=bool))
+        judged = own_deviations(judge.half_values(prediction.values, of_target), of_target)
+    return _measured(judge, prediction, rows, judged, "exact")
 
 
 def summary_risk(job: MeasureJob, summary: Summary, target: TargetGradients) -> Measured:
@@ -68,47 +55,28 @@ def summary_risk(job: MeasureJob, summary: Summary, target: TargetGradients) -> 
     if job.ntk.residual != "one-minus-probability":
         raise ConfigError(f"the gain needs sums of 1 - p, found `ntk.residual: {job.ntk.residual}`. Leave it out.")
     prediction = _regression(summary, of_target, judge).predict(job.risk_damping, judge.mode)
-    replicates = None
+    rows, judged = (np.zeros(0), np.zeros(0)), np.zeros(0)
     if job.value.half_samples:
         kept = half_groups(job.value.half_samples, job.seed)
-        judged = judge.half_values(prediction.values, _group_masks(target.keys, kept, job.seed))
-        halves, share = _own_halves(job, summary, of_target, judge, kept)
-        replicates = _Replicates(
-            halves, judged, lambda values: deviations(values, 2, 1) * np.sqrt(share), lambda values: deviations(values, 2, 1)
-        )
-    return _measured(judge, prediction, replicates, "sketched", sketch_features=of_target.shape[1])
+        rows = _row_deviations(job, summary, of_target, judge, kept)
+        judged = deviations(judge.half_values(prediction.values, _group_masks(target.keys, kept, job.seed)), 2, 1)
+    return _measured(judge, prediction, rows, judged, "sketched", sketch_features=of_target.shape[1])
 
 
-@dataclass(frozen=True)
-class _Replicates:
-    """Regressions on halves of S, the whole one judged by halves of T, and how either becomes deviations (R,)."""
-
-    of_rows: HalfSamples
-    of_target: Floats
-    """(R,) values in nats."""
-    row_deviations: Callable[[Floats], Floats]
-    target_deviations: Callable[[Floats], Floats]
-
-    def deviations(self) -> Floats:
-        """(R,) of the value."""
-        return self.row_deviations(self.of_rows.values) + self.target_deviations(self.of_target)
-
-    def slope_deviations(self, displacement: float) -> Floats:
-        """(R,) of the value over the displacement."""
-        own = self.row_deviations(slope(self.of_rows.values, self.of_rows.displacements))
-        return own + self.target_deviations(slope(self.of_target, np.full(len(self.of_target), displacement)))
-
-
-def _measured(judge: Judge, prediction: Prediction, replicates: _Replicates | None, method: str, **more: int) -> Measured:
+def _measured(
+    judge: Judge, prediction: Prediction, rows: tuple[Floats, Floats], judged: Floats, method: str, **more: int
+) -> Measured:
+    """From deviations (R,) of value and slope that S's rows bring, and of the value that T's bring."""
     told = judge.diagnostics(prediction) | {"measure": judge.measure, "method": method} | more
     of_target = told["cross_entropy_error" if judge.measure == "cross-entropy" else "gain_error"]
-    error = None if replicates is not None or not np.isfinite(of_target) else float(of_target)
-    shifts = np.zeros(0) if replicates is None else replicates.deviations()
-    measured = Measured(judge.value(prediction.values), shifts, prediction.n, error, told)
+    error = None if len(judged) > 1 or not np.isfinite(of_target) else float(of_target)
+    measured = Measured(judge.value(prediction.values), rows[0] + judged, prediction.n, error, told)
     if judge.labels is None:
-        moved = prediction.displacement
-        slopes = np.zeros(0) if replicates is None else replicates.slope_deviations(moved)
-        measured.more = {"displacement": np.array([moved]), "slope_deviations": slopes}
+        moved = np.array([prediction.displacement])
+        measured.more = {
+            "displacement": moved,
+            "slope_deviations": rows[1] + slope(judged, np.broadcast_to(moved, judged.shape)),
+        }
     return measured
 
 
@@ -121,14 +89,15 @@ def _regression(summary: Summary, of_target: Floats, judge: Judge) -> TangentReg
     return kernel_regression(features @ features.T, of_target @ features.T, _responses(rows, judge))
 
 
-def _own_halves(job: MeasureJob, summary: Summary, of_target: Floats, judge: Judge, kept: Masks) -> tuple[HalfSamples, float]:
-    """Regressions on halves of the kept rows, in the parts' own proportion, and the share of all rows that were kept."""
+def _row_deviations(job: MeasureJob, summary: Summary, of_target: Floats, judge: Judge, kept: Masks) -> tuple[Floats, Floats]:
+    """(R,) of value and slope: halves of the kept rows, in the parts' own proportion, rescaled to all rows."""
     rows = kept_for_halves(summary)
     features = np.concatenate([one.features for one in rows]).astype(np.float64)
     masks = _group_masks(np.concatenate([one.keys for one in rows]), kept, job.seed)
     blocks = features @ features.T, of_target @ features.T, _responses(rows, judge)
-    share = len(features) / sum(one.n for one in summary.values())
-    return half_sample_values(*blocks, judge, masks, job.risk_damping), share
+    halves = half_sample_values(*blocks, judge, masks, job.risk_damping)
+    scale = np.sqrt(len(features) / sum(one.n for one in summary.values()))
+    return deviations(halves.values, 2, 1) * scale, deviations(halves.slopes, 2, 1) * scale
 
 
 def _responses(rows: list[KeptRows], judge: Judge) -> Floats:

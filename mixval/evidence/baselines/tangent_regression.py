@@ -19,7 +19,7 @@ from mixval.terms.ntk.gain import LogProbabilityGain, gain_from_statistics, log_
 from mixval.terms.ntk.judge import lengths
 from mixval.terms.ntk.risk import RegressionRisk, one_hot, risk_exact, risk_from_statistics
 from mixval.terms.ntk.statistics import GradientStatistics
-from mixval.terms.ntk.trained_gain import slope, trained_gains
+from mixval.terms.ntk.trained_gain import values_of_gains
 
 DAMPING, GAIN_DAMPING = LABEL_DAMPING, TOKEN_DAMPING
 """Of classification, centred, and of causal LMs: the defaults of `value.risk_damping`."""
@@ -36,10 +36,7 @@ def tangent_regression(inputs: Inputs, seed: int, metric: Metric) -> Floats:
             for rows, own in zip(sketches.contributors, labels.contributors, strict=True)
         ]
         return np.array([risk.accuracy if metric == "accuracy" else -risk.cross_entropy for risk in risks])
-    gains = _gains(inputs, seed)
-    moved = np.array([one.displacement for one in gains])
-    slopes = slope(np.array([one.gain for one in gains]), moved)
-    return trained_gains(slopes, moved)
+    return values_of_gains(_gains(inputs, seed))
 
 
 def first_order_gain(inputs: Inputs, seed: int) -> Floats:

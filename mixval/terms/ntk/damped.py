@@ -71,6 +71,11 @@ def missed(matrix: Floats, right: Floats, found: Solved) -> Floats:
     return left
 
 
+def energy_norm(right: Floats, found: Solved) -> float:
+    """sqrt(trace(x' M x)): with M x = b - (lambda + jitter) x, by what x solves, it takes no product with M."""
+    return math.sqrt(max(float((found.solution * (right - found.added * found.solution)).sum()), 0.0))
+
+
 def condition(matrix: Floats, found: Solved) -> float:
     """1-norm condition number of M + (lambda + jitter) I, as LAPACK estimates it."""
     sums = [np.abs(matrix[low : low + CONDITION_ROWS]).sum(axis=1).max() for low in range(0, len(matrix), CONDITION_ROWS)]

@@ -13,9 +13,10 @@ import numpy as np
 
 from mixval.errors import ShapeError
 from mixval.terms.arrays import ArrayLike, Floats, floats, row_masks
-from mixval.terms.ntk.damped import solved
+from mixval.terms.ntk.damped import energy_norm, solved
 from mixval.terms.ntk.judge import Judge
 from mixval.terms.ntk.regression import regression_shift
+from mixval.terms.ntk.trained_gain import slope
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,11 @@ class HalfSamples:
     """(R,) nats."""
     displacements: Floats
     """(R,) as `regression.Prediction` says."""
+
+    @property
+    def slopes(self) -> Floats:
+        """(R,) values over displacements."""
+        return slope(self.values, self.displacements)
 
 
 def half_sample_values(
@@ -51,7 +57,7 @@ def half_sample_values(
         kept = np.flatnonzero(mask)
         part = own[np.ix_(kept, kept)]
         shift = regression_shift(float(np.diagonal(part).mean()), float(part.mean()), len(kept), damping, judge.mode)
-        solution = solved(part, right[kept], shift).solution
-        values.append(judge.value(cross[:, kept] @ solution))
-        displacements.append(np.sqrt(max(float((solution * (part @ solution)).sum()), 0.0)))
+        found = solved(part, right[kept], shift)
+        values.append(judge.value(cross[:, kept] @ found.solution))
+        displacements.append(energy_norm(right[kept], found))
     return HalfSamples(np.array(values, dtype=np.float64), np.array(displacements, dtype=np.float64))

@@ -34,7 +34,7 @@ from scipy import linalg
 
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.arrays import ArrayLike, Floats, Masks, floats
-from mixval.terms.ntk.damped import effective_rank, missed, solved
+from mixval.terms.ntk.damped import effective_rank, energy_norm, missed, solved
 from mixval.terms.ntk.quadratic import DampingMode, damping_shift
 
 Solver = Literal["ridge", "gradient-flow", "one-step"]
@@ -104,8 +104,7 @@ class TangentRegression:
         shift = self._shift(damping, mode)
         found = solved(self.matrix, self.right, shift)
         rest = _relative(missed(self.matrix, self.right, found), np.linalg.norm(self.right))
-        moved = found.solution * (self.matrix @ found.solution if self.is_kernel else found.solution)
-        displacement = math.sqrt(max(float(moved.sum()), 0.0))
+        displacement = energy_norm(self.right, found) if self.is_kernel else float(np.linalg.norm(found.solution))
         return Prediction(self.left @ found.solution, self.n, shift, displacement, effective_rank(found), rest)
 
     def path(self, dampings: Sequence[float], mode: Mode = "relative", solver: Solver = "ridge") -> list[Prediction]:

@@ -28,10 +28,13 @@ The last one comes nearest to training at small rates, and is worth less the mor
 It hangs on slopes alone: with 512 features it falls to 0.73, G and v to 0.84 (means over four sketches).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.arrays import ArrayLike, Floats, floats
+from mixval.terms.ntk.gain import LogProbabilityGain
 
 
 def trained_gains(
@@ -57,6 +60,12 @@ def trained_gains(
         )
     price = share * np.maximum(a.mean(axis=-1, keepdims=True), 0.0)
     return np.asarray((a - price) * d)
+
+
+def values_of_gains(gains: Sequence[LogProbabilityGain], share: float = 0.5) -> Floats:
+    """(K,) v of each contributor's gain to first order."""
+    moved = np.array([one.displacement for one in gains])
+    return trained_gains(slope(np.array([one.gain for one in gains]), moved), moved, share)
 
 
 def slope(gain: Floats, displacement: Floats) -> Floats:

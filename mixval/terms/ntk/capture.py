@@ -92,7 +92,7 @@ def captured_batches(
         outputs = one_pass(module, Recorder(owners, n_rows, assembly.take), scalar, batch)
         taken = assembly.finish(outputs)
         if verify and index == 0:
-            _verify(module, taken, scalar, batch, n_rows - 1)
+            _verify(module, taken, scalar, batch, n_rows)
         yield taken
         del taken, outputs
     if index < 0:
@@ -186,8 +186,27 @@ def _gradients(output: Tensor, parameters: list[nn.Parameter]) -> Sequence[Tenso
     return torch.autograd.grad(output, parameters, allow_unused=True, materialize_grads=True)
 
 
-def _verify(module: nn.Module, taken: GradientSlice, scalar: Scalar, batch: Batch, row: int) -> None:
-    """Compare one captured row with autograd's gradient of that row alone."""
+def _verify(module: nn.Module, taken: GradientSlice, scalar: Scalar, batch: Batch, n_rows: int) -> None:
+    """Compare captured rows with autograd's gradients of each alone, until one agrees: that is enough.
+
+    A row alone is rounded otherwise than in a batch, and where that puts a ReLU on the other side of 0 its gradient is another
+    one, by 5 % at one row in 180 of a small ResNet. A backbone that cannot be captured is wrong at every row.
+    """
+    wrong: list[tuple[str, float]] = []
+    for row in sorted({n_rows - 1, n_rows // 2, 0}, reverse=True):
+        if (found := _mismatch(module, taken, scalar, batch, row)) is None:
+            return
+        wrong.append(found)
+    name, off = wrong[0]
+    raise ModelError(
+        f"parameter '{name}': the gradient captured for one row is off by {off:.1%} from autograd's, and so are those of all "
+        f"{len(wrong)} rows that were compared. The backbone reads the weight outside its module, or mixes examples of a "
+        f"batch. Leave it out of `ntk.parameters`, or take another backbone."
+    )
+
+
+def _mismatch(module: nn.Module, taken: GradientSlice, scalar: Scalar, batch: Batch, row: int) -> tuple[str, float] | None:
+    """The parameter whose captured gradient of that row is furthest from autograd's, and how far; None within tolerance."""
     named = {name: p for name, p in module.named_parameters() if name in taken.weights and p.is_floating_point()}
     frozen = [p for p in named.values() if not p.requires_grad]
     try:
@@ -200,14 +219,12 @@ def _verify(module: nn.Module, taken: GradientSlice, scalar: Scalar, batch: Batc
         for parameter in frozen:
             parameter.requires_grad_(False)
     whole = max((_norm(true) for true in truth), default=0.0)
+    off: dict[str, float] = {}
     for (name, parameter), true in zip(named.items(), truth, strict=True):
         found = taken.weights[name].row(row).to(true.device)
         error = _norm(found - true.reshape(-1))
         # A weight whose gradient is nothing beside the others' is rounding: it is measured against them.
         scale = max(_norm(true), 1e-3 * whole)
         if error > TOLERANCE.get(parameter.dtype, 1e-2) * scale:
-            raise ModelError(
-                f"parameter '{name}': the gradient captured for one row is off by {error / max(scale, 1e-300):.1%} from "
-                f"autograd's. The backbone reads the weight outside its module, or mixes examples of a batch. Leave it out "
-                f"of `ntk.parameters`, or take another backbone."
-            )
+            off[name] = error / max(scale, 1e-300)
+    return max(off.items(), key=lambda one: one[1]) if off else None

@@ -47,6 +47,18 @@ class Mixing(nn.Module):
         return self.head(torch.tanh(hidden - hidden.mean(0)))
 
 
+class Kinked(nn.Module):
+    """A ReLU that one row has at 0, and which rounding puts on the other side in a batch of one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.head = nn.Linear(4, 4, bias=False), nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.layer(x)
+        return self.head(torch.relu(hidden + (1e-12 if len(x) == 1 else -1e-12)))
+
+
 class Overwriting(nn.Module):
     """Writes over a layer's input after the call."""
 
@@ -91,6 +103,20 @@ def test_what_hooks_cannot_see_is_refused(make: type[nn.Module], name: str, said
     module = make().eval()
     with pytest.raises(ModelError, match=said):
         capture(module, [name], own_logit(module), [rows()])
+
+
+def test_a_row_that_is_rounded_past_a_kink_is_no_reason_to_refuse() -> None:
+    torch.manual_seed(0)
+    module, given = Kinked().eval(), rows()
+    given["x"][-1] = torch.tensor([1.0, 0.0, 0.0, 0.0])
+    with torch.no_grad():
+        module.layer.weight[:, 0] = 0
+    taken = capture(module, ["layer.weight"], own_logit(module), [given])
+    assert taken.weights["layer.weight"].row(3).abs().max() == 0  # on the batch's side of it
+    assert taken.weights["layer.weight"].row(0).abs().max() > 0
+    given["x"][:] = given["x"][-1]
+    with pytest.raises(ModelError, match=r"off by 100.0% .* all 3 rows that were compared"):
+        capture(module, ["layer.weight"], own_logit(module), [given])
 
 
 def test_training_mode_and_batch_statistics_are_refused() -> None:

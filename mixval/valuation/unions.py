@@ -117,8 +117,9 @@ class UnionGame:
     def _distance(self, total: Floats, rows: float, squares: float) -> float:
         """MMD, or its square, of T and rows with summed embedding `total` (2F,)."""
         of_target, own = self.target, float(total @ total)
-        if of_target.estimator == "unbiased":
-            own = (own - of_target.at_zero * squares) / (rows**2 - squares)
+        # A single measured row has no pair: its mean over pairs is the biased one.
+        if of_target.estimator == "unbiased" and (pairs := rows**2 - squares) > 1e-9 * rows**2:
+            own = (own - of_target.at_zero * squares) / pairs
         else:
             own /= rows**2
         squared = of_target.within + own - 2 * float(of_target.mean @ total) / rows

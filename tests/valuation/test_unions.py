@@ -106,6 +106,21 @@ def test_every_union_has_the_terms_of_its_rows(estimator: Estimator, scale: Scal
         assert of_sums.value(members) == pytest.approx(-float(WEIGHTS @ (truth - CENTRES)), rel=1e-9)
 
 
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_part_of_one_measured_row_has_no_pairs_and_the_biased_distance(times: int) -> None:
+    held = contributors()
+    held[1] = Rows(*(getattr(held[1], name)[:6] for name in Rows.__dataclass_fields__))  # five real rows, and one more
+    alone = np.array([False, True, False, False])
+    real = dense_terms(Rows(*(getattr(held[1], name)[:5] for name in Rows.__dataclass_fields__)), "unbiased", "squared", True)[
+        1
+    ]
+    between = TARGET @ TARGET.T
+    pairs = between[~np.eye(len(TARGET), dtype=bool)].mean()
+    single = max(1 + pairs - 2 * float((TARGET @ held[1].embeddings[5]).mean()), 0.0)
+    found = game(held, "unbiased", "squared", False, times).terms(alone)[1]
+    assert found == pytest.approx(5 / 6 * real + single / 6, rel=0.1 if times > 1 else 1e-9)
+
+
 def test_prefixes_are_the_growing_unions() -> None:
     of_sums, order = game(contributors(), "unbiased", "root", False), np.array([2, 0, 3, 1])
     wanted = [of_sums.value(np.isin(np.arange(4), order[:size])) for size in range(1, 5)]

@@ -30,10 +30,10 @@ def logra(inputs: Inputs, seed: int) -> Floats:
     attributor = optional("dattri.algorithm.logra").LoGraAttributor
     task = optional("dattri.task").AttributionTask
     module = last_checkpoint(inputs, seed)
-    layers = linear_layers(module)
-    if not layers:
-        raise ConfigError("LoGra needs Linear layers, found none in the backbone. Leave the method out.")
     rows, targets = (loader(own, inputs.budget.batch_rows) for own in row_sets(inputs))
+    layers = _reached(module, linear_layers(module), next(iter(rows)), inputs.backbone.device)
+    if not layers:
+        raise ConfigError("LoGra needs Linear layers that the loss reaches, found none in the backbone. Leave the method out.")
     with tempfile.TemporaryDirectory() as folder, torch.enable_grad():  # without a folder it writes where it was started
         work = attributor(
             task(loss_func=_loss, model=module, checkpoints=module.state_dict()),
@@ -48,6 +48,14 @@ def logra(inputs: Inputs, seed: int) -> Floats:
         work.cache(rows)
         scores = row_sums(work.attribute(rows, targets)).numpy()
     return by_contributor(scores, [one.n_rows for one in inputs.contributors])
+
+
+def _reached(module: nn.Module, layers: list[str], batch: Batch, device: Any) -> list[str]:
+    """Those whose weights move the loss: a pooler that the head does not read has curvature zero, which no damping inverts."""
+    with torch.enable_grad():
+        weights = [module.get_parameter(f"{name}.weight").requires_grad_(True) for name in layers]
+        found = torch.autograd.grad(_loss(module, batch, device), weights, allow_unused=True)
+    return [name for name, gradient in zip(layers, found, strict=True) if gradient is not None and gradient.any()]
 
 
 def _loss(module: nn.Module, batch: Batch, device: Any) -> Tensor:

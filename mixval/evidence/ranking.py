@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
+import numpy as np
 import pyarrow.compute as pc
+import torch
 
 from mixval.config.base import Task
 from mixval.config.fingerprint import fingerprint
@@ -18,6 +20,8 @@ from mixval.evidence.truth import TruthJob, read_truth, truth_matrix
 from mixval.publish.numerals import seconds
 from mixval.storage.root import Location, open_location
 
+NUMERICAL = (ArithmeticError, np.linalg.LinAlgError, torch.linalg.LinAlgError)  # type: ignore[attr-defined]
+"""What libraries raise where these rows give them a singular matrix or nothing to divide by."""
 Truth = dict[str, list[float]]
 """Contributor -> metric of each seed."""
 Score = Callable[[Method, Inputs], Scores]
@@ -49,8 +53,15 @@ def rank(
             scores = score(method, inputs)
         except MixvalError as error:
             yield SkippedMethod(method=method.name, reason=str(error))
+        except NUMERICAL as error:
+            yield SkippedMethod(method=method.name, reason=_broken(method, error))
         else:
             yield method_result(world, method.name, scores, names, truth)
+
+
+def _broken(method: Method, error: Exception) -> str:
+    said = str(error).partition("\n")[0]
+    return f"{method.name} could not be computed on these rows: {type(error).__name__}: {said} The others go on without it."
 
 
 def world_result(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks.evidence.run import checkpoint_of, command_of, figures, parsed
 from benchmarks.figures import figure, write_beside
@@ -50,6 +51,17 @@ def test_a_method_that_cannot_run_is_skipped_by_name_and_the_others_go_on() -> N
     assert isinstance(second, SkippedMethod)
     assert second.method == "size"
     assert "pip install 'mixval[rows]'" in second.reason
+
+
+def test_a_method_whose_library_meets_a_singular_matrix_is_skipped_too() -> None:
+    def score(method: Method, inputs: Inputs) -> Scores:
+        torch.linalg.inv(torch.zeros(2, 2)) if method.name == "random" else np.linalg.inv(np.zeros((2, 2)))
+        return method.rank(inputs)
+
+    for one in rank("w", planted_inputs("language-modelling"), TRUTH, {"random", "size"}, score):
+        assert isinstance(one, SkippedMethod)
+        assert f"{one.method} could not be computed on these rows: " in one.reason
+        assert "singular" in one.reason.lower()
 
 
 def test_methods_are_chosen_by_task_and_by_name() -> None:

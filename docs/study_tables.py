@@ -19,8 +19,8 @@ from typing import Any
 
 from docs.engine_tables import Figure, cell, is_met
 
-LARGE, FIRST_FORM = "large", "as-measured"
-STABILITY = re.compile(r"(?:([^/]+)/)?kendall_(\d+)((?:/[^/]+)*?)(/next)?")
+LARGE, FIRST_FORM = "large", "rows-read"
+STABILITY = re.compile(r"(?:([^/]+)/)?kendall_(\d+)((?:/[^/]+)*?)(/next|/spearman)?")
 SWITCH = re.compile(r"(?:([^/]+)/)?kendall_switch/([^/]+)/(.+)")
 ENDS = (("gain", "{:+.2f}"), ("low", "{:.2f}"), ("high", "{:.2f}"))
 TAU, RANKS, COUNT, METRIC, GAIN, SHARE = "{:.3f}", "{:+.1f}", "{:.0f}", "{:.3f}", "{:+.4f}", "{:.0%}"
@@ -35,16 +35,22 @@ def is_of_study(name: str) -> bool:
 
 
 def stability(held: Held) -> str:
-    """Kendall's tau over rows by world and form, and of seeds and settings. Bold: below the figure's target."""
-    found = [(match, figure) for name, figure in held.items() if (match := STABILITY.fullmatch(name)) and not match[4]]
+    """Over rows by world and form: Kendall's tau, and Spearman's with truth in brackets; then of seeds and settings.
+
+    Bold: below the figure's target.
+    """
+    found = [(match, figure) for name, figure in held.items() if (match := STABILITY.fullmatch(name)) and match[4] != "/next"]
     if not found:
         return ""
     sizes = sorted({int(match[2]) for match, _ in found})
     lines: dict[tuple[str, str], dict[int, str]] = {}
-    for match, figure in found:
-        form = match[3].removeprefix("/").replace("/", ", ") or FIRST_FORM
-        value = _number(figure, TAU)
-        lines.setdefault((match[1] or LARGE, form), {})[int(match[2])] = f"**{value}**" if is_met(figure) is False else value
+    for match, figure in sorted(found, key=lambda one: one[0][4] is not None):
+        own = lines.setdefault((match[1] or LARGE, match[3].removeprefix("/").replace("/", ", ") or FIRST_FORM), {})
+        value, size = _number(figure, TAU), int(match[2])
+        if match[4]:
+            own[size] += f" ({value})"
+        else:
+            own[size] = f"**{value}**" if is_met(figure) is False else value
     rows = [[world, form, *(own.get(size, "") for size in sizes)] for (world, form), own in lines.items()]
     parts = [_table(["world", "form", *(f"{size:,} rows" for size in sizes)], rows), _by(figure for _, figure in found)]
     switches = [(match, figure) for name, figure in held.items() if (match := SWITCH.fullmatch(name))]

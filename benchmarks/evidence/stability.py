@@ -21,7 +21,7 @@ import torch
 from benchmarks.evidence.ablation_tangent import Reading, TangentWorld
 from benchmarks.evidence.datasets import read_dataset
 from benchmarks.evidence.settings import FAULTS, RESNET
-from benchmarks.evidence.subsets import Eq8Subsets, TangentSubsets, all_rows, first_rows
+from benchmarks.evidence.subsets import READ, Eq8Subsets, TangentSubsets, all_rows, first_rows
 from benchmarks.evidence.tangent_kernels import FEATURES, Gradients, folded, kernels_of, sketches
 from benchmarks.evidence.world_folder import WorldFolder, read_world, recorded_truth
 from benchmarks.figures import Figure, figure, write_beside
@@ -31,7 +31,6 @@ from mixval.config.valuation import merge
 from mixval.evidence.comparison_statistics import of_world
 from mixval.evidence.design import WorldDesign
 from mixval.evidence.studies import StabilityResult, SubsetAgreement, SwitchAgreement, agreements, write_study
-from mixval.evidence.studies_sizes import FORMS, carried_on
 from mixval.evidence.world_files import write_world
 from mixval.evidence.worlds import make_world
 from mixval.storage.root import open_location
@@ -40,6 +39,8 @@ from mixval.terms.arrays import Floats
 COMMAND = "python -m benchmarks.evidence.stability"
 LARGE = "large"
 SIZES = (100, 400, 1000, 4000)
+COUNTS_OF_ALL = "counts-of-all"
+"""Eq. 8 from a subset, but for its composition term, which needs no measuring."""
 SWITCH_ROWS = 1000
 """Rows a contributor on which seeds and settings are varied."""
 DAMPINGS = (0.003, 0.01, 0.03, 0.1, 1.0)
@@ -63,12 +64,12 @@ def lay_out(folder: Path, data: Path) -> None:
 
 
 def tangent_agreements(world: WorldFolder, sizes: Sequence[int], n_seeds: int, truth: Floats | None) -> list[SubsetAgreement]:
-    """NTK-regression from subsets in every form, against its ranking from all rows."""
+    """NTK-regression from subsets by whom its values speak for, against its ranking from all rows."""
     side = TangentSubsets(world)
     nested = {n: [side.nested(n, seed) for seed in range(n_seeds)] for n in sizes}
     found: list[SubsetAgreement] = []
-    for form in FORMS:
-        rankings = {n: np.array([carried_on(one, form) for one in own]) for n, own in nested.items()}
+    for form in next(iter(nested.values()))[0]:
+        rankings = {n: np.array([one[form] for one in own]) for n, own in nested.items()}
         found += agreements(side.method, form, rankings, side.whole, truth)
     return found
 
@@ -78,7 +79,7 @@ def eq8_agreements(world: WorldFolder, sizes: Sequence[int], n_seeds: int, truth
     side = Eq8Subsets(world)
     whole = side.scores(None, n_seeds)  # the sample of gradient rows is one of its own
     found: list[SubsetAgreement] = []
-    for form, counts_all in (("as-measured", True), ("counts-of-subset", False)):
+    for form, counts_all in ((COUNTS_OF_ALL, True), ("counts-of-subset", False)):
         rankings = {n: np.array([side.scores(n, seed, counts_all) for seed in range(n_seeds)]) for n in sizes}
         found += agreements(side.method, form, rankings, whole, truth)
     return found
@@ -135,17 +136,18 @@ def study(world: WorldFolder, given: argparse.Namespace) -> StabilityResult:
     if world.root.child("truth").exists():
         by_name = recorded_truth(world)
         truth = np.array([np.mean(by_name[one.name]) for one in world.contributors])
+    subsets = tangent_agreements(world, sizes, given.subset_seeds, truth)
+    if not given.one_pass:
+        subsets += eq8_agreements(world, sizes, given.subset_seeds, truth)
     return StabilityResult(
         world=world.name,
         task=world.config.task,
         n_rows={one.name: one.n_rows for one in world.contributors},
         target_rows=world.target.num_rows,
-        subsets=[
-            *tangent_agreements(world, sizes, given.subset_seeds, truth),
-            *eq8_agreements(world, sizes, given.subset_seeds, truth),
-        ],
-        switches=switch_agreements(world, given.seeds),
-        command=f"{COMMAND} {world.name} --subset-seeds {given.subset_seeds} --seeds {given.seeds}",
+        subsets=subsets,
+        switches=[] if given.one_pass else switch_agreements(world, given.seeds),
+        command=f"{COMMAND} {world.name} --subset-seeds {given.subset_seeds}"
+        + (" --one-pass" if given.one_pass else f" --seeds {given.seeds}"),
     )
 
 
@@ -153,11 +155,12 @@ def figures(result: StabilityResult) -> list[Figure]:
     """Mean Kendall correlations over subset seeds with the ranking from all rows, and those of seeds and settings."""
     claims: list[tuple[str, float, str]] = []
     for one in result.subsets:
-        is_plain, is_ours = one.form == FORMS[0], one.method == TangentSubsets.method
+        is_plain, is_ours = one.form in (READ, COUNTS_OF_ALL), one.method == TangentSubsets.method
         name = f"kendall_{one.n_rows}" + ("" if is_ours else f"/{one.method}") + ("" if is_plain else f"/{one.form}")
-        target = ">= 0.9" if is_ours and one.n_rows >= 400 else "-"
+        target = ">= 0.9" if is_ours and is_plain and one.n_rows >= 400 else "-"
         claims += [(name, float(np.mean(one.against_all)), target)]
         claims += [(f"{name}/next", float(np.mean(one.against_next)), "-")]
+        claims += [(f"{name}/spearman", float(np.mean(one.spearman)), "-")] if one.spearman else []
     claims += [(f"kendall_switch/{one.switch}/{one.setting}", one.kendall, "-") for one in result.switches]
     prefix = "" if result.world == LARGE else f"{result.world}/"
     return [figure(f"{prefix}{name}", value, target, "1", result.command) for name, value, target in claims]
@@ -184,6 +187,7 @@ def parsed(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--results", type=Path, help="folder for WORLD/stability.json; --out unless given")
     parser.add_argument("--subset-seeds", type=int, default=3, help="draws of rows")
     parser.add_argument("--seeds", type=int, default=2, help="other seeds of sketch, mix and initialisation")
+    parser.add_argument("--one-pass", action="store_true", help="only what one gradient a row gives: no Eq. 8, no other seeds")
     parser.add_argument("--figures", action="store_true", help=f"write {LARGE}'s into benchmarks/results/evidence.json")
     given = parser.parse_args(words)
     if not (given.out / given.world).is_dir() and (given.world != LARGE or given.data is None):

@@ -7,7 +7,6 @@ rows; the subset of n rows is the first n of them, so that smaller subsets lie i
 from __future__ import annotations
 
 import dataclasses
-import math
 from functools import cached_property
 
 import numpy as np
@@ -19,24 +18,26 @@ from mixval.evidence.baselines import eq8, forward_pass, raw_inputs
 from mixval.evidence.baselines.inputs import Contributor, Inputs, Sides
 from mixval.evidence.baselines.row_gradients import Gram
 from mixval.evidence.baselines.tangent_regression import DAMPING, GAIN_DAMPING
-from mixval.evidence.studies_sizes import NestedScores
 from mixval.seeds import generator
 from mixval.stages.gradients import Passes
 from mixval.terms.arrays import Floats
 from mixval.terms.composition.term import composition_term
+from mixval.terms.ntk.all_rows import HeadCrossEntropy, HeadValues, value_of_all_rows
 from mixval.terms.ntk.gain import gain_from_statistics, log_probability_gain
 from mixval.terms.ntk.groups import layer_groups
-from mixval.terms.ntk.judge import lengths
+from mixval.terms.ntk.judge import Judge, lengths, squared_lengths
 from mixval.terms.ntk.kernel import exact_kernel, weight_bytes
 from mixval.terms.ntk.kinds import select_parameters
+from mixval.terms.ntk.regression import kernel_regression
 from mixval.terms.ntk.risk import one_hot, risk_exact, risk_from_statistics
 from mixval.terms.ntk.statistics import GradientStatistics
+from mixval.terms.ntk.wide_head import wide_head
 from mixval.valuation.estimates import TermEstimates
 from mixval.valuation.score import value
 from mixval.valuation.weights import weigh
 
-PARTS = 4
-"""Disjoint parts of a subset, whose scores tell how it grows."""
+READ, GRADIENTS = "rows-read", "gradient-rows"
+"""Whom scores from n gradient rows speak for, as `value.rows` says: all rows, by their features; or those n alone."""
 GRAM_ROWS, GRAM_BYTES = 500, 2**28
 """Rows whose exact kernel Eq. 8 takes, the default of `ntk.sample.count`; bytes of gradients held for it."""
 COMPOSITION = 3
@@ -59,28 +60,31 @@ class TangentSubsets:
     method = "tangent-regression"
 
     def __init__(self, world: WorldFolder) -> None:
-        """Sketches all rows; a causal LM makes a forward pass too, and its gains are to first order, each contributor's own."""
+        """Sketches all rows, and makes a forward pass over them; a causal LM's gains are to first order, each its own."""
         self.world = world
         self.method = "tangent-regression-first-order" if world.backbone.is_causal else type(self).method
         *self._features, target = sketches(world, Gradients(), FEATURES)
         self._target = target.astype(np.float64)
         self._norms = lengths(self._target)
+        passes = [forward_pass.run(world.backbone, table, BATCH_ROWS) for table in world.tables]
         if world.backbone.is_causal:
-            passes = [forward_pass.run(world.backbone, table, BATCH_ROWS) for table in world.tables]
-            self._tokens, self.nothing, self.damping = passes[-1].counts, 0.0, GAIN_DAMPING
+            self._tokens, self.damping = passes[-1].counts, GAIN_DAMPING
             unit = self._tokens.mean()
             self._responses = [((1 - one.probabilities) * one.counts / unit)[:, None] for one in passes[:-1]]
             return
         n_classes = raw_inputs.n_classes(world.backbone)
         labels = [raw_inputs.class_labels(world.backbone, table) for table in world.tables]
         self._responses = [one_hot(own, n_classes) for own in labels[:-1]]
-        self._labels, self.nothing, self.damping = labels[-1], -math.log(n_classes), DAMPING
+        self._labels, self.damping = labels[-1], DAMPING
+        *self._frozen, self._frozen_target = (one.features for one in passes)
+        self._head = wide_head(self._frozen_target)
+        of_target = np.sqrt(squared_lengths(self._head.kernel(self._frozen_target, self._frozen_target)))
+        self._judge = Judge(labels=labels[-1], n_classes=n_classes, norms=of_target)
 
-    def score(self, at: int, rows: np.ndarray, damping: float | None = None) -> float:
+    def score(self, at: int, rows: np.ndarray) -> float:
         """Minus the cross-entropy on T, or the gain, from these rows of contributor `at`. The smaller matrix is solved."""
         phi, y, target = self._features[at][rows].astype(np.float64), self._responses[at][rows], self._target
-        damping = self.damping if damping is None else damping
-        is_causal, is_short = self.world.backbone.is_causal, len(phi) <= phi.shape[1]
+        damping, is_causal, is_short = self.damping, self.world.backbone.is_causal, len(phi) <= phi.shape[1]
         if is_short:
             own, cross = phi @ phi.T, target @ phi.T
             if is_causal:
@@ -92,21 +96,38 @@ class TangentSubsets:
         sums = GradientStatistics.of(phi, np.zeros(len(phi)), y)
         return -risk_from_statistics(sums, target, self._labels, damping, "centred", norms=self._norms).cross_entropy
 
+    def head(self, at: int, rows: np.ndarray) -> HeadCrossEntropy:
+        """Minus the cross-entropy on T from frozen features of these rows; no deviations."""
+        own = self._frozen[at][rows]
+        blocks = self._head.kernel(own, own), self._head.kernel(self._frozen_target, own)
+        outputs = kernel_regression(*blocks, self._responses[at][rows]).change(self.damping, self._judge.mode)
+        return HeadCrossEntropy(self._judge.value(outputs), np.zeros(0), np.zeros(0))
+
     @cached_property
     def whole(self) -> Floats:
         """(K,) scores from all rows."""
         return np.array([self.score(at, np.arange(one.n_rows)) for at, one in enumerate(self.world.contributors)])
 
-    def nested(self, n: int, seed: int) -> NestedScores:
-        """Scores from at most n rows a contributor, and from parts of them. Who has no more rows is not measured again."""
-        whole, n_all = self.whole, all_rows(self.world)
-        scores, rescaled, parts = whole.copy(), whole.copy(), np.repeat(whole[:, None], PARTS, axis=1)
-        for at in np.flatnonzero(n_all > n):
-            rows = subset_order(self.world, at, seed)[:n]
-            scores[at] = self.score(at, rows)
-            rescaled[at] = self.score(at, rows, self.damping * n / n_all[at])
-            parts[at] = [self.score(at, rows[first::PARTS]) for first in range(PARTS)]
-        return NestedScores(scores, rescaled, parts, np.minimum(n, n_all), n_all, self.nothing)
+    @cached_property
+    def heads(self) -> list[HeadCrossEntropy]:
+        """Of all rows of each contributor."""
+        return [self.head(at, np.arange(one.n_rows)) for at, one in enumerate(self.world.contributors)]
+
+    def nested(self, n: int, seed: int) -> dict[str, Floats]:
+        """(K,) scores from gradients of at most n rows a contributor, by form. Who has no more rows is not measured again."""
+        measured, n_all = self.whole.copy(), all_rows(self.world)
+        cut = np.flatnonzero(n_all > n)
+        rows = {at: subset_order(self.world, at, seed)[:n] for at in cut.tolist()}
+        for at, own in rows.items():
+            measured[at] = self.score(at, own)
+        if self.world.backbone.is_causal:
+            return {GRADIENTS: measured}
+        read = measured.copy()
+        for at, own in rows.items():
+            every = self.heads[at]
+            head = HeadValues(n, int(n_all[at]), self._judge.of_nobody, self.head(at, own), every, every)
+            read[at], _ = value_of_all_rows(measured[at], np.zeros(0), head)
+        return {READ: read, GRADIENTS: measured}
 
 
 class Eq8Subsets:

@@ -75,6 +75,17 @@ class ValuationConfig(FrozenModel):
             return False
         return self.value.gain == "trained" or (self.value.gain is None and self.backbone.path is not None)
 
+    @property
+    def values_rows_read(self) -> bool:
+        """Whether a value speaks for rows without gradients, too: `value.rows`, or the task's own. Sketched, all have one."""
+        if self.value.method != "risk" or self.ntk.method == "sketched":
+            return False
+        return (self.value.rows or self._told_rows) == "read"
+
+    @property
+    def _told_rows(self) -> Literal["read", "gradients"]:
+        return "read" if "classification" in self.task and self.discrepancy.features == "backbone" else "gradients"
+
     # The last one of those below runs first: a preset comes before what follows from it.
     @model_validator(mode="before")
     @classmethod
@@ -127,6 +138,15 @@ class ValuationConfig(FrozenModel):
             raise ValueError(
                 f"`value.method: risk` factorises the whole kernel, which `ntk.method: {self.ntk.method}` is there to avoid. "
                 "Use `exact`, or `sketched` for many rows"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _fits_rows(self) -> "ValuationConfig":
+        if self.values_rows_read and self._told_rows != "read":
+            raise ValueError(
+                "`value.rows: read` tells rows without gradients by their labels and the backbone's features; the task is "
+                f"{self.task}, with `discrepancy.features: {self.discrepancy.features}`. Leave it out"
             )
         return self
 

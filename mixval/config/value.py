@@ -24,6 +24,10 @@ class ValueConfig(FrozenModel):
     risk_damping: float | None = Field(default=None, gt=0)
     """lambda of `method: risk`; `ntk.damping` is Eq. 8's. Classification: times the mean diagonal of Theta less its
     mean entry, 1 unless written. Causal LMs: times the mean diagonal, 0.01 unless written. Dimensionless."""
+    rows: Literal["read", "gradients"] | None = None
+    """Whose rows a value by `method: risk` speaks for. `gradients`: those whose gradients are taken, `ntk.sample`. `read`: all
+    that `sample` reads, 8,192 at most; what the others do is told by a regression on the backbone's frozen features. Unless
+    written, `read` for classification with `discrepancy.features: backbone`, else `gradients`."""
     weights: Rule | None = None
     """Of Eq. 8's terms; unless written `shipped` for `bound`, and `equal-z` beside a risk. `equal-z`: each term
     standardised over contributors. `scale-matched`: w_j = 1 / mean of term j. `published`: (1/2, 1/2, 0, 0), what the paper's

@@ -88,7 +88,7 @@ class SubsetAgreement(FrozenModel):
 
     method: str
     form: str
-    """How the measured rows stand for all (`studies_sizes.py`)."""
+    """Whom the scores speak for: of NTK-regression all rows, told by their features, or those measured alone."""
     n_rows: int
     against_all: list[float]
     """Of each subset seed, with the ranking from all rows."""

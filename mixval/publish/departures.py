@@ -43,11 +43,14 @@ def _value(config: ValuationConfig) -> list[str]:
     judged = "the cross-entropy" if has_labels else "the mean log-probability of the answer tokens"
     scale = "the kernel's mean diagonal less its mean entry" if has_labels else "the kernel's mean diagonal"
     way = ", less what the way costs" if config.has_trained_gain else ""
-    return [
+    found = [
         f"Value: not Eq. 8, but {judged} that regression on the tangent kernel predicts for the target{way}, with lambda "
         f"{config.value.damping_for(config.task):g} times {scale}. Eq. 8's terms are shown beside it, standardised over the "
         "contributors."
     ]
+    if config.values_rows_read:
+        found.append("Value: of all rows that were read; what those without gradients do is told from the backbone's features.")
+    return found
 
 
 def _weights(config: ValuationConfig) -> list[str]:

@@ -23,16 +23,19 @@ def risk_doubts(ranking: pa.Table, terms: pa.Table, n_classes: int | None = None
     if not ranking.num_rows or kind_of(ranking).adds_terms:
         return []
     rows = ranking.to_pylist()
-    return [*_sampled(rows), *_guessing(rows, n_classes), *_full(terms)]
+    return [*_sampled(rows, terms), *_guessing(rows, n_classes), *_full(terms)]
 
 
-def _sampled(rows: list[dict[str, Any]]) -> Iterator[Doubt]:
-    if any(row["n_sampled"] < row["n_rows"] for row in rows):
-        sampled = [row["n_sampled"] for row in rows]
+def _sampled(rows: list[dict[str, Any]], terms: pa.Table) -> Iterator[Doubt]:
+    told = {row["contributor"]: row["n"] for row in terms.to_pylist() if row["term"] == RISK}
+    of = [told.get(row["contributor"], row["n_sampled"]) for row in rows]
+    if any(n < row["n_rows"] for n, row in zip(of, rows, strict=True)):
+        by_gradients = of == [row["n_sampled"] for row in rows]
+        which, more = ("whose gradients were taken", "ntk.sample") if by_gradients else ("that were read", "sample")
         words = (
-            f"Values are of the {count(min(sampled))} to {counted(max(sampled), 'row')} a contributor whose gradients were "
-            "taken. What other rows would add is not in them, so large contributors look smaller than they are. Raise "
-            "ntk.sample, or set ntk.method: sketched and raise sample."
+            f"Values are of the {count(min(of))} to {counted(max(of), 'row')} a contributor {which}. What other rows would "
+            f"add is not in them, so large contributors look smaller than they are. Raise {more}, or set ntk.method: "
+            "sketched and raise sample."
         )
         yield Doubt(kind="risk-of-sampled-rows", words=words)
 

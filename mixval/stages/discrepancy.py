@@ -9,11 +9,12 @@ import numpy as np
 
 from mixval.contracts.results import PARTS
 from mixval.stages.jobs import MeasureJob
-from mixval.stages.measured import Floats, Measured, half_sample_masks, mixed_replicates, own_deviations, parts_with_rows
+from mixval.stages.measured import Floats, Measured, half_sample_masks, mixed_replicates, parts_with_rows
 from mixval.stages.target import TESTED_ROWS, TargetSide, target_side
 from mixval.terms.discrepancy.forms import Rows
 from mixval.terms.discrepancy.mmd import MmdEstimate
 from mixval.terms.discrepancy.permutation import permutation_test
+from mixval.terms.half_samples import own_deviations
 from mixval.terms.parts import combine_parts
 
 

@@ -187,7 +187,8 @@ def _computed(job: MeasureJob, target: MeasureJob | None, groups: Groups) -> dic
     tensors |= {"target_keys": below["key"].to_numpy()}
     if job.classes is None:
         return tensors | {"tokens": passes.counts[:n], "target_tokens": passes.counts[n:]}
-    return tensors | {"labels": class_indices(job, rows), "target_labels": class_indices(job, below)}
+    own, judging = (class_indices(job, table["label"].to_numpy()) for table in (rows, below))
+    return tensors | {"labels": own, "target_labels": judging}
 
 
 def _commit_gram(

@@ -40,6 +40,8 @@ class MeasureJob(FrozenModel):
     discrepancy: DiscrepancyConfig
     ntk: NtkConfig
     value: ValueConfig
+    values_rows_read: bool
+    """`ValuationConfig.values_rows_read`."""
     seed: int
     batch_rows: int
     """Rows of a pass. Not part of any fingerprint: results do not depend on it."""
@@ -120,6 +122,7 @@ def _shared(config: ValuationConfig) -> dict[str, Any]:
         "discrepancy": config.discrepancy,
         "ntk": config.ntk,
         "value": config.value,
+        "values_rows_read": config.values_rows_read,
         "seed": config.seed,
         "batch_rows": config.runtime.batch_rows,
         "device": config.runtime.device,

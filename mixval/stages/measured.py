@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.results import PARTS, RISK, TERMS, TERMS_TABLE
 from mixval.stages.jobs import MeasureJob
-from mixval.terms.half_samples import deviations, half_masks
+from mixval.terms.half_samples import half_masks
 
 SMALLEST_HALVED = 4
 """A part with fewer rows is kept whole in every replicate: half of it would be too few for an unbiased MMD."""
@@ -58,14 +58,6 @@ def mixed_replicates(replicates: Mapping[str, Floats], job: MeasureJob) -> Float
     shares = {"real": job.n_real, "synthetic": job.n_synthetic}
     total = job.n_real + job.n_synthetic
     return np.asarray(sum(values * (shares[part] / total) for part, values in replicates.items()))
-
-
-def own_deviations(replicates: Floats, masks: Masks) -> Floats:
-    """(R,) deviations on the scale of all rows; zeros where the masks keep every row."""
-    if len(replicates) == 0:
-        return np.zeros(0)
-    n, m = masks.shape[1], int(masks[0].sum())
-    return deviations(replicates, n, m) if m < n else np.zeros(len(replicates))
 
 
 def commit_terms(

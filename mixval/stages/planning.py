@@ -9,6 +9,7 @@ from mixval.errors import CapacityError, ConfigError
 from mixval.stages.coalitions import MOST_CONTRIBUTORS
 from mixval.stages.footprint import Footprint
 from mixval.stages.frame import most_features
+from mixval.stages.frozen_head import head_bytes
 from mixval.stages.summaries import PIECE_ROWS, halved_share
 from mixval.storage.sample import part_counts
 from mixval.storage.shards import list_contributors, list_target
@@ -91,7 +92,11 @@ def _plan_one(
     n_kernel = n_gradient + beside
     # What a task holds of gradients is the budget, or less where all of them take less.
     taken = min(budget, n_kernel * sum(footprint.weight_bytes.values()) / HELD)
-    task_bytes = PROCESS_BYTES + held + taken + GRAM_COPIES * 8 * n_kernel * n_kernel + footprint.model_bytes
+    # The terms, which are told from features too, are made in a task of their own.
+    kernels = max(
+        GRAM_COPIES * 8 * n_kernel * n_kernel, head_bytes(n_sampled) if _has_head(config, n_sampled, n_gradient) else 0
+    )
+    task_bytes = PROCESS_BYTES + held + taken + kernels + footprint.model_bytes
     if not gradients and _is_judged_by_sketches(config):
         task_bytes += n_sampled * SKETCH_BYTES * most_features(config.ntk)
     groups = layer_groups(footprint.weight_bytes, n_kernel, budget) if n_kernel else []
@@ -114,6 +119,10 @@ def _target_rows(target: list[ShardRef], config: ValuationConfig) -> int:
         return 0
     chosen = config.discrepancy.target_sample if config.ntk.method == "sketched" else config.ntk.sample
     return sum(part_counts(sum(shard.n_rows for shard in target), 0, chosen.count, chosen.fraction))
+
+
+def _has_head(config: ValuationConfig, n_sampled: int, n_gradient: int) -> bool:
+    return config.values_rows_read and 0 < n_gradient < n_sampled
 
 
 def _is_judged_by_sketches(config: ValuationConfig) -> bool:

@@ -12,13 +12,15 @@ from __future__ import annotations
 import numpy as np
 
 from mixval.errors import ConfigError
+from mixval.stages.frozen_head import head_values
 from mixval.stages.jobs import MeasureJob
-from mixval.stages.measured import Floats, Masks, Measured, half_sample_masks, own_deviations
+from mixval.stages.measured import Floats, Masks, Measured, half_sample_masks
 from mixval.stages.summaries import Summary
 from mixval.stages.summary_terms import kept_for_halves, whole_statistics
 from mixval.stages.target_gradients import TargetGradients, judge_of
 from mixval.terms.discrepancy.embedded_halves import halved
-from mixval.terms.half_samples import GROUPS, deviations, half_groups, row_groups
+from mixval.terms.half_samples import GROUPS, deviations, half_groups, own_deviations, row_groups
+from mixval.terms.ntk.all_rows import HeadValues, value_of_all_rows
 from mixval.terms.ntk.judge import Judge
 from mixval.terms.ntk.judged_halves import half_sample_values
 from mixval.terms.ntk.kept_rows import KeptRows
@@ -28,8 +30,11 @@ from mixval.terms.ntk.sketched_rows import WORTHWHILE_SHARE
 from mixval.terms.ntk.trained_gain import slope
 
 
-def measured_risk(job: MeasureJob, stored: dict[str, np.ndarray]) -> Measured:
-    """From the committed Gram blocks: all rows of the gradient sample against those of T's."""
+def measured_risk(
+    job: MeasureJob, target: MeasureJob, forward: dict[str, np.ndarray], stored: dict[str, np.ndarray]
+) -> Measured:
+    """From the committed Gram blocks: all rows of the gradient sample against those of T's; of labelled rows, from the passes
+    too, what the value is of all rows that were read."""
     judge = judge_of(job, stored, np.sqrt(np.maximum(stored["target_squares"], 0.0)), "target_")
     theta, theta_ts = stored["theta"], stored["theta_ts"]
     if judge.labels is None:
@@ -46,7 +51,9 @@ def measured_risk(job: MeasureJob, stored: dict[str, np.ndarray]) -> Measured:
         rows = own_deviations(halves.values, own) * scale, own_deviations(halves.slopes, own) * scale
         of_target = half_sample_masks(job, stored["target_keys"], np.ones(len(theta_ts), dtype=bool))
         judged = own_deviations(judge.half_values(prediction.values, of_target), of_target)
-    return _measured(judge, prediction, rows, judged, "exact")
+    measured = _measured(judge, prediction, rows, judged, "exact")
+    head = head_values(job, target, forward, stored["keys"], own) if job.values_rows_read else None
+    return measured if head is None else _of_all_rows(measured, head)
 
 
 def summary_risk(job: MeasureJob, summary: Summary, target: TargetGradients) -> Measured:
@@ -78,6 +85,13 @@ def _measured(
             "slope_deviations": rows[1] + slope(judged, np.broadcast_to(moved, judged.shape)),
         }
     return measured
+
+
+def _of_all_rows(measured: Measured, head: HeadValues) -> Measured:
+    value, shifts = value_of_all_rows(measured.value, measured.deviations, head)
+    error = None if measured.error is None else measured.error * head.ratio
+    told = measured.diagnostics | {"gradient_rows": head.n, "of_gradient_rows": measured.value, "head_ratio": head.ratio}
+    return Measured(value, shifts, head.n_all, error, told)
 
 
 def _regression(summary: Summary, of_target: Floats, judge: Judge) -> TangentRegression:

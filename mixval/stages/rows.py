@@ -56,9 +56,9 @@ def real_rows(rows: pa.Table) -> np.ndarray:
     return np.array([origin == "real" for origin in rows["origin"].to_pylist()], dtype=np.uint8)
 
 
-def class_indices(job: MeasureJob, rows: pa.Table) -> np.ndarray:
-    """(N,) int64: places of the rows' labels among the target's classes. Raises ContractError for a label that T has not."""
-    classes, labels = np.array(job.classes, dtype=np.int64), rows["label"].to_numpy()
+def class_indices(job: MeasureJob, labels: np.ndarray) -> np.ndarray:
+    """(N,) int64: places of labels (N,) among the target's classes. Raises ContractError for a label that T has not."""
+    classes = np.array(job.classes, dtype=np.int64)
     found = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
     if strange := sorted({int(label) for label in labels[classes[found] != labels]}):
         raise ContractError(

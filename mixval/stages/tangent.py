@@ -10,7 +10,8 @@ import numpy as np
 
 from mixval.config.terms import NtkConfig
 from mixval.stages.jobs import MeasureJob
-from mixval.stages.measured import Floats, Measured, half_sample_masks, own_deviations
+from mixval.stages.measured import Floats, Measured, half_sample_masks
+from mixval.terms.half_samples import own_deviations
 from mixval.terms.ntk.extrapolate import FURTHEST, extrapolated, nested_terms
 from mixval.terms.ntk.iterative import iterated_quadratic_form
 from mixval.terms.ntk.nystroem import nystroem_quadratic_form

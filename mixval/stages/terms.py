@@ -16,21 +16,14 @@ from mixval.stages.discrepancy import measured_discrepancy
 from mixval.stages.forward import forward_ref
 from mixval.stages.gradients import gram_ref
 from mixval.stages.jobs import MeasureJob
-from mixval.stages.measured import (
-    Floats,
-    Measured,
-    commit_terms,
-    half_sample_masks,
-    mixed_replicates,
-    own_deviations,
-    parts_with_rows,
-)
+from mixval.stages.measured import Floats, Measured, commit_terms, half_sample_masks, mixed_replicates, parts_with_rows
 from mixval.stages.risk import measured_risk, summary_risk
 from mixval.stages.summaries import read_summary, summary_ref
 from mixval.stages.summary_terms import require_rows, summary_discrepancy, summary_loss, summary_ntk
 from mixval.stages.tangent import measured_ntk
 from mixval.stages.target_gradients import read_target_gradients, target_gradients_ref
 from mixval.terms.composition.term import composition_term
+from mixval.terms.half_samples import own_deviations
 from mixval.terms.loss.mean import LossEstimate, estimate_loss, half_sample_losses
 from mixval.terms.parts import combine_parts, combine_variances
 
@@ -67,7 +60,7 @@ def contributor_terms(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
         forward, stored = job.store.read_tensors(forward_ref(job)), job.store.read_tensors(gram_ref(job, target))
         ntk = measured_ntk(job, stored)
         measured = [_loss(job, forward), measured_discrepancy(job, target, forward), ntk, composition(job)]
-        risk = measured_risk(job, stored) if is_risk(job) else None
+        risk = measured_risk(job, target, forward, stored) if is_risk(job) else None
     return commit_terms(job, ref, _inputs(job, target), measured, risk, time.perf_counter() - started, **more)
 
 
@@ -84,7 +77,7 @@ def _inputs(job: MeasureJob, target: MeasureJob) -> dict[str, object]:
         measured = {"forward": forward_ref(job).fingerprint, "gram": gram_ref(job, target).fingerprint}
         switches = {"method", "nystroem_rank", "extrapolate", "residual", "damping", "damping_mode", "n_blocks"}
     if is_risk(job):
-        measured["risk"] = [job.risk_damping]
+        measured["risk"] = [job.risk_damping] + (["rows-read", 1] if job.values_rows_read else [])
         measured |= {"target_gradients": target_gradients_ref(target).fingerprint} if job.ntk.method == "sketched" else {}
     return measured | {
         "contributor": job.contributor.name,

@@ -83,6 +83,14 @@ def deviations(replicates: ArrayLike, n: int, m: int) -> Floats:
     return centred
 
 
+def own_deviations(replicates: Floats, masks: Masks) -> Floats:
+    """(R,) deviations on the scale of all rows; zeros where the masks keep every row."""
+    if len(replicates) == 0:
+        return np.zeros(0)
+    n, m = masks.shape[1], int(masks[0].sum())
+    return deviations(replicates, n, m) if m < n else np.zeros(len(replicates))
+
+
 def spread(replicates: ArrayLike, n: int, m: int) -> float:
     """The standard error of the whole's estimate, in its unit, from (R,) replicates on m of n rows."""
     centred = deviations(replicates, n, m)

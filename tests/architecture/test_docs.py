@@ -216,7 +216,9 @@ def test_studies_are_tables_that_name_their_command() -> None:
         "kendall_100": 0.5,
         "kendall_400": 0.8,
         "kendall_400/next": 0.7,
-        "kendall_100/shared-growth": 0.65,
+        "kendall_100/gradient-rows": 0.65,
+        "words/kendall_100/spearman": 0.9,
+        "words/kendall_100": 0.35,
         "words/kendall_100/eq8-equal-z/counts-of-subset": 0.25,
         "kendall_switch/lambda/0.1": 0.9,
         "ablation/w/m/spearman": 0.4,
@@ -245,8 +247,9 @@ def test_studies_are_tables_that_name_their_command() -> None:
     for line in (
         "### How few rows give the same ranking",
         "| world | form | 100 rows | 400 rows |",
-        "| large | as-measured | 0.500 | **0.800** |",
-        "| large | shared-growth | 0.650 |  |",
+        "| large | rows-read | 0.500 | **0.800** |",
+        "| large | gradient-rows | 0.650 |  |",
+        "| words | rows-read | 0.350 (0.900) |  |",
         "| words | eq8-equal-z, counts-of-subset | 0.250 |  |",
         "| large | lambda | 0.1 | 0.90 |",
         "### What matters to a ranking",
@@ -265,7 +268,7 @@ def test_studies_are_tables_that_name_their_command() -> None:
         assert line in lines, line
     assert lines.count("By `x`.") == 4
     apart = lines.index("### How few rows give the same ranking in the reduced worlds")
-    assert "| large | as-measured | 0.330 |" in lines[apart:]
+    assert "| large | rows-read | 0.330 |" in lines[apart:]
     assert not [line for line in lines if "next" in line or line in ("### Kendall", "### Gaming")]
     assert evidence_tables.evidence([]) == ""
 

@@ -75,6 +75,17 @@ def test_each_task_has_its_own_damping_of_the_risk() -> None:
     assert parse_config(SMALLEST | {"value": {"risk_damping": 0.1}}).value.damping_for("instruction") == 0.1
 
 
+def test_values_speak_for_the_rows_read_where_labels_and_features_can_tell() -> None:
+    assert parse_config(SMALLEST).values_rows_read
+    assert not parse_config(SMALLEST | {"value": {"rows": "gradients"}}).values_rows_read
+    assert not parse_config(SMALLEST | {"ntk": {"method": "sketched"}}).values_rows_read
+    assert not parse_config(SMALLEST | {"value": {"method": "bound"}}).values_rows_read
+    pixels = SMALLEST | {"discrepancy": {"features": "pixels"}}
+    assert not parse_config(pixels).values_rows_read
+    with pytest.raises(ConfigError, match=r"`value.rows: read` tells rows.*with `discrepancy.features: pixels`"):
+        parse_config(pixels | {"value": {"rows": "read"}})
+
+
 def test_pixels_need_images(tmp_path: Path) -> None:
     text = {"task": "text-classification", "discrepancy": {"features": "pixels"}}
     with pytest.raises(ConfigError, match=r"`discrepancy.features: pixels` needs images"):

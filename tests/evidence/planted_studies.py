@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from benchmarks.evidence.stability import COUNTS_OF_ALL
+from benchmarks.evidence.subsets import READ
 from mixval.evidence.gaming_results import AttackResult, Change, GamingResult
 from mixval.evidence.results import SkippedMethod
 from mixval.evidence.studies import (
@@ -42,8 +44,8 @@ def planted_stability(world: str = "pixels", method: str = "tangent-regression")
     rankings = {
         n: np.stack([QUALITY + 5 / n * np.random.default_rng(seed).normal(size=K) for seed in range(3)]) for n in (100, 400)
     }
-    subsets = agreements(method, "as-measured", rankings, QUALITY, QUALITY)
-    subsets += agreements("eq8-equal-z", "as-measured", {n: -own for n, own in rankings.items()}, QUALITY)
+    subsets = agreements(method, READ, rankings, QUALITY, QUALITY)
+    subsets += agreements("eq8-equal-z", COUNTS_OF_ALL, {n: -own for n, own in rankings.items()}, QUALITY)
     return StabilityResult(
         world=world,
         task="image-classification",

@@ -1,4 +1,4 @@
-"""The studies find what is planted: a switch that matters, growth with the rows, agreement of subsets. The page shows it."""
+"""The studies find what is planted: a switch that matters, agreement of subsets. The page shows it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from benchmarks.evidence import ablation, stability
 from benchmarks.evidence.ablation_eq8 import Switch, term_variants
-from mixval.errors import ContractError, ShapeError
+from mixval.errors import ContractError
 from mixval.evidence.page.ablation import studies_section
 from mixval.evidence.studies import (
     Candidate,
@@ -23,7 +23,6 @@ from mixval.evidence.studies import (
     read_stabilities,
     write_study,
 )
-from mixval.evidence.studies_sizes import FORMS, NestedScores, carried_on, growth
 from mixval.publish.numerals import fixed
 from mixval.storage.root import open_location
 from mixval.valuation.estimates import TermEstimates
@@ -66,56 +65,6 @@ def test_a_switch_is_named_as_the_configuration_writes_it() -> None:
     switch = Switch({"ntk": {"output": "margin", "sample": {"count": 5}, "parameters": ["linear", "conv"]}})
     assert switch.name == "ntk.output: margin, ntk.sample.count: 5, ntk.parameters: [linear, conv]"
     assert switch.group == "ntk"
-
-
-def grown(n: np.ndarray | float, exponents: np.ndarray, heights: np.ndarray) -> np.ndarray:
-    return np.asarray(-2.0 + heights * n**exponents)
-
-
-def planted_nested(exponents: np.ndarray, n: float = 400.0) -> tuple[NestedScores, np.ndarray]:
-    """Scores that grow as powers of n, and what they are over all rows; the last contributor has no more rows than measured."""
-    n_all = np.array([800.0, 1600.0, 6400.0, n])
-    heights = np.array([0.02, 0.03, 0.01, 0.02])
-    whole, parts = grown(n, exponents, heights), grown(n / 4, exponents, heights)
-    scores = NestedScores(whole, whole - 0.5, np.repeat(parts[:, None], 4, axis=1), np.full(4, n), n_all, -2.0)
-    return scores, grown(n_all, exponents, heights)
-
-
-def test_growth_is_carried_on_to_all_rows() -> None:
-    unlike, whole = planted_nested(np.array([0.2, 0.3, 0.5, 0.4]))
-    np.testing.assert_allclose(growth(unlike)[0], [0.2, 0.3, 0.5, np.nan])
-    for form in ("own-growth", "shrunk-growth"):  # parts without noise are trusted
-        np.testing.assert_allclose(carried_on(unlike, form), whole)
-    alike, whole = planted_nested(np.full(4, 0.3))
-    for form in ("own-growth", "shared-growth", "shrunk-growth"):
-        np.testing.assert_allclose(carried_on(alike, form), whole)
-    np.testing.assert_array_equal(carried_on(alike, "as-measured"), alike.whole)
-    np.testing.assert_allclose(carried_on(alike, "scaled-damping") - alike.whole, [-0.5, -0.5, -0.5, 0])
-    assert FORMS[0] == "as-measured"
-
-
-def test_noisy_growth_is_drawn_to_the_mean() -> None:
-    exact, _ = planted_nested(np.array([0.2, 0.3, 0.5, 0.4]))
-    noise = np.array([0.2, -0.2, 0.2, -0.2]) * (exact.parts[:, :1] + 2)
-    noisy = NestedScores(exact.whole, exact.rescaled, exact.parts + noise, exact.n, exact.n_all, -2.0)
-    own, shared, shrunk = (carried_on(noisy, form) for form in ("own-growth", "shared-growth", "shrunk-growth"))
-    assert (np.abs(shrunk - shared) <= np.abs(own - shared) + 1e-12).all()
-    assert np.abs(shrunk - shared).max() < 0.9 * np.abs(own - shared).max()
-    assert (shrunk[3], shared[3]) == (exact.whole[3], exact.whole[3])
-
-
-def test_who_explains_nothing_is_left_as_measured() -> None:
-    n, n_all = np.full(3, 100.0), np.array([400.0, 400.0, 100.0])
-    whole = np.array([-2.1, -1.9, -2.2])
-    scores = NestedScores(whole, whole, np.full((3, 4), -1.95), n, n_all, -2.0)
-    for form in ("own-growth", "shared-growth", "shrunk-growth"):
-        carried = carried_on(scores, form)
-        assert (carried[0], carried[2]) == (-2.1, -2.2)
-        assert carried[1] > -1.9
-    nobody = NestedScores(whole - 1, whole, np.full((3, 4), -3.0), n, n_all, -2.0)
-    np.testing.assert_array_equal(carried_on(nobody, "shrunk-growth"), whole - 1)
-    with pytest.raises(ShapeError, match="parts of every contributor"):
-        NestedScores(whole, whole, np.zeros((3, 1)), n, n_all, -2.0)
 
 
 def test_subsets_agree_as_far_as_they_were_planted_to() -> None:

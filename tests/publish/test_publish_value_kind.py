@@ -136,6 +136,7 @@ def test_several_kinds_in_one_ranking_are_refused() -> None:
 
 
 def _with_sketches(made: Results, filled: float) -> pa.Table:
+    """Of all rows of each."""
     told = json.dumps({"effective_rank": filled * 100, "sketch_features": 100})
     rows = [
         {
@@ -144,9 +145,9 @@ def _with_sketches(made: Results, filled: float) -> pa.Table:
             "term": RISK,
             "estimate": -1.0,
             "standard_error": 0.1,
-            "n": 9,
+            "n": n,
             "diagnostics": told,
         }
-        for name in made.ranking["contributor"].to_pylist()
+        for name, n in zip(*(made.ranking[column].to_pylist() for column in ("contributor", "n_rows")), strict=True)
     ]
     return pa.concat_tables([made.terms, pa.Table.from_pylist(rows, schema=TERMS_TABLE)])

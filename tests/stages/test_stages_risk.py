@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from mixval.contracts.results import RISK, TERMS
 from mixval.errors import ConfigError
 from mixval.models.outputs import class_mix
 from mixval.stages import summaries
-from mixval.stages.forward import forward_pass
+from mixval.stages.forward import forward_pass, forward_ref
 from mixval.stages.frame import make_frame
 from mixval.stages.gradients import gram_parts, gram_ref, partial_gram, summed_gram, whole_gram
 from mixval.stages.jobs import MeasureJob
@@ -116,6 +117,64 @@ def test_exact_blocks_give_the_value_of_dense_gradients(name: str, tmp_path: Pat
     diagnostics = json.loads(told[0]["diagnostics"])
     assert (diagnostics["n"], diagnostics["m"]) == (len(rows), len(of_target))
     assert told[0]["standard_error"] == pytest.approx(diagnostics["gain_error" if name in CAUSAL else "cross_entropy_error"])
+
+
+@pytest.mark.parametrize("name", LABELLED)
+def test_rows_without_gradients_are_told_by_their_features(name: str, tmp_path: Path) -> None:
+    """Against another way to the ratio: random features of the head, which near its closed form."""
+    lake(tmp_path, WORLDS[name])
+    given = {"ntk": {"sample": {"count": 20}}, "value": {"half_samples": 12, "risk_damping": 0.05}}
+    job, target = prepared(tmp_path, name, given)
+    found, told = exact(job, target), _of_the_risk(job, target)
+    alone = prepared(tmp_path, name, given, {"value": {"rows": "gradients"}})
+    measured = job.store.read_tensors(contributor_terms(*alone))
+    assert terms_ref(*alone) != terms_ref(job, target)
+    own, t = (job.store.read_tensors(forward_ref(one)) for one in (job, target))
+    rows = np.isin(own["keys"], job.store.read_tensors(gram_ref(job, target))["keys"])
+    assert (rows.sum(), len(rows), told["n"]) == (20, 60, 60)
+    x, z = (_wide(one["features"], t["features"]) for one in (own, t))
+    y = np.eye(len(CLASSES))[np.searchsorted(CLASSES, own["labels"])]
+    labels = np.searchsorted(CLASSES, t["labels"])
+
+    def cross_entropy(kept: np.ndarray) -> float:
+        part, damping = x[kept], job.risk_damping * ((x[kept] - x[kept].mean(0)) ** 2).sum(1).mean()
+        change = z @ part.T @ np.linalg.solve(part @ part.T + damping * np.eye(len(part)), y[kept])
+        length = np.linalg.norm(z - z.mean(0), axis=1)[:, None]
+        return float(left_out_cross_entropy(change / length, labels)[0].mean())
+
+    ratio = cross_entropy(np.full(len(rows), fill_value=True)) / cross_entropy(rows)
+    assert abs(math.log(ratio)) > 0.008
+    assert found["risk"][0] == pytest.approx(measured["risk"][0] * ratio, rel=0.002)
+    diagnostics = json.loads(told["diagnostics"])
+    assert (diagnostics["gradient_rows"], diagnostics["of_gradient_rows"]) == (20, measured["risk"][0])
+    assert 0 < found["risk_deviations"].std() < 3 * measured["risk_deviations"].std()
+
+
+def test_a_value_speaks_for_no_more_than_was_read(tmp_path: Path) -> None:
+    lake(tmp_path, WORLDS["texts"])
+    for i, (read, gradients, n) in enumerate(((30, 20, 30), (20, 20, 20), (20, 30, 30))):
+        given = {"output": str(tmp_path / f"out-{i}"), "sample": {"count": read}, "ntk": {"sample": {"count": gradients}}}
+        pair = prepared(tmp_path, "texts", given, {"value": {"half_samples": 0}})
+        found = exact(*pair)
+        assert _of_the_risk(*pair)["n"] == n
+        assert found["risk_deviations"].shape == (0,)
+        assert _of_the_risk(*pair)["standard_error"] > 0
+
+
+def _of_the_risk(job: MeasureJob, target: MeasureJob) -> dict[str, Any]:
+    [told] = [row for row in job.store.read_table(terms_ref(job, target), "terms").to_pylist() if row["term"] == RISK]
+    return told
+
+
+def _wide(features: np.ndarray, target: np.ndarray, width: int = 20_000) -> np.ndarray:
+    """(N, D width + width + 1) gradients of a head of finite width on features as T has moved and scaled them."""
+    mean = target.mean(0)
+    x = (features - mean) / np.sqrt(((target - mean) ** 2).sum(1).mean())
+    inner = np.random.default_rng(0).normal(size=(width, x.shape[1]))
+    before = x @ inner.T
+    # The inner layer's gradients are x where a unit is active, each times its outer weight: here in the mean over those.
+    of_inner = ((before > 0)[:, :, None] * x[:, None, :]).reshape(len(x), -1)
+    return np.hstack([np.maximum(before, 0), of_inner, np.full((len(x), 1), np.sqrt(width / 2))]) * np.sqrt(2 / width)
 
 
 @pytest.mark.parametrize("name", ["images", "gpt2"])

@@ -107,6 +107,10 @@ class TangentRegression:
         displacement = energy_norm(self.right, found) if self.is_kernel else float(np.linalg.norm(found.solution))
         return Prediction(self.left @ found.solution, self.n, shift, displacement, effective_rank(found), rest)
 
+    def change(self, damping: float, mode: Mode = "relative") -> Floats:
+        """(m, C) F(T) - f0(T) of ridge alone, without the factor's diagnostics. Raises as `predict` does."""
+        return np.asarray(self.left @ solved(self.matrix, self.right, self._shift(damping, mode)).solution)
+
     def path(self, dampings: Sequence[float], mode: Mode = "relative", solver: Solver = "ridge") -> list[Prediction]:
         """The change on T for each of several lambdas. Raises as `predict` does."""
         spectrum, basis = self._spectral

@@ -1,0 +1,101 @@
+"""What features of all rows that were read say of those without gradients: the wide head's cross-entropies of a contributor.
+
+The rows come from the forward pass, T's too. Those of the gradient sample are found there by their keys: samples are nested.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mixval.config.fingerprint import fingerprint
+from mixval.stages.forward import forward_ref
+from mixval.stages.jobs import MeasureJob
+from mixval.stages.measured import Floats, Masks, half_sample_masks
+from mixval.stages.rows import class_indices
+from mixval.terms.ntk.all_rows import HeadHalves, HeadValues, measured_head
+from mixval.terms.ntk.judge import Judge, squared_lengths
+from mixval.terms.ntk.regression import kernel_regression
+from mixval.terms.ntk.risk import one_hot
+from mixval.terms.ntk.wide_head import WideHead, wide_head
+
+MOST_ROWS = 8192
+"""Rows that a value speaks for at most: their kernel takes 512 MiB, its factor as much, and 4 s of a core."""
+JUDGING_ROWS = 1000
+"""Rows of T that judge at most: those of the smallest keys, which are drawn at random."""
+HELD = 4
+"""Kernels over the rows that are held at once: the kernel, its damped factor, and what is made on the way."""
+
+
+def head_bytes(n_rows: int) -> int:
+    """Bytes that the kernels of a contributor of `n_rows` rows take at most, T's among them."""
+    n = max(min(n_rows, MOST_ROWS), JUDGING_ROWS)
+    return HELD * 8 * n * n
+
+
+@dataclass(frozen=True)
+class _Target:
+    head: WideHead
+    features: Floats
+    judge: Judge
+    halves: Masks
+
+
+_KEPT: dict[str, _Target] = {}
+
+
+def head_values(
+    job: MeasureJob, target: MeasureJob, forward: dict[str, np.ndarray], keys: np.ndarray, halves: Masks
+) -> HeadValues | None:
+    """Of the rows with these keys (n,), and of all that the pass has read; None where there are no others.
+
+    `halves` (R, u) are the half-samples of the first u rows of `keys`.
+    """
+    measured = _places(forward["keys"], keys)
+    if measured is None:
+        return None
+    others = np.setdiff1d(np.arange(len(forward["keys"])), measured)[: max(0, MOST_ROWS - len(measured))]
+    if not len(others):
+        return None
+    side = _target(target)
+    rows = np.concatenate([measured, others])
+    features, keys = forward["features"][rows], forward["keys"][rows]
+    right = one_hot(class_indices(job, forward["labels"][rows]), side.judge.n_classes)
+    every = kernel_regression(side.head.kernel(features, features), side.head.kernel(side.features, features), right)
+    # As many rows as tell the deviations of those with gradients.
+    rest = slice(len(measured), len(measured) + halves.shape[1])
+    rest_halves = half_sample_masks(job, keys[rest], forward["is_real"][rows[rest]].astype(bool))
+    return measured_head(every, len(measured), side.judge, job.risk_damping, HeadHalves(halves, rest_halves, side.halves))
+
+
+def _places(read: np.ndarray, keys: np.ndarray) -> NDArray[np.int64] | None:  # (N,), (n,)
+    """(n,) where the keys stand among those read, copies one after the other; None where one is not there."""
+    order = np.argsort(read, kind="stable")
+    first, seen = np.searchsorted(read, keys, sorter=order), Counter[int]()
+    places = []
+    for key, at in zip(keys.tolist(), first.tolist(), strict=True):
+        place = at + seen[key]
+        if place >= len(read) or read[order[place]] != key:
+            return None
+        places.append(order[place])
+        seen[key] += 1
+    return np.array(places, dtype=np.int64)
+
+
+def _target(target: MeasureJob) -> _Target:
+    """T's side, made once in a process."""
+    name = fingerprint("frozen-head", 1, target=forward_ref(target).fingerprint, half=[target.value.half_samples, target.seed])
+    if name not in _KEPT:
+        _KEPT.clear()
+        every = target.store.read_tensors(forward_ref(target))
+        stored = {tensor: every[tensor][:JUDGING_ROWS] for tensor in ("keys", "labels", "features")}
+        head, features = wide_head(stored["features"]), stored["features"].astype(np.float64)
+        lengths = np.sqrt(np.maximum(squared_lengths(head.kernel(features, features)), 0.0))
+        labels = class_indices(target, stored["labels"])
+        halves = half_sample_masks(target, stored["keys"], np.ones(len(labels), dtype=bool))
+        judge = Judge(labels=labels, n_classes=len(target.classes or []), norms=lengths)
+        _KEPT[name] = _Target(head, features, judge, halves)
+    return _KEPT[name]

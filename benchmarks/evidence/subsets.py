@@ -25,10 +25,9 @@ from mixval.terms.composition.term import composition_term
 from mixval.terms.ntk.all_rows import HeadCrossEntropy, HeadValues, value_of_all_rows
 from mixval.terms.ntk.gain import gain_from_statistics, log_probability_gain
 from mixval.terms.ntk.groups import layer_groups
-from mixval.terms.ntk.judge import Judge, lengths, squared_lengths
+from mixval.terms.ntk.judge import lengths
 from mixval.terms.ntk.kernel import exact_kernel, weight_bytes
 from mixval.terms.ntk.kinds import select_parameters
-from mixval.terms.ntk.regression import kernel_regression
 from mixval.terms.ntk.risk import one_hot, risk_exact, risk_from_statistics
 from mixval.terms.ntk.statistics import GradientStatistics
 from mixval.terms.ntk.wide_head import wide_head
@@ -78,8 +77,7 @@ class TangentSubsets:
         self._labels, self.damping = labels[-1], DAMPING
         *self._frozen, self._frozen_target = (one.features for one in passes)
         self._head = wide_head(self._frozen_target)
-        of_target = np.sqrt(squared_lengths(self._head.kernel(self._frozen_target, self._frozen_target)))
-        self._judge = Judge(labels=labels[-1], n_classes=n_classes, norms=of_target)
+        self._judge = self._head.judge(self._frozen_target, labels[-1], n_classes)
 
     def score(self, at: int, rows: np.ndarray) -> float:
         """Minus the cross-entropy on T, or the gain, from these rows of contributor `at`. The smaller matrix is solved."""
@@ -98,9 +96,8 @@ class TangentSubsets:
 
     def head(self, at: int, rows: np.ndarray) -> HeadCrossEntropy:
         """Minus the cross-entropy on T from frozen features of these rows; no deviations."""
-        own = self._frozen[at][rows]
-        blocks = self._head.kernel(own, own), self._head.kernel(self._frozen_target, own)
-        outputs = kernel_regression(*blocks, self._responses[at][rows]).change(self.damping, self._judge.mode)
+        regression = self._head.regression(self._frozen[at][rows], self._frozen_target, self._responses[at][rows])
+        outputs = regression.change(self.damping, self._judge.mode)
         return HeadCrossEntropy(self._judge.value(outputs), np.zeros(0), np.zeros(0))
 
     @cached_property

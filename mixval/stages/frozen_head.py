@@ -17,8 +17,7 @@ from mixval.stages.jobs import MeasureJob
 from mixval.stages.measured import Floats, Masks, half_sample_masks
 from mixval.stages.rows import class_indices
 from mixval.terms.ntk.all_rows import HeadHalves, HeadValues, measured_head
-from mixval.terms.ntk.judge import Judge, squared_lengths
-from mixval.terms.ntk.regression import kernel_regression
+from mixval.terms.ntk.judge import Judge
 from mixval.terms.ntk.risk import one_hot
 from mixval.terms.ntk.wide_head import WideHead, wide_head
 
@@ -64,7 +63,7 @@ def head_values(
     rows = np.concatenate([measured, others])
     features, keys = forward["features"][rows], forward["keys"][rows]
     right = one_hot(class_indices(job, forward["labels"][rows]), side.judge.n_classes)
-    every = kernel_regression(side.head.kernel(features, features), side.head.kernel(side.features, features), right)
+    every = side.head.regression(features, side.features, right)
     # As many rows as tell the deviations of those with gradients.
     rest = slice(len(measured), len(measured) + halves.shape[1])
     rest_halves = half_sample_masks(job, keys[rest], forward["is_real"][rows[rest]].astype(bool))
@@ -93,9 +92,7 @@ def _target(target: MeasureJob) -> _Target:
         every = target.store.read_tensors(forward_ref(target))
         stored = {tensor: every[tensor][:JUDGING_ROWS] for tensor in ("keys", "labels", "features")}
         head, features = wide_head(stored["features"]), stored["features"].astype(np.float64)
-        lengths = np.sqrt(np.maximum(squared_lengths(head.kernel(features, features)), 0.0))
-        labels = class_indices(target, stored["labels"])
-        halves = half_sample_masks(target, stored["keys"], np.ones(len(labels), dtype=bool))
-        judge = Judge(labels=labels, n_classes=len(target.classes or []), norms=lengths)
+        judge = head.judge(features, class_indices(target, stored["labels"]), len(target.classes or []))
+        halves = half_sample_masks(target, stored["keys"], np.ones(len(features), dtype=bool))
         _KEPT[name] = _Target(head, features, judge, halves)
     return _KEPT[name]

@@ -30,6 +30,7 @@ JUDGED_ON_LABELS = {
     "linear-probe-accuracy",
     "knn",
     "knn-shapley",
+    "wide-head-regression",
     "optimal-transport",
     "kernel-mean-matching",
     "tangent-regression",

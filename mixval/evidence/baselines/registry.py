@@ -29,6 +29,7 @@ from mixval.evidence.baselines.supervised import Metric
 from mixval.evidence.baselines.tangent_regression import first_order_gain, tangent_regression
 from mixval.evidence.baselines.tracin import tracin, tracin_initial
 from mixval.evidence.baselines.trak import trak
+from mixval.evidence.baselines.wide_head_regression import wide_head_regression
 from mixval.evidence.baselines.word_similarity import word_similarity
 from mixval.terms.arrays import Floats
 
@@ -81,6 +82,12 @@ _ALL: tuple[Method, ...] = (
         libraries=("sklearn.linear_model",),
     ),
     Method("knn", _on_target(nearest_neighbours, "accuracy"), _LABELS | _FEATURES, source="five nearest in frozen features"),
+    Method(
+        "wide-head-regression",
+        wide_head_regression,
+        _LABELS | _FEATURES,
+        source="NTK regression of a wide head on frozen features",
+    ),
     Method("knn-shapley", knn_shapley, _LABELS | _FEATURES, source="Jia et al., VLDB 2019"),
     Method(
         "optimal-transport", optimal_transport, _LABELS | _FEATURES, source="LAVA, Just et al., ICLR 2023", libraries=("ot",)

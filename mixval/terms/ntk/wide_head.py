@@ -18,9 +18,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.arrays import ArrayLike, Floats, floats
+from mixval.terms.ntk.judge import Judge, squared_lengths
+from mixval.terms.ntk.regression import TangentRegression, kernel_regression
 
 BLOCK_ROWS = 1024
 """Rows of a block of the kernel: what is made on the way takes 8 MiB a block and 1,000 rows of the other side."""
@@ -44,6 +47,17 @@ class WideHead:
             rows = slice(start, start + BLOCK_ROWS)
             theta[rows] = _kernel(x[rows] @ z.T, np.outer(lengths_x[rows], lengths_z))
         return theta
+
+    def regression(
+        self, own: ArrayLike, target: ArrayLike, responses: ArrayLike
+    ) -> TangentRegression:  # (n, D), (m, D), (n, C)
+        """Of S's responses on its features, and T's. Raises as `kernel` and `kernel_regression` do."""
+        return kernel_regression(self.kernel(own, own), self.kernel(target, own), responses)
+
+    def judge(self, target: ArrayLike, labels: NDArray[np.int64], n_classes: int) -> Judge:  # (m, D), (m,)
+        """What T's labelled rows judge by, with lengths in this kernel. Raises as `kernel` and `Judge` do."""
+        lengths = np.sqrt(np.maximum(squared_lengths(self.kernel(target, target)), 0.0))
+        return Judge(labels=labels, n_classes=n_classes, norms=lengths)
 
     def _moved(self, name: str, given: ArrayLike) -> Floats:
         features = floats(f"features, {name}", given, 2)

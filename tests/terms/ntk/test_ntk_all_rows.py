@@ -9,7 +9,7 @@ import pytest
 
 from mixval.terms.half_samples import own_deviations
 from mixval.terms.ntk.all_rows import HeadCrossEntropy, HeadHalves, HeadValues, measured_head, value_of_all_rows
-from mixval.terms.ntk.judge import Judge, lengths, squared_lengths
+from mixval.terms.ntk.judge import Judge, lengths
 from mixval.terms.ntk.judged_halves import half_sample_values
 from mixval.terms.ntk.regression import kernel_regression
 from mixval.terms.ntk.risk import one_hot
@@ -90,8 +90,6 @@ def drawn(random: np.random.Generator) -> tuple[float, np.ndarray, HeadValues, f
     whole = kernel_regression(own @ own.T, target @ own.T, right).change(damping, "centred")
     frozen, of_target = np.tanh(0.5 * own), np.tanh(0.5 * target)
     head = wide_head(of_target)
-    kernel = head.kernel(of_target, of_target)
-    seen = Judge(labels=judged, n_classes=3, norms=np.sqrt(squared_lengths(kernel)))
-    every = kernel_regression(head.kernel(frozen, frozen), head.kernel(of_target, frozen), right)
-    told = measured_head(every, n, seen, damping, HeadHalves(*masks))
+    seen = head.judge(of_target, judged, 3)
+    told = measured_head(head.regression(frozen, of_target, right), n, seen, damping, HeadHalves(*masks))
     return judge.value(outputs), shifts, told, judge.value(whole)

@@ -1,0 +1,28 @@
+"""Ridge regression with the tangent kernel of a wide head on frozen features: no gradient is taken.
+
+The regression and the judge are those of `tangent_regression.py`, the kernel that of `mixval/terms/ntk/wide_head.py`: what the
+backbone's own gradients are worth is the difference between the two.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mixval.config.value import LABEL_DAMPING
+from mixval.evidence.baselines.inputs import Inputs
+from mixval.terms.arrays import Floats
+from mixval.terms.ntk.risk import one_hot
+from mixval.terms.ntk.wide_head import wide_head
+
+
+def wide_head_regression(inputs: Inputs, _seed: int) -> Floats:
+    """(K,) minus cross-entropies on T, in nats."""
+    passes, labels = inputs.passes(), inputs.labels()
+    of_target = passes.target.features
+    head = wide_head(of_target)
+    judge = head.judge(of_target, labels.target, inputs.n_classes)
+    regressions = [
+        head.regression(own.features, of_target, one_hot(held, inputs.n_classes))
+        for own, held in zip(passes.contributors, labels.contributors, strict=True)
+    ]
+    return np.array([judge.value(one.change(LABEL_DAMPING, judge.mode)) for one in regressions])

@@ -48,10 +48,8 @@ class WideHead:
             theta[rows] = _kernel(x[rows] @ z.T, np.outer(lengths_x[rows], lengths_z))
         return theta
 
-    def regression(
-        self, own: ArrayLike, target: ArrayLike, responses: ArrayLike
-    ) -> TangentRegression:  # (n, D), (m, D), (n, C)
-        """Of S's responses on its features, and T's. Raises as `kernel` and `kernel_regression` do."""
+    def regression(self, own: ArrayLike, target: ArrayLike, responses: ArrayLike) -> TangentRegression:
+        """Of S's responses (n, C), from its features (n, D) and T's (m, D). Raises as `kernel` and `kernel_regression` do."""
         return kernel_regression(self.kernel(own, own), self.kernel(target, own), responses)
 
     def judge(self, target: ArrayLike, labels: NDArray[np.int64], n_classes: int) -> Judge:  # (m, D), (m,)

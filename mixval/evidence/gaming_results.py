@@ -115,7 +115,7 @@ class AttackSummary(FrozenModel):
     would_catch: list[str]
     """Of the checks that the gate does not have, those that would."""
     works: bool
-    """Whether ours rises by `TELLING_RANKS` more than the worth of the rows does."""
+    """Whether ours rises by `TELLING_RANKS`, and by as much more than the worth of the rows does."""
 
 
 def change(before: Floats, after: Floats, at: int) -> Change:
@@ -154,15 +154,16 @@ def _summary(result: GamingResult, name: str) -> AttackSummary:
         after_near=_mean([one.after_near[result.ours].gain for one in tried]),
         caught_by=_caught(result, tried, union_gains, worth),
         would_catch=_would_catch(result, tried),
-        works=gains[result.ours] - worth >= TELLING_RANKS,
+        works=gains[result.ours] - max(worth, 0.0) >= TELLING_RANKS,
     )
 
 
 def _caught(result: GamingResult, tried: Sequence[AttackResult], unions: dict[str, float], worth: float) -> list[str]:
-    """The gravest of the gate's checks that every contributor broke, and union values that do not follow ours."""
+    """The gravest of the gate's checks that every contributor broke, a doubt, and union values that do not follow ours."""
     broken = [(column, how) for column, how in tried[0].checks.items() if all(one.checks.get(column) == how for one in tried)]
     gravest = next((how for how in ("reject", "drop", "warn") if how in {how for _, how in broken}), None)
     caught = [f"gate: {column} ({how})" for column, how in broken if how == gravest]
+    caught += [f"doubt: near-target ({share:.2f} of the rows)" for name, share in _near(result, tried) if name == "target"]
     if _own_gain(result, tried) - worth < TELLING_RANKS:
         return caught
     own = GAMES.get(result.ours)
@@ -174,13 +175,15 @@ def _own_gain(result: GamingResult, tried: Sequence[AttackResult]) -> float:
 
 
 def _would_catch(result: GamingResult, tried: Sequence[AttackResult]) -> list[str]:
-    """Near shares above those of everybody honest, and above what the gate allows for equal rows."""
-    found = []
-    for name, honest in result.honest_near.items():
-        least = min(one.near[name] for one in tried)
-        if least > max(honest, TELLING_SHARE):
-            found.append(f"near {name} ({least:.2f}, honest up to {honest:.2f})")
-    return found
+    """Near shares that no run looks at."""
+    found = [(name, share, result.honest_near[name]) for name, share in _near(result, tried) if name != "target"]
+    return [f"near {name} ({share:.2f}, honest up to {honest:.2f})" for name, share, honest in found]
+
+
+def _near(result: GamingResult, tried: Sequence[AttackResult]) -> list[tuple[str, float]]:
+    """Least shares of near rows, where above those of everybody honest, and above what the gate allows for equal rows."""
+    least = {name: min(one.near[name] for one in tried) for name in result.honest_near}
+    return [(name, share) for name, share in least.items() if share > max(result.honest_near[name], TELLING_SHARE)]
 
 
 def _mean(values: Sequence[float]) -> float:

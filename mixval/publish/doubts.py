@@ -54,6 +54,7 @@ DoubtKind = Literal[
     "coalitions-left-out",
     "covered-by-another",
     "covered-by-several",
+    "near-target",
 ]
 
 
@@ -82,9 +83,22 @@ def find_doubts(
     rows = ranking.to_pylist()
     if kind_of(ranking).adds_terms:
         own = [*_uninformative(ranking, terms, n_classes), *_solves(terms), *_gradient_rows(rows)]
-        return [*_few(rows), *_intervals(rows), *own, *_origins(rows), *_composition(rows), *_gate(outcomes)]
+        return [*_few(rows), *_intervals(rows), *own, *_origins(rows), *_composition(rows), *_gate(outcomes), *_near(terms)]
     # A term of Eq. 8 is no reason to doubt a ranking that it does not make; see `risk_doubts.py` for what is.
-    return [*_few(rows), *_intervals(rows), *_origins(rows), *_gate(outcomes)]
+    return [*_few(rows), *_intervals(rows), *_origins(rows), *_gate(outcomes), *_near(terms)]
+
+
+def _near(terms: pa.Table) -> Iterator[Doubt]:
+    rows = [row for row in terms.to_pylist() if (row["term"], row["part"]) == ("discrepancy", "all")]
+    told = {row["contributor"]: diagnostics_of(row).get("near_target") or 0.0 for row in rows}
+    shares = {name: share for name, share in told.items() if share >= NOTED_SHARE}
+    if shares:
+        words = (
+            f"Up to {percent(max(shares.values()))} of a contributor's rows lie next to rows of the target in feature space, "
+            "as copies do that were altered to pass the gate, and honest rows do not. A copy of the target brings nothing "
+            "new, whatever its value: look at those rows, and keep the target where contributors cannot read it."
+        )
+        yield Doubt(kind="near-target", words=words, contributors=sorted(shares))
 
 
 def _few(rows: list[dict[str, Any]]) -> Iterator[Doubt]:

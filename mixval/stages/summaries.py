@@ -27,12 +27,16 @@ from mixval.stages.jobs import MeasureJob
 from mixval.stages.memory import peak_bytes
 from mixval.stages.one_pass import measured_rows
 from mixval.stages.rows import bad_rows, real_rows, threshold_rows
+from mixval.stages.target import target_features
 from mixval.terms.discrepancy.labelled import with_labels
+from mixval.terms.discrepancy.near import near_share
 from mixval.terms.discrepancy.random_features import FourierFeatures, fourier_features
 from mixval.terms.summary import MeasuredRows, PartSummary
 
-VERSION = 3
+VERSION = 4
 """Raised whenever the numbers change."""
+NEAR = "near_target"
+"""(1,) rows near T, of a piece or of all."""
 PIECE_ROWS = 4096
 """Rows drawn from a shard above which it is cut. A piece's sketches are held at once: 32 MiB at q = 2,048."""
 TASK_ROWS = 1024
@@ -130,7 +134,7 @@ def merged_summary(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
         return ref
     started = time.perf_counter()
     total = reduce(_added, (read_summary(job, piece) for piece in refs))
-    tensors = _as_arrays(total)
+    tensors = _as_arrays(total) | {NEAR: np.sum([_near(job, piece) for piece in refs], axis=0)}
     numbers = {f"n_{part}": summary.n for part, summary in total.items()}
     seconds = time.perf_counter() - started
     job.store.commit(
@@ -144,6 +148,13 @@ def read_summary(job: MeasureJob, ref: ArtifactRef) -> Summary:
     arrays = job.store.read_tensors(ref)
     held = {part: {k.removeprefix(f"{part}/"): a for k, a in arrays.items() if k.startswith(f"{part}/")} for part in PARTS}
     return {part: PartSummary.from_arrays(named) for part, named in held.items() if named}
+
+
+def near_target(job: MeasureJob, ref: ArtifactRef) -> float | None:
+    """Share of a committed summary's rows that are near T (`mixval/terms/discrepancy/near.py`); None where T tells none."""
+    rows = sum(one.n for one in read_summary(job, ref).values())
+    share = float(_near(job, ref)[0]) / rows if rows else 0.0
+    return share if math.isfinite(share) else None
 
 
 def rows_stood_for(job: MeasureJob, summary: Summary) -> dict[str, float]:
@@ -213,24 +224,31 @@ def _summarise(job: MeasureJob, target: MeasureJob, piece: Piece, dropped: dict[
         return ref
     started = time.perf_counter()
     rows = threshold_rows(job, piece.ref, dropped.get(piece.shard, []), drawn_share(job), (piece.part, piece.n_parts))
-    summary = {} if rows.num_rows == 0 else _of(job, target, rows)
+    summary, near = ({}, 0.0) if rows.num_rows == 0 else _of(job, target, rows)
     numbers = {f"n_{part}": one.n for part, one in summary.items()}
     seconds = time.perf_counter() - started
-    tensors = _as_arrays(summary) | {"rows": np.array(rows.num_rows)}
+    tensors = _as_arrays(summary) | {"rows": np.array(rows.num_rows), NEAR: np.array([near])}
     job.store.commit(ref, inputs=inputs, tensors=tensors, numbers=numbers, seconds=seconds, peak_bytes=peak_bytes())
     return ref
 
 
-def _of(job: MeasureJob, target: MeasureJob, rows: pa.Table) -> Summary:
+def _of(job: MeasureJob, target: MeasureJob, rows: pa.Table) -> tuple[Summary, float]:
+    """The rows' summary, and how many of them are near T; nan where T tells no row from another."""
     frame = read_frame(target)
     measured = measured_rows(job, rows, frame.plan)
+    share = near_share(measured.features, target_features(target))
+    near = math.nan if share is None else share * rows.num_rows
     if frame.labels is not None:
         labels = np.array(rows["label"].to_pylist(), dtype=np.int64)
         measured = replace(measured, features=with_labels(frame.labels, measured.features, labels))
     fourier = frequencies_of(target, measured.features.shape[1])
     is_real = real_rows(rows).astype(bool)
     split: list[tuple[str, MeasuredRows]] = [("real", measured.take(is_real)), ("synthetic", measured.take(~is_real))]
-    return {part: PartSummary.of(own, fourier, _most_kept(job)) for part, own in split if len(own.keys)}
+    return {part: PartSummary.of(own, fourier, _most_kept(job)) for part, own in split if len(own.keys)}, near
+
+
+def _near(job: MeasureJob, ref: ArtifactRef) -> np.ndarray:
+    return job.store.read_tensors(ref, [NEAR])[NEAR]
 
 
 def _added(one: Summary, other: Summary) -> Summary:

@@ -42,6 +42,7 @@ class TargetSide:
 
 
 _KEPT: dict[str, TargetSide] = {}
+_FEATURES: dict[str, np.ndarray] = {}
 
 
 def target_side(target: MeasureJob, switches: DiscrepancyConfig) -> TargetSide:
@@ -63,6 +64,15 @@ def _made(target: MeasureJob, switches: DiscrepancyConfig) -> TargetSide:
     form = Form(widths, switches.combine, switches.estimator, switches.scale, switches.frequencies, target.seed)
     against = FORMS[switches.method](rows, form)
     return TargetSide(widths, labels, against, rows.features[:TESTED_ROWS].copy(), len(keys))
+
+
+def target_features(target: MeasureJob) -> np.ndarray:
+    """(M, D) features of T's pass, read once in a process."""
+    ref = forward_ref(target)
+    if ref.fingerprint not in _FEATURES:
+        _FEATURES.clear()
+        _FEATURES[ref.fingerprint] = target.store.read_tensors(ref, ["features"])["features"]
+    return _FEATURES[ref.fingerprint]
 
 
 def target_rows(target: MeasureJob, labels: LabelBlock | None) -> tuple[np.ndarray, np.ndarray]:

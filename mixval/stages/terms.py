@@ -18,7 +18,7 @@ from mixval.stages.gradients import gram_ref
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.measured import Floats, Measured, commit_terms, half_sample_masks, mixed_replicates, parts_with_rows
 from mixval.stages.risk import measured_risk, summary_risk
-from mixval.stages.summaries import read_summary, summary_ref
+from mixval.stages.summaries import near_target, read_summary, summary_ref
 from mixval.stages.summary_terms import require_rows, summary_discrepancy, summary_loss, summary_ntk
 from mixval.stages.tangent import measured_ntk
 from mixval.stages.target_gradients import read_target_gradients, target_gradients_ref
@@ -27,7 +27,7 @@ from mixval.terms.half_samples import own_deviations
 from mixval.terms.loss.mean import LossEstimate, estimate_loss, half_sample_losses
 from mixval.terms.parts import combine_parts, combine_variances
 
-VERSION = 4
+VERSION = 5
 """Raised whenever the numbers change."""
 
 
@@ -54,7 +54,9 @@ def contributor_terms(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
         require_rows(job, summary)
         ntk, as_sketched = summary_ntk(job, summary)
         more = {"ntk_as_sketched": np.array([as_sketched]), "is_full": np.array([ntk.diagnostics["is_full"]], dtype=float)}
-        measured = [summary_loss(job, summary), summary_discrepancy(job, target, summary), ntk, composition(job)]
+        discrepancy = summary_discrepancy(job, target, summary)
+        discrepancy.diagnostics["near_target"] = near_target(job, summary_ref(job, target))
+        measured = [summary_loss(job, summary), discrepancy, ntk, composition(job)]
         risk = summary_risk(job, summary, read_target_gradients(target)) if is_risk(job) else None
     else:
         forward, stored = job.store.read_tensors(forward_ref(job)), job.store.read_tensors(gram_ref(job, target))

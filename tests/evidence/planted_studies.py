@@ -72,7 +72,7 @@ def planted_attacks(world: str = "pixels", n_seeds: int = 2) -> GamingResult:
         ours="tangent-regression",
         methods=["tangent-regression", "loss"],
         strengths={one.attack: 0.5 for one in attacks},
-        honest_near={"target": 0.0},
+        honest_near={"target": 0.0, "others": 0.0},
         attacks=attacks,
         command="measure the attacks",
     )
@@ -93,7 +93,7 @@ def _attack(name: str, gain: int, checks: dict[str, str], n_seeds: int) -> Attac
         checks=checks,
         after_gate={} if checks else {"tangent-regression": own, "loss": still},
         unions={},
-        near={"target": 0.33 if "copy" in name else 0.0},
-        near_before={"target": 0.0},
+        near={"target": 0.33 if name == "copy-target" else 0.0, "others": 0.33 if name == "copy-target-altered" else 0.0},
+        near_before={"target": 0.0, "others": 0.0},
         after_near={"tangent-regression": still, "loss": still},
     )

@@ -18,13 +18,14 @@ from mixval.evidence.gaming import ATTACKS, Sight
 from mixval.evidence.gaming_gate import Gate
 from mixval.evidence.gaming_inputs import RowPool
 from mixval.evidence.gaming_measure import Arena, middling, truth_change
-from mixval.evidence.gaming_near import RADIUS, near_rows
+from mixval.evidence.gaming_near import near_rows
 from mixval.evidence.gaming_results import GamingResult, read_gaming, summaries, write_gaming
 from mixval.evidence.gaming_table import gaming_text
 from mixval.evidence.page.gaming import gaming_section
 from mixval.models.load import load_backbone
 from mixval.storage.root import open_location
 from mixval.storage.tables import read_table
+from mixval.terms.discrepancy.near import RADIUS
 from mixval.terms.ntk.judge import lengths
 from mixval.terms.ntk.risk import one_hot, risk_exact
 
@@ -176,7 +177,7 @@ def test_results_are_stored_summed_up_and_shown(result: GamingResult, tmp_path: 
     assert copied.caught_by[0] == "gate: target_overlap_share (reject)"
     assert copied.after_gate is None
     assert copied.beside_change == 0
-    assert found["copy-target-altered"].would_catch[0].startswith("near target (0.33")
+    assert found["copy-target-altered"].caught_by == ["doubt: near-target (0.33 of the rows)"]
     text = gaming_text(result)
     assert all(name in text for name in TRIED)
     assert "rejected" in text

@@ -119,7 +119,7 @@ def test_figures_of_attacks_say_what_the_table_says() -> None:
     assert found["copy-target-altered/after_gate_gain"]["figure"] == 4
     assert "copy-target/after_gate_gain" not in found  # rejected
     assert [found[f"{name}/works"]["figure"] for name in ("copy-target", "copy-target-altered", "pad-altered")] == [1, 1, 0]
-    assert (found["copy-target/noticed_by"]["figure"], found["works"]["figure"], found["unnoticed"]["figure"]) == (1, 2, 1)
+    assert (found["copy-target/noticed_by"]["figure"], found["works"]["figure"], found["unnoticed"]["figure"]) == (2, 2, 1)
     assert {one["command"] for one in found.values()} == {"measure the attacks"}
     untold = planted_attacks(n_seeds=0).model_copy(update={"command": ""})
     bare = gaming.figures(untold)

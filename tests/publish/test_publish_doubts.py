@@ -3,6 +3,7 @@
 import json
 import math
 
+import pyarrow as pa
 import pytest
 from published_run import make_results, terms_table
 
@@ -35,8 +36,6 @@ def with_diagnostics(rows, **notes):
     for row in listed:
         if row["term"] == "ntk" and row["contributor"] == rows[3]["contributor"]:
             row["diagnostics"] = json.dumps(notes)
-    import pyarrow as pa
-
     return pa.Table.from_pylist(listed, schema=TERMS_TABLE)
 
 
@@ -80,6 +79,20 @@ def test_a_loss_of_log_c_is_named_as_guessing():
         row["loss"] = math.log(10) + 0.01 * place
     assert "log 10" in kinds(rows, n_classes=10)["uninformative-term"].words
     assert "uninformative-term" not in kinds(calm_rows(), n_classes=10)
+
+
+def test_rows_next_to_the_target_name_who_brought_them():
+    rows = calm_rows()
+    found = {}
+    for share in (0.009, 0.33, None):
+        listed = terms_table(rows).to_pylist()
+        for row in [row for row in listed if row["term"] == "composition"]:
+            told = {"near_target": share if row["contributor"] == rows[3]["contributor"] else 0.0}
+            listed.append(row | {"term": "discrepancy", "diagnostics": json.dumps(told)})
+        found[share] = kinds(rows, terms=pa.Table.from_pylist(listed, schema=TERMS_TABLE))
+    assert found[0.009] == found[None] == {}
+    assert found[0.33]["near-target"].contributors == [rows[3]["contributor"]]
+    assert "Up to 33 % of a contributor's rows lie next to rows of the target" in found[0.33]["near-target"].words
 
 
 def test_jitter_and_condition_name_the_contributor():

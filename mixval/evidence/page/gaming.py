@@ -102,9 +102,11 @@ def limit_words(result: GamingResult, one: AttackSummary) -> str | None:
     if not one.works or one.after_gate is None or one.after_gate < 1:
         return None
     gain = f"{visible(one.attack)} passes the gate and gains {fixed(one.after_gate, DECIMALS)} ranks by {visible(result.ours)}"
+    left = f"; without such rows it gains {ranks(one.after_near)}" if one.after_near < one.after_gate else ""
+    if told := [visible(words) for words in one.caught_by if words.startswith("doubt: ")]:
+        return f"{gain}. A run says so, {', '.join(told)}{left}."
     if one.would_catch:
         near = ", ".join(visible(words) for words in one.would_catch)
-        left = f"; without such rows it gains {ranks(one.after_near)}" if one.after_near < one.after_gate else ""
-        return f"{gain}. A comparison of features would notice it: {near}{left}."
+        return f"{gain}. A comparison of features that no run makes would notice it: {near}{left}."
     unions = ", ".join(f"{ranks(ranked)} by {visible(name)}" for name, ranked in one.union_gains.items())
     return f"{gain}; among all contributors' rows it gains {unions}." if unions else f"{gain}."

@@ -1,0 +1,32 @@
+"""Rows near T: those within the radius of one of T's, however many rows there are, and nobody where T tells nothing."""
+
+import numpy as np
+import pytest
+
+from mixval.errors import NumericalError
+from mixval.terms.discrepancy.near import BLOCK_ROWS, RADIUS, near_share, nearest
+
+
+def test_the_share_is_of_rows_within_the_radius() -> None:
+    random = np.random.default_rng(0)
+    target = random.normal(size=(30, 5))
+    median = np.median([np.linalg.norm(a - b) for at, a in enumerate(target) for b in target[:at]])
+    step = np.eye(5)[0] * RADIUS * median
+    rows = np.stack([target[3], target[4] + 0.9 * step, target[5] + 1.1 * step, random.normal(size=5) + 9])
+    assert near_share(rows, target) == 0.5
+    assert near_share(rows.astype(np.float32) + 1000, target.astype(np.float32) + 1000) == 0.5  # far from the origin
+    assert near_share(np.zeros((0, 5)), target) == 0.0
+
+
+def test_blocks_of_rows_change_nothing() -> None:
+    random = np.random.default_rng(1)
+    rows, others = random.normal(size=(BLOCK_ROWS + 5, 3)), random.normal(size=(40, 3))
+    plain = np.linalg.norm(rows[:, None] - others[None], axis=2).min(axis=1)
+    np.testing.assert_allclose(nearest(rows, others), plain, rtol=1e-12)
+    assert np.isinf(nearest(rows, others[:0])).all()
+
+
+def test_a_target_without_distances_tells_nothing() -> None:
+    assert near_share(np.ones((3, 2)), np.ones((4, 2))) is None
+    with pytest.raises(NumericalError, match="NaN or infinite"):
+        near_share(np.full((1, 2), np.nan), np.eye(2))

@@ -10,10 +10,9 @@ import numpy as np
 from mixval.contracts.results import PARTS
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.measured import Floats, Measured, half_sample_masks, mixed_replicates, parts_with_rows
-from mixval.stages.target import TESTED_ROWS, TargetSide, target_features, target_side
+from mixval.stages.target import TESTED_ROWS, TargetSide, target_neighbourhood, target_side
 from mixval.terms.discrepancy.forms import Rows
 from mixval.terms.discrepancy.mmd import MmdEstimate
-from mixval.terms.discrepancy.near import near_share
 from mixval.terms.discrepancy.permutation import permutation_test
 from mixval.terms.half_samples import own_deviations
 from mixval.terms.parts import combine_parts
@@ -35,7 +34,8 @@ def measured_discrepancy(job: MeasureJob, target: MeasureJob, forward: Mapping[s
         estimates[part], replicates[part] = side.against(own)
         found[part] = {"method": switches.method} | estimates[part].diagnostics() | _significance(job, side, own)
     measured = _term(job, side, estimates, replicates, masks)
-    measured.diagnostics |= found.get("all", {}) | {"near_target": near_share(forward["features"], target_features(target))}
+    near = target_neighbourhood(target).count(forward["features"])
+    measured.diagnostics |= found.get("all", {}) | {"near_target": None if near is None else near / len(keys)}
     for part in [part for part in PARTS if part in estimates]:
         spread = own_deviations(replicates[part], masks)
         error = float(spread.std(ddof=1)) if len(spread) > 1 else None

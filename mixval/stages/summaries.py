@@ -27,16 +27,15 @@ from mixval.stages.jobs import MeasureJob
 from mixval.stages.memory import peak_bytes
 from mixval.stages.one_pass import measured_rows
 from mixval.stages.rows import bad_rows, real_rows, threshold_rows
-from mixval.stages.target import target_features
+from mixval.stages.target import target_neighbourhood
 from mixval.terms.discrepancy.labelled import with_labels
-from mixval.terms.discrepancy.near import near_share
 from mixval.terms.discrepancy.random_features import FourierFeatures, fourier_features
 from mixval.terms.summary import MeasuredRows, PartSummary
 
-VERSION = 4
+VERSION = 5
 """Raised whenever the numbers change."""
 NEAR = "near_target"
-"""(1,) rows near T, of a piece or of all."""
+"""Rows near T, of a piece or of all, in the record's numbers: there it is known without the sums being read."""
 PIECE_ROWS = 4096
 """Rows drawn from a shard above which it is cut. A piece's sketches are held at once: 32 MiB at q = 2,048."""
 TASK_ROWS = 1024
@@ -134,8 +133,9 @@ def merged_summary(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
         return ref
     started = time.perf_counter()
     total = reduce(_added, (read_summary(job, piece) for piece in refs))
-    tensors = _as_arrays(total) | {NEAR: np.sum([_near(job, piece) for piece in refs], axis=0)}
-    numbers = {f"n_{part}": summary.n for part, summary in total.items()}
+    tensors = _as_arrays(total)
+    counts = [_numbers(job, piece).get(NEAR) for piece in refs]
+    numbers = _as_numbers(total, None if None in counts else sum(one for one in counts if one is not None))
     seconds = time.perf_counter() - started
     job.store.commit(
         ref, inputs={"pieces": [one.fingerprint for one in refs]}, tensors=tensors, numbers=numbers, seconds=seconds
@@ -152,9 +152,9 @@ def read_summary(job: MeasureJob, ref: ArtifactRef) -> Summary:
 
 def near_target(job: MeasureJob, ref: ArtifactRef) -> float | None:
     """Share of a committed summary's rows that are near T (`mixval/terms/discrepancy/near.py`); None where T tells none."""
-    rows = sum(one.n for one in read_summary(job, ref).values())
-    share = float(_near(job, ref)[0]) / rows if rows else 0.0
-    return share if math.isfinite(share) else None
+    numbers = _numbers(job, ref)
+    rows = sum(numbers.get(f"n_{part}", 0) for part in PARTS)
+    return numbers[NEAR] / max(rows, 1) if NEAR in numbers else None
 
 
 def rows_stood_for(job: MeasureJob, summary: Summary) -> dict[str, float]:
@@ -224,20 +224,19 @@ def _summarise(job: MeasureJob, target: MeasureJob, piece: Piece, dropped: dict[
         return ref
     started = time.perf_counter()
     rows = threshold_rows(job, piece.ref, dropped.get(piece.shard, []), drawn_share(job), (piece.part, piece.n_parts))
-    summary, near = ({}, 0.0) if rows.num_rows == 0 else _of(job, target, rows)
-    numbers = {f"n_{part}": one.n for part, one in summary.items()}
+    summary, near = ({}, 0) if rows.num_rows == 0 else _of(job, target, rows)
+    numbers = _as_numbers(summary, near)
     seconds = time.perf_counter() - started
-    tensors = _as_arrays(summary) | {"rows": np.array(rows.num_rows), NEAR: np.array([near])}
+    tensors = _as_arrays(summary) | {"rows": np.array(rows.num_rows)}
     job.store.commit(ref, inputs=inputs, tensors=tensors, numbers=numbers, seconds=seconds, peak_bytes=peak_bytes())
     return ref
 
 
-def _of(job: MeasureJob, target: MeasureJob, rows: pa.Table) -> tuple[Summary, float]:
-    """The rows' summary, and how many of them are near T; nan where T tells no row from another."""
+def _of(job: MeasureJob, target: MeasureJob, rows: pa.Table) -> tuple[Summary, float | None]:
+    """The rows' summary, and how many of them are near T; None where T tells no row from another."""
     frame = read_frame(target)
     measured = measured_rows(job, rows, frame.plan)
-    share = near_share(measured.features, target_features(target))
-    near = math.nan if share is None else share * rows.num_rows
+    near = target_neighbourhood(target).count(measured.features)
     if frame.labels is not None:
         labels = np.array(rows["label"].to_pylist(), dtype=np.int64)
         measured = replace(measured, features=with_labels(frame.labels, measured.features, labels))
@@ -247,8 +246,15 @@ def _of(job: MeasureJob, target: MeasureJob, rows: pa.Table) -> tuple[Summary, f
     return {part: PartSummary.of(own, fourier, _most_kept(job)) for part, own in split if len(own.keys)}, near
 
 
-def _near(job: MeasureJob, ref: ArtifactRef) -> np.ndarray:
-    return job.store.read_tensors(ref, [NEAR])[NEAR]
+def _numbers(job: MeasureJob, ref: ArtifactRef) -> dict[str, float]:
+    record = job.store.committed(ref)
+    held = {} if record is None else record.numbers
+    return {name: number for name, number in held.items() if isinstance(number, int | float)}
+
+
+def _as_numbers(summary: Summary, near: float | None) -> dict[str, float]:
+    counts: dict[str, float] = {f"n_{part}": one.n for part, one in summary.items()}
+    return counts if near is None else counts | {NEAR: near}
 
 
 def _added(one: Summary, other: Summary) -> Summary:

@@ -15,6 +15,7 @@ from mixval.stages.measured import half_sample_masks
 from mixval.terms.discrepancy.bandwidth import median_bandwidth
 from mixval.terms.discrepancy.forms import FORMS, Against, Form, Rows
 from mixval.terms.discrepancy.labelled import LabelBlock, label_block, with_labels
+from mixval.terms.discrepancy.near import Neighbourhood, neighbourhood
 
 TESTED_ROWS = 2000
 """Rows of T, and of a part, that a permutation test looks at: those of the smallest keys, which are drawn at
@@ -42,7 +43,7 @@ class TargetSide:
 
 
 _KEPT: dict[str, TargetSide] = {}
-_FEATURES: dict[str, np.ndarray] = {}
+_NEIGHBOURHOODS: dict[str, Neighbourhood] = {}
 
 
 def target_side(target: MeasureJob, switches: DiscrepancyConfig) -> TargetSide:
@@ -66,13 +67,13 @@ def _made(target: MeasureJob, switches: DiscrepancyConfig) -> TargetSide:
     return TargetSide(widths, labels, against, rows.features[:TESTED_ROWS].copy(), len(keys))
 
 
-def target_features(target: MeasureJob) -> np.ndarray:
-    """(M, D) features of T's pass, read once in a process."""
+def target_neighbourhood(target: MeasureJob) -> Neighbourhood:
+    """What is near T, from the features of its pass, made once in a process."""
     ref = forward_ref(target)
-    if ref.fingerprint not in _FEATURES:
-        _FEATURES.clear()
-        _FEATURES[ref.fingerprint] = target.store.read_tensors(ref, ["features"])["features"]
-    return _FEATURES[ref.fingerprint]
+    if ref.fingerprint not in _NEIGHBOURHOODS:
+        _NEIGHBOURHOODS.clear()
+        _NEIGHBOURHOODS[ref.fingerprint] = neighbourhood(target.store.read_tensors(ref, ["features"])["features"])
+    return _NEIGHBOURHOODS[ref.fingerprint]
 
 
 def target_rows(target: MeasureJob, labels: LabelBlock | None) -> tuple[np.ndarray, np.ndarray]:

@@ -10,10 +10,12 @@ sentences at 0.43. Copies of T with one altered pixel are all near it (`benchmar
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from mixval.errors import NumericalError
-from mixval.terms.arrays import ArrayLike, Floats, floats
+from mixval.terms.arrays import ArrayLike, Floats, Masks, floats
 from mixval.terms.discrepancy.bandwidth import median_bandwidth
 
 RADIUS = 0.02
@@ -21,19 +23,42 @@ RADIUS = 0.02
 BLOCK_ROWS = 512
 
 
-def near_share(rows: ArrayLike, target: ArrayLike) -> float | None:  # (N, D), (M, D)
-    """Share of the rows that are near T; None where T's rows have no distance, so that none can be told from another."""
-    x, t = floats("features", rows, 2), floats("T's features", target, 2)
+@dataclass(frozen=True)
+class Neighbourhood:
+    """What lies near T. Made by `neighbourhood`, once for everybody who is held against T."""
+
+    centre: Floats
+    """(D,) mean of T's features, from which all are taken: far from the origin distances would be rounding."""
+    target: Floats
+    """(M, D) T's features less their mean."""
+    radius: float | None
+    """In feature units. None: T's rows have no distance, and none can be told from another."""
+
+    def near(self, rows: ArrayLike) -> Masks | None:  # (N, D)
+        """(N,) which rows are near T; None where T tells none. Raises NumericalError for NaN or infinite features."""
+        moved = floats("features", rows, 2) - self.centre
+        return None if self.radius is None else np.asarray(nearest(moved, self.target) <= self.radius)
+
+    def count(self, rows: ArrayLike) -> int | None:  # (N, D)
+        """How many rows are near T. As `near`."""
+        found = self.near(rows)
+        return None if found is None else int(found.sum())
+
+
+def neighbourhood(target: ArrayLike) -> Neighbourhood:  # (M, D)
+    """What lies near T."""
+    features = floats("T's features", target, 2)
+    centre = features.mean(0)
     try:
-        radius = RADIUS * median_bandwidth(t)
+        radius = RADIUS * median_bandwidth(features)
     except NumericalError:
-        return None
-    return float((nearest(x - t.mean(0), t - t.mean(0)) <= radius).mean()) if len(x) else 0.0
+        radius = None
+    return Neighbourhood(centre, features - centre, radius)
 
 
 def nearest(rows: Floats, others: Floats) -> Floats:
     """Distances in features (N, D) to the nearest of the others (M, D); infinity where there are none."""
-    if not len(others):
+    if not len(rows) or not len(others):
         return np.full(len(rows), np.inf)
     norms = (others**2).sum(1)
     found = [_block(rows[low : low + BLOCK_ROWS], others, norms) for low in range(0, len(rows), BLOCK_ROWS)]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mixval.errors import NumericalError
-from mixval.terms.discrepancy.near import BLOCK_ROWS, RADIUS, near_share, nearest
+from mixval.terms.discrepancy.near import BLOCK_ROWS, RADIUS, nearest, neighbourhood
 
 
 def test_the_share_is_of_rows_within_the_radius() -> None:
@@ -13,9 +13,10 @@ def test_the_share_is_of_rows_within_the_radius() -> None:
     median = np.median([np.linalg.norm(a - b) for at, a in enumerate(target) for b in target[:at]])
     step = np.eye(5)[0] * RADIUS * median
     rows = np.stack([target[3], target[4] + 0.9 * step, target[5] + 1.1 * step, random.normal(size=5) + 9])
-    assert near_share(rows, target) == 0.5
-    assert near_share(rows.astype(np.float32) + 1000, target.astype(np.float32) + 1000) == 0.5  # far from the origin
-    assert near_share(np.zeros((0, 5)), target) == 0.0
+    assert neighbourhood(target).near(rows).tolist() == [True, True, False, False]
+    far = neighbourhood(target.astype(np.float32) + 1000)  # from the origin
+    assert far.count(rows.astype(np.float32) + 1000) == 2
+    assert neighbourhood(target).count(np.zeros((0, 5))) == 0
 
 
 def test_blocks_of_rows_change_nothing() -> None:
@@ -27,6 +28,6 @@ def test_blocks_of_rows_change_nothing() -> None:
 
 
 def test_a_target_without_distances_tells_nothing() -> None:
-    assert near_share(np.ones((3, 2)), np.ones((4, 2))) is None
+    assert neighbourhood(np.ones((4, 2))).count(np.ones((3, 2))) is None
     with pytest.raises(NumericalError, match="NaN or infinite"):
-        near_share(np.full((1, 2), np.nan), np.eye(2))
+        neighbourhood(np.eye(2)).count(np.full((1, 2), np.nan))

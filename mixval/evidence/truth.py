@@ -33,6 +33,7 @@ from mixval.models.backbone import Batch
 from mixval.models.identity import backbone_identity
 from mixval.models.load import load_backbone
 from mixval.seeds import derive_seed, generator
+from mixval.stages.kept import LastMade
 from mixval.storage.commit import ArtifactStore
 from mixval.storage.root import Location, open_location
 from mixval.storage.tables import read_table
@@ -42,7 +43,7 @@ VERSION = 1
 FEWEST_ROWS = 2
 FROZEN_SETS = 2
 """Sets of rows whose pass through a frozen body is kept in the process: the test set, and a contributor over its seeds."""
-_FROZEN: dict[str, Batch] = {}
+_FROZEN = LastMade[Batch](FROZEN_SETS)
 TRUTH = pa.schema(
     [
         pa.field("contributor", pa.string(), nullable=False),
@@ -210,16 +211,12 @@ def _learner(job: TruthJob, seed: int) -> Learner:
 
 
 def _encode(job: TruthJob, learner: Learner, urls: Sequence[str], rows: pa.Table) -> Batch:
-    """Encoded rows; what a frozen checkpoint makes of them does not depend on the seed and is kept, latest use last."""
+    """Encoded rows; what a frozen checkpoint makes of them does not depend on the seed and is kept."""
     if job.recipe.trainable != "head" or job.backbone.random_init is not None:
         return learner.encode(rows)
     identity = backbone_identity(_as_trained(job.backbone), job.task, job.classes)
     name = fingerprint("frozen", VERSION, backbone=identity, rows=[_digests(job, url) for url in urls], device=job.device)
-    batch = _FROZEN.pop(name) if name in _FROZEN else learner.encode(rows)
-    while len(_FROZEN) >= FROZEN_SETS:
-        del _FROZEN[next(iter(_FROZEN))]
-    _FROZEN[name] = batch
-    return batch
+    return _FROZEN.get(name, lambda: learner.encode(rows))
 
 
 def _as_trained(backbone: BackboneConfig) -> BackboneConfig:

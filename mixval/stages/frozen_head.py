@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mixval.config.fingerprint import fingerprint
 from mixval.stages.forward import forward_ref
 from mixval.stages.jobs import MeasureJob
+from mixval.stages.kept import LastMade
 from mixval.stages.measured import Floats, Masks, half_sample_masks
 from mixval.stages.rows import class_indices
 from mixval.terms.ntk.all_rows import HeadHalves, HeadValues, measured_head
@@ -43,7 +44,7 @@ class _Target:
     halves: Masks
 
 
-_KEPT: dict[str, _Target] = {}
+_TARGETS = LastMade[_Target]()
 
 
 def head_values(
@@ -87,12 +88,13 @@ def _places(read: np.ndarray, keys: np.ndarray) -> NDArray[np.int64] | None:  # 
 def _target(target: MeasureJob) -> _Target:
     """T's side, made once in a process."""
     name = fingerprint("frozen-head", 1, target=forward_ref(target).fingerprint, half=[target.value.half_samples, target.seed])
-    if name not in _KEPT:
-        _KEPT.clear()
-        every = target.store.read_tensors(forward_ref(target))
-        stored = {tensor: every[tensor][:JUDGING_ROWS] for tensor in ("keys", "labels", "features")}
-        head, features = wide_head(stored["features"]), stored["features"].astype(np.float64)
-        judge = head.judge(features, class_indices(target, stored["labels"]), len(target.classes or []))
-        halves = half_sample_masks(target, stored["keys"], np.ones(len(features), dtype=bool))
-        _KEPT[name] = _Target(head, features, judge, halves)
-    return _KEPT[name]
+    return _TARGETS.get(name, lambda: _made(target))
+
+
+def _made(target: MeasureJob) -> _Target:
+    every = target.store.read_tensors(forward_ref(target))
+    stored = {tensor: every[tensor][:JUDGING_ROWS] for tensor in ("keys", "labels", "features")}
+    head, features = wide_head(stored["features"]), stored["features"].astype(np.float64)
+    judge = head.judge(features, class_indices(target, stored["labels"]), len(target.classes or []))
+    halves = half_sample_masks(target, stored["keys"], np.ones(len(features), dtype=bool))
+    return _Target(head, features, judge, halves)

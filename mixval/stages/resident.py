@@ -6,21 +6,26 @@ from mixval.config.fingerprint import fingerprint
 from mixval.models.backbone import Backbone
 from mixval.models.load import load_backbone
 from mixval.stages.jobs import MeasureJob
+from mixval.stages.kept import LastMade
 
-_RESIDENT: dict[str, Backbone] = {}
+RESIDENT = LastMade[Backbone]()
 
 
 def resident_backbone(job: MeasureJob) -> Backbone:
     """The job's backbone on its device. One is kept at a time, so that memory does not grow over runs."""
-    device = pick_device(job.device)
-    name = fingerprint("resident", 1, **job.model_key(), device=device)
-    if name not in _RESIDENT:
-        _RESIDENT.clear()
-        if device.startswith("cuda"):
-            # cuDNN's own default is TF32, good to 1e-3; whoever prefers speed asks for `backbone.dtype: bfloat16`.
-            torch.backends.cudnn.allow_tf32 = False
-        _RESIDENT[name] = load_backbone(job.backbone, job.task, job.classes, device)
-    return _RESIDENT[name]
+    return RESIDENT.get(resident_name(job), lambda: _load(job, pick_device(job.device)))
+
+
+def resident_name(job: MeasureJob) -> str:
+    """What the job's backbone is kept under: its content and its device."""
+    return fingerprint("resident", 1, **job.model_key(), device=pick_device(job.device))
+
+
+def _load(job: MeasureJob, device: str) -> Backbone:
+    if device.startswith("cuda"):
+        # cuDNN's own default is TF32, good to 1e-3; whoever prefers speed asks for `backbone.dtype: bfloat16`.
+        torch.backends.cudnn.allow_tf32 = False
+    return load_backbone(job.backbone, job.task, job.classes, device)
 
 
 def pick_device(wanted: str) -> str:

@@ -18,6 +18,7 @@ from mixval.config.fingerprint import fingerprint
 from mixval.errors import NumericalError
 from mixval.stages.frame import frame_ref, read_frame
 from mixval.stages.jobs import MeasureJob
+from mixval.stages.kept import LastMade
 from mixval.stages.measured import Floats, Measured, mixed_replicates
 from mixval.stages.summaries import Summary, drawn_share, frequencies_of
 from mixval.stages.target import target_rows
@@ -34,18 +35,19 @@ from mixval.terms.parts import combine_parts, combine_variances
 FEWEST_DRAWN = 2
 """Rows of a part that an unbiased MMD needs."""
 
-_KEPT: dict[str, MeanEmbedding] = {}
+_EMBEDDINGS = LastMade[MeanEmbedding]()
 
 
 def target_embedding(target: MeasureJob) -> MeanEmbedding:
     """T's embedding in the run's frame, made once in a process."""
     switches = target.discrepancy.model_dump(include={"frequencies", "combine"})
     name = fingerprint("target-embedding", 1, frame=frame_ref(target).fingerprint, switches=switches)
-    if name not in _KEPT:
-        _KEPT.clear()
-        keys, compared = target_rows(target, read_frame(target).labels)
-        _KEPT[name] = embed(frequencies_of(target, compared.shape[1]), compared, keys)
-    return _KEPT[name]
+    return _EMBEDDINGS.get(name, lambda: _embed(target))
+
+
+def _embed(target: MeasureJob) -> MeanEmbedding:
+    keys, compared = target_rows(target, read_frame(target).labels)
+    return embed(frequencies_of(target, compared.shape[1]), compared, keys)
 
 
 def summary_loss(job: MeasureJob, summary: Summary) -> Measured:

@@ -11,6 +11,7 @@ from mixval.config.fingerprint import fingerprint
 from mixval.config.terms import DiscrepancyConfig
 from mixval.stages.forward import forward_ref
 from mixval.stages.jobs import MeasureJob
+from mixval.stages.kept import LastMade
 from mixval.stages.measured import half_sample_masks
 from mixval.terms.discrepancy.bandwidth import median_bandwidth
 from mixval.terms.discrepancy.forms import FORMS, Against, Form, Rows
@@ -42,18 +43,15 @@ class TargetSide:
         return _compared(self.labels, forward)
 
 
-_KEPT: dict[str, TargetSide] = {}
-_NEIGHBOURHOODS: dict[str, Neighbourhood] = {}
+_SIDES = LastMade[TargetSide]()
+_NEIGHBOURHOODS = LastMade[Neighbourhood]()
 
 
 def target_side(target: MeasureJob, switches: DiscrepancyConfig) -> TargetSide:
     """T under these switches. Bandwidths are fixed here, from T's features alone, for everybody."""
     half = [target.value.half_samples, target.seed]
     name = fingerprint("target", 1, target=forward_ref(target).fingerprint, switches=switches, half=half)
-    if name not in _KEPT:
-        _KEPT.clear()
-        _KEPT[name] = _made(target, switches)
-    return _KEPT[name]
+    return _SIDES.get(name, lambda: _made(target, switches))
 
 
 def _made(target: MeasureJob, switches: DiscrepancyConfig) -> TargetSide:
@@ -70,10 +68,7 @@ def _made(target: MeasureJob, switches: DiscrepancyConfig) -> TargetSide:
 def target_neighbourhood(target: MeasureJob) -> Neighbourhood:
     """What is near T, from the features of its pass, made once in a process."""
     ref = forward_ref(target)
-    if ref.fingerprint not in _NEIGHBOURHOODS:
-        _NEIGHBOURHOODS.clear()
-        _NEIGHBOURHOODS[ref.fingerprint] = neighbourhood(target.store.read_tensors(ref, ["features"])["features"])
-    return _NEIGHBOURHOODS[ref.fingerprint]
+    return _NEIGHBOURHOODS.get(ref.fingerprint, lambda: neighbourhood(target.store.read_tensors(ref, ["features"])["features"]))
 
 
 def target_rows(target: MeasureJob, labels: LabelBlock | None) -> tuple[np.ndarray, np.ndarray]:

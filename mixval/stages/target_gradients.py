@@ -13,6 +13,7 @@ import numpy as np
 from mixval.contracts.record import ArtifactRef
 from mixval.stages.frame import frame_ref, read_frame
 from mixval.stages.jobs import MeasureJob
+from mixval.stages.kept import LastMade
 from mixval.stages.memory import peak_bytes
 from mixval.stages.one_pass import measured_rows
 from mixval.stages.rows import sampled_rows
@@ -33,7 +34,7 @@ class TargetGradients:
     judge: Judge
 
 
-_KEPT: dict[str, TargetGradients] = {}
+_READ = LastMade[TargetGradients]()
 
 
 def target_gradients_ref(target: MeasureJob) -> ArtifactRef:
@@ -60,13 +61,14 @@ def make_target_gradients(target: MeasureJob) -> ArtifactRef:
 def read_target_gradients(target: MeasureJob) -> TargetGradients:
     """The committed ones, read once in a process."""
     ref = target_gradients_ref(target)
-    if ref.fingerprint not in _KEPT:
-        stored = target.store.read_tensors(ref)
-        _KEPT.clear()
-        features = stored["features"]
-        judge = judge_of(target, stored, lengths(features.astype(np.float64)))
-        _KEPT[ref.fingerprint] = TargetGradients(stored["keys"].astype(np.uint64), features, judge)
-    return _KEPT[ref.fingerprint]
+    return _READ.get(ref.fingerprint, lambda: _read(target, ref))
+
+
+def _read(target: MeasureJob, ref: ArtifactRef) -> TargetGradients:
+    stored = target.store.read_tensors(ref)
+    features = stored["features"]
+    judge = judge_of(target, stored, lengths(features.astype(np.float64)))
+    return TargetGradients(stored["keys"].astype(np.uint64), features, judge)
 
 
 def judge_of(target: MeasureJob, stored: dict[str, np.ndarray], norms: np.ndarray, prefix: str = "") -> Judge:

@@ -45,7 +45,7 @@ def _float32_products() -> Iterator[None]:
     for one in settings:
         one.fp32_precision = "ieee"
     yield
-    resident._RESIDENT.clear()
+    resident.RESIDENT.forget()
     for one, precision in zip(settings, before, strict=True):
         one.fp32_precision = precision
 
@@ -64,11 +64,11 @@ def running_on(device: str, job: MeasureJob) -> Iterator[None]:
         yield
         return
     backbone = resident.resident_backbone(job)
-    [held] = resident._RESIDENT
     with StandIn():
-        resident._RESIDENT[held] = replace(backbone, module=moved(backbone.module), device=STAND_IN)
+        there = replace(backbone, module=moved(backbone.module), device=STAND_IN)
+        resident.RESIDENT.keep(resident.resident_name(job), there)
         yield
-    resident._RESIDENT.clear()
+    resident.RESIDENT.forget()
 
 
 def compare(found: Arrays, truth: Arrays, dtype: str) -> None:

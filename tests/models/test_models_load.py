@@ -78,7 +78,9 @@ def test_weights_in_several_files_load_and_are_all_in_the_name(saved, text_rows,
     assert n_files > 2
     config = BackboneConfig(path=str(parts), dtype="float64")
     again, batch = load_backbone(config, TASK, CLASSES), backbone.encode(text_rows)
-    assert torch.equal(again.forward(batch).logits, backbone.forward(batch).logits)
+    assert _bits(again.module) == _bits(backbone.module)
+    # Weights lie elsewhere in memory, and kernels sum by where rows begin.
+    torch.testing.assert_close(again.forward(batch).logits, backbone.forward(batch).logits, rtol=1e-12, atol=1e-12)
     files = backbone_identity(config, TASK, CLASSES)["model"]["files"]
     assert sum(name.endswith(".safetensors") for name in files) == n_files
 
@@ -155,7 +157,9 @@ def test_a_hub_name_loads_from_the_cache_when_offline(saved, text_rows, tmp_path
     backbone = load_backbone(BackboneConfig(path="org/model", revision=revision, dtype="float64"), TASK, CLASSES)
     local = load_backbone(BackboneConfig(path=str(folder), dtype="float64"), TASK, CLASSES)
     batch = local.encode(text_rows)
-    assert torch.equal(backbone.forward(backbone.encode(text_rows)).logits, local.forward(batch).logits)
+    assert _bits(backbone.module) == _bits(local.module)
+    found = backbone.forward(backbone.encode(text_rows)).logits
+    torch.testing.assert_close(found, local.forward(batch).logits, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(

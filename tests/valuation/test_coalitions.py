@@ -170,7 +170,7 @@ def test_upper_triangles_are_not_read() -> None:
     statistics = rows((20, 30), 300).statistics()
     whole = NtkCoalitions(**statistics, damping=0.01).union(np.ones(2, dtype=bool))
     lower = NtkCoalitions(**{**statistics, "gram": np.tril(statistics["gram"])}, damping=0.01).union(np.ones(2, dtype=bool))
-    assert lower == whole
+    assert lower.term == pytest.approx(whole.term, rel=1e-12)
 
 
 def test_a_residual_of_zero_has_a_term_of_zero() -> None:

@@ -183,7 +183,7 @@ def test_the_seed_decides_and_more_orders_go_on_from_fewer() -> None:
     game = table_game(6, 3)
     long, again, short = (sampled_shapley(game, 6, n, seed=11) for n in (64, 64, 16))
     np.testing.assert_array_equal(long.values, again.values)
-    np.testing.assert_array_equal(long.running_values[:3], short.running_values)
+    np.testing.assert_allclose(long.running_values[:3], short.running_values, rtol=1e-10, atol=1e-12)  # regressions
     assert not np.array_equal(long.values, sampled_shapley(game, 6, 64, seed=12).values)
 
 

@@ -109,7 +109,7 @@ def test_weights_need_no_gradient_and_get_none(network: nn.Module) -> None:
     assert kept == [i % 2 == 0 for i in range(len(kept))]
     assert all(parameter.grad is None for parameter in network.parameters())
     network.requires_grad_(False)
-    assert torch.equal(free, frozen)
+    assert relative(free, frozen) <= 1e-12  # a pass that keeps its graph may take other kernels
 
 
 def test_unused_weight_adds_nothing(network: nn.Module) -> None:

@@ -109,7 +109,7 @@ def test_slices_follow_their_limits(perceptron: nn.Module) -> None:
     limits = itertools.chain([7 * per_row], itertools.repeat(4 * per_row))
     slices = list(capture_slices(perceptron, names, own_logit(perceptron), split(batch, BATCH), limits))
     assert [part.n for part in slices] == [6, 3, 4]
-    assert torch.equal(torch.cat([part.outputs for part in slices]), one.outputs)
+    assert relative(torch.cat([part.outputs for part in slices]), one.outputs) <= 1e-12
 
 
 def test_groups_keep_the_order_and_fill_the_budget() -> None:

@@ -1,13 +1,13 @@
 """The figures of the studies and of attacks as Markdown tables, each with the command that measures it; nothing for none.
 
-[WORLD/]kendall_ROWS[/METHOD][/FORM]                  `benchmarks/evidence/stability.py`; without WORLD, of `large`
+[WORLD/]kendall_ROWS[/METHOD][/FORM]                  `benchmarks/evidence/studies/stability.py`; without WORLD, of `large`
 [WORLD/]kendall_switch/SWITCH/SETTING                 the same
-ablation/WORLD/METHOD/spearman                        `benchmarks/evidence/ablation.py`, of the base
+ablation/WORLD/METHOD/spearman                        `benchmarks/evidence/studies/ablation.py`, of the base
 ablation/WORLD/METHOD/VARIANT/gain                    the same; with `low` and `high` for the ends of its interval
-gaming/WORLD/ATTACK/gain/METHOD                       `benchmarks/evidence/gaming.py`; with `truth_gain`, and
+attacks/WORLD/ATTACK/gain/METHOD                       `benchmarks/evidence/attacks/run.py`; with `truth_gain`, and
                                                       `after_gate_gain` unless the gate rejects
-gaming/WORLD/ATTACK/works, .../noticed_by             the same; and of all attacks gaming/WORLD/works, .../unnoticed
-rate/WORLD/untrained                                  `benchmarks/evidence/rates.py`, the checkpoint's own metric
+attacks/WORLD/ATTACK/works, .../noticed_by             the same; and of all attacks attacks/WORLD/works, .../unnoticed
+rate/WORLD/untrained                                  `benchmarks/evidence/studies/rates.py`, the checkpoint's own metric
 rate/WORLD/RATE/median_gain                           the same; with `helped` and `spearman`
 """
 
@@ -31,7 +31,7 @@ Of = Mapping[Any, Figure]
 
 def is_of_study(name: str) -> bool:
     """Whether a figure of that name is shown here."""
-    return bool(STABILITY.fullmatch(name) or SWITCH.fullmatch(name)) or name.startswith(("ablation/", "gaming/", "rate/"))
+    return bool(STABILITY.fullmatch(name) or SWITCH.fullmatch(name)) or name.startswith(("ablation/", "attacks/", "rate/"))
 
 
 def stability(held: Held) -> str:
@@ -100,7 +100,7 @@ def rates(held: Held) -> str:
 
 def attacks(held: Held) -> str:
     """Ranks that each attack gains, by method, in truth and after the gate, and whether it works; a table a world."""
-    found = {tuple(name.split("/")[1:]): figure for name, figure in held.items() if name.startswith("gaming/")}
+    found = {tuple(name.split("/")[1:]): figure for name, figure in held.items() if name.startswith("attacks/")}
     parts = []
     for world in dict.fromkeys(key[0] for key in found):
         own = {key[1:]: figure for key, figure in found.items() if key[0] == world}

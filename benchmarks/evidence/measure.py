@@ -14,11 +14,11 @@ from pathlib import Path
 import pyarrow.compute as pc
 import torch
 
-from benchmarks.evidence.datasets import read_dataset
-from benchmarks.evidence.settings import WORLDS
+from benchmarks.evidence.worlds.datasets import read_dataset
+from benchmarks.evidence.worlds.settings import WORLDS
+from benchmarks.evidence.worlds.world import World, make_world
+from benchmarks.evidence.worlds.world_files import write_world
 from mixval.evidence.truth import TruthJob, agreement, read_truth, train_contributor, truth_matrix
-from mixval.evidence.world_files import write_world
-from mixval.evidence.worlds import World, make_world
 from mixval.storage.layout import safe_name
 from mixval.storage.root import open_location
 

@@ -23,12 +23,15 @@ import pyarrow.parquet as pq
 import torch
 
 from benchmarks.evidence.run import figures
+from benchmarks.evidence.worlds.design import Factor, WorldDesign
+from benchmarks.evidence.worlds.inputs import inputs_of
+from benchmarks.evidence.worlds.world import World, make_world
+from benchmarks.evidence.worlds.world_files import write_world
 from benchmarks.figures import Figure, write_beside
 from mixval.config.backbone import BackboneConfig
 from mixval.config.base import Task
-from mixval.evidence.baselines.inputs import Budget, inputs_of
+from mixval.evidence.baselines.inputs import Budget
 from mixval.evidence.comparison import compare
-from mixval.evidence.design import Factor, WorldDesign
 from mixval.evidence.fitted import SINGLES, with_fitted
 from mixval.evidence.page.render import render_page
 from mixval.evidence.ranking import rank, truth_of, world_result
@@ -36,8 +39,6 @@ from mixval.evidence.recipe import TrainingRecipe
 from mixval.evidence.results import WorldResult
 from mixval.evidence.table import table_text
 from mixval.evidence.truth import TruthJob, train_contributor
-from mixval.evidence.world_files import write_world
-from mixval.evidence.worlds import World, make_world
 from mixval.models.load import load_backbone
 from mixval.storage.layout import safe_name
 from mixval.storage.root import open_location

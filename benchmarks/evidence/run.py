@@ -8,7 +8,7 @@ method's scores being stored as soon as it ends. `--methods` and `--skip` say wh
 and all others that have scores of the same rows, target, backbone and budget, so that a second command adds to the first.
 
 Without a world, the table, the figures and the page are made again from the results below --out; where a WORLD holds an
-ablation.json, stability.json or gaming.json, the page shows that too. `eq8-fitted` is made from the stored results of the
+ablation.json, stability.json or attacks.json, the page shows that too. `eq8-fitted` is made from the stored results of the
 other worlds, whenever they are shown (`mixval/evidence/fitted.py`).
 """
 
@@ -22,12 +22,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.evidence.datasets import READINGS
 from benchmarks.evidence.measure import lay_out, truth_jobs
-from benchmarks.evidence.settings import WORLDS
+from benchmarks.evidence.sections import sections
+from benchmarks.evidence.stored import read_evidence
+from benchmarks.evidence.worlds.datasets import READINGS
+from benchmarks.evidence.worlds.inputs import inputs_of
+from benchmarks.evidence.worlds.settings import WORLDS
 from benchmarks.figures import Figure, figure, write_beside
 from mixval.config.base import Task
-from mixval.evidence.baselines.inputs import Budget, inputs_of
+from mixval.evidence.baselines.inputs import Budget
 from mixval.evidence.baselines.registry import METHODS, methods_for
 from mixval.evidence.comparison import OURS, Comparison, compare
 from mixval.evidence.fitted import FITTED, with_fitted
@@ -35,7 +38,6 @@ from mixval.evidence.page.render import render_page
 from mixval.evidence.ranking import chosen_methods, outcome_words, rank, row_digests, rows_digest, truth_of, world_result
 from mixval.evidence.results import MethodResult, SkippedMethod, WorldResult, write_result
 from mixval.evidence.stored_scores import StoredScores, scores_key
-from mixval.evidence.stored_studies import read_evidence
 from mixval.evidence.table import table_text
 from mixval.evidence.truth import TruthJob, train_contributor
 from mixval.models.identity import backbone_identity
@@ -164,9 +166,9 @@ def parsed(words: Sequence[str] | None = None) -> argparse.Namespace:
     return given
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Measure the worlds named on the command line, then show all results below --out."""
-    given = parsed()
+    given = parsed(words)
     torch.set_num_threads(1)
     for name in given.worlds:
         for one in run_world(name, given).skipped:
@@ -176,7 +178,7 @@ def main() -> None:
     comparison = compare(results, given.ours)
     print(table_text(comparison))
     if given.page is not None:
-        given.page.write_text(render_page(results, given.ours, studies), encoding="utf-8")
+        given.page.write_text(render_page(results, given.ours, sections(studies)), encoding="utf-8")
         print(f"page: {given.page}")
     if given.figures:
         write_beside("evidence", figures(comparison, f"{COMMAND} {' '.join(comparison.worlds)}"), COMMAND)

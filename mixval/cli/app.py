@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from mixval.contracts.run import RunSummary
     from mixval.evidence.calibrating import CalibrationSummary
     from mixval.evidence.results import WorldResult
-    from mixval.evidence.stored_studies import Studies
     from mixval.storage.root import Location
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
@@ -138,8 +137,8 @@ def evidence(
                 "evidence: expected a configuration (and, where wanted, --methods), or --results URL of stored evidence. Give "
                 "one of the two."
             )
-        stored, studies, folder = _stored(results) if config is None else _measured(config, methods, ours, as_json)
-        typer.echo(shown_evidence(stored, studies, ours, folder, as_json))
+        stored, folder = _stored(results) if config is None else _measured(config, methods, ours, as_json)
+        typer.echo(shown_evidence(stored, ours, folder, as_json))
 
 
 @app.command()
@@ -182,7 +181,7 @@ def run(config: ValuationConfig, quiet: bool) -> RunSummary:
     return summary
 
 
-def _measured(config: Path, methods: str | None, ours: str, quiet: bool) -> tuple[list[WorldResult], Studies, Location]:
+def _measured(config: Path, methods: str | None, ours: str, quiet: bool) -> tuple[list[WorldResult], Location]:
     """The evidence of one configuration, under its file's name, and the folder that it lies in."""
     from mixval.cli.progress_view import front_end
     from mixval.config.load import load_config_as
@@ -190,7 +189,6 @@ def _measured(config: Path, methods: str | None, ours: str, quiet: bool) -> tupl
     from mixval.evidence.judging import measure_evidence
     from mixval.evidence.ranking import chosen_methods
     from mixval.evidence.results import read_result
-    from mixval.evidence.stored_studies import Studies
     from mixval.progress import shown_by
 
     loaded = load_config_as(CalibrationConfig, config)
@@ -199,17 +197,17 @@ def _measured(config: Path, methods: str | None, ours: str, quiet: bool) -> tupl
     wanted = None if methods is None else {*filter(None, (name.strip() for name in methods.split(","))), ours}
     with front_end(quiet) as progress, shown_by(progress):
         folder = measure_evidence(loaded, config.stem, wanted, f"mixval evidence {config.name}")
-    return [read_result(folder)], Studies(), folder
+    return [read_result(folder)], folder
 
 
-def _stored(urls: list[str] | None) -> tuple[list[WorldResult], Studies, Location]:
-    """All worlds and studies below these URLs, and the first of the folders."""
+def _stored(urls: list[str] | None) -> tuple[list[WorldResult], Location]:
+    """All worlds below these URLs, and the first of the folders."""
     from mixval.evidence.judging import evidence_folder
-    from mixval.evidence.stored_studies import read_evidence
+    from mixval.evidence.results import read_results
     from mixval.storage.root import open_location
 
     folders = [evidence_folder(open_location(url)) for url in urls or []]
-    return *read_evidence(folders), folders[0]
+    return [world for folder in folders for world in read_results(folder)], folders[0]
 
 
 def _runner(name: str) -> Callable[..., Any]:

@@ -9,7 +9,6 @@ from mixval.evidence.comparison import Comparison, compare
 from mixval.evidence.fitted import with_fitted
 from mixval.evidence.page.render import render_page
 from mixval.evidence.results import WorldResult
-from mixval.evidence.stored_studies import Studies
 from mixval.evidence.table import table_text
 from mixval.publish.names import visible
 from mixval.storage.root import Location
@@ -17,14 +16,14 @@ from mixval.storage.root import Location
 PAGE = "evidence.html"
 
 
-def shown_evidence(results: Sequence[WorldResult], studies: Studies, ours: str, folder: Location, as_json: bool) -> str:
-    """Writes the page below `folder` and returns what is printed: of studies nothing, they stand on the page alone.
+def shown_evidence(results: Sequence[WorldResult], ours: str, folder: Location, as_json: bool) -> str:
+    """Writes the page below `folder` and returns what is printed.
 
     Raises as `compare` does, before anything is written.
     """
     judged = with_fitted(results)
     comparison, page = compare(judged, ours), folder.child(PAGE)
-    page.write_bytes(render_page(judged, ours, studies).encode())
+    page.write_bytes(render_page(judged, ours).encode())
     return _document(judged, comparison, page) if as_json else _text(judged, comparison, page)
 
 

@@ -7,12 +7,15 @@ from typing import Any
 
 
 @cache
-def templates(package: str) -> Any:
-    """The Jinja environment of a package's own templates. A name that a template uses and nobody gives is an error."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+def templates(package: str, *shared: str) -> Any:
+    """The Jinja environment of a package's own templates, then of the packages that it shares templates with.
+
+    A name that a template uses and nobody gives is an error.
+    """
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     return Environment(
-        loader=PackageLoader(package, "."),
+        loader=ChoiceLoader([PackageLoader(one, ".") for one in (package, *shared)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -79,7 +79,7 @@ def test_modules_and_make_targets_exist(page: Path) -> None:
             assert importlib.util.find_spec(words[1]) is not None, line
         else:
             assert (ROOT / words[0]).exists(), line
-    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert {shlex.split(line)[1] for line in pages.commands(page, "make")} <= targets
 
 
@@ -185,7 +185,7 @@ def test_the_evidence_is_a_table_of_methods_best_first() -> None:
         "mean_spearman": 0.8,
     }
     ends = {f"{name}/{end}": value + by for name, value in names.items() for end, by in (("low", -0.1), ("high", 0.1))}
-    more = {"gain_p_holm/size": 0.004, "seconds/size": 1.5, "peak_bytes/size": 3e6, "ceiling/w": 0.95, "gaming_rise": 0.1}
+    more = {"gain_p_holm/size": 0.004, "seconds/size": 1.5, "peak_bytes/size": 3e6, "ceiling/w": 0.95, "noise_rise": 0.1}
     more["seed_agreement/w"] = 0.9
     figures = [_figure(name, value) for name, value in (names | ends | more).items()]
     found = evidence_tables.evidence([*figures, _figure("spearman/w/size/reduced", 0.3)])
@@ -208,7 +208,7 @@ def test_the_evidence_is_a_table_of_methods_best_first() -> None:
         "| *two trainings* | 0.90 |  |",
     ]
     assert "| `size` | 0.30 |  |  |  |  |" in lines[lines.index("### The reduced worlds") :]
-    assert "| gaming_rise | 0.1 | - | 1 |  | `x` |" in lines
+    assert "| noise_rise | 0.1 | - | 1 |  | `x` |" in lines
 
 
 def test_studies_are_tables_that_name_their_command() -> None:
@@ -230,16 +230,16 @@ def test_studies_are_tables_that_name_their_command() -> None:
         "rate/w/3e-05/helped": 0.8,
         "rate/w/3e-05/spearman": 0.91,
         "rate/w/0.0001/median_gain": -0.005,
-        "gaming/w/copy/gain/ours": 5.0,
-        "gaming/w/copy/truth_gain": 0.0,
-        "gaming/w/copy/works": 1,
-        "gaming/w/copy/noticed_by": 2,
-        "gaming/w/pad/gain/ours": -0.5,
-        "gaming/w/pad/after_gate_gain": 1.5,
-        "gaming/w/pad/works": 0,
-        "gaming/w/pad/noticed_by": 0,
-        "gaming/w/works": 1,
-        "gaming/w/unnoticed": 0,
+        "attacks/w/copy/gain/ours": 5.0,
+        "attacks/w/copy/truth_gain": 0.0,
+        "attacks/w/copy/works": 1,
+        "attacks/w/copy/noticed_by": 2,
+        "attacks/w/pad/gain/ours": -0.5,
+        "attacks/w/pad/after_gate_gain": 1.5,
+        "attacks/w/pad/works": 0,
+        "attacks/w/pad/noticed_by": 0,
+        "attacks/w/works": 1,
+        "attacks/w/unnoticed": 0,
     }
     targets = {"kendall_400": ">= 0.9"}
     figures = [_figure(name, value, targets.get(name, "-")) for name, value in held.items()]
@@ -269,7 +269,7 @@ def test_studies_are_tables_that_name_their_command() -> None:
     assert lines.count("By `x`.") == 4
     apart = lines.index("### How few rows give the same ranking in the reduced worlds")
     assert "| large | rows-read | 0.330 |" in lines[apart:]
-    assert not [line for line in lines if "next" in line or line in ("### Kendall", "### Gaming")]
+    assert not [line for line in lines if "next" in line or line in ("### Kendall", "### Attacks")]
     assert evidence_tables.evidence([]) == ""
 
 

@@ -1,16 +1,11 @@
-"""The runner: rankings of planted rows through the table, reasons for what is skipped, figures, and what it refuses."""
+"""The ranking of planted rows: every method to the table, reasons for what is skipped, and methods by name."""
 
 from __future__ import annotations
-
-import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from benchmarks.evidence.run import checkpoint_of, command_of, figures, parsed
-from benchmarks.figures import figure, write_beside
 from mixval.errors import ConfigError
 from mixval.evidence.baselines.inputs import Inputs
 from mixval.evidence.baselines.method import Method, Scores
@@ -20,7 +15,6 @@ from mixval.evidence.fitted import FITTED, SINGLES
 from mixval.evidence.ranking import chosen_methods, rank
 from mixval.evidence.results import MethodResult, SkippedMethod, WorldResult
 from tests.evidence.planted_contributors import planted_inputs
-from tests.evidence.planted_results import planted_worlds
 
 TRUTH = {"good": [0.9, 0.91], "noisy": [0.3, 0.32], "tiny": [0.2, 0.19]}
 
@@ -70,49 +64,3 @@ def test_methods_are_chosen_by_task_and_by_name() -> None:
     assert {one.name for one in chosen_methods("text-classification", {FITTED})} == {*SINGLES}
     with pytest.raises(ConfigError, match=r"expected a ranking method, one of random, .*found 'magic'"):
         chosen_methods("instruction", {"magic"})
-
-
-def test_figures_stand_beside_those_of_other_commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("benchmarks.figures.RESULTS", tmp_path)
-    for name, command in (("old", "run a"), ("b", "run"), ("c", "runner a"), ("d", "reduced a")):
-        file = write_beside("evidence", [figure(name, 1.0, "-", "1", command)], "none")
-    write_beside("evidence", [figure("new", 2.0, "-", "1", "run b c")], "run")
-    assert [(one["name"], one["command"]) for one in json.loads(file.read_text())] == [
-        ("c", "runner a"),
-        ("d", "reduced a"),
-        ("new", "run b c"),
-    ]
-
-
-def test_figures_have_the_house_format() -> None:
-    found = compare(planted_worlds(), n_resamples=200)
-    by_name = {one["name"]: one for one in figures(found, "command")}
-    assert set(by_name["mean_spearman"]) == {"name", "figure", "target", "unit", "command", "commit", "machine", "date"}
-    mean = found.named("tangent-regression").mean
-    for name, value in (("mean_spearman", mean.value), ("mean_spearman/low", mean.low), ("mean_spearman/high", mean.high)):
-        assert by_name[name]["figure"] == pytest.approx(value, rel=1e-3)
-    size = found.named("size")
-    assert by_name["spearman/words/size"]["figure"] == pytest.approx(size.by_world["words"].value, rel=1e-3)
-    assert by_name["rival_mean_spearman/size"]["figure"] == pytest.approx(size.mean.value, rel=1e-3)
-    assert by_name["seconds/size"]["figure"] == pytest.approx(size.seconds)
-    assert by_name["peak_bytes/size"]["unit"] == "bytes"
-    assert by_name["ceiling/words"]["figure"] == pytest.approx(found.ceilings["words"], rel=1e-3)
-    assert not [name for name in by_name if name.startswith("rival_mean_spearman/tangent")]
-    assert np.isfinite([one["figure"] for one in by_name.values()]).all()
-
-
-def test_the_command_line_refuses_what_cannot_run(capsys: pytest.CaptureFixture[str]) -> None:
-    for words, reason in (
-        (["mars", "--data", "d", "--out", "o"], "found mars"),
-        (["cifar10", "--out", "o"], "--data"),
-        (["sentiment", "--data", "d", "--out", "o", "--language-model", "m"], "'sentiment' needs its backbone: --encoder"),
-        (["lm", "--data", "d", "--out", "o", "--encoder", "m"], "'lm' needs its backbone"),
-        (["--out", "o", "--methods", "magic"], "magic"),
-    ):
-        with pytest.raises(SystemExit):
-            parsed(words)
-        assert reason in capsys.readouterr().err
-    given = parsed(["lm", "sentiment", "cifar10", "--data", "d", "--out", "o", "--language-model", "l", "--encoder", "e"])
-    assert [str(checkpoint_of(name, given)) for name in ("lm", "sentiment", "cifar10")] == ["l", "e", "None"]
-    again = [*command_of("lm", given, ["size"]).split()[3:], "--data", "d", "--out", "o", "--language-model", "l"]
-    assert (parsed(again).worlds, parsed(again).contributors) == (["lm"], given.contributors)

@@ -22,7 +22,6 @@ from mixval.errors import ConfigError
 from mixval.evidence.baselines import checkpoints, forward_pass, raw_inputs, row_gradients
 from mixval.evidence.baselines.metering import Ledger
 from mixval.evidence.recipe import TrainingRecipe
-from mixval.evidence.worlds import World
 from mixval.models.backbone import Backbone
 from mixval.models.outputs import OutputKind
 from mixval.terms.arrays import Floats, Masks
@@ -181,9 +180,3 @@ class Inputs:
 
     def _sides(self, made: Sequence[Made]) -> Sides[Made]:
         return Sides(list(made[:-1]), made[-1])
-
-
-def inputs_of(world: World, backbone: Backbone, budget: Budget | None = None) -> Inputs:
-    """What methods may see of a world: everything but its test set, its facts and its ledgers."""
-    contributors = [Contributor(one.name, one.table) for one in world.contributors]
-    return Inputs(world.design.task, contributors, world.target, backbone, budget or Budget())

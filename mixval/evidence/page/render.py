@@ -1,5 +1,5 @@
-"""The evidence page: one self-contained HTML file out of stored results and studies. No script, no request; its policy
-forbids both."""
+"""The evidence page: one self-contained HTML file out of stored results, and of sections that are brought along. No script,
+no request; its policy forbids both."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ from typing import Any
 
 from markupsafe import Markup
 
+from mixval.errors import ContractError
 from mixval.evidence.bootstrap import LEVEL
 from mixval.evidence.comparison import OURS, Comparison, compare
 from mixval.evidence.page import view
-from mixval.evidence.page.ablation import studies_section
 from mixval.evidence.page.cost_plot import comparable, cost_plot
-from mixval.evidence.page.gaming import gaming_section
+from mixval.evidence.page.section import Section
 from mixval.evidence.page.truth_plot import truth_plot
 from mixval.evidence.results import WorldResult
-from mixval.evidence.stored_studies import Studies
 from mixval.publish.names import visible
 from mixval.publish.numerals import counted, percent
 from mixval.publish.report.theme import LAYOUTS
 from mixval.publish.templates import templates
 
 
-def render_page(results: Sequence[WorldResult], ours: str = OURS, studies: Studies | None = None) -> str:
-    """The page as HTML text; the same results and studies give the same text. Raises as `compare` does."""
-    beside = studies or Studies()
+def render_page(results: Sequence[WorldResult], ours: str = OURS, sections: Sequence[Section] = ()) -> str:
+    """The page as HTML text; the same results and sections give the same text.
+
+    Raises as `compare` does, and ContractError for two sections of one key.
+    """
+    _check_keys(sections)
     comparison = compare(results, ours)
     style = resources.files("mixval.publish.report").joinpath("report.css").read_text(encoding="utf-8")
     first, second = view.headline(comparison)
@@ -44,12 +46,17 @@ def render_page(results: Sequence[WorldResult], ours: str = OURS, studies: Studi
             losses=view.losses(comparison),
             skipped=view.skipped(results),
             commands=[visible(one.command) for one in results if one.command],
-            studies=studies_section(beside.ablations, beside.stabilities),
-            attacks=gaming_section(beside.attacks),
+            sections=sections,
             **_charts(results, comparison),
         )
     )
     return text
+
+
+def _check_keys(sections: Sequence[Section]) -> None:
+    keys = [section.key for section in sections]
+    if repeated := sorted({key for key in keys if keys.count(key) > 1}):
+        raise ContractError(f"evidence page: expected sections of unlike keys, found {', '.join(repeated)} twice. Rename one.")
 
 
 def _charts(results: Sequence[WorldResult], comparison: Comparison) -> dict[str, Any]:

@@ -5,7 +5,7 @@ distances. Features come from the forward pass that values the rows anyway; dist
 
 Measured on 180 contributors of six worlds, images and texts, ResNets at random initialisation and trained encoders and language
 models: no row of theirs is near T. On ten classes of images the nearest one lies at 0.14 medians, seven times the radius; on
-sentences at 0.43. Copies of T with one altered pixel are all near it (`benchmarks/evidence/gaming.py`).
+sentences at 0.43. Copies of T with one altered pixel are all near it (`benchmarks/evidence/attacks/run.py`).
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ puts nearly every row right tells no more. Relative deviations add up to first o
 
 since h(N) shares a part s of its rows with h(n) and the rest are independent of them.
 
-Measured (`benchmarks/evidence/stability.py`, 2,048 sketch features, lambda 1, mean of six draws): Kendall's tau with the
-ranking by c(N), and in brackets Spearman's correlation with truth by training.
+Measured (`benchmarks/evidence/studies/stability.py`, 2,048 sketch features, lambda 1, mean of six draws): Kendall's tau with
+the ranking by c(N), and in brackets Spearman's correlation with truth by training.
 
                                  n         c(n)             c(n) + h(N) - h(n)    c(n) h(N) / h(n)
     up to 7,946 images of ten  400     0.66                 0.89                  0.90

@@ -1,0 +1,8 @@
+"""What the laboratory's tests run under: the same as all others (`tests/conftest.py`), whose import sets it up."""
+
+from __future__ import annotations
+
+from tests.browser import browser
+from tests.conftest import pytest_collection_modifyitems, pytest_terminal_summary, pytest_xdist_make_scheduler
+
+__all__ = ["browser", "pytest_collection_modifyitems", "pytest_terminal_summary", "pytest_xdist_make_scheduler"]

@@ -1,0 +1,20 @@
+"""A section that whoever renders the evidence page adds to it: what else is known of the same worlds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section, below those of the worlds."""
+
+    key: str
+    """Names the section in the page's `id`s: no other section of the page has it. Letters, digits and hyphens."""
+    heading: str
+    """Its title: plain text, which is escaped, or Markup."""
+    body: Markup
+    """HTML that stands in the page as it is, without a script or a request: render it with autoescape (`publish/templates.py`).
+    Figures are inline SVG, one a layout of `publish/report/theme.py`."""

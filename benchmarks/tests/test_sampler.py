@@ -82,7 +82,7 @@ def test_short_threads_are_not_lost(tmp_path) -> None:
 def test_the_innermost_frame_with_a_kind_counts() -> None:
     assert kind_of(module("mixval/models/images.py")["here"]()) == "decoding"
     assert kind_of(module("mixval/models/vision.py")["here"]()) == "model compute"
-    assert kind_of(module("mixval/terms/ntk/cholesky.py")["here"]()) == "terms"
+    assert kind_of(module("mixval/terms/ntk/quadratic.py")["here"]()) == "terms"
     # On a stack of its own: a test runner may stand in a module's frame.
     found: list[str | None] = ["unset"]
     thread = threading.Thread(target=lambda: found.__setitem__(0, kind_of(module("elsewhere.py")["here"]())))

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from mixval.config.removed import remedy
 from mixval.config.valuation import ValuationConfig
 from mixval.errors import ConfigError
 
@@ -75,6 +76,9 @@ def anchor_paths(given: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def _explain(problem: Any, model: type[BaseModel]) -> str:
     key = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
+    if problem["type"] in ("extra_forbidden", "literal_error") and (instead := remedy(key, problem["input"])) is not None:
+        what = key if problem["type"] == "extra_forbidden" else f"{key}: {problem['input']}"
+        return f"{what}: was removed: {instead}."
     if problem["type"] == "extra_forbidden":
         known = _known_keys(problem["loc"][:-1], model)
         near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)

@@ -79,13 +79,10 @@ class NtkConfig(FrozenModel):
     """lambda. Relative: times the mean diagonal of Theta, dimensionless. Absolute: in units of Theta."""
     damping_mode: Literal["relative", "absolute"] = "relative"
     """Whether `damping` is multiplied by the mean diagonal."""
-    method: Literal["exact", "iterative", "nystroem", "sketched"] = "exact"
-    """`exact`: Gram matrix and Cholesky factor. `iterative`: conjugate gradients on the same matrix, with a certified bound.
-    `nystroem`: from `nystroem_rank` columns of it. `sketched`: gradient sketches and mergeable sums, of any number of rows."""
+    method: Literal["exact", "sketched"] = "exact"
+    """`exact`: Gram matrix and Cholesky factor. `sketched`: gradient sketches and mergeable sums, of any number of rows."""
     n_blocks: int = Field(default=1, ge=1)
     """`exact` only. 1: whole. Above: permuted block-diagonal with this many blocks (DAVINZ: 100 for a ResNet)."""
-    nystroem_rank: int = Field(default=500, gt=1)
-    """Columns of the Gram matrix that `nystroem` takes."""
     sketch_features: int = Field(default=2048, ge=2, multiple_of=2)
     """q of `sketched`: features a gradient is sketched to. The error of the term falls about as 1 / q; it is reported."""
     sketch_products: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -93,8 +90,6 @@ class NtkConfig(FrozenModel):
     `auto`: bfloat16 where the worker that plans multiplies faster in it; all workers then do so."""
     sketch_error: float | None = Field(default=None, gt=0, lt=1)
     """Relative error of the NTK term on T's rows that `sketched` must reach: q is doubled until it does, at most twice."""
-    extrapolate: bool = False
-    """Whether the term is carried on from nested subsamples to all admitted rows, at most to eight times those measured."""
     sample: SampleConfig = SampleConfig(count=500)
     """Rows whose gradients are taken: a nested part of the rows read. `sketched` takes those of all rows read."""
 
@@ -108,6 +103,4 @@ class NtkConfig(FrozenModel):
     def _blocks_are_exact(self) -> "NtkConfig":
         if self.n_blocks > 1 and self.method != "exact":
             raise ValueError(f"`ntk.n_blocks: {self.n_blocks}` goes with `ntk.method: exact`; found `{self.method}`")
-        if self.extrapolate and (self.method == "sketched" or self.n_blocks > 1):
-            raise ValueError("`ntk.extrapolate` needs the whole Gram matrix: set `ntk.method: exact` and `ntk.n_blocks: 1`")
         return self

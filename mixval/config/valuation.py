@@ -134,11 +134,6 @@ class ValuationConfig(FrozenModel):
                 f"`value.method: risk` needs one kernel for all classes, so `ntk.output: mix`; found `{self.ntk.output}`. "
                 "Leave `ntk.output` out, or rank by `value.method: bound`"
             )
-        if self.ntk.method in ("iterative", "nystroem"):
-            raise ValueError(
-                f"`value.method: risk` factorises the whole kernel, which `ntk.method: {self.ntk.method}` is there to avoid. "
-                "Use `exact`, or `sketched` for many rows"
-            )
         return self
 
     @model_validator(mode="after")

@@ -138,14 +138,6 @@ def _ntk(config: ValuationConfig) -> list[str]:
             f"NTK: gradients of {limit} a contributor, and the term moves with that number; "
             "the paper takes 1 % for language models, else all."
         )
-    if chosen.method == "nystroem":
-        found.append(
-            f"NTK: the kernel is approximated from {chosen.nystroem_rank:,} of its columns; the term is an upper bound."
-        )
-    if chosen.extrapolate:
-        found.append(
-            "NTK: the term is carried on from nested subsamples to all admitted rows, or to eight times those measured."
-        )
     if chosen.n_blocks > 1:
         found.append(f"NTK: the kernel is cut into {chosen.n_blocks} diagonal blocks; the paper's formula has the whole of it.")
     found.append(f"NTK: which parameters count is open in the paper; here {', '.join(chosen.parameters)}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mixval.config.sample import SampleConfig
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.plan import ContributorPlan, ShardRef, WorkPlan
-from mixval.errors import CapacityError, ConfigError
+from mixval.errors import CapacityError
 from mixval.stages.coalitions import MOST_CONTRIBUTORS
 from mixval.stages.footprint import Footprint
 from mixval.stages.frame import most_features
@@ -13,7 +13,6 @@ from mixval.stages.frozen_head import head_bytes
 from mixval.stages.summaries import PIECE_ROWS, halved_share
 from mixval.storage.sample import part_counts
 from mixval.storage.shards import list_contributors, list_target
-from mixval.terms.ntk.extrapolate import LEAST_ROWS
 from mixval.terms.ntk.groups import HELD, layer_groups, least_bytes
 
 PROCESS_BYTES = 700 * 2**20
@@ -61,12 +60,11 @@ def make_plan(
         workers=workers,
         notes=_notes(config),
     )
-    _refuse_few_to_extrapolate(plan, config)
     if config.ntk.method == "sketched":
         _refuse_unions(plan, config)
     else:
         _refuse_small_budget(plan, footprint, budget, config.runtime.batch_rows, beside)
-    _refuse_what_does_not_fit(plan)
+    _refuse_what_does_not_fit(plan, config)
     return plan
 
 
@@ -165,20 +163,6 @@ def _notes(config: ValuationConfig) -> list[str]:
     return notes
 
 
-def _refuse_few_to_extrapolate(plan: WorkPlan, config: ValuationConfig) -> None:
-    # Whom the gate will refuse stops nobody else.
-    readable = [
-        one for one in plan.contributors if one.n_rows >= config.gate.min_rows and not any(s.problem for s in one.shards)
-    ]
-    fewest = min(readable, key=lambda one: one.n_gradient_rows, default=None)
-    if config.ntk.extrapolate and fewest is not None and fewest.n_gradient_rows < LEAST_ROWS:
-        raise ConfigError(
-            f"`ntk.extrapolate`: expected at least {LEAST_ROWS} gradient rows of every contributor, found "
-            f"{fewest.n_gradient_rows} of {fewest.name!r}. Raise `ntk.sample.count`, or leave it off: terms with and without "
-            "it do not compare."
-        )
-
-
 def _refuse_unions(plan: WorkPlan, config: ValuationConfig) -> None:
     """Values of unions hold every player's Gram matrix at once, in float32, and a few in float64."""
     players, q = min(len(plan.contributors), MOST_CONTRIBUTORS), most_features(config.ntk)
@@ -203,7 +187,7 @@ def _refuse_small_budget(plan: WorkPlan, footprint: Footprint, budget: int, batc
         )
 
 
-def _refuse_what_does_not_fit(plan: WorkPlan) -> None:
+def _refuse_what_does_not_fit(plan: WorkPlan, config: ValuationConfig) -> None:
     limit = USABLE_SHARE * plan.worker_memory_bytes
     too_big = [one for one in (*plan.contributors, plan.target) if one.task_bytes > limit]
     if not too_big:
@@ -213,6 +197,15 @@ def _refuse_what_does_not_fit(plan: WorkPlan) -> None:
         f"plan: {len(too_big)} contributor(s) do not fit a worker. Expected at most {limit / 2**30:.1f} GiB a task "
         f"({USABLE_SHARE:.0%} of a worker's {plan.worker_memory_bytes / 2**30:.1f} GiB), found {worst.task_bytes / 2**30:.1f} "
         f"GiB for {worst.name!r} ({worst.n_sampled} rows read, {worst.n_gradient_rows} gradients, of which "
-        f"{worst.gradient_bytes / 2**30:.1f} GiB may be held at a time). Lower `sample.count`, `ntk.sample.count` or "
-        "`runtime.gradient_bytes`, or take fewer and larger workers (`runtime.workers`)."
+        f"{worst.gradient_bytes / 2**30:.1f} GiB may be held at a time). {_ways_to_fit(config)}, or take fewer and larger "
+        "workers (`runtime.workers`)."
+    )
+
+
+def _ways_to_fit(config: ValuationConfig) -> str:
+    if config.ntk.method == "sketched":
+        return "Lower `ntk.sketch_features`, `runtime.batch_rows` or `discrepancy.target_sample.count`"
+    return (
+        "Set `ntk.method: sketched`, which holds sums instead of a Gram matrix, whatever the rows; or lower `sample.count`, "
+        "`ntk.sample.count` or `runtime.gradient_bytes`"
     )

@@ -77,7 +77,7 @@ def _inputs(job: MeasureJob, target: MeasureJob) -> dict[str, object]:
         switches = {"residual", "damping", "damping_mode"}
     else:
         measured = {"forward": forward_ref(job).fingerprint, "gram": gram_ref(job, target).fingerprint}
-        switches = {"method", "nystroem_rank", "extrapolate", "residual", "damping", "damping_mode", "n_blocks"}
+        switches = {"method", "residual", "damping", "damping_mode", "n_blocks"}
     if is_risk(job):
         measured["risk"] = [job.risk_damping] + (["rows-read", 1] if job.values_rows_read else [])
         measured |= {"target_gradients": target_gradients_ref(target).fingerprint} if job.ntk.method == "sketched" else {}

@@ -44,6 +44,12 @@ def test_a_hub_name_stays_a_name_and_a_local_folder_becomes_a_path(tmp_path: Pat
     [
         ({"ntk": {"dampin": 1}}, r"ntk\.dampin: unknown key\. Did you mean `damping`"),
         ({"sorce": {}}, r"sorce: unknown key\. Did you mean `source`"),
+        ({"ntk": {"slice_rows": 9}}, r"ntk\.slice_rows: was removed: `runtime.gradient_bytes`"),
+        ({"ntk": {"nystroem_rank": 9}}, r"ntk\.nystroem_rank: was removed: .* Leave it out"),
+        ({"ntk": {"extrapolate": False}}, r"ntk\.extrapolate: was removed: leave it out; `ntk\.method: sketched`"),
+        ({"ntk": {"method": "iterative"}}, r"ntk\.method: iterative: was removed: write `exact`, which gives the same"),
+        ({"ntk": {"method": "nystroem"}}, r"ntk\.method: nystroem: was removed: write `exact`, or `sketched`"),
+        ({"ntk": {"method": "newton"}}, r"ntk\.method: Input should be 'exact' or 'sketched'"),
         ({"task": "poetry"}, r"task: Input should be 'image-classification'"),
         ({"sample": {"count": 5, "fraction": 0.1}}, r"sample: give `count` or `fraction`, not both"),
         ({"backbone": {"path": "x"}}, r"backbone: give exactly one of `path`"),

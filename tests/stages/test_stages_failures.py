@@ -144,12 +144,6 @@ def test_a_sketch_whose_unions_no_worker_can_hold(world: World) -> None:
     assert "`value.coalitions: 0`" in said
 
 
-def test_too_few_rows_to_extrapolate_from(world: World) -> None:
-    said = refusal(world, ConfigError, ntk={"extrapolate": True})
-    assert "at least 256 gradient rows" in said
-    assert "leave it off" in said
-
-
 def test_a_sketch_keeps_no_rows_to_permute(world: World) -> None:
     with pytest.raises(ConfigError, match="keeps sums and no rows"):
         world.config(ntk={"method": "sketched"}, discrepancy={"permutations": 99})

@@ -94,7 +94,6 @@ SWITCHES: tuple[Switch, ...] = (
     *(_of("ntk", damping=damping) for damping in (1e-4, 1e-3, 0.1, 1.0)),
     _of("ntk", damping=1e-4, damping_mode="absolute"),
     _of("ntk", n_blocks=100),
-    _of("ntk", method="nystroem", nystroem_rank=100),
     _of("ntk", method="sketched"),
     _of("ntk", sample={"count": 100}),
     *(_of("value", weights=rule) for rule in ("scale-matched", "published", "shipped", "davinz")),

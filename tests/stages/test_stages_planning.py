@@ -1,0 +1,57 @@
+"""What a plan refuses for want of memory, and whether the way out that it names is. Listings are made up: no row is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mixval.contracts.plan import ShardRef, WorkPlan
+from mixval.errors import CapacityError
+from mixval.stages.footprint import Footprint
+from mixval.stages.planning import make_plan
+from tests.worlds import World, planted
+
+FOOTPRINT = Footprint(
+    n_parameters=11_000_000,
+    model_bytes=44_000_000,
+    n_dimensions=512,
+    weight_bytes={f"weight-{i}": 290_000 for i in range(21)},
+    forward_seconds_per_row=0.01,
+    gradient_seconds_per_row=0.03,
+)
+"""About ResNet-18's; no model is loaded."""
+WORKER_BYTES = 8 * 2**30
+N_ROWS = 40_000
+"""Their Gram matrix alone takes 12 GiB in float64."""
+
+ALL = {"count": None}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return planted(tmp_path, "text-classification")
+
+
+def shards(name: str, n_rows: int) -> list[ShardRef]:
+    return [ShardRef(url=f"s3://lake/{name}/{i}", name=f"{i}", size_bytes=10**6, digest="00", n_rows=n_rows) for i in range(4)]
+
+
+def planned(world: World, **changes: Any) -> WorkPlan:
+    inputs = {"large": shards("large", N_ROWS // 4)}, shards("target", 100)
+    return make_plan(world.config(**changes), inputs, FOOTPRINT, 2, WORKER_BYTES)
+
+
+def test_a_gram_matrix_beyond_memory_is_refused_and_the_way_out_that_is_named_fits(world: World) -> None:
+    with pytest.raises(CapacityError, match=r"40000 gradients.*Set `ntk\.method: sketched`, which holds sums"):
+        planned(world, sample=ALL, ntk={"sample": ALL})
+    plan = planned(world, sample=ALL, ntk={"method": "sketched"})
+    assert plan.contributors[0].n_gradient_rows == N_ROWS
+    assert plan.contributors[0].task_bytes < WORKER_BYTES / 2
+
+
+def test_a_sketch_beyond_memory_is_not_told_to_sketch(world: World) -> None:
+    with pytest.raises(CapacityError, match=r"Lower `ntk\.sketch_features`") as caught:
+        planned(world, sample=ALL, ntk={"method": "sketched", "sketch_features": 2**14}, value={"coalitions": 0})
+    assert "Set `ntk.method: sketched`" not in str(caught.value)

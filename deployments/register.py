@@ -14,7 +14,7 @@ import typer
 from flows.entry import NO_TELEMETRY, exit_codes, require_api, without_telemetry
 from mixval.config.load import load_config
 from mixval.config.valuation import ValuationConfig
-from mixval.publish.manifest import resolved_config
+from mixval.publish.run_manifest import resolved_config
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment

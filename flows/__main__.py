@@ -62,7 +62,7 @@ def serve_valuation(config: ValuationConfig, name: str, cron: str | None) -> Non
     from prefect.types.entrypoint import EntrypointType
 
     from flows.valuation import valuation as flow
-    from mixval.publish.manifest import resolved_config
+    from mixval.publish.run_manifest import resolved_config
 
     flow.serve(
         name=name,

@@ -13,7 +13,7 @@ from mixval.evidence.calibrating import CalibrationSummary, Trainings, calibrate
 from mixval.evidence.calibrating_config import CalibrationConfig
 from mixval.evidence.truth import TruthJob, truth_ref
 from mixval.progress import current
-from mixval.stages.publishing import open_run
+from mixval.publish.stored_run import open_run
 from tasks.base import as_it_is
 from tasks.cluster import current_client
 from tasks.truth import train_truth

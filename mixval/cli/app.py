@@ -148,7 +148,7 @@ def report(
 ) -> None:
     """Rebuild the report of a stored run."""
     with _errors(as_json):
-        from mixval.stages.publishing import open_run, rebuild_report
+        from mixval.publish.stored_run import open_run, rebuild_report
 
         written = rebuild_report(open_run(run_folder))
         typer.echo(json.dumps({"report": written.url}) if as_json else f"wrote {written.url}")
@@ -163,7 +163,7 @@ def explain(
     """Say why a contributor has its rank, or why it was refused."""
     with _errors(as_json):
         from mixval.publish import explain as explaining
-        from mixval.stages.publishing import open_run
+        from mixval.publish.stored_run import open_run
 
         stored = open_run(run_folder)
         tables = (stored.ranking, stored.terms, stored.rejected)

@@ -4,8 +4,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from mixval.contracts.run import RunSummary
+from mixval.publish.stored_run import open_run
 from mixval.publish.terminal import print_ranking
-from mixval.stages.publishing import open_run
 
 
 def print_summary(summary: RunSummary, console: Console | None = None) -> None:

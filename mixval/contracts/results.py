@@ -96,3 +96,8 @@ REDUNDANCY = pa.schema(
         ),
     ]
 )
+
+COALITION_TABLES = {"coalitions": COALITIONS, "redundancy": REDUNDANCY}
+"""Tables of a run that values coalitions."""
+PUBLISHED = {"ranking": RANKING, "terms": TERMS_TABLE, "rejected": REJECTED, **COALITION_TABLES}
+"""File name without `.parquet` -> schema, for every table of a valuation's run."""

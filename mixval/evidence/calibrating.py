@@ -25,10 +25,10 @@ from mixval.evidence.weights import FEWEST, CalibratedFit, calibrate_weights
 from mixval.gate.derive import digest_names
 from mixval.gate.profile import TargetProfile
 from mixval.models.identity import backbone_identity
+from mixval.publish.stored_run import StoredRun
 from mixval.stages.gating import gate_ref, open_store, profile, read_digests
 from mixval.stages.planning import Inputs as ListedInputs
 from mixval.stages.planning import list_inputs
-from mixval.stages.publishing import StoredRun
 from mixval.stages.resident import pick_device
 from mixval.storage.layout import Layout
 from mixval.storage.shards import list_target

@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
-from importlib import metadata
-from typing import Any
+from pydantic import Field, field_validator
 
-from pydantic import Field, ValidationError, field_validator
-
-from mixval import __version__
 from mixval.config.base import FrozenModel
-from mixval.config.valuation import ValuationConfig
 from mixval.contracts.coalitions import CoalitionAccount
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.plan import ContributorPlan, ShardRef
 from mixval.contracts.record import ArtifactRef
-from mixval.errors import ContractError
 from mixval.publish.doubts import Doubt
-from mixval.publish.redaction import publishable, stripped_url
-
-PACKAGES = (
-    "torch",
-    "transformers",
-    "tokenizers",
-    "peft",
-    "numpy",
-    "scipy",
-    "pyarrow",
-    "pandas",
-    "great-expectations",
-    "prefect",
-    "dask",
-    "distributed",
-    "fsspec",
-    "pydantic",
-)
+from mixval.publish.redaction import stripped_url
+from mixval.publish.run_manifest import RunManifest, parse_manifest
 
 
 class InputShard(FrozenModel):
@@ -67,20 +43,10 @@ class WeightsUsed(FrozenModel):
     """Terms left out as uninformative."""
 
 
-class Manifest(FrozenModel):
+class Manifest(RunManifest):
     """Lies beside the ranking as `manifest.json`. Holds no secrets."""
 
     schema_version: int = 1
-    run_id: str
-    fingerprint: str
-    """Of configuration and inputs: the same one means the same ranking."""
-    created: str
-    """UTC, ISO 8601."""
-    mixval_version: str = __version__
-    versions: dict[str, str] = Field(default_factory=dict)
-    """Package -> version, and `python`."""
-    config: dict[str, Any]
-    """The resolved configuration; give it back to run again."""
     inputs: dict[str, list[InputShard]]
     """Contributor -> its shards, in order."""
     target: list[InputShard]
@@ -102,15 +68,6 @@ class Manifest(FrozenModel):
     artifacts: list[ArtifactRef] = Field(default_factory=list)
     """Committed artifacts that the ranking was made from."""
 
-    @field_validator("config", mode="before")
-    @classmethod
-    def _no_secrets(cls, config: Any) -> Any:
-        return publishable(config)
-
-    def to_json(self) -> str:
-        """Readable JSON with sorted keys; the same manifest gives the same text."""
-        return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-
 
 def read_manifest(text: str, where: str) -> Manifest:
     """The manifest in `manifest.json`; `where` is its URL, for the message.
@@ -118,41 +75,12 @@ def read_manifest(text: str, where: str) -> Manifest:
     Raises:
         ContractError: it is not one.
     """
-    try:
-        return Manifest.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "(whole file)"
-        raise ContractError(
-            f"{stripped_url(where)}: expected a manifest of this version, found at {key}: {first['msg']}. "
-            "Run the valuation again."
-        ) from error
-
-
-def resolved_config(config: ValuationConfig) -> dict[str, Any]:
-    """The configuration as JSON values, presets filled in, URLs stripped.
-
-    Raises:
-        ConfigError: it holds what looks like a secret.
-    """
-    cleaned = publishable(config.model_dump(mode="json"))
-    return dict(cleaned)
+    return parse_manifest(Manifest, text, where)
 
 
 def input_shards(plan: ContributorPlan) -> list[InputShard]:
     """A contributor's shards as the manifest holds them."""
     return [_input_shard(shard) for shard in plan.shards]
-
-
-def package_versions() -> dict[str, str]:
-    """Installed versions of the packages that can change a number, and Python's."""
-    import platform
-
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        with suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
 
 
 def _input_shard(shard: ShardRef) -> InputShard:

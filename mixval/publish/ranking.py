@@ -13,7 +13,7 @@ from mixval.contracts.outcomes import Finding, GateOutcome
 from mixval.contracts.results import RANKING, REJECTED, TERMS
 from mixval.errors import ContractError, NumericalError
 from mixval.publish.coalition_values import shapley_ranks
-from mixval.publish.names import markdown_escaped, visible
+from mixval.publish.names import visible
 from mixval.publish.numerals import decimals_for, fixed, percent, signed
 from mixval.publish.value_kind import kind_of
 
@@ -82,19 +82,6 @@ def ranking_rows(
         }
         for row in rows
     ]
-
-
-def ranking_markdown(table: pa.Table, coalitions: pa.Table | None = None) -> str:
-    """The ranking as a Markdown table; names cannot break out of their cell."""
-    rows = ranking_rows(table, coalitions)
-    if not rows:
-        return "Nobody was ranked.\n"
-    heads = list(rows[0])
-    lines = ["| " + " | ".join(heads) + " |", "| " + " | ".join(":--" if h == "contributor" else "--:" for h in heads) + " |"]
-    for row, source in zip(rows, table["contributor"].to_pylist(), strict=True):
-        cells = {**row, "contributor": markdown_escaped(source)}
-        lines.append("| " + " | ".join(str(cell) for cell in cells.values()) + " |")
-    return "\n".join(lines) + "\n"
 
 
 def value_decimals(table: pa.Table) -> int:

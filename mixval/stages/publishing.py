@@ -1,8 +1,7 @@
-"""The publish stage: tables, report and manifest into a folder of the run, then the pointer, last."""
+"""The publish stage: what a valuation publishes, and whether its latest run is still up to date."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,31 +10,27 @@ import pyarrow as pa
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.record import ArtifactRef
-from mixval.contracts.results import COALITIONS, RANKING, REDUNDANCY, REJECTED, TERMS_TABLE
 from mixval.contracts.run import RunSummary
-from mixval.errors import ConfigError
-from mixval.gate.docs import page_name, render_index
+from mixval.gate.docs import page_name
 from mixval.publish.coalition_doubts import coalition_doubts, sketch_doubts
 from mixval.publish.departures import departures
 from mixval.publish.doubts import Doubt, find_doubts
-from mixval.publish.manifest import Manifest, WeightsUsed, input_shards, package_versions, read_manifest, resolved_config
+from mixval.publish.manifest import Manifest, WeightsUsed, input_shards, read_manifest
+from mixval.publish.publication import publish_run, run_name
 from mixval.publish.ranking import rejected_table
-from mixval.publish.report.render import render_report
+from mixval.publish.results import GateResults, PublishedValuation
 from mixval.publish.risk_doubts import risk_doubts
+from mixval.publish.run_manifest import MANIFEST, package_versions, resolved_config
+from mixval.publish.writers.gate_results import DOCS
+from mixval.publish.writers.valuation import WRITERS
 from mixval.stages.coalitions import Together
 from mixval.stages.gating import read_docs_page, read_validations
 from mixval.stages.preparing import PreparedRun
 from mixval.stages.reducing import Reduced
 from mixval.storage.layout import Layout
-from mixval.storage.pointer import Latest, read_latest, swap_latest
+from mixval.storage.pointer import Latest, read_latest
 from mixval.storage.root import Location, open_location
-from mixval.storage.tables import read_table, write_table
 from mixval.valuation.weights import STANDARDISED
-
-UNIONS = ("coalitions", "redundancy")
-"""Tables of a run that values unions."""
-DOCS = "data-docs"
-"""Folder of Great Expectations' pages below a run."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +56,9 @@ def standing_run(config: ValuationConfig, fingerprint: str) -> RunSummary | None
     if latest is None or latest.fingerprint != fingerprint:
         return None
     folder = Layout(output).run(latest.run_id)
-    if not folder.child("manifest.json").exists():
+    if not folder.child(MANIFEST).exists():
         return None
-    manifest = read_manifest(folder.child("manifest.json").read_bytes().decode(), folder.url)
+    manifest = read_manifest(folder.child(MANIFEST).read_bytes().decode(), folder.url)
     summary = _summary(manifest, folder)
     if summary.n_failed:
         return None
@@ -83,80 +78,20 @@ def publish(
 
     `together` holds the values of unions, or why there are none although they were asked for.
     """
-    output = open_location(config.output, config.source.storage)
-    run_id = f"{account.started.strftime('%Y%m%dT%H%M%SZ')}-{prepared.fingerprint[:8]}"
-    folder = Layout(output).run(run_id)
+    run_id = run_name(account.started, prepared.fingerprint)
     outcomes = _linked_to_docs(config, outcomes, account.gate_refs)
     made = _manifest(config, prepared, outcomes, reduced, account, run_id, together)
-    manifest = read_manifest(made.to_json(), folder.url)  # as it is stored, so that a rebuilt report is the same report
-    rejected = rejected_table(outcomes)
-    _write_gate_results(config, folder, account.gate_refs)
-    for name, table, schema in (
-        ("ranking", reduced.ranking, RANKING),
-        ("terms", reduced.terms, TERMS_TABLE),
-        ("rejected", rejected, REJECTED),
-    ):
-        write_table(folder.child(f"{name}.parquet"), table, schema)
-    of_unions = (together.coalitions, together.redundancy) if isinstance(together, Together) else (None, None)
-    for name, values, schema in zip(UNIONS, of_unions, (COALITIONS, REDUNDANCY), strict=True):
-        if values is not None:
-            write_table(folder.child(f"{name}.parquet"), values, schema)
-    page = render_report(reduced.ranking, reduced.terms, rejected, outcomes, manifest, manifest.doubts, *of_unions)
-    folder.child("report.html").write_bytes(page.encode())
-    folder.child("manifest.json").write_bytes(manifest.to_json().encode())
-    swap_latest(output, run_id, prepared.fingerprint, expected)
-    return _summary(manifest, folder).model_copy(update={"recomputed_contributors": account.recomputed_contributors})
-
-
-@dataclass(frozen=True)
-class StoredRun:
-    """A published run, read back."""
-
-    folder: Location
-    manifest: Manifest
-    ranking: pa.Table
-    terms: pa.Table
-    rejected: pa.Table
-    coalitions: pa.Table | None
-    """None for a run without values of unions."""
-    redundancy: pa.Table | None
-
-
-def open_run(url: str) -> StoredRun:
-    """The run in a folder, or the latest one below an output root."""
-    folder = open_location(url)
-    if not folder.child("manifest.json").exists():
-        latest = read_latest(folder)
-        if latest is None:
-            raise ConfigError(f"{url}: expected a run's folder or an output root with latest.json, found neither.")
-        folder = Layout(folder).run(latest.run_id)
-    manifest = read_manifest(folder.child("manifest.json").read_bytes().decode(), folder.url)
-    tables = [
-        read_table(folder.child(f"{name}.parquet"), schema)
-        for name, schema in (("ranking", RANKING), ("terms", TERMS_TABLE), ("rejected", REJECTED))
-    ]
-    unions = [
-        read_table(file, schema) if (file := folder.child(f"{name}.parquet")).exists() else None
-        for name, schema in zip(UNIONS, (COALITIONS, REDUNDANCY), strict=True)
-    ]
-    return StoredRun(folder, manifest, *tables, *unions)
-
-
-def rebuild_report(run: StoredRun) -> Location:
-    """Write `report.html` of a stored run again, from its tables and manifest."""
-    page = render_report(
-        run.ranking,
-        run.terms,
-        run.rejected,
-        run.manifest.outcomes,
-        run.manifest,
-        run.manifest.doubts,
-        run.coalitions,
-        run.redundancy,
+    results = PublishedValuation(
+        manifest=read_manifest(made.to_json(), run_id),  # as it is stored, so that a rebuilt report is the same report
+        ranking=reduced.ranking,
+        terms=reduced.terms,
+        rejected=rejected_table(outcomes),
+        coalitions=together.coalitions if isinstance(together, Together) else None,
+        redundancy=together.redundancy if isinstance(together, Together) else None,
+        gate=_gate_results(config, account.gate_refs),
     )
-    report = run.folder.child("report.html")
-    report.write_bytes(page.encode())
-    return report
+    folder = publish_run(open_location(config.output, config.source.storage), results, WRITERS, expected)
+    return _summary(results.manifest, folder).model_copy(update={"recomputed_contributors": account.recomputed_contributors})
 
 
 def _manifest(
@@ -215,14 +150,9 @@ def _linked_to_docs(config: ValuationConfig, outcomes: list[GateOutcome], checke
     return [outcome.model_copy(update={"data_docs": pages.get(outcome.contributor)}) for outcome in outcomes]
 
 
-def _write_gate_results(config: ValuationConfig, folder: Location, refs: dict[str, ArtifactRef]) -> None:
-    """Great Expectations' results as JSON and as Data Docs."""
+def _gate_results(config: ValuationConfig, refs: dict[str, ArtifactRef]) -> GateResults:
     validations = {name: read_validations(config, ref) for name, ref in sorted(refs.items())}
-    if config.gate.data_docs:
-        folder.child(DOCS, "index.html").write_bytes(render_index(validations))
-        for name, ref in refs.items():
-            folder.child(DOCS, *page_name(name).split("/")).write_bytes(read_docs_page(config, ref))
-    folder.child("gate.json").write_bytes(json.dumps(validations, indent=1, sort_keys=True).encode())
+    return GateResults(validations, (lambda name: read_docs_page(config, refs[name])) if config.gate.data_docs else None)
 
 
 def _summary(manifest: Manifest, folder: Location) -> RunSummary:

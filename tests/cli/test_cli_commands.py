@@ -23,7 +23,7 @@ from mixval.config.load import load_config
 from mixval.contracts.coalitions import CoalitionAccount
 from mixval.contracts.results import COALITIONS, REDUNDANCY, TERMS
 from mixval.contracts.run import RunSummary
-from mixval.stages.publishing import open_run
+from mixval.publish.stored_run import open_run
 from mixval.storage.root import open_location
 from mixval.storage.tables import write_table
 from tests.cli.command_line import invoke, write

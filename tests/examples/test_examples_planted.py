@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.plain_stages import run_plainly
 from mixval.config.load import load_config
-from mixval.stages.publishing import open_run
+from mixval.publish.stored_run import open_run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PAIRS = {

@@ -20,7 +20,7 @@ from flows.valuation import valuation
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.run import RunSummary
-from mixval.stages.publishing import StoredRun, open_run
+from mixval.publish.stored_run import StoredRun, open_run
 from tasks.cluster import use_cluster
 from tests.worlds import SIDE, World, planted, rows
 

@@ -27,7 +27,7 @@ from mixval.contracts.run import RunSummary
 from mixval.errors import ConfigError
 from mixval.evidence.calibrating import CalibrationSummary, plan_trainings, train_here
 from mixval.evidence.calibrating_config import CalibrationConfig
-from mixval.stages.publishing import open_run
+from mixval.publish.stored_run import open_run
 from mixval.storage.root import open_location
 from mixval.storage.tables import read_table
 from tasks.cluster import use_cluster

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections import Counter
 
@@ -47,12 +48,18 @@ def test_the_folder_of_a_run_holds_what_the_design_names(ran: Ran) -> None:
         "data-docs/index.html",
         "gate.json",
         "manifest.json",
+        "ranking.csv",
+        "ranking.md",
         "ranking.parquet",
         "rejected.parquet",
         "report.html",
         "terms.parquet",
     ]
     assert len(pages) == 4
+    assert [row["contributor"] for row in csv.DictReader((ran.folder / "ranking.csv").read_text().splitlines())] == list(
+        PLANTED
+    )
+    assert all(name in (ran.folder / "ranking.md").read_text() for name in (*PLANTED, "tiny"))
     assert set(json.loads((ran.folder / "gate.json").read_text())) == {*PLANTED, "tiny"}
     report = (ran.folder / "report.html").read_text()
     assert all(name in report for name in (*PLANTED, "tiny"))

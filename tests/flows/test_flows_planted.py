@@ -11,7 +11,7 @@ import pytest
 from mixval.config.base import Task
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.run import RunSummary
-from mixval.stages.publishing import open_run
+from mixval.publish.stored_run import open_run
 from tests.worlds import PLANTED, planted
 
 

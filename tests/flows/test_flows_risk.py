@@ -16,7 +16,7 @@ from mixval.config.valuation import ValuationConfig
 from mixval.contracts.results import RISK, TERMS, VALUE_KINDS
 from mixval.contracts.run import RunSummary
 from mixval.publish.explain import explain, explanation_text
-from mixval.stages.publishing import StoredRun, open_run
+from mixval.publish.stored_run import StoredRun, open_run
 from mixval.terms.ntk.trained_gain import slope, trained_gains
 from tests.worlds import PLANTED, World, planted, rows
 

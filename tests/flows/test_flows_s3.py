@@ -13,7 +13,7 @@ from mixval.config.runtime import RuntimeConfig
 from mixval.config.source import StorageConfig
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.results import RANKING
-from mixval.stages.publishing import open_run
+from mixval.publish.stored_run import open_run
 from mixval.storage.pointer import read_latest
 from mixval.storage.root import open_location
 from tasks.cluster import use_cluster

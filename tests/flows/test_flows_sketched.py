@@ -10,7 +10,7 @@ import pytest
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.results import COALITIONS, REDUNDANCY
 from mixval.contracts.run import RunSummary
-from mixval.stages.publishing import open_run, rebuild_report
+from mixval.publish.stored_run import open_run, rebuild_report
 from tests.worlds import PLANTED, planted, rows
 
 SKETCHED = {"ntk": {"method": "sketched", "sketch_features": 512}}

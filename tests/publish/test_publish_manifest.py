@@ -8,8 +8,9 @@ from mixval.config.load import parse_config
 from mixval.contracts.plan import ContributorPlan, ShardRef
 from mixval.errors import ConfigError, ContractError
 from mixval.publish.departures import departures
-from mixval.publish.manifest import Manifest, input_shards, package_versions, read_manifest, resolved_config
+from mixval.publish.manifest import Manifest, input_shards, read_manifest
 from mixval.publish.redaction import looks_secret, stripped_url
+from mixval.publish.run_manifest import package_versions, resolved_config
 
 BASE = {
     "task": "text-classification",

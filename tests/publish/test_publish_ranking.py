@@ -12,7 +12,7 @@ from rich.console import Console
 
 from mixval.contracts.results import RANKING, REJECTED
 from mixval.errors import ContractError, NumericalError
-from mixval.publish.ranking import ranking_markdown, ranking_rows, ranking_table, rejected_table, tie_labels
+from mixval.publish.ranking import ranking_rows, ranking_table, rejected_table, tie_labels
 from mixval.publish.terminal import print_ranking
 
 
@@ -88,13 +88,6 @@ def test_artifact_rows_are_plain_json(results):
     assert [row["contributor"] for row in rows] == results.ranking["contributor"].to_pylist()
 
 
-def test_markdown_has_one_line_a_contributor_whatever_the_name():
-    hostile = make_results(("a|b", "two\nlines", "<img src=x>", "`code`"))
-    lines = ranking_markdown(hostile.ranking).splitlines()
-    assert len(lines) == 2 + 4
-    assert "<img" not in "".join(lines)
-
-
 @pytest.mark.parametrize("width", [80, 140])
 def test_terminal_shows_values_parts_ties_and_reasons(results, width):
     text = printed(results.ranking, results.rejected, width)
@@ -123,7 +116,7 @@ def test_terminal_says_when_there_is_nothing_to_rank():
     assert isinstance(nobody.ranking, pa.Table)
 
 
-def test_shapley_ranks_stand_beside_the_rank_in_rows_and_markdown():
+def test_shapley_ranks_stand_beside_the_rank():
     results, found = make_both(NAMES, n_left_out=2)
     shapley = {row["contributor"]: row["shapley"] for row in found.coalitions.to_pylist()}
     expected = {name: 1 + sum(other > value for other in shapley.values()) for name, value in shapley.items()}
@@ -131,9 +124,6 @@ def test_shapley_ranks_stand_beside_the_rank_in_rows_and_markdown():
     assert json.loads(json.dumps(rows)) == rows
     assert [row["shapley rank"] for row in rows] == [expected.get(row["contributor"], "–") for row in rows]
     assert list(rows[0])[:3] == ["rank", "shapley rank", "contributor"]
-    lines = ranking_markdown(results.ranking, found.coalitions).splitlines()
-    assert lines[0].startswith("| rank | shapley rank | contributor |")
-    assert {line.count("|") for line in lines} == {14}
     assert "shapley rank" not in ranking_rows(results.ranking)[0]
 
 

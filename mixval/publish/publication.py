@@ -1,0 +1,57 @@
+"""Publication of a run, whatever its flow: each writer in turn, then the manifest, then the pointer.
+
+A flow brings a frozen bundle of what it publishes, a list of writers, and the root below which its runs lie:
+
+    ROOT/runs/RUN_ID/...    what the writers write, and manifest.json, written last: a folder without one is no run
+    ROOT/latest.json        the pointer, swapped when all else is in place
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from mixval.publish.run_manifest import MANIFEST, RunManifest
+from mixval.storage.layout import Layout
+from mixval.storage.pointer import Latest, swap_latest
+from mixval.storage.root import Location
+
+
+class Publishable(Protocol):
+    """A bundle of results with the manifest that describes them."""
+
+    @property
+    def manifest(self) -> RunManifest:
+        """What the run was made from; names its folder and fingerprint."""
+
+
+Results = TypeVar("Results", bound=Publishable)
+Written_contra = TypeVar("Written_contra", contravariant=True)
+
+
+class Writer(Protocol[Written_contra]):
+    """Writes one file, or one family of files, of a run's folder."""
+
+    def __call__(self, folder: Location, results: Written_contra, /) -> None:
+        """Write below `folder`, whole objects only."""
+
+
+def run_name(started: datetime, fingerprint: str) -> str:
+    """A run's name, which sorts by the time (UTC) at which it started."""
+    return f"{started.strftime('%Y%m%dT%H%M%SZ')}-{fingerprint[:8]}"
+
+
+def publish_run(root: Location, results: Results, writers: Sequence[Writer[Results]], expected: Latest | None) -> Location:
+    """Writes the run's folder, points `latest.json` to it, and returns it.
+
+    Raises:
+        ConflictError: the pointer is no longer what was read as `expected`; the folder is kept.
+    """
+    manifest = results.manifest
+    folder = Layout(root).run(manifest.run_id)
+    for write in writers:
+        write(folder, results)
+    folder.child(MANIFEST).write_bytes(manifest.to_json().encode())
+    swap_latest(root, manifest.run_id, manifest.fingerprint, expected)
+    return folder

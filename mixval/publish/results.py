@@ -1,0 +1,45 @@
+"""What a valuation publishes, as one frozen bundle: its tables, the gate's results, and the manifest that describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from mixval.publish.manifest import Manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValuationResults:
+    """A valuation's results; outcomes and doubts stand in the manifest."""
+
+    manifest: Manifest
+    ranking: pa.Table
+    """Schema `RANKING`."""
+    terms: pa.Table
+    """Schema `TERMS_TABLE`."""
+    rejected: pa.Table
+    """Schema `REJECTED`."""
+    coalitions: pa.Table | None = None
+    """Schema `COALITIONS`. None for a run without values of coalitions."""
+    redundancy: pa.Table | None = None
+    """Schema `REDUNDANCY`, likewise."""
+
+
+@dataclass(frozen=True)
+class GateResults:
+    """What Great Expectations said of each contributor."""
+
+    validations: Mapping[str, Sequence[dict[str, Any]]]
+    """Contributor -> its validation results, JSON values."""
+    read_page: Callable[[str], bytes] | None
+    """Reads a contributor's page of the Data Docs, one at a time since there may be thousands. None where none were made."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedValuation(ValuationResults):
+    """All that the writers of a valuation's run are given."""
+
+    gate: GateResults

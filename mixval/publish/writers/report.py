@@ -1,0 +1,25 @@
+"""`report.html`."""
+
+from __future__ import annotations
+
+from mixval.publish.report.render import render_report
+from mixval.publish.results import ValuationResults
+from mixval.storage.root import Location
+
+REPORT = "report.html"
+
+
+def write_report(folder: Location, results: ValuationResults) -> None:
+    """The report; the same results give the same bytes."""
+    manifest = results.manifest
+    page = render_report(
+        results.ranking,
+        results.terms,
+        results.rejected,
+        manifest.outcomes,
+        manifest,
+        manifest.doubts,
+        results.coalitions,
+        results.redundancy,
+    )
+    folder.child(REPORT).write_bytes(page.encode())

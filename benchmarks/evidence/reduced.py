@@ -30,6 +30,7 @@ from benchmarks.evidence.worlds.world_files import write_world
 from benchmarks.figures import Figure, write_beside
 from mixval.config.backbone import BackboneConfig
 from mixval.config.base import Task
+from mixval.contracts.parts import PARTS
 from mixval.evidence.baselines.inputs import Budget
 from mixval.evidence.comparison import compare
 from mixval.evidence.fitted import SINGLES, with_fitted
@@ -117,7 +118,7 @@ def draw(name: str) -> World:
     """The world, the same every time."""
     setting = WORLDS[name]
     rows = _mended_rows(EXAMPLES / name / "data")
-    real, synthetic = ([row for row in rows if row["origin"] == origin] for origin in ("real", "synthetic"))
+    real, synthetic = ([row for row in rows if row["origin"] == origin] for origin in PARTS)
     held_out = _read(EXAMPLES / name / "data" / "target") + real[: setting.n_held_out]
     design = WorldDesign(task=setting.task, contributors=CONTRIBUTORS, pools="independent", **setting.design)
     return make_world(design, *(_table(part, setting.task) for part in (real[setting.n_held_out :], synthetic, held_out)))

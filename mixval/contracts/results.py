@@ -42,8 +42,6 @@ RANKING = pa.schema(
     metadata={"source": "arXiv 2511.13640, Eq. 8 and Theorem 1"},
 )
 
-PARTS = ("real", "synthetic")
-
 TERMS_TABLE = pa.schema(
     [
         _field("contributor", pa.string(), "name", "as the data spells it"),

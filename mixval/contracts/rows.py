@@ -7,7 +7,6 @@ import pyarrow.types as pat
 
 from mixval.config.base import Task
 
-ORIGINS = ("real", "synthetic")
 MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string())])
 
 

@@ -13,6 +13,7 @@ from mixval.config.base import Task
 from mixval.config.gate import GateConfig
 from mixval.contracts.batches import RowBatch
 from mixval.contracts.outcomes import Finding, GateOutcome
+from mixval.contracts.parts import REAL, SYNTHETIC
 from mixval.contracts.plan import ShardRef
 from mixval.errors import ShardError
 from mixval.gate.aggregate import contributor_facts
@@ -110,8 +111,8 @@ def _outcome(name: str, shards: Sequence[ShardRef], stream: RowStream, findings:
         contributor=name,
         verdict=verdict,
         n_rows=max(stream.n_rows, by_footer),
-        n_real=stream.n_parts["real"],
-        n_synthetic=stream.n_parts["synthetic"],
+        n_real=stream.n_parts[REAL],
+        n_synthetic=stream.n_parts[SYNTHETIC],
         n_dropped=n_dropped,
         n_truncated=stream.n_truncated,
         findings=findings,

@@ -10,6 +10,7 @@ import numpy as np
 from mixval.config.base import Task
 from mixval.config.gate import GateConfig
 from mixval.contracts.batches import RowBatch
+from mixval.contracts.parts import SYNTHETIC
 from mixval.contracts.plan import ShardRef
 from mixval.contracts.rows import CONTRACTS
 from mixval.errors import ContractError, ShardError, TargetError
@@ -92,7 +93,7 @@ def _require_target(stream: RowStream, task: Task, shard_names: list[str]) -> No
     if findings := row_findings(stream.rows, "target", shard_names, consequence={}):
         more = f" ({counted(len(findings) - 1, 'more kind')} of bad rows)" if len(findings) > 1 else ""
         raise TargetError(f"{findings[0].message}{more} T must hold good rows only: correct it or take them out.")
-    if n_synthetic := stream.n_parts["synthetic"]:
+    if n_synthetic := stream.n_parts[SYNTHETIC]:
         raise TargetError(
             f"target: real rows only were expected, found {n_synthetic:,} synthetic of "
             f"{counted(stream.n_rows, 'row')}. T is real and held out: take the synthetic rows out."

@@ -7,7 +7,8 @@ from typing import Literal
 
 from mixval.config.base import Task
 from mixval.config.gate import GateConfig
-from mixval.contracts.rows import CONTRACTS, ORIGINS
+from mixval.contracts.parts import PARTS
+from mixval.contracts.rows import CONTRACTS
 from mixval.gate.checks import Check, must_be_in, must_be_there, must_be_true, must_lie
 from mixval.gate.words import listed
 
@@ -41,7 +42,7 @@ def row_checks(
         must_be_there("origin", "drop", "column 'origin' must not be null", "Say of each row where it comes from."),
         must_be_in(
             "origin",
-            list(ORIGINS),
+            list(PARTS),
             "drop",
             "column 'origin' must be 'real' or 'synthetic'",
             "Rename the value, or set source.origin when all rows share one.",

@@ -18,6 +18,7 @@ import pyarrow as pa
 from mixval.config.base import Task
 from mixval.config.gate import GateConfig
 from mixval.contracts.batches import RowBatch
+from mixval.contracts.parts import PARTS
 from mixval.contracts.rows import CONTRACTS, ContractColumn, accepts
 from mixval.errors import ShardError
 from mixval.gate.checks import Check
@@ -52,7 +53,7 @@ class RowStream:
     n_in_target: int = 0
     n_truncated: int = 0
     """Admitted rows that are longer than the context and will be cut."""
-    n_parts: dict[str, int] = field(default_factory=lambda: {"real": 0, "synthetic": 0})
+    n_parts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PARTS, 0))
     """Admitted rows by origin."""
     labels: set[int] = field(default_factory=set)
     """Labels of admitted rows."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mixval.config.base import Task
 from mixval.config.gate import GateConfig
-from mixval.contracts.rows import CONTRACTS, ORIGINS
+from mixval.contracts.parts import PARTS
+from mixval.contracts.rows import CONTRACTS
 from mixval.gate.checks import Check, must_be_true, must_lie
 
 
@@ -86,7 +87,7 @@ def contributor_checks(task: Task, limits: GateConfig) -> list[Check]:
             low=limits.min_rows,
         ),
     ]
-    for part in ORIGINS:
+    for part in PARTS:
         expected = f"a {part} part that is not empty must have at least {limits.min_rows_per_part} rows"
         checks.append(
             must_lie(

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from mixval.config.base import FrozenModel
 from mixval.contracts.outcomes import Finding, GateOutcome
+from mixval.contracts.parts import REAL, SYNTHETIC
 from mixval.errors import ContractError
 from mixval.publish.numerals import count, counted, percent
 from mixval.publish.term_statistics import term_statistics
@@ -199,7 +200,7 @@ def _gradient_rows(rows: list[dict[str, Any]]) -> Iterator[Doubt]:
 
 
 def _origins(rows: list[dict[str, Any]]) -> Iterator[Doubt]:
-    for missing, alone in (("synthetic", 1.0), ("real", 0.0)):
+    for missing, alone in ((SYNTHETIC, 1.0), (REAL, 0.0)):
         if all(row["real_share"] == alone for row in rows):
             words = f"No contributor brought {missing} rows: the ranking says nothing about mixing."
             yield Doubt(kind="one-origin-only", words=words)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from mixval.contracts.parts import PARTS
 from mixval.contracts.results import TERMS
 
 
@@ -79,7 +80,7 @@ def _joined(rows: list[dict[str, Any]], real_share: float) -> float | None:
     whole = [row for row in rows if row["part"] == "all"]
     if whole:
         return None if whole[0]["standard_error"] is None else float(whole[0]["standard_error"])
-    weight = {"real": real_share, "synthetic": 1.0 - real_share}
+    weight = dict(zip(PARTS, (real_share, 1.0 - real_share), strict=True))
     counted = [row for row in rows if weight[row["part"]] > 0]
     if any(row["standard_error"] is None for row in counted):
         return None

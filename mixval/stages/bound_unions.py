@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mixval.contracts.results import PARTS
+from mixval.contracts.parts import PARTS, REAL, SYNTHETIC
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.summaries import Summary, read_summary, rows_stood_for, summary_ref
 from mixval.stages.summary_terms import target_embedding as embedded_target
@@ -28,8 +28,8 @@ def bound_game(jobs: Sequence[MeasureJob], target: MeasureJob, coefficients: Flo
     at_zero, pooled = float(of_target.frame.weights.sum()), switches.parts == "pooled"
     mean = of_target.sums / of_target.n
     return UnionGame(
-        held.part("real"),
-        held.part("synthetic"),
+        held.part(REAL),
+        held.part(SYNTHETIC),
         target_embedding(mean, of_target.n, at_zero, switches.estimator, switches.scale, pooled),
         held.ntk(),
         coefficients,
@@ -66,7 +66,7 @@ class _Held:
     def part(self, part: str) -> PartSums:
         """One part's sums."""
         above, below = columns_of(self._target.loss.average)
-        admitted = [job.n_real if part == "real" else job.n_synthetic for job in self._jobs]
+        admitted = [job.rows_by_part[part] for job in self._jobs]
         losses = self._losses[part]
         counts = np.array(admitted, dtype=np.float64)
         return part_sums(counts, self._measured[part], losses[:, above], losses[:, below], self._embeddings[part])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mixval.contracts.results import PARTS
+from mixval.contracts.parts import PARTS
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.measured import Floats, Measured, half_sample_masks, mixed_replicates, parts_with_rows
 from mixval.stages.target import TESTED_ROWS, TargetSide, target_neighbourhood, target_side

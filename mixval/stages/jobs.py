@@ -10,6 +10,7 @@ from mixval.config.terms import DiscrepancyConfig, LossConfig, NtkConfig
 from mixval.config.valuation import ValuationConfig
 from mixval.config.value import ValueConfig
 from mixval.contracts.outcomes import GateOutcome
+from mixval.contracts.parts import PARTS
 from mixval.contracts.plan import ContributorPlan
 from mixval.contracts.record import ArtifactRef
 from mixval.storage.commit import ArtifactStore
@@ -48,6 +49,11 @@ class MeasureJob(FrozenModel):
     device: str
     gradient_bytes: int | None = None
     """Bytes of gradients and factors held at a time. Not part of any fingerprint either."""
+
+    @property
+    def rows_by_part(self) -> dict[str, int]:
+        """Part -> admitted rows."""
+        return dict(zip(PARTS, (self.n_real, self.n_synthetic), strict=True))
 
     @property
     def risk_damping(self) -> float:

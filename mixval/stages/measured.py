@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from mixval.contracts.parts import PARTS
 from mixval.contracts.record import ArtifactRef
-from mixval.contracts.results import PARTS, RISK, TERMS, TERMS_TABLE
+from mixval.contracts.results import RISK, TERMS, TERMS_TABLE
 from mixval.stages.jobs import MeasureJob
 from mixval.terms.half_samples import half_masks
 
@@ -55,9 +56,8 @@ def parts_with_rows(is_real: Masks) -> list[tuple[str, Masks]]:
 
 def mixed_replicates(replicates: Mapping[str, Floats], job: MeasureJob) -> Floats:
     """(R,) pi times the real part's replicates and the rest of the synthetic part's."""
-    shares = {"real": job.n_real, "synthetic": job.n_synthetic}
     total = job.n_real + job.n_synthetic
-    return np.asarray(sum(values * (shares[part] / total) for part, values in replicates.items()))
+    return np.asarray(sum(values * (job.rows_by_part[part] / total) for part, values in replicates.items()))
 
 
 def commit_terms(

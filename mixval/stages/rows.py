@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from mixval.config.sample import SampleConfig
+from mixval.contracts.parts import REAL
 from mixval.contracts.plan import ShardRef
 from mixval.errors import ContractError
 from mixval.stages.jobs import MeasureJob
@@ -53,7 +54,7 @@ def bad_rows(job: MeasureJob) -> set[tuple[int, int]]:
 
 def real_rows(rows: pa.Table) -> np.ndarray:
     """(N,) uint8: 1 where a row is real, 0 where it is synthetic."""
-    return np.array([origin == "real" for origin in rows["origin"].to_pylist()], dtype=np.uint8)
+    return np.array([origin == REAL for origin in rows["origin"].to_pylist()], dtype=np.uint8)
 
 
 def class_indices(job: MeasureJob, labels: np.ndarray) -> np.ndarray:

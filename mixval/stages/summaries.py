@@ -19,18 +19,19 @@ import pyarrow as pa
 from mixval.config.base import FrozenModel
 from mixval.config.fingerprint import fingerprint
 from mixval.config.sample import SampleConfig
+from mixval.contracts.parts import PARTS
 from mixval.contracts.plan import ShardRef
 from mixval.contracts.record import ArtifactRef
-from mixval.contracts.results import PARTS
 from mixval.stages.frame import frame_ref, read_frame
 from mixval.stages.jobs import MeasureJob
+from mixval.stages.measured import parts_with_rows
 from mixval.stages.memory import peak_bytes
 from mixval.stages.one_pass import measured_rows
 from mixval.stages.rows import bad_rows, real_rows, threshold_rows
 from mixval.stages.target import target_neighbourhood
 from mixval.terms.discrepancy.labelled import with_labels
 from mixval.terms.discrepancy.random_features import FourierFeatures, fourier_features
-from mixval.terms.summary import MeasuredRows, PartSummary
+from mixval.terms.summary import PartSummary
 
 VERSION = 5
 """Raised whenever the numbers change."""
@@ -159,8 +160,7 @@ def near_target(job: MeasureJob, ref: ArtifactRef) -> float | None:
 
 def rows_stood_for(job: MeasureJob, summary: Summary) -> dict[str, float]:
     """Part -> rows admitted for each that was measured."""
-    admitted = {"real": job.n_real, "synthetic": job.n_synthetic}
-    return {part: admitted[part] / one.n for part, one in summary.items()}
+    return {part: job.rows_by_part[part] / one.n for part, one in summary.items()}
 
 
 def frequencies_of(target: MeasureJob, n_columns: int) -> FourierFeatures:
@@ -242,8 +242,8 @@ def _of(job: MeasureJob, target: MeasureJob, rows: pa.Table) -> tuple[Summary, f
         measured = replace(measured, features=with_labels(frame.labels, measured.features, labels))
     fourier = frequencies_of(target, measured.features.shape[1])
     is_real = real_rows(rows).astype(bool)
-    split: list[tuple[str, MeasuredRows]] = [("real", measured.take(is_real)), ("synthetic", measured.take(~is_real))]
-    return {part: PartSummary.of(own, fourier, _most_kept(job)) for part, own in split if len(own.keys)}, near
+    split = {part: measured.take(rows) for part, rows in parts_with_rows(is_real)}
+    return {part: PartSummary.of(own, fourier, _most_kept(job)) for part, own in split.items()}, near
 
 
 def _numbers(job: MeasureJob, ref: ArtifactRef) -> dict[str, float]:

@@ -130,7 +130,7 @@ def _sketched_form(summary: Summary, damping: float, mode: DampingMode) -> Sketc
 
 def require_rows(job: MeasureJob, summary: Summary) -> None:
     """Raises NumericalError when a part has rows, but fewer than an unbiased estimate needs were drawn."""
-    for part, n in (("real", job.n_real), ("synthetic", job.n_synthetic)):
+    for part, n in job.rows_by_part.items():
         drawn = summary[part].n if part in summary else 0
         if drawn < min(n, FEWEST_DRAWN):
             raise NumericalError(

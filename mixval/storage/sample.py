@@ -19,7 +19,8 @@ import pyarrow as pa
 from mixval.config.base import Task
 from mixval.contracts.batches import RowBatch
 from mixval.contracts.digests import input_digest, row_identity, sampling_keys
-from mixval.contracts.rows import CONTRACTS, ORIGINS
+from mixval.contracts.parts import PARTS
+from mixval.contracts.rows import CONTRACTS
 from mixval.errors import ContractError
 
 MIN_ROWS_PER_PART = 2
@@ -65,7 +66,7 @@ def draw_rows(
     `ContractError` when the rows passed are not those counted, have another origin than real or synthetic, or change type.
     """
     wanted = part_counts(n_real, n_synthetic, count, fraction)
-    parts = {origin: _Part(limit) for origin, limit in zip(ORIGINS, wanted, strict=True)}
+    parts = {origin: _Part(limit) for origin, limit in zip(PARTS, wanted, strict=True)}
     met: Counter[bytes] = Counter()
     schema: pa.Schema | None = None
     for batch in batches:
@@ -74,7 +75,7 @@ def draw_rows(
         keys = sampling_keys(row_identities(rows, task), met, seed)
         for origin, at in _rows_by_origin(rows, batch).items():
             parts[origin].offer(rows, keys, at)
-    seen = tuple(parts[origin].n_seen for origin in ORIGINS)
+    seen = tuple(parts[origin].n_seen for origin in PARTS)
     if schema is None or sum(seen) == 0 or seen != (n_real, n_synthetic):
         raise ContractError(
             f"expected {n_real} real and {n_synthetic} synthetic rows to draw from, found {seen[0]} and {seen[1]}. The data "
@@ -171,9 +172,9 @@ def _admitted(batch: RowBatch, bad_rows: set[tuple[int, int]]) -> pa.Table:
 
 def _rows_by_origin(rows: pa.Table, batch: RowBatch) -> dict[str, np.ndarray]:
     origins = np.array(rows["origin"].to_pylist(), dtype=object)
-    found = {origin: np.flatnonzero(origins == origin) for origin in ORIGINS}
+    found = {origin: np.flatnonzero(origins == origin) for origin in PARTS}
     if sum(len(at) for at in found.values()) != len(origins):
-        other = next(origin for origin in origins if origin not in ORIGINS)
+        other = next(origin for origin in origins if origin not in PARTS)
         raise ContractError(
             f"shard {batch.shard_index}: column 'origin' must be real or synthetic, found {other!r}. Pass such rows in "
             "`bad_rows`, or correct the data."

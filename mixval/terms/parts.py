@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 
+from mixval.contracts.parts import PARTS
 from mixval.errors import NumericalError
-
-PARTS = ("real", "synthetic")
 
 
 def combine_parts(values: Mapping[str, float | None], n_real: int, n_synthetic: int) -> float:

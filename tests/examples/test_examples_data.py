@@ -18,7 +18,8 @@ from PIL import Image
 from mixval.config.load import load_config
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.digests import input_digest
-from mixval.contracts.rows import CONTRACTS, ORIGINS, accepts
+from mixval.contracts.parts import PARTS
+from mixval.contracts.rows import CONTRACTS, accepts
 from mixval.models.tokenizers import token_counter
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -130,7 +131,7 @@ def test_target_is_real_and_balanced(name: str) -> None:
 def test_facts_are_what_the_rows_hold(name: str, contributor: str) -> None:
     rows, facts, wish = _rows(name)[contributor], _facts(name)["contributors"][contributor], _wish(name, contributor)
     origins = Counter(row["origin"] for row in rows)
-    assert set(origins) <= set(ORIGINS)
+    assert set(origins) <= set(PARTS)
     assert len(rows) == facts["n_rows"] == wish["rows"] == sum(facts["sources"].values())
     assert origins["real"] == facts["n_real"] == wish["rows"] * wish["real_share"]
     assert facts["real_share"] == wish["real_share"]
@@ -149,7 +150,7 @@ def test_labels_are_spoilt_as_planned(name: str, contributor: str) -> None:
     written = {row["id"]: row["label"] for row in rows}
     assert len(true_labels) == round(wish["label_noise"] * len(rows))
     assert all(written[row] != label for row, label in true_labels.items())
-    for part in ORIGINS:  # true classes are the first k, each as often as the others
+    for part in PARTS:  # true classes are the first k, each as often as the others
         true = Counter(true_labels.get(row["id"], row["label"]) for row in rows if row["origin"] == part)
         n_classes = 2 if name == "reviews" else wish[f"{part}_classes"]
         assert not true or sorted(true) == list(range(n_classes))

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from benchmarks.evidence.attacks.attack import Sight, counted, joined, replaced, seen, taken
 from benchmarks.evidence.attacks.disguise import disguised
-from mixval.contracts.rows import ORIGINS
+from mixval.contracts.parts import REAL
 from mixval.evidence.baselines import forward_pass
 
 FEWEST_LEFT = 2
@@ -53,9 +53,9 @@ def drop_hard(table: pa.Table, sight: Sight, strength: float, _: np.random.Gener
 def overstate_real(table: pa.Table, _: Sight, strength: float, random: np.random.Generator) -> pa.Table:
     """The same rows, a share of the synthetic ones declared real."""
     origins = table["origin"].to_pylist()
-    synthetic = np.flatnonzero([origin != ORIGINS[0] for origin in origins])
+    synthetic = np.flatnonzero([origin != REAL for origin in origins])
     for at in random.permutation(synthetic)[: round(strength * len(synthetic))]:
-        origins[at] = ORIGINS[0]
+        origins[at] = REAL
     return replaced(table, "origin", origins)
 
 
@@ -73,7 +73,7 @@ def _of_target(table: pa.Table, sight: Sight, strength: float, random: np.random
 def _of_donor(table: pa.Table, sight: Sight, strength: float, random: np.random.Generator) -> pa.Table:
     donor = seen(sight.donor)
     order = random.permutation(donor.num_rows)
-    is_synthetic = np.array([origin != ORIGINS[0] for origin in donor["origin"].to_pylist()])
+    is_synthetic = np.array([origin != REAL for origin in donor["origin"].to_pylist()])
     order = order[np.argsort(is_synthetic[order], kind="stable")]
     return taken(donor, order[: counted(strength, table, donor.num_rows)])
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from mixval.contracts.parts import PARTS
 from mixval.errors import ConfigError, ContractError
 
 
@@ -71,7 +72,7 @@ class Pool:
 
 def check_pools(real: pa.Table, synthetic: pa.Table) -> None:
     """Raise ContractError unless both tables have the same columns and types, `id` and `source` among them."""
-    for name, rows in (("real", real), ("synthetic", synthetic)):
+    for name, rows in zip(PARTS, (real, synthetic), strict=True):
         if missing := sorted({"id", "source"} - set(rows.column_names)):
             raise ContractError(f"the {name} rows need columns {missing}, found {rows.column_names}. Add them.")
     if not real.schema.equals(synthetic.schema):

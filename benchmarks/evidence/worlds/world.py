@@ -22,7 +22,8 @@ from benchmarks.evidence.worlds.design import Planting, WorldDesign, draw_planti
 from benchmarks.evidence.worlds.pools import Pool, check_pools
 from benchmarks.evidence.worlds.spoiling import Spoiler
 from mixval.config.base import Task
-from mixval.contracts.rows import CONTRACTS, ORIGINS, accepts
+from mixval.contracts.parts import REAL, SYNTHETIC
+from mixval.contracts.rows import CONTRACTS, accepts
 from mixval.errors import ContractError
 from mixval.seeds import generator
 
@@ -60,11 +61,11 @@ def make_world(design: WorldDesign, real: pa.Table, synthetic: pa.Table, held_ou
     The tables hold the contract's columns, `id` and `source`, and `group` where rows have no label to be cut by. Raises
     ContractError for tables that do not fit, ConfigError for a design that asks for more rows than there are.
     """
-    for name, rows in (("real", real), ("synthetic", synthetic), ("held-out", held_out)):
+    for name, rows in ((REAL, real), (SYNTHETIC, synthetic), ("held-out", held_out)):
         _check_contract(name, rows, design.task)
     check_pools(real, synthetic)
-    real_pool = Pool("real", real)
-    pools = (real_pool, Pool("synthetic", synthetic, real_pool.groups if "label" in real.column_names else ()))
+    real_pool = Pool(REAL, real)
+    pools = (real_pool, Pool(SYNTHETIC, synthetic, real_pool.groups if "label" in real.column_names else ()))
     plantings = draw_plantings(design)
     donors = _donors(design, plantings)
     spoiler = Spoiler(design.task, real_pool.groups)
@@ -79,7 +80,7 @@ def make_world(design: WorldDesign, real: pa.Table, synthetic: pa.Table, held_ou
 def halves(held_out: pa.Table, seed: int) -> tuple[pa.Table, pa.Table]:
     """Target and test: disjoint halves with as nearly as many rows of each label in one as in the other."""
     order = generator(seed, "world", "halves").permutation(held_out.num_rows)
-    rows = held_out.append_column("origin", pa.array(["real"] * held_out.num_rows, pa.string())).take(pa.array(order))
+    rows = held_out.append_column("origin", pa.array([REAL] * held_out.num_rows, pa.string())).take(pa.array(order))
     if "label" in rows.column_names:
         rows = rows.take(pa.array(np.argsort(rows["label"].to_numpy(), kind="stable")))
     first, second = (np.arange(start, rows.num_rows, 2) for start in (0, 1))
@@ -123,7 +124,7 @@ def _build_part(
     n_shared = 0 if donated is None else min(round(planting.overlap * n), donated.num_rows)
     n_copies = min(round(planting.duplicates * n), max(0, n - n_shared - 1))
     n_fresh = n - n_shared - n_copies
-    is_real = pool.name == "real"
+    is_real = pool.name == REAL
     sources = None if is_real else _sources(planting, pool, random("sources"))
     n_groups = planting.n_real_groups if is_real else planting.n_synthetic_groups
     drawn = pool.draw(n_fresh, random("rows"), n_groups, sources, keep=design.pools == "independent")
@@ -169,7 +170,7 @@ def _finish(design: WorldDesign, planting: Planting, parts: _Parts, donor: str |
 
 def _facts(planting: Planting, table: pa.Table, ledger: pa.Table, donor: str | None) -> dict[str, Any]:
     n_rows = table.num_rows
-    n_real = int(pc.sum(pc.equal(ledger["origin"], ORIGINS[0])).as_py() or 0)
+    n_real = int(pc.sum(pc.equal(ledger["origin"], REAL)).as_py() or 0)
     facts: dict[str, Any] = {"n_rows": n_rows, "n_real": n_real, "real_share": n_real / n_rows if n_rows else 0.0}
     facts |= {f"n_{flag.removeprefix('is_')}": int(pc.sum(ledger[flag]).as_py() or 0) for flag in FLAGS}
     facts["donor"] = donor

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mixval.contracts.parts import PARTS
 from mixval.evidence.baselines.forward_pass import Pass
 from mixval.evidence.baselines.inputs import Contributor, Inputs
 from mixval.terms.arrays import Floats, Masks
@@ -90,7 +91,7 @@ def _by_contributor(inputs: Inputs, measure: Callable[[Contributor, Pass], tuple
 
 def _mixed(is_real: Masks, part: Masks, measure: Callable[[Masks], tuple[float, float]]) -> tuple[float, float]:
     """A term over both parts with its standard error; `part` says which rows are measured as real."""
-    rows = {"real": part, "synthetic": ~part}
+    rows = dict(zip(PARTS, (part, ~part), strict=True))
     n_real = int(part.sum())
     found = {name: measure(chosen) if chosen.any() else (0.0, 0.0) for name, chosen in rows.items()}
     counts = n_real, len(is_real) - n_real

@@ -17,7 +17,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from mixval.config.base import FrozenModel, Task
-from mixval.contracts.rows import ORIGINS
+from mixval.contracts.parts import REAL
 from mixval.errors import ConfigError
 from mixval.evidence.baselines import checkpoints, forward_pass, raw_inputs, row_gradients
 from mixval.evidence.baselines.metering import Ledger
@@ -40,7 +40,7 @@ class Contributor:
     @cached_property
     def is_real(self) -> Masks:
         """(N,) bool."""
-        return np.array([origin == ORIGINS[0] for origin in self.table["origin"].to_pylist()], dtype=np.bool_)
+        return np.array([origin == REAL for origin in self.table["origin"].to_pylist()], dtype=np.bool_)
 
     @property
     def n_rows(self) -> int:

@@ -28,7 +28,7 @@ from mixval.errors import ContractError, StorageError
 from mixval.evidence.agreement import SeedAgreement, seed_agreement
 from mixval.evidence.learners import Learner, make_learner
 from mixval.evidence.recipe import TrainingRecipe
-from mixval.evidence.training import Score, evaluate, take, train
+from mixval.evidence.training import evaluate, take, train
 from mixval.models.backbone import Batch
 from mixval.models.identity import backbone_identity
 from mixval.models.load import load_backbone
@@ -110,7 +110,7 @@ def measure(job: TruthJob, rows: pa.Table, test: pa.Table) -> dict[str, Any]:
             "Leave it out of the world."
         )
     seed = derive_seed("truth", job.seed)
-    learner = _learner(job, seed)
+    learner = learner_of(job, seed)
     kept, held_back = split(rows, job.recipe, seed)
     encoded = _encode(job, learner, job.rows, rows)
     validation = take(encoded, held_back) if len(held_back) else None
@@ -125,12 +125,6 @@ def measure(job: TruthJob, rows: pa.Table, test: pa.Table) -> dict[str, Any]:
         "n_rows": rows.num_rows,
         "n_held_back": len(held_back),
     }
-
-
-def untrained(job: TruthJob) -> Score:
-    """What the test set says of the backbone before any training."""
-    learner = _learner(job, derive_seed("truth", job.seed))
-    return evaluate(learner, _encode(job, learner, [job.test], _read(job, [job.test])))
 
 
 def split(rows: pa.Table, recipe: TrainingRecipe, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -201,7 +195,8 @@ def _row(job: TruthJob) -> dict[str, Any]:
     return {"contributor": job.contributor, "seed": job.seed, **kept, "seconds": numbers["thread_seconds"]}
 
 
-def _learner(job: TruthJob, seed: int) -> Learner:
+def learner_of(job: TruthJob, seed: int) -> Learner:
+    """The backbone before any training, as the job trains it: initialised by the job's own seed where it is at random."""
     config, init = _as_trained(job.backbone), job.backbone.random_init
     if init is not None:
         fresh = init.model_copy(update={"seed": derive_seed("truth", "initialisation", init.seed, job.seed)})

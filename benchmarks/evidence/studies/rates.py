@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import torch
 from scipy import stats
 
@@ -27,7 +28,11 @@ from benchmarks.evidence.worlds.settings import WORLDS
 from benchmarks.figures import Figure, figure, write_beside
 from mixval.evidence.comparison import OURS
 from mixval.evidence.results import WorldResult
-from mixval.evidence.truth import TruthJob, read_truth, train_contributor, truth_matrix, untrained
+from mixval.evidence.training import evaluate
+from mixval.evidence.truth import TruthJob, learner_of, read_truth, train_contributor, truth_matrix
+from mixval.seeds import derive_seed
+from mixval.storage.root import open_location
+from mixval.storage.tables import read_table
 
 COMMAND = "python -m benchmarks.evidence.studies.rates"
 RATES = (1e-5, 3e-5, 1e-4, 3e-4)
@@ -62,7 +67,14 @@ def measure(jobs: Sequence[TruthJob], rate: float) -> RateResult:
         print(f"\r{rate:g}: {at + 1} of {len(rated)}", end="", file=sys.stderr)
     print(file=sys.stderr)
     names, metrics = truth_matrix(read_truth(rated))
-    return RateResult(rate, dict(zip(names, metrics[0].tolist(), strict=True)), untrained(rated[0]).metric)
+    return RateResult(rate, dict(zip(names, metrics[0].tolist(), strict=True)), untrained(rated[0]))
+
+
+def untrained(job: TruthJob) -> float:
+    """The test metric of the backbone before any training."""
+    learner = learner_of(job, derive_seed("truth", job.seed))
+    test = pa.concat_tables([read_table(file) for file in open_location(job.test).files(".parquet")])
+    return evaluate(learner, learner.encode(test)).metric
 
 
 def agreement_with_ours(result: RateResult, file: Path) -> float | None:

@@ -2,14 +2,15 @@
 
     python -m benchmarks.evidence.run cifar10 lm --data DIR --out FOLDER [--contributors 40] [--seeds 3]
         [--encoder DIR] [--language-model DIR] [--methods size mmd ...] [--skip METHOD ...] [--figures] [--page FILE]
+        [--also DIR ...]
 
 Writes FOLDER/WORLD/results.json. Resumable: truth and scores that lie under FOLDER/WORLD already are not made again, each
 method's scores being stored as soon as it ends. `--methods` and `--skip` say which ones are computed; results.json holds these
 and all others that have scores of the same rows, target, backbone and budget, so that a second command adds to the first.
 
-Without a world, the table, the figures and the page are made again from the results below --out; where a WORLD holds an
-ablation.json, stability.json or attacks.json, the page shows that too. `eq8-fitted` is made from the stored results of the
-other worlds, whenever they are shown (`mixval/evidence/fitted.py`).
+Without a world, the table, the figures and the page are made again from the results below --out and below each folder of
+`--also`; where a WORLD holds an ablation.json, stability.json or attacks.json, the page shows that too. `eq8-fitted` is made
+from the stored results of the other worlds, whenever they are shown (`mixval/evidence/fitted.py`).
 """
 
 from __future__ import annotations
@@ -152,6 +153,7 @@ def parsed(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--ours", default=OURS, choices=KNOWN, metavar="METHOD", help="compared with all others")
     parser.add_argument("--figures", action="store_true", help="write benchmarks/results/evidence.json")
     parser.add_argument("--page", type=Path, help="write the evidence page here")
+    parser.add_argument("--also", nargs="+", type=Path, default=[], metavar="DIR", help="more folders of what is shown")
     given = parser.parse_args(words)
     given.out = given.out.resolve()
     if unknown := sorted(set(given.worlds) - set(WORLDS)):
@@ -173,7 +175,7 @@ def main(words: Sequence[str] | None = None) -> None:
     for name in given.worlds:
         for one in run_world(name, given).skipped:
             print(f"{name}: {one.method} has no scores: {one.reason}")
-    stored, studies = read_evidence([open_location(given.out)])
+    stored, studies = read_evidence([open_location(folder) for folder in (given.out, *given.also)])
     results = with_fitted(stored)
     comparison = compare(results, given.ours)
     print(table_text(comparison))

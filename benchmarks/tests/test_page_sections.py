@@ -93,12 +93,14 @@ def test_of_attacks_the_columns_are_shown_that_somebody_has() -> None:
     assert numbers == ["+5.0", "0.0", "0.0", "0.000", "0.000", "rejected"]
 
 
-def test_the_runner_shows_what_lies_beside_results(stored: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run.main(["--out", str(stored), "--page", str(stored / "page.html")])
+def test_the_runner_shows_what_lies_beside_results(stored: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = open_location(tmp_path / "other")
+    write_study(planted_stability("elsewhere"), other)
+    run.main(["--out", str(stored), "--page", str(stored / "page.html"), "--also", str(tmp_path / "other")])
     table = capsys.readouterr().out.partition("page: ")[0]
     page = (stored / "page.html").read_text(encoding="utf-8")
     assert all(words in page for words in HEADINGS)
-    assert "<bdi>large</bdi>" in page
+    assert all(f"<bdi>{world}</bdi>" in page for world in ("large", "elsewhere"))
     said = invoke("evidence", "--results", stored)
     assert said.exit_code == 0, said.output
     assert said.stdout.startswith(table)

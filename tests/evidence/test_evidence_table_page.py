@@ -7,10 +7,13 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from markupsafe import Markup
 
+from mixval.errors import ContractError
 from mixval.evidence.comparison import compare
 from mixval.evidence.page.cost_plot import comparable, frontier
 from mixval.evidence.page.render import render_page
+from mixval.evidence.page.section import Section
 from mixval.evidence.page.view import panels
 from mixval.publish.numerals import fixed
 from tests.evidence.planted_results import K, planted_world, planted_worlds
@@ -117,3 +120,16 @@ def test_a_page_without_rivals_or_losses_stands() -> None:
     text = " ".join(Elements(render_page([planted_world("pixels", {"tangent-regression": 0.0})])).text)
     assert "No rival has scores in every world." in text
     assert "No rival has a higher Spearman correlation in any world." in text
+
+
+def test_sections_that_are_brought_along_stand_below_the_worlds() -> None:
+    own = Section("more", "more & <b>", Markup("<p data-more>words</p>"))
+    page = render_page(planted_worlds(), sections=[own, Section("rest", Markup("<bdi>r</bdi>"), Markup("<svg></svg>"))])
+    found = Elements(page).text
+    assert "more & <b>" in found  # plain text is escaped
+    assert "<p data-more>words</p>" in page
+    at = [page.index(words) for words in ('id="h-world-1"', 'id="s-more"', 'id="s-rest"')]
+    assert at == sorted(at)
+    assert page.count("<section") == render_page(planted_worlds()).count("<section") + 2
+    with pytest.raises(ContractError, match="unlike keys, found more twice"):
+        render_page(planted_worlds(), sections=[own, own])

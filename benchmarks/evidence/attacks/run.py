@@ -162,7 +162,7 @@ def _players(truth: dict[str, float], needed: list[str], n: int | None) -> list[
     """Those that are needed and, evenly over the ranks of truth, as many others as make `n`, by name; everybody for None."""
     others = sorted((name for name in truth if name not in needed), key=lambda name: (truth[name], name))
     n_others = len(others) if n is None else min(max(0, n - len(needed)), len(others))
-    places = np.linspace(0, len(others) - 1, n_others).round().astype(int) if n_others else []
+    places = np.linspace(0, len(others) - 1, n_others).round().astype(int)
     return sorted([*needed, *(others[at] for at in places)])
 
 
@@ -185,7 +185,7 @@ def _honest_near(arena: Arena) -> dict[str, float]:
 
 def _has_both(table: pa.Table) -> bool:
     n_real = table["origin"].to_pylist().count("real")
-    return min(n_real, table.num_rows - n_real) >= FEWEST_OF_A_PART
+    return bool(min(n_real, table.num_rows - n_real) >= FEWEST_OF_A_PART)
 
 
 def _rows(folder: Path) -> pa.Table:

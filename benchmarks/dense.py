@@ -79,12 +79,10 @@ def squared_distances(
     parts = {"real": [i for i in seen if rows.is_real[i]], "synthetic": [i for i in seen if not rows.is_real[i]]}
     chosen = {"": seen} if switches.parts == "pooled" else {part: at for part, at in parts.items() if at}
     median = median_distance(features(target, of_target, switches))
-    t, t_keys = compared(target, of_target, switches, median), content_keys(target, config.seed)
-    keys, found = content_keys(rows, config.seed), {}
-    for part, at in chosen.items():
-        names = [t_keys[i] for i in of_target], [keys[i] for i in at]
-        found[part] = squared_mmd(t, compared(rows, at, switches, median), *names, widths, switches, config.seed)
-    return found
+    t = compared(target, of_target, switches, median)
+    return {
+        part: squared_mmd(t, compared(rows, at, switches, median), widths, switches, config.seed) for part, at in chosen.items()
+    }
 
 
 def bound(terms: dict[str, float], n_real: int, n: int, delta: float, constant: float) -> float:

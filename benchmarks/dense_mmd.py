@@ -11,27 +11,20 @@ from numpy.typing import NDArray
 
 from benchmarks.dense_rows import DenseRows
 from mixval.config.terms import DiscrepancyConfig
-from mixval.seeds import derive_seed
 from mixval.terms.discrepancy.random_features import fourier_features
 
 Array = NDArray[np.float64]
 Places = list[int]
-WORD = 2**64
 
 
 def squared_mmd(
     t: Array,  # (M, D)
     s: Array,  # (N, D)
-    t_keys: list[int],
-    s_keys: list[int],
     widths: list[float],
     switches: DiscrepancyConfig,
     seed: int,
 ) -> float:
     """Squared MMD between two sets of rows by the configured method, before it is clamped."""
-    if switches.method == "linear-time":
-        h = pair_values(t[hashed(t_keys, seed)], s[hashed(s_keys, seed)], widths, switches.combine)
-        return sum(h) / len(h)
     if switches.method == "random-features":
         tt, ss, ts = _by_feature_map(t, s, widths, switches, seed)
     else:
@@ -75,29 +68,6 @@ def features(rows: DenseRows, places: Places, switches: DiscrepancyConfig) -> Ar
     if switches.features == "backbone-and-answer":
         return np.concatenate([rows.features, rows.answer_features], axis=1)[places]
     return (rows.pixels if switches.features == "pixels" else rows.features)[places]
-
-
-def hashed(keys: list[int], seed: int) -> Places:
-    """Places in the order of a hash of their keys, splitmix64 written out."""
-    salt = derive_seed("linear-time-pairs", seed)
-
-    def mixed(key: int) -> int:
-        z = ((key ^ salt) + 0x9E3779B97F4A7C15) % WORD
-        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) % WORD
-        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) % WORD
-        return z ^ (z >> 31)
-
-    return sorted(range(len(keys)), key=lambda i: mixed(keys[i]))
-
-
-def pair_values(t: Array, s: Array, widths: list[float], combine: str) -> list[float]:
-    """h of each pair of rows (2i, 2i + 1) of both sides: Gretton et al., JMLR 13, 2012, Lemma 14."""
-
-    def k(x: Array, y: Array) -> float:
-        return _kernel(x, y, widths, combine)
-
-    pairs = [(t[i], t[i + 1], s[i], s[i + 1]) for i in range(0, min(len(t), len(s)) - 1, 2)]
-    return [k(x, x2) + k(y, y2) - k(x, y2) - k(x2, y) for x, x2, y, y2 in pairs]
 
 
 def _by_feature_map(t: Array, s: Array, widths: list[float], switches: DiscrepancyConfig, seed: int) -> tuple[Array, ...]:

@@ -53,7 +53,6 @@ CASES: dict[str, Switches] = {
         "discrepancy": {"target_sample": {"fraction": 0.7}},
     },
     "random features": {"discrepancy": {"method": "random-features", "frequencies": 64}},
-    "linear-time, squared": {"discrepancy": {"method": "linear-time", "scale": "squared"}},
 }
 """Run in every world, one store a world: what a switch changes must be made anew, what it does not must fit."""
 

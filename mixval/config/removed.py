@@ -10,6 +10,7 @@ KEYS: dict[str, str] = {
 }
 """By the key's path."""
 CHOICES: dict[tuple[str, str], str] = {
+    ("discrepancy.method", "linear-time"): "write `random-features`, which is for many rows, too, and has a smaller error",
     ("ntk.method", "iterative"): "write `exact`, which gives the same number",
     ("ntk.method", "nystroem"): "write `exact`, or `sketched` for more rows than a Gram matrix can hold",
 }

@@ -18,9 +18,9 @@ class LossConfig(FrozenModel):
 class DiscrepancyConfig(FrozenModel):
     """D(T, S): multi-kernel MMD with k(x, y) = mean over s of exp(-|x - y|^2 / (2 s^2))."""
 
-    method: Literal["exact", "linear-time", "random-features"] = "exact"
-    """`exact`: all pairs of rows. `linear-time`: disjoint pairs, for many rows; a larger error. `random-features`: means of
-    `frequencies` Fourier features, for many rows; their error is reported."""
+    method: Literal["exact", "random-features"] = "exact"
+    """`exact`: all pairs of rows. `random-features`: means of `frequencies` Fourier features, for many rows; their error is
+    reported."""
     frequencies: int = Field(default=1024, ge=2)
     """`random-features` only: frequencies over all bandwidths, at least 2 each. The error falls as 1 / their root."""
     features: Literal["backbone", "pixels", "backbone-and-answer"] = "backbone"
@@ -36,7 +36,7 @@ class DiscrepancyConfig(FrozenModel):
     combine: Literal["mean", "sum"] = "mean"
     """How several kernels are joined."""
     estimator: Literal["unbiased", "biased"] = "unbiased"
-    """U-statistic or V-statistic of the squared MMD. `linear-time` is unbiased by definition."""
+    """U-statistic or V-statistic of the squared MMD."""
     scale: Literal["root", "squared"] = "root"
     """`root`: square root, after clamping at 0. `squared`: as estimated, clamped at 0."""
     parts: Literal["split", "pooled"] = "split"
@@ -56,8 +56,6 @@ class DiscrepancyConfig(FrozenModel):
                 f"`discrepancy.frequencies` must be at least 2 for each of {len(given)} bandwidths, found {self.frequencies}. "
                 f"Ask for {2 * len(given)} or more; hundreds are useful"
             )
-        if self.method == "linear-time" and self.estimator == "biased":
-            raise ValueError("`method: linear-time` of the discrepancy has no biased form. Use `estimator: unbiased`")
         return self
 
 

@@ -91,8 +91,6 @@ def _discrepancy(config: ValuationConfig) -> list[str]:
     factors = chosen.multipliers if chosen.bandwidths == "median" else chosen.bandwidths
     listed = ", ".join(f"{factor:g}" for factor in factors if isinstance(factor, float))
     found.append(f"Discrepancy: features and bandwidths are open in the paper; here {where}, {width}{listed}.")
-    if chosen.method == "linear-time":
-        found.append("Discrepancy: estimated from disjoint pairs of rows, in linear time, with a larger error.")
     if chosen.method == "random-features":
         found.append(
             f"Discrepancy: from means of {chosen.frequencies:,} random Fourier features; their error is in terms.parquet."

@@ -49,6 +49,7 @@ def test_a_hub_name_stays_a_name_and_a_local_folder_becomes_a_path(tmp_path: Pat
         ({"ntk": {"extrapolate": False}}, r"ntk\.extrapolate: was removed: leave it out; `ntk\.method: sketched`"),
         ({"ntk": {"method": "iterative"}}, r"ntk\.method: iterative: was removed: write `exact`, which gives the same"),
         ({"ntk": {"method": "nystroem"}}, r"ntk\.method: nystroem: was removed: write `exact`, or `sketched`"),
+        ({"discrepancy": {"method": "linear-time"}}, r"discrepancy\.method: linear-time: was removed: write `random-f"),
         ({"ntk": {"method": "newton"}}, r"ntk\.method: Input should be 'exact' or 'sketched'"),
         ({"task": "poetry"}, r"task: Input should be 'image-classification'"),
         ({"sample": {"count": 5, "fraction": 0.1}}, r"sample: give `count` or `fraction`, not both"),

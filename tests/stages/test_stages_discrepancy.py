@@ -23,7 +23,6 @@ from mixval.terms.discrepancy.permutation import permutation_test
 
 METHODS: dict[str, dict[str, Any]] = {
     "exact": {},
-    "linear-time": {"method": "linear-time"},
     "random-features": {"method": "random-features", "frequencies": 40},
 }
 WAYS: dict[str, dict[str, Any]] = {
@@ -104,7 +103,6 @@ def test_answers_are_told_from_prompts_in_any_batch(batch_rows: int, world_folde
 @pytest.mark.parametrize(
     ("name", "turned"),
     [
-        ("texts", {"method": "linear-time"}),
         ("texts", {"method": "random-features"}),
         ("texts", {"method": "random-features", "frequencies": 60}),
         ("texts", {"labels": 1.0}),
@@ -126,7 +124,7 @@ def test_a_switch_turned_alone_is_noticed(name: str, turned: dict[str, Any], wor
 def test_another_method_or_label_distance_recomputes_no_pass(world_folder: Any) -> None:
     plain, *others = (
         jobs(make_config(world_folder("images"), WORLDS["images"], {"discrepancy": given}))
-        for given in ({}, {"method": "linear-time"}, {"labels": 1.0}, {"permutations": 9})
+        for given in ({}, {"method": "random-features"}, {"labels": 1.0}, {"permutations": 9})
     )
     for other in others:
         for one, same in zip(plain, other, strict=True):
@@ -153,11 +151,10 @@ def test_the_table_says_how_each_part_was_measured(method: str, world_folder: An
     found = table(make_config(world_folder("images"), WORLDS["images"], switches))
     assert list(found) == ["all", "real", "synthetic"]
     assert "p_value" not in found["all"]
-    n_used = {"real": N_REAL, "synthetic": N_SYNTHETIC} if method != "linear-time" else {"real": 6, "synthetic": 6}
-    for part, n in n_used.items():
+    for part, n in (("real", N_REAL), ("synthetic", N_SYNTHETIC)):
         row = found[part]
         assert (row["method"], row["n"], row["n_permutations"]) == (method, n, 19)
-        assert row["tested_rows"] == [N_TARGET, N_REAL if part == "real" else N_SYNTHETIC]
+        assert row["tested_rows"] == [N_TARGET, n]
         assert row["squared_se"] > 0
         assert row["standard_error"] > 0
         assert 1 / 20 <= row["p_value"] <= 1
@@ -217,7 +214,6 @@ def test_few_rows_are_tested_of_many(world_folder: Any, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"method": "linear-time", "estimator": "biased"}, "has no biased form. Use `estimator: unbiased`"),
         ({"method": "random-features", "frequencies": 9}, "at least 2 for each of 5 bandwidths, found 9. Ask for 10 or more"),
         ({"labels": 0.0}, "greater than 0"),
         ({"permutations": -1}, "greater than or equal to 0"),

@@ -83,7 +83,6 @@ SWITCHES: tuple[Switch, ...] = (
     Switch({"discrepancy": {"features": "backbone-and-answer"}}, ("instruction",)),
     Switch({"discrepancy": {"labels": 1.0}}, CLASSIFICATION),
     _of("discrepancy", multipliers=[1.0]),
-    _of("discrepancy", method="linear-time"),
     _of("discrepancy", method="random-features"),
     _of("ntk", output="margin"),
     _of("ntk", output="log-probability"),

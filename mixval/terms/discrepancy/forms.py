@@ -1,13 +1,12 @@
 """The forms of the MMD behind one signature: T's side is made once, and every part is measured against it.
 
     exact            all pairs (`mmd.py`): M N + N^2 kernel values a part
-    linear-time      disjoint pairs of rows (`linear_time.py`): some 2 min(M, N) values, with a larger error
     random-features  means of F Fourier features (`random_features.py`): N F cosines, with an error of the frequencies
 
-Each gives an estimate and (R,) replicates of it whose deviations from their mean spread as the estimate does. Of `exact` and
-`random-features` replicate r is the form on the half of the rows that the masks keep, of T and of the part; so it shares its
-rows with the other terms' replicate r. Of `linear-time` it keeps half of the pairs. In all three, replicate r keeps the same
-half of T for every part. An error of the frequencies is no part of the replicates: all contributors share the frequencies.
+Each gives an estimate and (R,) replicates of it whose deviations from their mean spread as the estimate does. Replicate r is
+the form on the half of the rows that the masks keep, of T and of the part; so it shares its rows with the other terms'
+replicate r, and keeps the same half of T for every part. An error of the frequencies is no part of the replicates: all
+contributors share the frequencies.
 
 Letters: M rows of T, N of a part, D features, R replicates, F frequencies.
 """
@@ -18,14 +17,13 @@ from typing import Literal
 
 import numpy as np
 
-from mixval.terms.arrays import Floats, Masks, floats, row_masks
-from mixval.terms.discrepancy.kernel import Combine, make_kernel
-from mixval.terms.discrepancy.linear_time import hashed_order, linear_time_replicates
+from mixval.terms.arrays import Floats, Masks, row_masks
+from mixval.terms.discrepancy.kernel import Combine
 from mixval.terms.discrepancy.mmd import Estimator, MmdEstimate, Scale, measure_part, scaled, squared_mmd, target_statistics
 from mixval.terms.discrepancy.random_features import embed_with_halves, embedding_mmd, fourier_features
 from mixval.terms.half_samples import Keys
 
-Method = Literal["exact", "linear-time", "random-features"]
+Method = Literal["exact", "random-features"]
 
 
 @dataclass(frozen=True)
@@ -48,12 +46,11 @@ class Form:
     """Standard deviations s, in feature units."""
     combine: Combine
     estimator: Estimator
-    """`linear-time` is unbiased whatever is asked."""
     scale: Scale
     n_frequencies: int
     """Of `random-features`, over all bandwidths."""
     seed: int
-    """Of the frequencies, and of the order that pairs rows."""
+    """Of the frequencies."""
 
 
 Against = Callable[[Rows], tuple[MmdEstimate, Floats]]
@@ -64,18 +61,6 @@ def exact(target: Rows, form: Form) -> Against:
     """All pairs of rows."""
     statistics = target_statistics(target.features, form.bandwidths, form.combine, target.masks)
     return lambda part: measure_part(statistics, part.features, form.estimator, form.scale, part.masks)
-
-
-def linear_time(target: Rows, form: Form) -> Against:
-    """Disjoint pairs of rows, in the hashed order of their keys. A part with fewer rows than T is compared with T's first."""
-    ordered = _hashed("features of T", target, form.seed)
-    kernel = make_kernel(ordered, form.bandwidths, form.combine, block_rows=512)
-
-    def against(part: Rows) -> tuple[MmdEstimate, Floats]:
-        rows = _hashed("features of the part", part, form.seed)
-        return linear_time_replicates(kernel, ordered, rows, form.scale, len(part.masks), form.seed)
-
-    return against
 
 
 def random_features(target: Rows, form: Form) -> Against:
@@ -99,10 +84,5 @@ def random_features(target: Rows, form: Form) -> Against:
 
 FORMS: dict[Method, Callable[[Rows, Form], Against]] = {
     "exact": exact,
-    "linear-time": linear_time,
     "random-features": random_features,
 }
-
-
-def _hashed(name: str, rows: Rows, seed: int) -> Floats:
-    return floats(name, rows.features, 2)[hashed_order(rows.keys, seed)]

@@ -116,22 +116,6 @@ def mmd(
     return measure_part(target_statistics(target, bandwidths, combine, None, block_rows), part, estimator, scale)[0]
 
 
-def half_sample_mmd(
-    target: ArrayLike,
-    part: ArrayLike,
-    bandwidths: Sequence[float],
-    target_masks: ArrayLike,
-    masks: ArrayLike,
-    combine: Combine = "mean",
-    estimator: Estimator = "unbiased",
-    scale: Scale = "root",
-    block_rows: int = 512,
-) -> Floats:
-    """(R,) MMDs between the rows of T and of the part that each replicate's masks (R, M) and (R, N) keep."""
-    statistics = target_statistics(target, bandwidths, combine, target_masks, block_rows)
-    return measure_part(statistics, part, estimator, scale, masks)[1]
-
-
 def squared_mmd(tt: Floats, ss: Floats, ts: Floats, m: Floats, n: Floats, at_zero: float, estimator: Estimator) -> Floats:
     """MMD^2 from off-diagonal sums and counts, one entry a replicate. Raises NumericalError as `measure_part` does."""
     if estimator == "biased":

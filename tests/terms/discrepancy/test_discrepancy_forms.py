@@ -9,9 +9,7 @@ import pytest
 from mixval.errors import ShapeError
 from mixval.terms.discrepancy import kernel as kernel_file
 from mixval.terms.discrepancy.forms import FORMS, Form, Rows
-from mixval.terms.discrepancy.kernel import make_kernel
-from mixval.terms.discrepancy.linear_time import half_pairs, hashed_order, linear_time_mmd
-from mixval.terms.discrepancy.mmd import half_sample_mmd, mmd
+from mixval.terms.discrepancy.mmd import measure_part, mmd, target_statistics
 from mixval.terms.discrepancy.random_features import EmbeddedMmd, embed, embedding_mmd, fourier_features
 from mixval.terms.half_samples import deviations, half_masks, interval
 
@@ -37,7 +35,8 @@ def test_exact_is_the_mmd_of_all_rows_and_of_halves(estimator: str, scale: str) 
     found, replicates = FORMS["exact"](target, form(estimator=estimator, scale=scale))(part)
     whole = mmd(target.features, part.features, BANDWIDTHS, "mean", estimator, scale)
     assert (found.value, found.squared) == pytest.approx((whole.value, whole.squared), rel=1e-11)
-    halves = half_sample_mmd(target.features, part.features, BANDWIDTHS, target.masks, part.masks, "mean", estimator, scale)
+    statistics = target_statistics(target.features, BANDWIDTHS, "mean", target.masks)
+    halves = measure_part(statistics, part.features, estimator, scale, part.masks)[1]
     assert replicates.tolist() == pytest.approx(halves.tolist(), rel=1e-10, abs=1e-12)
     assert found.diagnostics() == {"squared": found.squared, "squared_se": found.standard_error}
 
@@ -60,34 +59,6 @@ def test_random_features_are_the_embeddings_of_all_rows_and_of_halves(combine: s
     truth = [between(t, s).value for t, s in zip(target.masks, part.masks, strict=True)]
     assert replicates.tolist() == pytest.approx(truth, rel=1e-10, abs=1e-12)
     assert max(truth) > 0.1
-
-
-@pytest.mark.parametrize(("m", "n"), [(2, 2), (4, 7), (13, 30), (30, 9)])
-@pytest.mark.parametrize("scale", ["root", "squared"])
-def test_linear_time_is_the_mean_over_pairs_and_over_half_of_them(m: int, n: int, scale: str) -> None:
-    target, part = rows(m), rows(n, 0.8, seed=1)
-    found, replicates = FORMS["linear-time"](target, form(scale=scale))(part)
-    t, s = (one.features[hashed_order(one.keys, 3)] for one in (target, part))
-    kernel = make_kernel(t, BANDWIDTHS, "mean", 512)
-    assert found == linear_time_mmd(kernel, [t], [s], scale)
-    pairs = min(m, n) // 2
-    h = [linear_time_mmd(kernel, [t[2 * i : 2 * i + 2]], [s[2 * i : 2 * i + 2]]).squared for i in range(pairs)]
-    assert (found.n, found.m) == (2 * pairs, 2 * pairs)
-    for replicate, first in enumerate(half_pairs(pairs, 6, 3)):
-        kept = [h[2 * j] if chosen else h[2 * j + 1] for j, chosen in enumerate(first)] or h
-        squared = max(float(np.mean(kept)), 0.0)
-        expected = math.sqrt(squared) if scale == "root" else squared
-        assert replicates[replicate] == pytest.approx(expected, rel=1e-10, abs=1e-9)
-
-
-def test_every_part_is_compared_with_the_same_half_of_the_pairs() -> None:
-    many, few = half_pairs(41, 50, 0), half_pairs(13, 50, 0)
-    assert few.shape == (50, 6)
-    assert np.array_equal(many[:, :6], few)
-    assert 0.4 < many.mean() < 0.6
-    assert len(np.unique(many, axis=0)) == 50
-    assert not np.array_equal(half_pairs(41, 50, 1), many)
-    assert half_pairs(1, 4, 0).shape == (4, 0)
 
 
 @pytest.mark.parametrize("method", FORMS)
@@ -125,8 +96,8 @@ def squared_of_gaussians(shift: float, bandwidth: float, width: int) -> float:
     return 2 * (bandwidth**2 / wide) ** (width / 2) * (1 - math.exp(-width * shift**2 / (2 * wide)))
 
 
-N_DRAWN = {"exact": 60, "random-features": 60, "linear-time": 400}
-"""Rows of each side for which an estimate is rarely clamped: half of the pairs of 60 rows would often be."""
+N_DRAWN = 60
+"""Rows of each side, for which an estimate is rarely clamped."""
 
 
 @cache
@@ -156,7 +127,7 @@ def drawn_intervals(method: str, n: int, shift: float, draws: int) -> tuple[np.n
 @pytest.mark.parametrize("method", FORMS)
 def test_intervals_cover_what_they_claim(method: str) -> None:
     truth = squared_of_gaussians(0.7, 2.0, 4)
-    estimates, errors, ends = drawn_intervals(method, N_DRAWN[method], 0.7, 200)
+    estimates, errors, ends = drawn_intervals(method, N_DRAWN, 0.7, 200)
     frequencies = 0.06 * truth if method == "random-features" else 0.0
     assert abs(estimates.mean() - truth) < 3.5 * estimates.std() / math.sqrt(200) + frequencies
     # 200 draws know a standard deviation to 5%, a share of nine tenths to 2.1%.
@@ -165,9 +136,8 @@ def test_intervals_cover_what_they_claim(method: str) -> None:
     assert 0.83 <= covered.mean() <= 0.965
 
 
-def test_the_linear_form_pays_with_wider_intervals() -> None:
+def test_random_features_have_intervals_as_wide() -> None:
     widths: dict[str, float] = {method: float(drawn_intervals(method, 200, 0.7, 10)[1].mean()) for method in FORMS}
-    assert widths["linear-time"] > 1.5 * widths["exact"]
     assert widths["random-features"] == pytest.approx(widths["exact"], rel=0.15)
 
 
@@ -175,7 +145,7 @@ def test_the_linear_form_pays_with_wider_intervals() -> None:
 def test_a_shared_target_cancels_between_contributors(method: str) -> None:
     """The spread of a difference of two parts' replicates is that of the difference over draws, T being one for both."""
     gaps, errors, apart = [], [], []
-    n = N_DRAWN[method]
+    n = N_DRAWN
     for seed in range(100):
         against = FORMS[method](drawn(n, 0.0, 3 * seed), form(bandwidths=(2.0,), scale="squared"))
         (one, of_one), (other, of_other) = (against(drawn(n, 1.0, 3 * seed + i)) for i in (1, 2))

@@ -9,7 +9,7 @@ import torch
 
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.discrepancy.bandwidth import median_bandwidth
-from mixval.terms.discrepancy.mmd import half_sample_mmd, measure_part, mmd, target_statistics
+from mixval.terms.discrepancy.mmd import measure_part, mmd, target_statistics
 
 BANDWIDTHS = (0.5, 1.0, 3.0)
 
@@ -95,7 +95,8 @@ def test_half_samples_equal_subsets(estimator: str) -> None:
     generator = np.random.default_rng(2)
     target_masks, masks = generator.random((4, 12)) < 0.5, generator.random((4, 9)) < 0.6
     target_masks[:, :2], masks[:, :2] = True, True
-    found = half_sample_mmd(target, part, BANDWIDTHS, target_masks, masks, "sum", estimator, "squared", 5)
+    statistics = target_statistics(target, BANDWIDTHS, "sum", target_masks, 5)
+    found = measure_part(statistics, part, estimator, "squared", masks)[1]
     truth = [
         mmd(target[a], part[b], BANDWIDTHS, "sum", estimator, "squared").value for a, b in zip(target_masks, masks, strict=True)
     ]
@@ -112,8 +113,8 @@ def test_target_statistics_serve_every_part() -> None:
         estimate, replicates = measure_part(statistics, part, masks=masks)
         alone = mmd(target, part, BANDWIDTHS)
         assert (estimate.squared, estimate.standard_error) == pytest.approx((alone.squared, alone.standard_error), rel=1e-11)
-        halves = half_sample_mmd(target, part, BANDWIDTHS, target_masks, masks)
-        assert replicates.tolist() == pytest.approx(halves.tolist(), rel=1e-10, abs=1e-12)
+        halves = [mmd(target[a], part[b], BANDWIDTHS).value for a, b in zip(target_masks, masks, strict=True)]
+        assert replicates.tolist() == pytest.approx(halves, rel=1e-10, abs=1e-12)
         assert measure_part(statistics, part)[1].shape == (0,)
 
 
@@ -134,7 +135,9 @@ def test_misfits_are_refused() -> None:
     with pytest.raises(NumericalError, match="positive, finite bandwidths"):
         mmd(features(5), features(5), (1.0, 0.0))
     with pytest.raises(ShapeError, match="as many replicates"):
-        half_sample_mmd(features(5), features(5), BANDWIDTHS, np.ones((2, 5), bool), np.ones((3, 5), bool))
+        measure_part(
+            target_statistics(features(5), BANDWIDTHS, "mean", np.ones((2, 5), bool)), features(5), masks=np.ones((3, 5), bool)
+        )
     broken = features(5)
     broken[0, 0] = np.nan
     with pytest.raises(NumericalError, match="features of the part: 1 of 15"):

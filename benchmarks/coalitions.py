@@ -17,7 +17,7 @@ import time
 import numpy as np
 from scipy import linalg
 
-from mixval.config.value import LABEL_DAMPING
+from mixval.config.tasks import LABEL_DAMPING
 from mixval.seeds import generator
 from mixval.terms.ntk.judge import Judge, lengths
 from mixval.valuation.coalitions import NtkCoalitions

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from mixval.config.base import FrozenModel
 from mixval.config.sample import SampleConfig
+from mixval.config.tasks import PARAMETERS, ParameterKind
 
 
 class LossConfig(FrozenModel):
@@ -71,7 +72,7 @@ class NtkConfig(FrozenModel):
     `mix`: a random mix of all logits, drawn by `seed`, hence one kernel for all classes (causal LM: log p)."""
     residual: Literal["one-minus-output", "one-minus-probability"] = "one-minus-output"
     """r = 1 - f (DAVINZ), or r = 1 - p; the latter with `mix`, which knows nothing of the own label."""
-    parameters: list[Literal["linear", "conv", "embedding", "norm", "bias", "lora"]] = ["linear", "conv"]
+    parameters: list[ParameterKind] = list(PARAMETERS)
     """Kinds of parameters that count. `linear` and `conv` are weights only; `bias` adds their biases."""
     damping: float = Field(default=1e-2, gt=0)
     """lambda. Relative: times the mean diagonal of Theta, dimensionless. Absolute: in units of Theta."""

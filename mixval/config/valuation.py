@@ -10,9 +10,12 @@ from mixval.config.gate import GateConfig
 from mixval.config.runtime import RuntimeConfig
 from mixval.config.sample import SampleConfig
 from mixval.config.source import SourceConfig
+from mixval.config.tasks import TASKS, TaskSpec, spec_of
 from mixval.config.terms import DiscrepancyConfig, LossConfig, NtkConfig
 from mixval.config.value import ValueConfig
 
+FEATURES_OF = {"backbone": "a backbone", "pixels": "images", "backbone-and-answer": "prompts and responses"}
+"""What `discrepancy.features` are taken from, in words."""
 DEFAULT_METHOD = ValueConfig.model_fields["method"].default
 PRESETS: dict[str, dict[str, Any]] = {
     # v = -kappa NTK - MMD, with the switches of DAVINZ's public code (see docs/method.md).
@@ -69,9 +72,14 @@ class ValuationConfig(FrozenModel):
     """Seed of every draw: samples, half-samples, permutations."""
 
     @property
+    def task_spec(self) -> TaskSpec:
+        """What the task is."""
+        return spec_of(self.task)
+
+    @property
     def has_trained_gain(self) -> bool:
         """Whether the value is a causal LM's gain less what the way costs: `value.gain`, or the backbone's own."""
-        if self.value.method != "risk" or "classification" in self.task:
+        if self.value.method != "risk" or not self.task_spec.is_causal:
             return False
         return self.value.gain == "trained" or (self.value.gain is None and self.backbone.path is not None)
 
@@ -84,9 +92,17 @@ class ValuationConfig(FrozenModel):
 
     @property
     def _told_rows(self) -> Literal["read", "gradients"]:
-        return "read" if "classification" in self.task and self.discrepancy.features == "backbone" else "gradients"
+        return "read" if self.task_spec.has_labels and self.discrepancy.features == "backbone" else "gradients"
 
-    # The last one of those below runs first: a preset comes before what follows from it.
+    # The last one of those below runs first: a preset comes before what follows from it, and both before the task's own.
+    @model_validator(mode="before")
+    @classmethod
+    def _parameters_of_the_task(cls, given: Any) -> Any:
+        task = given.get("task") if isinstance(given, dict) else None
+        if not isinstance(task, str) or task not in TASKS:  # an unknown one is refused by its field
+            return given
+        return merge({"ntk": {"parameters": list(TASKS[task].parameters)}}, given)
+
     @model_validator(mode="before")
     @classmethod
     def _risk_means_one_kernel(cls, given: Any) -> Any:
@@ -147,21 +163,22 @@ class ValuationConfig(FrozenModel):
 
     @model_validator(mode="after")
     def _fits_task(self) -> "ValuationConfig":
-        images = self.task == "image-classification"
-        if self.discrepancy.features == "pixels" and not images:
-            raise ValueError(f"`discrepancy.features: pixels` needs images; the task is {self.task}. Use `backbone`")
-        if self.discrepancy.features == "backbone-and-answer" and self.task != "instruction":
+        spec, features = self.task_spec, self.discrepancy.features
+        if features not in spec.features:
             raise ValueError(
-                f"`discrepancy.features: backbone-and-answer` needs prompts and responses; the task is {self.task}. "
-                "Use `backbone`"
+                f"`discrepancy.features: {features}` needs {FEATURES_OF[features]}; the task is {self.task}. Use "
+                + ", or ".join(f"`{fitting}`" for fitting in spec.features)
             )
-        if self.discrepancy.labels is not None and "classification" not in self.task:
+        if self.discrepancy.labels is not None and not spec.has_labels:
             raise ValueError(f"`discrepancy.labels` needs rows with a label; the task is {self.task}. Leave it out")
         if self.backbone.lora is None and "lora" in self.ntk.parameters:
             raise ValueError("`ntk.parameters` names lora, but `backbone.lora` is not set")
         made = self.backbone.random_init
-        if made is not None and images != (made.architecture == "resnet"):
-            raise ValueError(f"`random_init.architecture: {made.architecture}` does not fit the task {self.task}")
+        if made is not None and made.architecture not in spec.architectures:
+            raise ValueError(
+                f"`random_init.architecture: {made.architecture}` does not fit the task {self.task}. Choose one of: "
+                + ", ".join(spec.architectures)
+            )
         return self
 
 

@@ -5,10 +5,9 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from mixval.config.base import FrozenModel, Task
+from mixval.config.tasks import spec_of
 
 Rule = Literal["equal-z", "scale-matched", "published", "shipped", "fitted", "davinz"]
-LABEL_DAMPING, TOKEN_DAMPING = 1.0, 0.01
-"""Of classification and of causal LMs."""
 
 
 class ValueConfig(FrozenModel):
@@ -61,7 +60,7 @@ class ValueConfig(FrozenModel):
 
     def damping_for(self, task: Task) -> float:
         """`risk_damping`, or the task's own."""
-        return self.risk_damping or (LABEL_DAMPING if "classification" in task else TOKEN_DAMPING)
+        return self.risk_damping or spec_of(task).damping
 
     @model_validator(mode="after")
     def _one_replicate_has_no_spread(self) -> "ValueConfig":

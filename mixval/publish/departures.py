@@ -39,7 +39,7 @@ def departures(config: ValuationConfig) -> list[str]:
 def _value(config: ValuationConfig) -> list[str]:
     if config.value.method == "bound":
         return []
-    has_labels = "classification" in config.task
+    has_labels = config.task_spec.has_labels
     judged = "the cross-entropy" if has_labels else "the mean log-probability of the answer tokens"
     scale = "the kernel's mean diagonal less its mean entry" if has_labels else "the kernel's mean diagonal"
     way = ", less what the way costs" if config.has_trained_gain else ""
@@ -78,7 +78,7 @@ def _rows(config: ValuationConfig) -> list[str]:
 
 
 def _loss(config: ValuationConfig) -> list[str]:
-    if config.task in ("instruction", "language-modelling") and config.loss.average == "token":
+    if config.task_spec.is_causal and config.loss.average == "token":
         return ["Loss is averaged over tokens, so long rows count for more; the paper averages over examples."]
     return []
 
@@ -110,7 +110,7 @@ def _ntk(config: ValuationConfig) -> list[str]:
     chosen = config.ntk
     unit = "times the kernel's mean diagonal" if chosen.damping_mode == "relative" else "absolute"
     found = [f"NTK: lambda is open in the paper; here {chosen.damping:g}, {unit}."]
-    if config.task in ("instruction", "language-modelling"):
+    if config.task_spec.is_causal:
         output = {
             "logit": "the mean true-token logit",
             "margin": "log(p / (1 - p))",
@@ -145,11 +145,11 @@ def _ntk(config: ValuationConfig) -> list[str]:
 def _backbone(config: ValuationConfig) -> list[str]:
     chosen = config.backbone
     found = []
-    if config.task == "image-classification" and chosen.batch_norm == "neutral":
+    if config.task_spec.is_image and chosen.batch_norm == "neutral":
         found.append("Batch normalisation is neutral (weight 1, bias 0), as in DAVINZ's code; the paper does not say.")
     if chosen.lora is not None:
         found.append(f"Adapters of rank {chosen.lora.rank} were added to the backbone before gradients were taken.")
-    if config.task != "image-classification" and chosen.overlong == "truncate":
+    if config.task_spec.is_text and chosen.overlong == "truncate":
         found.append(f"Rows longer than {chosen.max_length} tokens are cut; the paper does not say.")
     return found
 

@@ -129,7 +129,7 @@ def _batches(config: ValuationConfig, shards: list[ShardRef]) -> Iterator[RowBat
 
 
 def _counts_tokens(config: ValuationConfig) -> bool:
-    return config.task != "image-classification"
+    return config.task_spec.is_text
 
 
 def _counter(config: ValuationConfig) -> Callable[[pa.Table], TokenCounts] | None:

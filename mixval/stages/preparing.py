@@ -41,8 +41,7 @@ def prepare_run(config: ValuationConfig, workers: int, worker_memory_bytes: int,
     inputs = inputs or list_inputs(config)
     target_shards = inputs[1]
     target, profiled = profile(config, target_shards)
-    labelled = config.task in ("image-classification", "text-classification")
-    classes = [int(label) for label in profiled.labels] if labelled else None
+    classes = [int(label) for label in profiled.labels] if config.task_spec.has_labels else None
     identity = backbone_identity(config.backbone, config.task, classes)
     listed = ContributorPlan(
         name="target",

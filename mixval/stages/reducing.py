@@ -86,7 +86,7 @@ def value_kind(config: ValuationConfig) -> str:
     eq8, cross_entropy, gain, trained = VALUE_KINDS
     if config.value.method == "bound":
         return eq8
-    if "classification" in config.task:
+    if config.task_spec.has_labels:
         return cross_entropy
     return trained if config.has_trained_gain else gain
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixval.config.value import LABEL_DAMPING, TOKEN_DAMPING
+from mixval.config.tasks import LABEL_DAMPING, TOKEN_DAMPING
 from mixval.evidence.baselines.inputs import Inputs
 from mixval.evidence.baselines.supervised import Metric
 from mixval.terms.arrays import Floats

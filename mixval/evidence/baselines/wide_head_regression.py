@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixval.config.value import LABEL_DAMPING
+from mixval.config.tasks import LABEL_DAMPING
 from mixval.evidence.baselines.inputs import Inputs
 from mixval.terms.arrays import Floats
 from mixval.terms.ntk.risk import one_hot

@@ -1,0 +1,213 @@
+"""What a task is, said once: its rows, what is learnt from them, which models and features fit, and its own defaults.
+
+A new task is a name in `Task` and an entry in `TASKS`. Whatever depends on what rows are made of (a tokenizer, an encoder, a
+check of the gate) is looked up by `modality` or by a column's `kind`, so that an unknown one is an error and never a default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeVar, get_args
+
+from mixval.config.base import Task
+from mixval.errors import ConfigError
+
+Made = TypeVar("Made")
+ParameterKind = Literal["linear", "conv", "embedding", "norm", "bias", "lora"]
+PARAMETERS: tuple[ParameterKind, ...] = ("linear", "conv")
+"""What counts unless a task or a configuration says otherwise: the weights of all products."""
+
+
+@dataclass(frozen=True)
+class ContractColumn:
+    """One column of a task's row contract."""
+
+    name: str
+    expected: str
+    """The type in words, for error messages."""
+    is_input: bool
+    """Whether it is part of what makes two rows the same row (duplicates, overlap with the target)."""
+    kind: str
+    """How its cells are read and checked: `image`, `label`, `text`, or `prompt` (text or chat messages)."""
+    example: str
+    """The column in a few words, as `mixval init` lists it."""
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """One task. Everything that differs between tasks stands here or is looked up by what stands here."""
+
+    name: str
+    modality: str
+    """What rows are made of: `image` or `text`."""
+    learns: Literal["label", "response", "text"]
+    """What is to be learnt of a row: its class, the response to its prompt, or all tokens of its text but the first."""
+    columns: tuple[ContractColumn, ...]
+    """The row contract; `origin` and `id` come beside it."""
+    damping: float
+    """lambda of `value.method: risk`, see `value.risk_damping`. Dimensionless."""
+    features: tuple[str, ...]
+    """What the discrepancy can compare: values of `discrepancy.features`."""
+    architectures: tuple[str, ...]
+    """Which `random_init.architecture` can do the task."""
+    example_backbone: str
+    """The `backbone` section that `mixval init` writes, indented by two spaces."""
+    parameters: tuple[ParameterKind, ...] = PARAMETERS
+    """Kinds of parameters whose gradients are taken where `ntk.parameters` is not written."""
+
+    @property
+    def is_text(self) -> bool:
+        """Whether rows are read through a tokenizer."""
+        return self.modality == "text"
+
+    @property
+    def is_image(self) -> bool:
+        """Whether rows are pixels."""
+        return self.modality == "image"
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether a row has one class out of those of T."""
+        return self.learns == "label"
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether the tokens of a row are learnt, each from those before it."""
+        return self.learns in ("response", "text")
+
+    @property
+    def has_prompt(self) -> bool:
+        """Whether rows are a prompt and the response to it."""
+        return self.learns == "response"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the columns that make two rows the same row."""
+        return tuple(column.name for column in self.columns if column.is_input)
+
+    @property
+    def content(self) -> str:
+        """Name of the input column that counts most: the response where there is one, else the only one."""
+        return self.inputs[-1]
+
+
+_IMAGE = ContractColumn(
+    "image",
+    "image: binary PNG/JPEG, a struct with `bytes`, or a (H, W, C) uint8 tensor",
+    is_input=True,
+    kind="image",
+    example="image (PNG or JPEG bytes)",
+)
+_LABEL = ContractColumn("label", "integer", is_input=False, kind="label", example="label (integer)")
+_TEXT = ContractColumn("text", "string", is_input=True, kind="text", example="text")
+_PROMPT = ContractColumn("prompt", "string or list of messages", is_input=True, kind="prompt", example="prompt")
+_RESPONSE = ContractColumn("response", "string", is_input=True, kind="text", example="response")
+
+LABEL_DAMPING, TOKEN_DAMPING = 1.0, 0.01
+"""Of classification, relative to the kernel's mean diagonal less its mean entry; of causal LMs, to its mean diagonal."""
+_CAUSAL_MODELS = ("gpt2", "llama", "qwen2")
+
+_EXAMPLE_RESNET = """\
+  random_init: {architecture: resnet, seed: 0}   # ResNet-18; or `path:` as below
+  # path: ./my-resnet                            # a folder with config.json and *.safetensors, or a hub name
+  # revision: 0123abc                            # a hub name needs one, so that a run can be repeated
+  stem: 3x3                                      # for 32x32 images; leave out for larger ones
+  # image_size: 224                              # resize, in pixels; needed when sizes differ"""
+_EXAMPLE_BERT = """\
+  random_init:                                   # or `path:` to a checkpoint (safetensors)
+    architecture: bert
+    settings: {hidden_size: 128, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 512}
+    seed: 0
+  # path: ./my-encoder
+  tokenizer: byte                                # a checkpoint brings its own: then leave this out
+  max_length: 128                                # tokens"""
+_EXAMPLE_LLAMA = """\
+  random_init:                                   # or `path:` to a checkpoint (safetensors)
+    architecture: llama
+    settings: {hidden_size: 128, num_hidden_layers: 4, num_attention_heads: 4, intermediate_size: 384}
+    seed: 0
+  # path: ./my-llama
+"""
+_EXAMPLE_CHAT = "  # prompt_format: chat                          # the tokenizer's chat template\n"
+_EXAMPLE_CAUSAL = """\
+  # lora: {rank: 8}                              # then ntk.parameters: [lora]
+  tokenizer: byte                                # a checkpoint brings its own: then leave this out
+  max_length: 256                                # tokens"""
+
+_SPECS = (
+    TaskSpec(
+        name="image-classification",
+        modality="image",
+        learns="label",
+        columns=(_IMAGE, _LABEL),
+        damping=LABEL_DAMPING,
+        features=("backbone", "pixels"),
+        architectures=("resnet",),
+        example_backbone=_EXAMPLE_RESNET,
+    ),
+    TaskSpec(
+        name="text-classification",
+        modality="text",
+        learns="label",
+        columns=(_TEXT, _LABEL),
+        damping=LABEL_DAMPING,
+        features=("backbone",),
+        architectures=(*_CAUSAL_MODELS, "bert", "distilbert"),
+        example_backbone=_EXAMPLE_BERT,
+    ),
+    TaskSpec(
+        name="instruction",
+        modality="text",
+        learns="response",
+        columns=(_PROMPT, _RESPONSE),
+        damping=TOKEN_DAMPING,
+        features=("backbone", "backbone-and-answer"),
+        architectures=_CAUSAL_MODELS,
+        example_backbone=_EXAMPLE_LLAMA + _EXAMPLE_CHAT + _EXAMPLE_CAUSAL,
+    ),
+    TaskSpec(
+        name="language-modelling",
+        modality="text",
+        learns="text",
+        columns=(_TEXT,),
+        damping=TOKEN_DAMPING,
+        features=("backbone",),
+        architectures=_CAUSAL_MODELS,
+        example_backbone=_EXAMPLE_LLAMA + _EXAMPLE_CAUSAL,
+    ),
+)
+TASKS: dict[str, TaskSpec] = {spec.name: spec for spec in _SPECS}
+
+EVERY_TASK: tuple[Task, ...] = get_args(Task)
+CLASSIFICATION: tuple[Task, ...] = tuple(task for task in EVERY_TASK if TASKS[task].has_labels)
+CAUSAL: tuple[Task, ...] = tuple(task for task in EVERY_TASK if TASKS[task].is_causal)
+IMAGES: tuple[Task, ...] = tuple(task for task in EVERY_TASK if TASKS[task].is_image)
+TEXTS: tuple[Task, ...] = tuple(task for task in EVERY_TASK if TASKS[task].is_text)
+
+
+def spec_of(task: str) -> TaskSpec:
+    """What the task is. Raises ConfigError for a name that is none."""
+    if task not in TASKS:
+        raise ConfigError(f"task: expected one of {', '.join(TASKS)}, found {task!r}. Correct the name.")
+    return TASKS[task]
+
+
+def for_modality(made: Mapping[str, Made], spec: TaskSpec, what: str) -> Made:
+    """The entry for the task's modality; `what` names the entries. Raises ConfigError where there is none."""
+    if spec.modality not in made:
+        raise ConfigError(
+            f"task {spec.name!r}: expected rows of a modality with {what} ({', '.join(made)}), found {spec.modality!r}. Choose "
+            f"another task, or add {what} for this modality."
+        )
+    return made[spec.modality]
+
+
+def for_column(made: Mapping[str, Made], column: ContractColumn, what: str) -> Made:
+    """The entry for the column's kind; `what` names the entries. Raises ConfigError where there is none."""
+    if column.kind not in made:
+        raise ConfigError(
+            f"column {column.name!r}: expected a kind with {what} ({', '.join(made)}), found {column.kind!r}. Choose another "
+            f"task, or add {what} for this kind of column."
+        )
+    return made[column.kind]

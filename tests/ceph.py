@@ -18,7 +18,8 @@ from pathlib import Path
 
 PROGRAMS = ("radosgw", "ceph-mon", "ceph-osd", "ceph-authtool", "monmaptool", "ceph", "radosgw-admin")
 KEY, SECRET = "testkey", "testsecret"
-START_SECONDS = 60.0
+START_SECONDS = 600.0
+"""For one step of the start. A limit against waiting for ever, which a loaded machine must not reach."""
 STORE_BYTES = 1 << 30
 _CLASSES = "/usr/lib/x86_64-linux-gnu/rados-classes"
 _CAPABILITIES = {

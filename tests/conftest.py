@@ -70,7 +70,7 @@ def prefect_api() -> Iterator[None]:
     """One temporary Prefect server and database for the whole session."""
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=90):
+    with prefect_test_harness(server_startup_timeout=600):  # seconds; ten of them on an idle machine
         yield
 
 

@@ -106,29 +106,45 @@ def test_a_method_uses_no_more_than_it_says_and_again_gives_the_same(inputs: Inp
 def test_what_was_kept_is_charged_to_whoever_uses_it(texts: Inputs) -> None:
     first, again = method_named("tracin").rank(texts), method_named("tracin").rank(texts)
     _, training = texts.ledger.charged(lambda: texts.checkpoints(0))
-    assert training.seconds > 0.01
-    assert again.seconds == pytest.approx(first.seconds, rel=0.3)
-    assert again.seconds > training.seconds  # the training, and gradients at two checkpoints
-    assert method_named("tracin-initial").rank(texts).seconds < again.seconds
-    assert method_named("size").rank(texts).seconds < 0.01
+    assert training.seconds > 0
+    # The training, and gradients at two checkpoints: what was made for `first` costs `again` as much.
+    assert min(first.seconds, again.seconds) > training.seconds
+    assert method_named("size").rank(texts).seconds < training.seconds
 
 
 def test_nested_quantities_are_charged_once_and_by_their_maker() -> None:
+    class Told(Ledger):
+        """A clock that stands still but for the seconds that work says it took."""
+
+        now = 0.0
+
+        def _clock(self) -> float:
+            return self.now
+
     def work(seconds: float) -> float:
-        end = time.process_time() + seconds
-        while time.process_time() < end:
-            pass
+        ledger.now += seconds
         return seconds
 
     def outer() -> float:
-        return work(0.02) + ledger.take("inner", lambda: work(0.05)) + ledger.take("inner", lambda: work(9.0))
+        return work(20.0) + ledger.take("inner", lambda: work(50.0)) + ledger.take("inner", lambda: work(900.0))
 
-    ledger = Ledger(torch.device("cpu"))
-    _, charge = ledger.charged(lambda: ledger.take("outer", outer) + ledger.take("inner", lambda: work(9.0)))
-    _, of_inner = ledger.charged(lambda: ledger.take("inner", lambda: work(9.0)))
+    ledger = Told(torch.device("cpu"))
+    _, charge = ledger.charged(lambda: work(3.0) + ledger.take("outer", outer) + ledger.take("inner", lambda: work(900.0)))
+    _, of_inner = ledger.charged(lambda: ledger.take("inner", lambda: work(900.0)))
     assert charge.used == {"outer", "inner"}
-    assert charge.seconds == pytest.approx(0.07, abs=0.02)
-    assert of_inner.seconds == pytest.approx(0.05, abs=0.015)
+    assert (charge.seconds, of_inner.seconds) == (73.0, 50.0)
+
+
+def test_a_ledger_counts_what_was_computed_and_not_what_was_waited_for() -> None:
+    def work() -> float:
+        end = time.process_time() + 0.05
+        while time.process_time() < end:
+            pass
+        return end
+
+    before = time.process_time()
+    _, charge = Ledger(torch.device("cpu")).charged(work)
+    assert 0.05 <= charge.seconds <= time.process_time() - before
 
 
 def test_memory_is_counted_above_what_was_held(texts: Inputs) -> None:

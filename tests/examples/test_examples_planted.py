@@ -25,7 +25,6 @@ PAIRS = {
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)  # minutes of one core where others share it
 @pytest.mark.parametrize("name", PAIRS)
 def test_planted_pairs_come_out_in_the_planted_order(name: str, tmp_path: Path) -> None:
     for contributor in {one for pair in PAIRS[name] for one in pair}:

@@ -30,7 +30,6 @@ from tests.flows import poison
 from tests.worlds import World, planted
 
 Value = Callable[[ValuationConfig], RunSummary]
-PATIENCE_SECONDS = 120
 
 
 @pytest.fixture(scope="module")
@@ -127,9 +126,8 @@ def start(world: World) -> subprocess.Popen[str]:
 
 
 def wait_for_record(world: World, kind: str, process: subprocess.Popen[str]) -> dict[Path, int]:
-    """The records of this kind, as soon as there is one."""
-    until = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < until and process.poll() is None:
+    """The records of this kind, as soon as there is one. The end of the process ends the wait; no clock does."""
+    while process.poll() is None:
         if found := list((world.output / "artifacts" / kind).glob("*/*/record.json")):
             return {path: path.stat().st_mtime_ns for path in found}
         time.sleep(0.01)
@@ -160,7 +158,7 @@ def test_an_interrupted_run_says_so_and_leaves_with_130(prefect_api: None, tmp_p
         wait_for_record(world, "gate", process)
         process.send_signal(signal.SIGINT)
         said = process.stderr.read() if process.stderr else ""
-        code = process.wait(PATIENCE_SECONDS)
+        code = process.wait()
     assert code == 130, said
     assert "run again to go on" in said
     assert not (world.output / "latest.json").exists()

@@ -189,9 +189,9 @@ def test_many_contributors_are_binned_without_losing_anybody():
     assert sum(members) == 165
     assert min(row.low for row in rows) == pytest.approx(min(many.ranking["value_low"].to_pylist()))
     assert max(row.high for row in rows) == pytest.approx(max(many.ranking["value_high"].to_pylist()))
-    started = time.perf_counter()
+    started = time.thread_time()  # what this thread computes, however busy the machine is
     text = report(many)
-    assert time.perf_counter() - started < 10  # about 1 s on two busy cores; ten times that is a regression
+    assert time.thread_time() - started < 10  # about 1 s; ten times that is a regression
     assert "140 more, from rank 61" in text
     assert "letter of the table. Hollow dots" in text
     assert all(f"<bdi>c-{index:03d}</bdi>" in text for index in range(200))

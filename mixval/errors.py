@@ -3,6 +3,7 @@
     MixvalError
     ├── ConfigError            the configuration cannot be run as written
     ├── ContractError          rows, shards or targets break the row contract
+    │   ├── SchemaVersionError a published table or manifest is of a version that this mixval does not read
     │   ├── ShardError         one file cannot be read as the contract says
     │   └── TargetError        the target set cannot serve as T
     ├── StorageError           a URL cannot be reached, read or written
@@ -34,6 +35,10 @@ class ContractError(MixvalError):
     """Rows, shards or targets break the row contract."""
 
     exit_code = 4
+
+
+class SchemaVersionError(ContractError):
+    """A published table or manifest is of a version that this mixval does not read."""
 
 
 class ShardError(ContractError):

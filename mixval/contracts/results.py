@@ -1,6 +1,8 @@
-"""Schemas of what a run publishes. Units stand in the field metadata."""
+"""Schemas of what a valuation publishes. Units stand in the field metadata, versions in `mixval/contracts/schemas.py`."""
 
 import pyarrow as pa
+
+from mixval.contracts.schemas import table_schema
 
 
 def _field(name: str, kind: pa.DataType, unit: str, words: str, nullable: bool = False) -> pa.Field:
@@ -15,7 +17,8 @@ VALUE_KINDS = ("eq-8-score", "minus-cross-entropy-nats", "log-probability-gain-n
 """What a value is: minus Eq. 8's weighted terms; or by ridge regression on the contributor's rows with the tangent kernel,
 minus the cross-entropy on T, or the gain in mean log-probability of T's answer tokens, to first order or of a training."""
 
-RANKING = pa.schema(
+RANKING = table_schema(
+    "ranking",
     [
         _field("contributor", pa.string(), "name", "as the data spells it"),
         _field("rank", pa.int32(), "rank", "1 is best; equal values share a rank"),
@@ -39,10 +42,11 @@ RANKING = pa.schema(
         _field("bound", pa.float64(), "nats", "right-hand side of Theorem 1 without epsilon"),
         _field("verdict", pa.string(), "word", "admitted, or trimmed: admitted after bad rows were dropped"),
     ],
-    metadata={"source": "arXiv 2511.13640, Eq. 8 and Theorem 1"},
+    source="arXiv 2511.13640, Eq. 8 and Theorem 1",
 )
 
-TERMS_TABLE = pa.schema(
+TERMS_TABLE = table_schema(
+    "terms",
     [
         _field("contributor", pa.string(), "name", "as the data spells it"),
         _field("part", pa.string(), "word", "real, synthetic, or all"),
@@ -51,10 +55,11 @@ TERMS_TABLE = pa.schema(
         _field("standard_error", pa.float64(), "as estimate", "over half-samples, or of the mean", nullable=True),
         _field("n", pa.int64(), "rows", "rows it was computed from"),
         _field("diagnostics", pa.string(), "JSON", "estimator, lambda, jitter, residual, condition, bandwidths"),
-    ]
+    ],
 )
 
-REJECTED = pa.schema(
+REJECTED = table_schema(
+    "rejected",
     [
         _field("contributor", pa.string(), "name", "as the data spells it"),
         _field("verdict", pa.string(), "word", "rejected or failed"),
@@ -64,10 +69,11 @@ REJECTED = pa.schema(
         _field("n_checked", pa.int64(), "rows", "rows or values that were checked"),
         _field("samples", pa.list_(pa.string()), "values", "a few of them, shortened"),
         _field("reason", pa.string(), "sentence", "what was expected, what came, what to do"),
-    ]
+    ],
 )
 
-COALITIONS = pa.schema(
+COALITIONS = table_schema(
+    "coalitions",
     [
         _field("contributor", pa.string(), "name", "as the data spells it"),
         _field(
@@ -79,10 +85,11 @@ COALITIONS = pa.schema(
         _field("greedy_step", pa.int32(), "step", "1 is taken first by the greedy search; none where not taken", nullable=True),
         _field("greedy_value", pa.float64(), "as value", "value of the union after that step", nullable=True),
     ],
-    metadata={"source": "the ranking's value for unions of contributors; its unit is that of the ranking's value_kind"},
+    source="the ranking's value for unions of contributors; its unit is that of the ranking's value_kind",
 )
 
-REDUNDANCY = pa.schema(
+REDUNDANCY = table_schema(
+    "redundancy",
     [
         _field("contributor", pa.string(), "name", "as the data spells it; sorts before `other`"),
         _field("other", pa.string(), "name", "another contributor"),
@@ -92,7 +99,7 @@ REDUNDANCY = pa.schema(
             "as value",
             "v(all) - v(without both), less what each alone is missed by: above 0 each can stand in for the other",
         ),
-    ]
+    ],
 )
 
 COALITION_TABLES = {"coalitions": COALITIONS, "redundancy": REDUNDANCY}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, field_validator
 
 from mixval.config.base import FrozenModel
@@ -9,6 +11,7 @@ from mixval.contracts.coalitions import CoalitionAccount
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.plan import ContributorPlan, ShardRef
 from mixval.contracts.record import ArtifactRef
+from mixval.contracts.schemas import SCHEMAS
 from mixval.publish.doubts import Doubt
 from mixval.publish.redaction import stripped_url
 from mixval.publish.run_manifest import RunManifest, parse_manifest
@@ -46,7 +49,8 @@ class WeightsUsed(FrozenModel):
 class Manifest(RunManifest):
     """Lies beside the ranking as `manifest.json`. Holds no secrets."""
 
-    schema_version: int = 1
+    flow: Literal["valuation"] = "valuation"
+    schema_version: int = SCHEMAS["manifest"].version
     inputs: dict[str, list[InputShard]]
     """Contributor -> its shards, in order."""
     target: list[InputShard]
@@ -72,10 +76,9 @@ class Manifest(RunManifest):
 def read_manifest(text: str, where: str) -> Manifest:
     """The manifest in `manifest.json`; `where` is its URL, for the message.
 
-    Raises:
-        ContractError: it is not one.
+    Raises as `parse_manifest`.
     """
-    return parse_manifest(Manifest, text, where)
+    return parse_manifest(Manifest, "manifest", text, where)
 
 
 def input_shards(plan: ContributorPlan) -> list[InputShard]:

@@ -11,10 +11,13 @@ from pydantic import Field, ValidationError, field_validator
 
 from mixval import __version__
 from mixval.config.base import FrozenModel
+from mixval.contracts.schemas import SCHEMAS, older, refuse_versions
 from mixval.errors import ContractError
 from mixval.publish.redaction import publishable, stripped_url
 
 MANIFEST = "manifest.json"
+FIRST_FLOW = "valuation"
+"""Whose manifest one without `flow` is: manifests of schema version 1 did not name it, and no other flow had any."""
 PACKAGES = (
     "torch",
     "transformers",
@@ -36,7 +39,10 @@ PACKAGES = (
 class RunManifest(FrozenModel):
     """Lies in the run's folder as `manifest.json`. Holds no secrets."""
 
+    flow: str
+    """Name of the flow whose run it is."""
     schema_version: int
+    """As in `mixval/contracts/schemas.py`."""
     run_id: str
     fingerprint: str
     """Of configuration and inputs: the same one means the same results."""
@@ -61,21 +67,51 @@ class RunManifest(FrozenModel):
 AnyManifest = TypeVar("AnyManifest", bound=RunManifest)
 
 
-def parse_manifest(model: type[AnyManifest], text: str, where: str) -> AnyManifest:
-    """The manifest in `manifest.json`; `where` is its URL, for the message.
+def parse_manifest(model: type[AnyManifest], schema: str, text: str, where: str) -> AnyManifest:
+    """The manifest in `manifest.json`, of the version that `SCHEMAS[schema]` says; `where` is its URL, for the message.
 
     Raises:
-        ContractError: it is not one.
+        SchemaVersionError: it is of a version that this mixval does not read.
+        ContractError: it is no manifest, or one of another flow's run.
     """
+    where = stripped_url(where)
+    given = _json_object(text, where)
+    of_flow, wanted = given.get("flow", FIRST_FLOW), model.model_fields["flow"].default
+    if of_flow != wanted:
+        raise ContractError(f"{where}: expected a run of the flow `{wanted}`, found one of `{of_flow}`. Give another URL.")
+    found = given.get("schema_version")
+    if isinstance(found, int):
+        refuse_versions(schema, found, where, _writer(given))
     try:
-        return model.model_validate_json(text)
+        return model.model_validate(given)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "(whole file)"
+        fault = _fault(error)
+        if isinstance(found, int) and found < SCHEMAS[schema].version:
+            raise older(schema, found, where, fault) from error
         raise ContractError(
-            f"{stripped_url(where)}: expected a manifest of this version, found at {key}: {first['msg']}. "
-            "Run the valuation again."
+            f"{where}: expected a manifest of mixval {__version__}, found {fault}; it was written by {_writer(given)}. Read it "
+            f"with that version, or run `{SCHEMAS[schema].made_by}` again."
         ) from error
+
+
+def _json_object(text: str, where: str) -> dict[str, Any]:
+    try:
+        given = json.loads(text)
+    except ValueError as error:
+        raise ContractError(f"{where}: expected a manifest, found no JSON ({error}). Run again.") from error
+    if not isinstance(given, dict):
+        raise ContractError(f"{where}: expected a manifest, found {type(given).__name__}. Run again.")
+    return given
+
+
+def _fault(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"]) or "(whole file)"
+    return f"an unknown field `{key}`" if first["type"] == "extra_forbidden" else f"at `{key}`: {first['msg']}"
+
+
+def _writer(given: dict[str, Any]) -> str:
+    return f"mixval {given['mixval_version']}" if "mixval_version" in given else "a mixval of unknown version"
 
 
 def resolved_config(config: FrozenModel) -> dict[str, Any]:

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mixval.contracts.schemas import SCHEMAS, name_of, older, refuse_versions, stored_version
 from mixval.errors import ContractError, StorageError
 from mixval.storage.root import Location
+
+REMEDY = "Make the table with the schema's columns and types."
 
 
 class SchemaError(ContractError):
@@ -30,16 +33,30 @@ def write_table(location: Location, table: pa.Table, schema: pa.Schema | None = 
 
 
 def read_table(location: Location, schema: pa.Schema | None = None, columns: Sequence[str] | None = None) -> pa.Table:
-    """The table, or some of its columns. Raises `SchemaError` when it does not fit `schema`, `StorageError` when damaged."""
-    data = location.read_bytes()
+    """The table, or some of its columns.
+
+    Raises:
+        SchemaError: it does not fit `schema`.
+        SchemaVersionError: `schema` is a published one, and the table is of another version of it that cannot be read as this.
+        StorageError: the file is damaged.
+    """
+    data, name = location.read_bytes(), None if schema is None else name_of(schema)
     try:
+        if name is not None:  # before any column is asked for, which another version may not have
+            refuse_versions(name, stored_version(pq.read_schema(pa.BufferReader(data))), location.url)
         table = pq.read_table(pa.BufferReader(data), columns=None if columns is None else list(columns))
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise StorageError(f"{location.url}: expected a Parquet table, found {error}. Delete it and run again.") from error
     if schema is None:
         return table
     wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns], schema.metadata)
-    return conform(table, wanted, location.url)
+    try:
+        return conform(table, wanted, location.url)
+    except SchemaError as error:
+        if name is None or (found := stored_version(table.schema)) == SCHEMAS[name].version:
+            raise
+        fault = str(error).removeprefix(f"{location.url}: ").removesuffix(f". {REMEDY}")
+        raise older(name, found, location.url, fault) from error
 
 
 def conform(table: pa.Table, schema: pa.Schema, where: str) -> pa.Table:
@@ -47,7 +64,7 @@ def conform(table: pa.Table, schema: pa.Schema, where: str) -> pa.Table:
     faults = [fault for field in schema if (fault := _fault(table, field)) is not None]
     faults += [f"column '{name}' is not expected" for name in table.column_names if name not in schema.names]
     if faults:
-        raise SchemaError(f"{where}: {'; '.join(faults)}. Make the table with the schema's columns and types.")
+        raise SchemaError(f"{where}: {'; '.join(faults)}. {REMEDY}")
     return pa.Table.from_arrays([table[field.name] for field in schema], schema=schema)
 
 

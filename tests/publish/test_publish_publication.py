@@ -25,9 +25,8 @@ class Greeting:
 
 
 def greeting(run_id: str, text: str = "hello") -> Greeting:
-    manifest = RunManifest(
-        schema_version=1, run_id=run_id, fingerprint="f" * 32, created="2026-11-20T18:14:00+00:00", config={}
-    )
+    created = "2026-11-20T18:14:00+00:00"
+    manifest = RunManifest(flow="greeting", schema_version=1, run_id=run_id, fingerprint="f" * 32, created=created, config={})
     return Greeting(manifest, text)
 
 

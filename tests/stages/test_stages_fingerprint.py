@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mixval.config.load import load_config
 from mixval.config.valuation import ValuationConfig
+from mixval.contracts.schemas import SCHEMAS
 from mixval.stages.planning import list_inputs
 from mixval.stages.preparing import run_fingerprint
 
@@ -43,6 +45,17 @@ def test_fitted_weights_replaced_in_place_are_another_run(folder: Path) -> None:
     before = fingerprint_of(config)
     weights.write_text('{"weights": {}}', encoding="utf-8")
     assert fingerprint_of(config) != before
+
+
+def test_a_raised_schema_version_is_another_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that `mixval value` publishes again what this mixval would refuse to read."""
+    config = load_config(folder / "config.yaml")
+    before = fingerprint_of(config)
+    for name in ("ranking", "manifest"):
+        with monkeypatch.context() as patch:
+            patch.setitem(SCHEMAS, name, replace(SCHEMAS[name], version=SCHEMAS[name].version + 1))
+            assert fingerprint_of(config) != before
+    assert fingerprint_of(config) == before
 
 
 def test_where_and_how_wide_it_computes_is_the_same_run(folder: Path) -> None:

@@ -1,0 +1,82 @@
+"""Versions of what runs publish: one number a schema, written into the metadata of every table and into every manifest.
+
+A reader looks at the number before it looks at the columns, so that a file of another mixval is read where it can be, and else
+refused by its name rather than by a column. A table without a number is of version 0, from before tables carried one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from mixval.errors import SchemaVersionError
+
+VERSION_KEY = b"schema_version"
+NAME_KEY = b"schema"
+
+
+@dataclass(frozen=True)
+class Schema:
+    """How one kind of table, or a manifest, has changed."""
+
+    version: int
+    """Raised when a column or field is added, removed or renamed, or means something else."""
+    oldest_read: int = 0
+    """Files from here on are read where their columns fit; raised when older ones mean something else by the same columns."""
+    made_by: str = "mixval value"
+    """The command that makes it."""
+
+
+SCHEMAS = {
+    "ranking": Schema(1),
+    "terms": Schema(1),
+    "rejected": Schema(1),
+    "coalitions": Schema(1),
+    "redundancy": Schema(1),
+    "manifest": Schema(2, oldest_read=1),
+}
+
+
+def versions_of(command: str) -> dict[str, int]:
+    """Schema -> version, of all that a command publishes."""
+    return {name: schema.version for name, schema in SCHEMAS.items() if schema.made_by == command}
+
+
+def table_schema(name: str, fields: Sequence[pa.Field], **metadata: str) -> pa.Schema:
+    """The Arrow schema of a published table: its fields, and in its metadata its name and version."""
+    known = {NAME_KEY.decode(): name, VERSION_KEY.decode(): str(SCHEMAS[name].version)}
+    return pa.schema(list(fields), metadata=known | metadata)
+
+
+def name_of(schema: pa.Schema) -> str | None:
+    """Name of a published table's schema; None for one that is not published, whose versions nobody counts."""
+    name = (schema.metadata or {}).get(NAME_KEY)
+    return None if name is None else name.decode()
+
+
+def stored_version(schema: pa.Schema) -> int:
+    """The version in a stored table's metadata; 0 where there is none. Raises ValueError where it is no number."""
+    return int((schema.metadata or {}).get(VERSION_KEY, b"0"))
+
+
+def refuse_versions(name: str, found: int, where: str, writer: str = "a newer mixval") -> None:
+    """Raises `SchemaVersionError` for a version that this mixval cannot read, or must not read, whatever the columns."""
+    schema = SCHEMAS[name]
+    if found > schema.version:
+        raise SchemaVersionError(
+            f"{where}: expected `{name}` of schema version {schema.version} or older, found version {found}, written by "
+            f"{writer}. Read it with that version, or run `{schema.made_by}` again."
+        )
+    if found < schema.oldest_read:
+        raise older(name, found, where, f"fields have another meaning since version {schema.oldest_read}")
+
+
+def older(name: str, found: int, where: str, fault: str) -> SchemaVersionError:
+    """The error for a version below this mixval's that cannot be read as it is, because of `fault`."""
+    schema = SCHEMAS[name]
+    return SchemaVersionError(
+        f"{where}: expected `{name}` of schema version {schema.version}, found version {found}, written by an older mixval: "
+        f"{fault}. Run `{schema.made_by}` again, or read it with the mixval that wrote it (`mixval_version` in manifest.json)."
+    )

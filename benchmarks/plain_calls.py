@@ -11,21 +11,26 @@ import multiprocessing
 import os
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.plain_stages import admitted_jobs, union_work
 from mixval.config.load import load_config
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.record import ArtifactRef
 from mixval.gate.verdict import ensure_somebody
-from mixval.stages import coalitions, forward, frame, gating, publishing, sharing, summaries, target_gradients, terms
+from mixval.stages import gating, publishing, sharing
+from mixval.stages.coalitions import coalition_job, coalition_steps, coalition_tables
+from mixval.stages.in_process import admitted_jobs
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.memory import ALLOCATOR
 from mixval.stages.preparing import prepare_run
 from mixval.stages.reducing import reduce_terms
+from mixval.stages.routes import route_of
+from mixval.stages.steps import Step
+from mixval.stages.terms import contributor_steps
 from mixval.storage.pointer import read_latest
 from mixval.storage.root import open_location
 
@@ -45,31 +50,37 @@ def run(config: ValuationConfig, pool: ProcessPoolExecutor) -> None:
     jobs, target = admitted_jobs(config, prepared, outcomes), prepared.target_job
     reduced = reduce_terms(config, measure(list(jobs.values()), target, pool), outcomes, prepared.identity)
     together = None
-    if (work := union_work(config, jobs, target, reduced)) is not None:
-        for answered in [pool.submit(coalitions.answer, work, question) for question in coalitions.QUESTIONS]:
-            answered.result()
-        together = coalitions.coalition_tables(work)
+    if (work := coalition_job(config, jobs, target, reduced)) is not None:
+        make(coalition_steps(work), pool)
+        together = coalition_tables(work)
     account = publishing.RunAccount(datetime.now(UTC), {}, {}, {}, [], [], refs)
     expected = read_latest(open_location(config.output))
     publishing.publish(config, prepared, list(outcomes.values()), reduced, account, expected, together)
 
 
 def measure(jobs: list[MeasureJob], target: MeasureJob, pool: ProcessPoolExecutor) -> dict[str, ArtifactRef]:
-    """Terms and risks from summaries, which is how the examples are measured; passes longest first, as the flow has them."""
-    for shared in (forward.forward_pass, frame.make_frame):
-        pool.submit(shared, target).result()
-    passes: list[Future[Any]] = [pool.submit(target_gradients.make_target_gradients, target)]
-    for job in sorted(jobs, key=lambda one: -one.contributor.seconds):
-        passes += [pool.submit(summaries.summarise, job, target, chosen) for chosen in summaries.batches(job)]
-    for done in passes:
+    """Terms and values; passes longest first, as the flow has them."""
+    shared = route_of(target.ntk.method).shared_steps(target)
+    longest_first = sorted(jobs, key=lambda one: -one.contributor.seconds)
+    steps = {job.contributor.name: contributor_steps(job, target, shared) for job in longest_first}
+    make([*shared, *(step for own in steps.values() for step in own)], pool)
+    return {name: own[-1].ref for name, own in steps.items()}
+
+
+def make(steps: Sequence[Step], pool: ProcessPoolExecutor) -> None:
+    """Make what these steps make: side by side all that waits for none of the others, then what waited for those."""
+    refs = {step.ref for step in steps}
+    ready = [step for step in steps if not refs & {*step.after}]
+    works = [step.work() for step in ready if not step.is_done]
+    pieces: list[Future[Any]] = [
+        pool.submit(work.piece, *one) for work in works if work.piece is not None for one in work.pieces
+    ]
+    for piece in pieces:
+        piece.result()
+    for done in [pool.submit(work.call, *work.arguments) for work in works]:
         done.result()
-    told = {job.contributor.name: pool.submit(_told, job, target) for job in jobs}
-    return {name: one.result() for name, one in told.items()}
-
-
-def _told(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
-    summaries.merged_summary(job, target)
-    return terms.contributor_terms(job, target)
+    if left := [step for step in steps if step not in ready]:
+        make(left, pool)
 
 
 def main(output: str, names: list[str]) -> None:

@@ -1,5 +1,6 @@
 """Rank the contributors of a catalogue by their value for the target set (arXiv 2511.13640, Algorithm 1)."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prefect import flow
@@ -18,29 +19,20 @@ from mixval.errors import MixvalError, NobodyAdmittedError
 from mixval.gate.verdict import ensure_somebody
 from mixval.progress import current
 from mixval.stages import gating, publishing, sharing
-from mixval.stages.coalitions import MOST_CONTRIBUTORS, QUESTIONS, CoalitionJob, Together, answer_ref, coalition_tables
-from mixval.stages.forward import forward_ref
-from mixval.stages.gradients import gram_ref
-from mixval.stages.jobs import MeasureJob, contributor_job
+from mixval.stages.coalitions import QUESTIONS, Together, coalition_job, coalition_steps, coalition_tables
+from mixval.stages.in_process import admitted_jobs
+from mixval.stages.jobs import MeasureJob
 from mixval.stages.preparing import PreparedRun, prepare_run, taken_over
 from mixval.stages.reducing import Reduced, reduce_terms
-from mixval.stages.summaries import piece_refs
-from mixval.stages.target_gradients import target_gradients_ref
-from mixval.stages.terms import is_risk, terms_ref
+from mixval.stages.routes import route_of
+from mixval.stages.steps import Step
+from mixval.stages.terms import contributor_steps, terms_ref
 from mixval.storage.pointer import read_latest
 from mixval.storage.root import open_location
 from tasks.base import as_it_is
 from tasks.cluster import current_client
 from tasks.gate import gate_contributor
-from tasks.measure import (
-    contributor_summary,
-    contributor_terms,
-    forward_pass,
-    gradient_gram,
-    summary_frame,
-    target_gradients,
-    union_values,
-)
+from tasks.measure import run_step
 
 TASKS_IN_FLIGHT = 32
 """Threads that wait for the cluster. They hold no data."""
@@ -102,15 +94,10 @@ def measure(
     config: ValuationConfig, prepared: PreparedRun, outcomes: dict[str, GateOutcome], account: Account
 ) -> dict[str, ArtifactRef]:
     """Terms, and the risk where it is the value, of everybody admitted. Who fails is marked so in `outcomes`; others go on."""
-    plans = {one.name: one for one in prepared.plan.contributors}
-    jobs = [
-        contributor_job(config, plans[name], outcome, prepared.identity, prepared.classes)
-        for name, outcome in outcomes.items()
-        if outcome.is_in
-    ]
-    target = prepared.target_job
+    jobs, target = list(admitted_jobs(config, prepared, outcomes).values()), prepared.target_job
     with account.stage("measure", len(jobs)) as say:
-        _count_passes(config, jobs, target, account)
+        for kind, refs_of_kind in route_of(config.ntk.method).passes(jobs, target).items():
+            account.count(kind, refs_of_kind, config)
         refs = {job.contributor.name: terms_ref(job, target) for job in jobs}
         pending = account.count("terms", list(refs.values()), config)
         account.recomputed_contributors = sorted(name for name, ref in refs.items() if ref in pending)
@@ -126,38 +113,17 @@ def measure(
     return measured
 
 
-def _count_passes(config: ValuationConfig, jobs: list[MeasureJob], target: MeasureJob, account: Account) -> None:
-    """Count which passes are there already, of either way of measuring."""
-    if config.ntk.method == "sketched":
-        account.count("forward", [forward_ref(target)], config)
-        account.count("piece-summary", [ref for job in jobs for ref in piece_refs(job, target)], config)
-        if is_risk(target):
-            account.count("target-gradients", [target_gradients_ref(target)], config)
-        return
-    account.count("forward", [forward_ref(job) for job in (target, *jobs)], config)
-    account.count("gram", [gram_ref(job, target) for job in jobs], config)
-
-
 def value_unions(
     config: ValuationConfig, prepared: PreparedRun, outcomes: dict[str, GateOutcome], reduced: Reduced, account: Account
 ) -> Together | str | None:
     """Shapley values, redundancy and who goes together, where there are summaries of several contributors; or why not."""
-    ranked = reduced.ranking["contributor"].to_pylist()
-    if config.ntk.method != "sketched" or config.value.coalitions == 0 or len(ranked) < 2:
+    work = coalition_job(config, admitted_jobs(config, prepared, outcomes), prepared.target_job, reduced)
+    if work is None:
         return None
-    plans = {one.name: one for one in prepared.plan.contributors}
-    chosen = ranked[:MOST_CONTRIBUTORS]
-    work = CoalitionJob(
-        jobs=[contributor_job(config, plans[name], outcomes[name], prepared.identity, prepared.classes) for name in chosen],
-        target=prepared.target_job,
-        coefficients=reduced.weights.coefficients.tolist(),
-        centres=reduced.weights.centres.tolist(),
-        n_left_out=len(ranked) - len(chosen),
-        coalitions=config.value.coalitions,
-    )
     with account.stage("coalitions", len(QUESTIONS)) as say:
-        account.count("coalitions", [answer_ref(work, question) for question in QUESTIONS], config)
-        futures = [union_values.submit(as_it_is(work), question) for question in QUESTIONS]
+        steps = coalition_steps(work)
+        account.count("coalitions", [step.ref for step in steps], config)
+        futures = list(_submitted(steps, {}).values())
         for future, question in zip(futures, QUESTIONS, strict=True):
             future.wait()
             current().step("coalitions", question)
@@ -166,7 +132,7 @@ def value_unions(
             return reason
         account.artifacts += [future.result() for future in futures]
         together = coalition_tables(work)
-        say(f"{together.account.n_coalitions:,} unions of {len(chosen)} contributors")
+        say(f"{together.account.n_coalitions:,} unions of {len(work.jobs)} contributors")
     return together
 
 
@@ -176,32 +142,34 @@ def _measure_pending(jobs: list[MeasureJob], target: MeasureJob) -> dict[str, st
         return {}
     current_client()
     shown = MeasureProgress(len(jobs))
-    shared = [forward_pass.submit(as_it_is(target))]
-    judging: list[PrefectFuture[ArtifactRef]] = []
-    if is_sketched := target.ntk.method == "sketched":
-        shared.append(summary_frame.submit(target=as_it_is(target), return_state=False, wait_for=shared[:1]))
-        if is_risk(target):
-            judging = [target_gradients.submit(target=as_it_is(target), return_state=False, wait_for=shared)]
-    futures: dict[PrefectFuture[ArtifactRef], str] = {}
-    steps: dict[str, list[PrefectFuture[ArtifactRef]]] = {}
+    shared = route_of(target.ntk.method).shared_steps(target)
+    before = _submitted(shared, {})
+    last: dict[PrefectFuture[ArtifactRef], str] = {}
+    waited: dict[str, list[PrefectFuture[ArtifactRef]]] = {}
     # Longest first: the last tasks to finish are then short ones, and no worker idles at the end.
     for job in sorted(jobs, key=lambda one: -one.contributor.seconds):
-        if is_sketched:
-            own = [contributor_summary.submit(job=as_it_is(job), target=as_it_is(target), return_state=False, wait_for=shared)]
-        else:
-            own = [gradient_gram.submit(as_it_is(job), as_it_is(target)), forward_pass.submit(as_it_is(job))]
-        before = [*shared, *judging, *own]
-        terms = contributor_terms.submit(job=as_it_is(job), target=as_it_is(target), return_state=False, wait_for=before)
-        steps[job.contributor.name] = [*before, terms]
-        futures[terms] = job.contributor.name
+        own = _submitted(contributor_steps(job, target, shared), before)
+        waited[job.contributor.name] = [*before.values(), *own.values()]
+        last[waited[job.contributor.name][-1]] = job.contributor.name
     failed = {}
-    for future in as_completed(list(futures)):
-        name = futures[future]
-        if (reason := first_failure(steps[name])) is not None:
+    for future in as_completed(list(last)):
+        name = last[future]
+        if (reason := first_failure(waited[name])) is not None:
             failed[name] = reason
         current().step("measure", f"{name}: failed" if reason else name)
         shown.step()
     return failed
+
+
+def _submitted(
+    steps: Sequence[Step], before: Mapping[ArtifactRef, PrefectFuture[ArtifactRef]]
+) -> dict[ArtifactRef, PrefectFuture[ArtifactRef]]:
+    """A future a step, in order, by what it makes. A step may wait for those above it and for those that went before."""
+    futures: dict[ArtifactRef, PrefectFuture[ArtifactRef]] = {}
+    for step in steps:
+        waits = [(futures.get(ref) or before[ref]) for ref in step.after]
+        futures[step.ref] = run_step.submit(step=as_it_is(step), return_state=False, wait_for=waits)
+    return futures
 
 
 def first_failure(futures: list[PrefectFuture[ArtifactRef]]) -> str | None:

@@ -5,6 +5,8 @@ training rows for language models. Left open: lambda, f and r for causal models,
 DAVINZ is the method's public ancestor, whose code settles f and r for classification.
 """
 
+from typing import NamedTuple
+
 from mixval.config.sample import SampleConfig
 from mixval.config.valuation import ValuationConfig
 
@@ -23,15 +25,25 @@ FEATURES = {
 PUBLISHED_WEIGHTS = "The paper's regression gives (1/2, 1/2, 0, 0)."
 
 
-def departures(config: ValuationConfig) -> list[str]:
+class RouteDepartures(NamedTuple):
+    """Sentences that differ between ways of measuring (`mixval/stages/routes/`)."""
+
+    rows: list[str]
+    """Which rows of a contributor are read."""
+    ntk: list[str]
+    """What the NTK term is told from."""
+
+
+def departures(config: ValuationConfig, of_route: RouteDepartures) -> list[str]:
     """One sentence for every choice that is not the published method's own."""
     return [
         *_value(config),
         *_weights(config),
-        *_rows(config),
+        *of_route.rows,
+        *_target_rows(config),
         *_loss(config),
         *_discrepancy(config),
-        *_ntk(config),
+        *_ntk(config, of_route.ntk),
         *_backbone(config),
     ]
 
@@ -66,15 +78,9 @@ def _weights(config: ValuationConfig) -> list[str]:
     return found
 
 
-def _rows(config: ValuationConfig) -> list[str]:
-    found = []
-    if (limit := _limit(config.sample)) and config.ntk.method == "sketched":
-        found.append(f"All terms but composition are estimated on {limit} of a contributor; the paper uses all rows.")
-    elif limit:
-        found.append(f"Loss and discrepancy are estimated on {limit} of a contributor; the paper uses all rows.")
-    if limit := _limit(config.discrepancy.target_sample):
-        found.append(f"Discrepancy uses {limit} of the target set; the paper uses all of it.")
-    return found
+def _target_rows(config: ValuationConfig) -> list[str]:
+    limit = limit_words(config.discrepancy.target_sample)
+    return [f"Discrepancy uses {limit} of the target set; the paper uses all of it."] if limit else []
 
 
 def _loss(config: ValuationConfig) -> list[str]:
@@ -106,7 +112,7 @@ def _discrepancy(config: ValuationConfig) -> list[str]:
     return found
 
 
-def _ntk(config: ValuationConfig) -> list[str]:
+def _ntk(config: ValuationConfig, of_route: list[str]) -> list[str]:
     chosen = config.ntk
     unit = "times the kernel's mean diagonal" if chosen.damping_mode == "relative" else "absolute"
     found = [f"NTK: lambda is open in the paper; here {chosen.damping:g}, {unit}."]
@@ -128,14 +134,7 @@ def _ntk(config: ValuationConfig) -> list[str]:
         found.append(
             f"NTK: f is the {chosen.output} and r {chosen.residual}; DAVINZ takes the own label's logit and r = 1 - f."
         )
-    if chosen.method == "sketched":
-        wanted = "" if chosen.sketch_error is None else f" or more, for an error of {chosen.sketch_error:g} on the target"
-        found.append(f"NTK: from sketches of {chosen.sketch_features:,} features{wanted}; their error is in terms.parquet.")
-    elif limit := _limit(chosen.sample):
-        found.append(
-            f"NTK: gradients of {limit} a contributor, and the term moves with that number; "
-            "the paper takes 1 % for language models, else all."
-        )
+    found += of_route
     if chosen.n_blocks > 1:
         found.append(f"NTK: the kernel is cut into {chosen.n_blocks} diagonal blocks; the paper's formula has the whole of it.")
     found.append(f"NTK: which parameters count is open in the paper; here {', '.join(chosen.parameters)}.")
@@ -154,7 +153,8 @@ def _backbone(config: ValuationConfig) -> list[str]:
     return found
 
 
-def _limit(sample: SampleConfig) -> str | None:
+def limit_words(sample: SampleConfig) -> str | None:
+    """How many rows of a contributor a sample takes, in words; None for all."""
     if sample.count is not None:
         return f"at most {sample.count:,} rows"
     return f"{100 * sample.fraction:g} % of the rows" if sample.fraction is not None and sample.fraction < 1 else None

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 
 from mixval.config.base import FrozenModel
+from mixval.config.valuation import ValuationConfig
 from mixval.contracts.coalitions import CoalitionAccount
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.results import COALITIONS, REDUNDANCY
-from mixval.stages.bound_unions import bound_game
+from mixval.errors import ConfigError
 from mixval.stages.jobs import MeasureJob
-from mixval.stages.risk_unions import risk_game
-from mixval.stages.summaries import summary_ref
-from mixval.stages.target_gradients import target_gradients_ref
-from mixval.stages.terms import is_risk
+from mixval.stages.reducing import Reduced
+from mixval.stages.routes import route_of
+from mixval.stages.routes.base import Coalitions
+from mixval.stages.steps import Step, one_call
 from mixval.terms.ntk.judge import lifted_damping
 from mixval.terms.ntk.sketched import sketched_form
 from mixval.terms.ntk.statistics import GradientStatistics
@@ -30,8 +31,6 @@ from mixval.valuation.unions import UnionGame, redundancy
 
 VERSION = 3
 """Raised whenever the numbers change."""
-MOST_CONTRIBUTORS = 50
-"""The best-ranked contributors that take part. Their pairs are 1,225 unions: a minute at q = 2,048."""
 TOGETHER = 5
 """Contributors that the greedy search takes."""
 
@@ -64,6 +63,30 @@ class Together:
     account: CoalitionAccount
 
 
+def coalition_job(
+    config: ValuationConfig, jobs: Mapping[str, MeasureJob], target: MeasureJob, reduced: Reduced
+) -> CoalitionJob | None:
+    """The coalitions that are to be valued: of the best-ranked of these contributors, by name. None where there are none."""
+    ranked, coalitions = reduced.ranking["contributor"].to_pylist(), route_of(config.ntk.method).coalitions
+    if coalitions is None or config.value.coalitions == 0 or len(ranked) < 2:
+        return None
+    chosen = ranked[: coalitions.most_players]
+    return CoalitionJob(
+        jobs=[jobs[name] for name in chosen],
+        target=target,
+        coefficients=reduced.weights.coefficients.tolist(),
+        centres=reduced.weights.centres.tolist(),
+        n_left_out=len(ranked) - len(chosen),
+        coalitions=config.value.coalitions,
+    )
+
+
+def coalition_steps(work: CoalitionJob) -> list[Step]:
+    """A step a question, in the order of `QUESTIONS`; none waits for another."""
+    store = work.target.store
+    return [one_call(f"coalitions {one}", store, answer_ref(work, one), answer, work, one) for one in QUESTIONS]
+
+
 def answer_ref(work: CoalitionJob, question: Question) -> ArtifactRef:
     """Where the answer is, or will be, committed."""
     return work.target.store.ref("coalitions", VERSION, **_inputs(work, question))
@@ -75,16 +98,11 @@ def answer(work: CoalitionJob, question: Question) -> ArtifactRef:
     if work.target.store.committed(ref) is not None:
         return ref
     started = time.perf_counter()
-    game = risk_game(work.jobs, work.target) if is_risk(work.target) else _bound_game(work)
+    game = _coalitions(work).game(work.jobs, work.target, np.array(work.coefficients), np.array(work.centres))
     tensors = _ANSWERS[question](game, work)
     seconds = time.perf_counter() - started
     work.target.store.commit(ref, inputs=_inputs(work, question), tensors=tensors, seconds=seconds)
     return ref
-
-
-def _bound_game(work: CoalitionJob) -> UnionGame:
-    game = bound_game(work.jobs, work.target, np.array(work.coefficients), np.array(work.centres))
-    return replace(game, empty_value=min(_alone(game, len(work.jobs))))
 
 
 def coalition_tables(work: CoalitionJob) -> Together:
@@ -114,7 +132,7 @@ def coalition_tables(work: CoalitionJob) -> Together:
         value_of_all=float(pairs["value_of_all"]),
         value_of_nobody=float(pairs["value_of_nobody"]),
         sketch_excess=float(pairs["sketch_excess"]) if np.isfinite(pairs["sketch_excess"]) else None,
-        is_risk=is_risk(work.target),
+        is_risk=work.target.is_regression,
         orders=[int(n) for n in shapley.get("orders", [])],
         largest_errors=[float(error) for error in shapley.get("largest_errors", [])],
         seconds=sum(record.seconds for record in records if record is not None),
@@ -122,19 +140,32 @@ def coalition_tables(work: CoalitionJob) -> Together:
     return Together(pa.Table.from_pylist(rows, schema=COALITIONS), _redundancy_table(names, pairs["redundancy"]), account)
 
 
+def _coalitions(work: CoalitionJob) -> Coalitions:
+    method = work.target.ntk.method
+    if (found := route_of(method).coalitions) is None:
+        raise ConfigError(
+            f"values of coalitions need sums that add up over contributors, which `ntk.method: {method}` does not keep. Take "
+            "`sketched`, or set `value.coalitions: 0`."
+        )
+    return found
+
+
 def _inputs(work: CoalitionJob, question: Question) -> dict[str, object]:
+    target = work.target
     shared: dict[str, object] = {
         "question": question,
-        "summaries": [summary_ref(job, work.target).fingerprint for job in work.jobs],
         "counts": [[job.n_real, job.n_synthetic] for job in work.jobs],
-        "weights": [work.coefficients, work.centres],
-        "average": work.target.loss.average,
-        "discrepancy": work.target.discrepancy,
-        "damping": [work.target.ntk.damping, work.target.ntk.damping_mode],
+        **_coalitions(work).inputs(work.jobs, target),
     }
-    if is_risk(work.target):
-        del shared["weights"], shared["average"], shared["discrepancy"]
-        shared |= {"damping": work.target.risk_damping, "target": target_gradients_ref(work.target).fingerprint}
+    if target.is_regression:
+        shared |= {"damping": target.risk_damping}
+    else:
+        shared |= {
+            "weights": [work.coefficients, work.centres],
+            "average": target.loss.average,
+            "discrepancy": target.discrepancy,
+            "damping": [target.ntk.damping, target.ntk.damping_mode],
+        }
     return shared | ({"coalitions": work.coalitions} if question == "shapley" else {})
 
 

@@ -23,6 +23,7 @@ from mixval.stages.jobs import MeasureJob
 from mixval.stages.memory import peak_bytes
 from mixval.stages.resident import resident_backbone
 from mixval.stages.rows import class_indices, in_batches, real_rows, sampled_rows
+from mixval.stages.steps import Work
 from mixval.storage.sample import part_counts
 from mixval.terms.ntk.groups import layer_groups
 from mixval.terms.ntk.judge import squared_lengths
@@ -73,14 +74,23 @@ def whole_gram(job: MeasureJob, target: MeasureJob | None = None) -> ArtifactRef
     return _commit_gram(job, ref, _inputs(job, target), tensors, time.perf_counter() - started)
 
 
+def gram_work(job: MeasureJob, target: MeasureJob) -> Work:
+    """What commits the Gram matrix: one call, or parts side by side and their sum where the gradients are too many."""
+    parts = gram_parts(job, target)
+    if len(parts) == 1:
+        return Work(whole_gram, (job, target))
+    made = [_part_ref(job, part, target) for part in parts]
+    return Work(summed_gram, (job, made, target), partial_gram, [(job, part, target) for part in parts])
+
+
 def partial_gram(job: MeasureJob, groups: Groups, target: MeasureJob | None = None) -> ArtifactRef:
     """Commit what these groups of layers add to `BLOCKS`, with all else that `whole_gram` commits."""
-    inputs = _inputs(job, target) | {"groups": [list(group) for group in groups]}
-    ref = job.store.ref("gram-part", VERSION, **inputs)
+    ref = _part_ref(job, groups, target)
     if job.store.committed(ref) is not None:
         return ref
     started = time.perf_counter()
     tensors = _computed(job, target, groups)
+    inputs = _part_inputs(job, groups, target)
     job.store.commit(ref, inputs=inputs, tensors=tensors, seconds=time.perf_counter() - started, peak_bytes=peak_bytes())
     return ref
 
@@ -102,9 +112,17 @@ def summed_gram(job: MeasureJob, parts: Sequence[ArtifactRef], target: MeasureJo
     return ref
 
 
+def _part_ref(job: MeasureJob, groups: Groups, target: MeasureJob | None) -> ArtifactRef:
+    return job.store.ref("gram-part", VERSION, **_part_inputs(job, groups, target))
+
+
+def _part_inputs(job: MeasureJob, groups: Groups, target: MeasureJob | None) -> dict[str, object]:
+    return _inputs(job, target) | {"groups": [list(group) for group in groups]}
+
+
 def _beside(job: MeasureJob, target: MeasureJob | None) -> MeasureJob | None:
     """The target, where its rows are needed."""
-    if job.value.method != "risk":
+    if not job.is_regression:
         return None
     if target is None:
         raise ConfigError(

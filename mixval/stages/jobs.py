@@ -56,6 +56,11 @@ class MeasureJob(FrozenModel):
         return dict(zip(PARTS, (self.n_real, self.n_synthetic), strict=True))
 
     @property
+    def is_regression(self) -> bool:
+        """Whether the value is told by NTK regression, and not by Eq. 8."""
+        return self.value.method == "risk"
+
+    @property
     def risk_damping(self) -> float:
         """lambda of the risk, relative."""
         return self.value.damping_for(self.task)

@@ -14,6 +14,7 @@ from mixval.contracts.parts import PARTS
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.results import RISK, TERMS, TERMS_TABLE
 from mixval.stages.jobs import MeasureJob
+from mixval.terms.composition.term import composition_term
 from mixval.terms.half_samples import half_masks
 
 SMALLEST_HALVED = 4
@@ -60,6 +61,12 @@ def mixed_replicates(replicates: Mapping[str, Floats], job: MeasureJob) -> Float
     return np.asarray(sum(values * (job.rows_by_part[part] / total) for part, values in replicates.items()))
 
 
+def composition(job: MeasureJob) -> Measured:
+    """The composition term, which is exact."""
+    shifts = np.zeros(job.value.half_samples)
+    return Measured(composition_term(job.n_real, job.n_synthetic), shifts, job.n_real + job.n_synthetic, 0.0, {})
+
+
 def commit_terms(
     job: MeasureJob,
     ref: ArtifactRef,
@@ -67,17 +74,17 @@ def commit_terms(
     measured: list[Measured],
     risk: Measured | None,
     seconds: float,
-    **more: Floats,
 ) -> ArtifactRef:
-    """Commit the measured terms in the order of `TERMS`, the risk where it was asked for, and more arrays by name."""
+    """Commit the measured terms in the order of `TERMS`, the risk where it was asked for, and what lies beside them."""
     shifts = np.stack([one.deviations for one in measured], axis=1)
     tensors = {
         "terms": np.array([one.value for one in measured]),
         "standard_errors": np.array([one.standard_error(shifts[:, i]) for i, one in enumerate(measured)]),
         "deviations": shifts,
         "n_gradient_rows": np.array([measured[TERMS.index("ntk")].n]),
-        **more,
     }
+    for one in measured:
+        tensors |= one.more
     named = list(zip(TERMS, measured, tensors["standard_errors"], strict=True))
     if risk is not None:
         tensors |= {"risk": np.array([risk.value]), "risk_deviations": risk.deviations, **risk.more}

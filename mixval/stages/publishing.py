@@ -27,6 +27,7 @@ from mixval.stages.coalitions import Together
 from mixval.stages.gating import read_docs_page, read_validations
 from mixval.stages.preparing import PreparedRun
 from mixval.stages.reducing import Reduced
+from mixval.stages.routes import route_of
 from mixval.storage.layout import Layout
 from mixval.storage.pointer import Latest, read_latest
 from mixval.storage.root import Location, open_location
@@ -124,7 +125,7 @@ def _manifest(
         recomputed=account.recomputed,
         reused=account.reused,
         weights=WeightsUsed(rule=reduced.weights.rule, values=weights, provenance=reduced.weights.provenance, dropped=dropped),
-        departures=departures(config),
+        departures=departures(config, route_of(config.ntk.method).departures(config)),
         doubts=[
             *find_doubts(reduced.ranking, reduced.terms, outcomes, n_classes),
             *risk_doubts(reduced.ranking, reduced.terms, n_classes),

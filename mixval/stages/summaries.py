@@ -28,6 +28,7 @@ from mixval.stages.measured import parts_with_rows
 from mixval.stages.memory import peak_bytes
 from mixval.stages.one_pass import measured_rows
 from mixval.stages.rows import bad_rows, real_rows, threshold_rows
+from mixval.stages.steps import Work
 from mixval.stages.target import target_neighbourhood
 from mixval.terms.discrepancy.labelled import with_labels
 from mixval.terms.discrepancy.random_features import FourierFeatures, fourier_features
@@ -142,6 +143,13 @@ def merged_summary(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
         ref, inputs={"pieces": [one.fingerprint for one in refs]}, tensors=tensors, numbers=numbers, seconds=seconds
     )
     return ref
+
+
+def summary_work(job: MeasureJob, target: MeasureJob) -> Work:
+    """What commits the contributor's summary: its pieces side by side, then their sum."""
+    # A task carries the shards of its own pieces alone: with all thousand of a contributor it would weigh 160 KB.
+    light = job.model_copy(update={"contributor": job.contributor.without_shards()})
+    return Work(merged_summary, (job, target), summarise, [(light, target, chosen) for chosen in batches(job)])
 
 
 def read_summary(job: MeasureJob, ref: ArtifactRef) -> Summary:

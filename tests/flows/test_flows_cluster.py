@@ -20,8 +20,9 @@ from mixval.errors import ConfigError, StorageError
 from mixval.stages import gating, gradients
 from mixval.stages.footprint import probe_footprint
 from mixval.stages.jobs import MeasureJob, contributor_job
+from mixval.stages.routes import route_of
 from tasks.cluster import use_cluster
-from tasks.measure import gradient_gram
+from tasks.measure import run_step
 from tests.flows import poison
 from tests.worlds import World, planted
 
@@ -125,7 +126,8 @@ def test_groups_of_layers_give_the_gram_of_one_pass_and_are_cleared_away(cluster
     assert grouped.contributor.n_passes >= len(gradients.gram_parts(grouped)) > 2
 
     with use_cluster(cluster):
-        one, many = (job.store.read_tensors(gradient_gram.fn(job, target)) for job in (whole, grouped))
+        steps = [route_of(job.ntk.method).own_steps(job, target)[0] for job in (whole, grouped)]
+        one, many = (step.store.read_tensors(run_step.fn(step)) for step in steps)
 
     assert one["theta"].shape == (24, 24)
     for name, expected in one.items():

@@ -11,6 +11,7 @@ from mixval.publish.departures import departures
 from mixval.publish.manifest import Manifest, input_shards, read_manifest
 from mixval.publish.redaction import looks_secret, stripped_url
 from mixval.publish.run_manifest import package_versions, resolved_config
+from mixval.stages.routes import route_of
 
 BASE = {
     "task": "text-classification",
@@ -106,8 +107,12 @@ def test_versions_name_what_changes_numbers():
     assert {"python", "torch", "numpy", "pyarrow"} <= found.keys()
 
 
+def said(configured):
+    return departures(configured, route_of(configured.ntk.method).departures(configured))
+
+
 def test_departures_name_each_switch_and_vanish_with_it():
-    text = " ".join(departures(config()))
+    text = " ".join(said(config()))
     assert "(1/2, 1/2, 0, 0)" in text
     assert "at most 500 rows" in text
     assert "times the kernel's mean diagonal" in text
@@ -116,35 +121,35 @@ def test_departures_name_each_switch_and_vanish_with_it():
         sample={"count": None},
         ntk={"sample": {"count": None}, "damping_mode": "absolute"},
     )
-    text = " ".join(departures(plain))
+    text = " ".join(said(plain))
     assert "Weights" not in text
     assert "NTK: gradients of" not in text
     assert "0.01, absolute" in text
 
 
 def test_departures_follow_the_task():
-    causal = " ".join(departures(config(task="instruction")))
+    causal = " ".join(said(config(task="instruction")))
     assert "f is the mean true-token logit, r = 1 - f" in causal
-    assert "true-token" not in " ".join(departures(config()))
+    assert "true-token" not in " ".join(said(config()))
     images = config(
         task="image-classification", backbone={"random_init": {"architecture": "resnet"}, "image_size": 32}, preset="davinz"
     )
-    text = " ".join(departures(images))
+    text = " ".join(said(images))
     for words in ("Preset davinz", "pooled, as in DAVINZ", "biased", "100 diagonal blocks", "neutral", "-kappa NTK - MMD"):
         assert words in text
 
 
 def test_departures_say_that_the_value_is_not_eq_8():
-    labelled, causal = (" ".join(departures(config(value={"method": "risk"}, task=t))) for t in (BASE["task"], "instruction"))
+    labelled, causal = (" ".join(said(config(value={"method": "risk"}, task=t))) for t in (BASE["task"], "instruction"))
     assert "not Eq. 8, but the cross-entropy" in labelled
     assert "with lambda 1 times" in labelled
     assert "with lambda 0.01 times" in causal
     assert "f is a random mix of all logits" in labelled
     assert "the mean log-probability of the answer tokens" in causal
     assert "f is log p, r = 1 - p" in causal
-    ways = [" ".join(departures(config(value={"gain": gain}, task="instruction"))) for gain in ("trained", "first-order")]
+    ways = [" ".join(said(config(value={"gain": gain}, task="instruction"))) for gain in ("trained", "first-order")]
     assert ["less what the way costs" in words for words in (*ways, causal, labelled)] == [True, False, True, False]
-    assert "not Eq. 8" not in " ".join(departures(config()))
+    assert "not Eq. 8" not in " ".join(said(config()))
 
 
 def test_manifest_refuses_unknown_fields(results):

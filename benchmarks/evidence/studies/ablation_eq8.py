@@ -18,19 +18,20 @@ import numpy as np
 
 from benchmarks.evidence.studies.results import Candidate
 from benchmarks.evidence.worlds.world_folder import WorldFolder
-from benchmarks.plain_stages import WORKER_BYTES, measure_plainly
 from mixval.config.base import Task
 from mixval.config.load import parse_config
 from mixval.config.valuation import ValuationConfig, merge
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.results import TERMS
-from mixval.errors import MixvalError
+from mixval.errors import ConfigError, MixvalError
 from mixval.evidence.baselines.method import CAUSAL, CLASSIFICATION, EVERY_TASK
 from mixval.evidence.results import SkippedMethod
 from mixval.stages import gating
-from mixval.stages.jobs import contributor_job, target_job
+from mixval.stages.in_process import WORKER_BYTES, admitted_jobs, measure_here
+from mixval.stages.jobs import target_job
 from mixval.stages.preparing import PreparedRun, prepare_run
 from mixval.stages.reducing import Reduced, reduce_terms
+from mixval.stages.terms import terms_ref
 from mixval.valuation.estimates import TermEstimates
 from mixval.valuation.score import value
 from mixval.valuation.weights import weigh
@@ -117,12 +118,11 @@ class Valuations:
         config = parse_config(merge(self._base, settings))
         prepared, outcomes = self._prepare(config)
         target = target_job(config, prepared.target_job.contributor, prepared.identity, prepared.classes)
-        jobs = [
-            contributor_job(config, one, outcomes[one.name], prepared.identity, prepared.classes)
-            for one in prepared.plan.contributors
-            if outcomes[one.name].is_in
-        ]
-        return config, reduce_terms(config, measure_plainly(jobs, target), outcomes, prepared.identity)
+        jobs = admitted_jobs(config, prepared, outcomes)
+        if failed := measure_here(list(jobs.values()), target):
+            raise ConfigError("; ".join(f"{name}: {reason}" for name, reason in failed.items()))
+        terms = {name: terms_ref(job, target) for name, job in jobs.items()}
+        return config, reduce_terms(config, terms, outcomes, prepared.identity)
 
     def _prepare(self, config: ValuationConfig) -> tuple[PreparedRun, dict[str, GateOutcome]]:
         """Plan and gate, once a backbone."""

@@ -1,0 +1,96 @@
+"""A run up to its values in this process, step by step: no flow and no cluster, the same artifacts and the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mixval.config.valuation import ValuationConfig
+from mixval.contracts.outcomes import GateOutcome
+from mixval.contracts.record import ArtifactRef
+from mixval.errors import MixvalError, NobodyAdmittedError
+from mixval.gate.verdict import ensure_somebody
+from mixval.stages import gating, sharing
+from mixval.stages.jobs import MeasureJob, contributor_job
+from mixval.stages.preparing import PreparedRun, prepare_run
+from mixval.stages.reducing import Reduced, reduce_terms
+from mixval.stages.routes import route_of
+from mixval.stages.steps import make_here
+from mixval.stages.terms import contributor_steps, terms_ref
+
+WORKER_BYTES = 8 * 2**30
+"""What the plan takes this process to have, unless the configuration says."""
+
+
+@dataclass(frozen=True)
+class ValuedRun:
+    """A run up to its values."""
+
+    prepared: PreparedRun
+    outcomes: dict[str, GateOutcome]
+    """By contributor, in order of their names. Who could not be measured is `failed`, with the reason."""
+    gate_refs: dict[str, ArtifactRef]
+    jobs: dict[str, MeasureJob]
+    """Of the admitted, by name."""
+    terms: dict[str, ArtifactRef]
+    """Of the measured, by name."""
+    reduced: Reduced
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The `value` column of the ranking, by contributor: of those that were admitted and measured."""
+        ranking = self.reduced.ranking
+        return dict(zip(ranking["contributor"].to_pylist(), ranking["value"].to_pylist(), strict=True))
+
+
+def value_here(config: ValuationConfig) -> ValuedRun:
+    """Plan, gate, measure and reduce; what is committed below the output is found.
+
+    Raises as a run does: what is wrong with configuration, target or model stops it; a contributor that fails is marked so in
+    `outcomes`, and NobodyAdmittedError is raised where none is left.
+    """
+    prepared = prepare_run(config, 1, config.runtime.worker_memory_bytes or WORKER_BYTES)
+    outcomes, gate_refs = gate_here(config, prepared)
+    jobs = admitted_jobs(config, prepared, outcomes)
+    failed = measure_here(list(jobs.values()), prepared.target_job)
+    outcomes |= {
+        name: outcomes[name].model_copy(update={"verdict": "failed", "reason": reason}) for name, reason in failed.items()
+    }
+    terms = {name: terms_ref(job, prepared.target_job) for name, job in jobs.items() if name not in failed}
+    if not terms:
+        raise NobodyAdmittedError("no contributor could be measured:\n" + "\n".join(f"  {n}: {r}" for n, r in failed.items()))
+    reduced = reduce_terms(config, terms, outcomes, prepared.identity)
+    return ValuedRun(prepared, outcomes, gate_refs, jobs, terms, reduced)
+
+
+def gate_here(config: ValuationConfig, prepared: PreparedRun) -> tuple[dict[str, GateOutcome], dict[str, ArtifactRef]]:
+    """Every contributor's outcome and checks, by name. Raises NobodyAdmittedError where nobody is admitted."""
+    refs = {one.name: gating.gate_contributor(config, one, prepared.target) for one in prepared.plan.contributors}
+    outcomes = {name: gating.read_outcome(config, refs[name]) for name in sorted(refs)}
+    outcomes = sharing.compare(config, outcomes, refs)
+    ensure_somebody(list(outcomes.values()))
+    return outcomes, refs
+
+
+def admitted_jobs(config: ValuationConfig, prepared: PreparedRun, outcomes: dict[str, GateOutcome]) -> dict[str, MeasureJob]:
+    """By name, what there is to measure."""
+    plans = {one.name: one for one in prepared.plan.contributors}
+    return {
+        name: contributor_job(config, plans[name], outcome, prepared.identity, prepared.classes)
+        for name, outcome in outcomes.items()
+        if outcome.is_in
+    }
+
+
+def measure_here(jobs: Sequence[MeasureJob], target: MeasureJob) -> dict[str, str]:
+    """Commit these contributors' terms. Why one could not be measured, by name; the others go on."""
+    shared, failed = route_of(target.ntk.method).shared_steps(target), dict[str, str]()
+    for step in shared:
+        make_here(step)
+    for job in jobs:
+        try:
+            for step in contributor_steps(job, target, shared):
+                make_here(step)
+        except MixvalError as error:
+            failed[job.contributor.name] = str(error)
+    return failed

@@ -1,0 +1,144 @@
+"""Exact kernels: of each contributor a forward pass over its sample and the whole Gram matrix of a smaller, nested one.
+
+Keeps rows, so that terms and value are told from them without another pass; sums over contributors it keeps none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mixval.config.valuation import ValuationConfig
+from mixval.contracts.plan import ContributorPlan, ShardRef, WorkPlan
+from mixval.contracts.record import ArtifactRef
+from mixval.errors import CapacityError
+from mixval.publish.departures import RouteDepartures, limit_words
+from mixval.stages.discrepancy import measured_discrepancy
+from mixval.stages.forward import forward_pass, forward_ref
+from mixval.stages.frozen_head import head_bytes
+from mixval.stages.gradients import gram_ref, gram_work
+from mixval.stages.jobs import MeasureJob
+from mixval.stages.loss import measured_loss
+from mixval.stages.measured import Measured, composition
+from mixval.stages.risk import measured_risk
+from mixval.stages.routes.base import PROCESS_BYTES, Route, Sizes, held_bytes, rows_drawn
+from mixval.stages.steps import Step, one_call
+from mixval.stages.tangent import measured_ntk
+from mixval.terms.ntk.groups import HELD, layer_groups, least_bytes
+
+GRAM_COPIES = 3
+"""Gram matrices that a task holds at most: the matrix, its damped factor or another part, and the file that it goes into."""
+SWITCHES = {"method", "residual", "damping", "damping_mode", "n_blocks"}
+"""Of `ntk`, that terms from a Gram matrix depend on."""
+Blocks = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
+"""Tensors of the forward pass and of the Gram matrix."""
+
+
+class ExactRoute(Route[Blocks]):
+    """Gram matrices of rows."""
+
+    ways_to_fit = (
+        "Set `ntk.method: sketched`, which holds sums instead of a Gram matrix, whatever the rows; or lower `sample.count`, "
+        "`ntk.sample.count` or `runtime.gradient_bytes`"
+    )
+
+    def charge_contributor(self, name: str, shards: list[ShardRef], sizes: Sizes) -> ContributorPlan:
+        """T's gradient sample goes through the gradient passes with the contributor's, where the value is a regression."""
+        config, footprint, budget = sizes.config, sizes.footprint, sizes.budget_bytes
+        n_rows = sum(shard.n_rows for shard in shards)
+        n_sampled, n_gradient = rows_drawn(n_rows, config.sample), rows_drawn(n_rows, config.ntk.sample)
+        held = held_bytes(shards, max(n_sampled, n_gradient), n_sampled, footprint)
+        n_kernel = n_gradient + sizes.beside(config.ntk.sample)
+        # What a task holds of gradients is the budget, or less where all of them take less.
+        taken = min(budget, n_kernel * sum(footprint.weight_bytes.values()) / HELD)
+        # The terms, which are told from features too, are made in a task of their own.
+        has_head = config.values_rows_read and 0 < n_gradient < n_sampled
+        kernels = max(GRAM_COPIES * 8 * n_kernel * n_kernel, head_bytes(n_sampled) if has_head else 0)
+        groups = layer_groups(footprint.weight_bytes, n_kernel, budget) if n_kernel else []
+        return ContributorPlan(
+            name=name,
+            shards=shards,
+            n_rows=n_rows,
+            n_sampled=n_sampled,
+            n_gradient_rows=n_gradient,
+            n_passes=len(groups),
+            gradient_bytes=budget,
+            task_bytes=int(PROCESS_BYTES + held + taken + kernels + footprint.model_bytes),
+            seconds=footprint.seconds(n_sampled, n_kernel * max(1, len(groups))),
+        )
+
+    def refuse(self, plan: WorkPlan, sizes: Sizes) -> None:
+        """The widest weight's gradients of one batch must fit the budget."""
+        config, weights, budget = sizes.config, sizes.footprint.weight_bytes, sizes.budget_bytes
+        most_rows = max((one.n_gradient_rows for one in plan.contributors), default=0) + sizes.beside(config.ntk.sample)
+        batch_rows = config.runtime.batch_rows
+        least = least_bytes(weights, most_rows, batch_rows)
+        if budget < least:
+            raise CapacityError(
+                f"plan: the gradients of {min(most_rows, batch_rows)} rows over the widest weight do not fit the budget. "
+                f"Expected at least {least / 2**20:,.1f} MiB, found {budget / 2**20:,.1f} MiB (`runtime.gradient_bytes`, by "
+                "default a quarter of a worker's memory). Raise it, lower `runtime.batch_rows`, or choose other "
+                "`ntk.parameters`."
+            )
+
+    def notes(self, config: ValuationConfig) -> list[str]:
+        """Of all gradients."""
+        if config.ntk.sample.count is not None or config.ntk.sample.fraction is not None:
+            return []
+        return ["every row's gradient is taken (`ntk.sample` is not set): the Gram matrix grows with rows squared"]
+
+    def departures(self, config: ValuationConfig) -> RouteDepartures:
+        """Samples of rows, and smaller ones of gradients."""
+        read, taken = limit_words(config.sample), limit_words(config.ntk.sample)
+        rows = [f"Loss and discrepancy are estimated on {read} of a contributor; the paper uses all rows."] if read else []
+        if taken is None:
+            return RouteDepartures(rows, [])
+        return RouteDepartures(
+            rows,
+            [
+                f"NTK: gradients of {taken} a contributor, and the term moves with that number; "
+                "the paper takes 1 % for language models, else all."
+            ],
+        )
+
+    def passes(self, jobs: Sequence[MeasureJob], target: MeasureJob) -> dict[str, list[ArtifactRef]]:
+        """Forward passes, T's among them, and Gram matrices."""
+        return {
+            "forward": [forward_ref(job) for job in (target, *jobs)],
+            "gram": [gram_ref(job, target) for job in jobs],
+        }
+
+    def shared_steps(self, target: MeasureJob) -> list[Step]:
+        """T's forward pass."""
+        return [one_call("forward target", target.store, forward_ref(target), forward_pass, target)]
+
+    def own_steps(self, job: MeasureJob, target: MeasureJob) -> list[Step]:
+        """The Gram matrix, a large one as groups of layers side by side, and the forward pass. Neither waits for T's."""
+        name = job.contributor.name
+        return [
+            Step(f"gram {name}", job.store, gram_ref(job, target), lambda: gram_work(job, target)),
+            one_call(f"forward {name}", job.store, forward_ref(job), forward_pass, job),
+        ]
+
+    def inputs(self, job: MeasureJob, target: MeasureJob) -> dict[str, Any]:
+        """Both passes."""
+        measured: dict[str, Any] = {"forward": forward_ref(job).fingerprint, "gram": gram_ref(job, target).fingerprint}
+        if job.is_regression:
+            measured["risk"] = [job.risk_damping] + (["rows-read", 1] if job.values_rows_read else [])
+        return measured | {"ntk": job.ntk.model_dump(include=SWITCHES)}
+
+    def stored(self, job: MeasureJob, target: MeasureJob) -> Blocks:
+        """The tensors of both passes."""
+        return job.store.read_tensors(forward_ref(job)), job.store.read_tensors(gram_ref(job, target))
+
+    def terms(self, job: MeasureJob, target: MeasureJob, stored: Blocks) -> list[Measured]:
+        """Loss and discrepancy from the forward pass, the NTK term from the Gram matrix."""
+        forward, blocks = stored
+        ntk = measured_ntk(job, blocks)
+        return [measured_loss(job, forward), measured_discrepancy(job, target, forward), ntk, composition(job)]
+
+    def value(self, job: MeasureJob, target: MeasureJob, stored: Blocks) -> Measured:
+        """From the kernel blocks; of labelled rows, from the features of all that were read too."""
+        return measured_risk(job, target, *stored)

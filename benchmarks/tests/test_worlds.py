@@ -18,7 +18,8 @@ from benchmarks.evidence.worlds.world_files import write_world
 from mixval.config.backbone import BackboneConfig
 from mixval.config.base import Task
 from mixval.config.load import load_config
-from mixval.contracts.rows import CONTRACTS, accepts
+from mixval.config.tasks import spec_of
+from mixval.contracts.rows import accepts
 from mixval.errors import ConfigError, ContractError
 from mixval.storage.listing import list_contributors, list_target
 from mixval.storage.root import open_location
@@ -62,7 +63,7 @@ def test_rows_keep_to_the_contract_and_counts_to_the_plan(task: Task) -> None:
     made = world(task, **FAULTS)
     for contributor in made.contributors:
         planting, facts = contributor.facts["planting"], contributor.facts
-        for column in CONTRACTS[task]:
+        for column in spec_of(task).columns:
             assert accepts(column, contributor.table.schema.field(column.name).type)
             assert contributor.table[column.name].null_count == 0
         origins = contributor.table["origin"].to_pylist()

@@ -6,7 +6,7 @@ structs reduced to their bytes. Knows Arrow, not files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,13 +15,14 @@ import pyarrow.compute as pc
 import pyarrow.types as pat
 
 from mixval.config.base import Task
-from mixval.contracts.rows import CONTRACTS, MESSAGE, ContractColumn, accepts
+from mixval.config.tasks import ContractColumn, for_column, spec_of
+from mixval.contracts.rows import MESSAGE, ORIGIN, accepts
 from mixval.errors import ConfigError
 
 MISSING: Literal["missing-column"] = "missing-column"
 WRONG: Literal["wrong-type"] = "wrong-type"
 _BLANK_LINE = "\n\n"
-_CHAT = ContractColumn("prompt", "list of messages, each a struct of `role` and `content` strings", True)
+_CHAT = "list of messages, each a struct of `role` and `content` strings"
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class RowMapping:
                     return found
         if self.origin is None:
             return None
-        return _lookup(schema, ContractColumn("origin", "string", False), self.origin, False, None)
+        return _lookup(schema, ORIGIN, self.origin, False, None)
 
     def read_paths(self, schema: pa.Schema) -> list[str]:
         """Parquet column paths to read: of an image struct its `bytes` alone."""
@@ -88,8 +89,9 @@ def row_mapping(
 ) -> RowMapping:
     """The mapping of a configuration. `wanted` limits it to some contract columns. Raises `ConfigError` for a column that
     the task does not have."""
-    contract = {column.name: column for column in CONTRACTS[task]}
-    allowed = {*contract, "origin", "id", *(["messages"] if task == "instruction" else [])}
+    spec = spec_of(task)
+    contract = {column.name: column for column in spec.columns}
+    allowed = {*contract, ORIGIN.name, "id", *(["messages"] if spec.has_prompt else [])}
     if unknown := sorted({*columns, *(wanted or ())} - allowed):
         raise ConfigError(
             f"source.columns: expected contract columns of the task {task} ({', '.join(sorted(allowed))}), found "
@@ -121,11 +123,9 @@ def _lookup(schema: pa.Schema, column: ContractColumn, name: str, joined: bool, 
         return Mismatch(MISSING, column.name, f"column '{name}'{of} is expected once, {came}")
     found = schema.field(name).type
     if name == chat:
-        fits, expected = _is_chat(found), _CHAT.expected
+        fits, expected = _is_chat(found), _CHAT
     elif joined:
         fits, expected = _is_text(found), "string, to be joined"
-    elif column.name == "origin":
-        fits, expected = _is_text(found), "string"
     else:
         fits, expected = accepts(column, found) and (not pat.is_list(found) or _is_chat(found)), column.expected
     return None if fits else Mismatch(WRONG, column.name, f"column '{name}'{of} must be {expected}, found {found}")
@@ -151,11 +151,14 @@ def _leaf(field: pa.Field, chat: str | None) -> str:
 def _canonical(column: ContractColumn, arrays: list[pa.Array]) -> pa.Array:
     if len(arrays) > 1:
         return _join(arrays)
-    array = _decoded(arrays[0])
-    if column.name == "label":
-        return array.cast(pa.int64())
-    if column.name == "image":
-        return _image(array)
+    return for_column(_CELLS, column, "a reader of its cells")(_decoded(arrays[0]))
+
+
+def _label(array: pa.Array) -> pa.Array:
+    return array.cast(pa.int64())
+
+
+def _prompt(array: pa.Array) -> pa.Array:
     if pat.is_list(array.type) or pat.is_large_list(array.type):
         return pa.array([_plain(messages) for messages in array.to_pylist()], pa.list_(MESSAGE))
     return _text(array)
@@ -211,3 +214,6 @@ def _plain(messages: list[dict[str, Any] | None] | None) -> list[dict[str, Any]]
     if messages is None:
         return None
     return [{"role": said["role"], "content": said["content"]} for said in messages if said is not None]
+
+
+_CELLS: dict[str, Callable[[pa.Array], pa.Array]] = {"image": _image, "label": _label, "text": _text, "prompt": _prompt}

@@ -1,51 +1,33 @@
-"""The row contract: which columns a shard must bring for each task, and of which Arrow types."""
+"""Cells of the row contract: of which Arrow types a shard may bring them. Which columns a task has, its spec says."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import pyarrow as pa
 import pyarrow.types as pat
 
-from mixval.config.base import Task
+from mixval.config.tasks import ContractColumn, for_column
 
 MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string())])
-
-
-@dataclass(frozen=True)
-class ContractColumn:
-    """One column of the contract."""
-
-    name: str
-    expected: str
-    """The type in words, for error messages."""
-    is_input: bool
-    """Whether it is part of what makes two rows the same row (duplicates, overlap with the target)."""
-
-
-CONTRACTS: dict[Task, tuple[ContractColumn, ...]] = {
-    "image-classification": (
-        ContractColumn("image", "image: binary PNG/JPEG, a struct with `bytes`, or a (H, W, C) uint8 tensor", True),
-        ContractColumn("label", "integer", False),
-    ),
-    "text-classification": (ContractColumn("text", "string", True), ContractColumn("label", "integer", False)),
-    "instruction": (
-        ContractColumn("prompt", "string or list of messages", True),
-        ContractColumn("response", "string", True),
-    ),
-    "language-modelling": (ContractColumn("text", "string", True),),
-}
+ORIGIN = ContractColumn("origin", "string", is_input=False, kind="text", example="origin (real or synthetic)")
+"""Beside every task's own columns."""
 
 
 def accepts(column: ContractColumn, found: pa.DataType) -> bool:
-    """Whether a shard's Arrow type can serve as this contract column."""
-    if pat.is_dictionary(found):
-        found = found.value_type
-    if column.name == "label":
-        return bool(pat.is_integer(found))
-    if column.name == "image":
-        return _is_image(found)
-    if column.name == "prompt" and pat.is_list(found):
-        return bool(pat.is_struct(found.value_type))
+    """Whether a shard's Arrow type can serve as this contract column. Raises ConfigError for a kind that has no type."""
+    plain = found.value_type if pat.is_dictionary(found) else found
+    return for_column(_FITS, column, "an Arrow type")(plain)
+
+
+def _is_label(found: pa.DataType) -> bool:
+    return bool(pat.is_integer(found))
+
+
+def _is_text(found: pa.DataType) -> bool:
     return bool(pat.is_string(found) or pat.is_large_string(found))
+
+
+def _is_prompt(found: pa.DataType) -> bool:
+    return bool(pat.is_struct(found.value_type)) if pat.is_list(found) else _is_text(found)
 
 
 def _is_image(found: pa.DataType) -> bool:
@@ -58,3 +40,11 @@ def _is_image(found: pa.DataType) -> bool:
 
 def _is_binary(found: pa.DataType) -> bool:
     return bool(pat.is_binary(found) or pat.is_large_binary(found))
+
+
+_FITS: dict[str, Callable[[pa.DataType], bool]] = {
+    "image": _is_image,
+    "label": _is_label,
+    "text": _is_text,
+    "prompt": _is_prompt,
+}

@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from mixval.config.base import Task
 from mixval.config.gate import GateConfig
+from mixval.config.tasks import for_column, spec_of
 from mixval.contracts.digests import input_digest
-from mixval.contracts.rows import CONTRACTS
 from mixval.errors import ShapeError
 from mixval.gate.images import image_cells, image_facts
 from mixval.gate.texts import text_facts
@@ -49,21 +49,20 @@ class DerivedRows:
     """(N, 16) uint8: names of the rows' inputs."""
 
 
+_Derived = tuple[list[Any], np.ndarray]
+"""(N,) values that name a row, and (N,) bool where a cell is complete enough to be tokenised."""
+
+
 def derive_rows(table: pa.Table, task: Task, limits: GateConfig, count_tokens: TokenCounter | None) -> DerivedRows:
     """The derived columns and input digests of a batch in contract columns. Nulls and broken values are carried, not raised."""
     columns: dict[str, list[Any] | np.ndarray] = {}
     inputs: list[list[Any]] = []
     complete = np.ones(table.num_rows, dtype=bool)
-    for column in CONTRACTS[task]:
-        data = table.column(column.name)
-        if column.name == "label":
-            columns["label"] = data.to_pylist()
-        elif column.name == "image":
-            inputs.append(_derive_image(columns, data, limits))
-        else:
-            values, usable = _derive_text(columns, column.name, data, limits)
-            inputs += [values] if column.is_input else []
-            complete &= usable
+    for column in spec_of(task).columns:
+        derive = for_column(_DERIVED, column, "facts for the gate")
+        values, usable = derive(columns, column.name, table.column(column.name), limits)
+        inputs += [values] if column.is_input else []
+        complete &= usable
     columns["origin"] = [fact.shown for fact in text_facts(table.column("origin"))]
     if count_tokens is not None:
         _derive_tokens(columns, table, complete, count_tokens)
@@ -87,18 +86,23 @@ def _dtype(values: list[Any] | np.ndarray) -> Any:
     return values.dtype if isinstance(values, np.ndarray) else object
 
 
-def _derive_image(columns: dict[str, Any], data: pa.ChunkedArray, limits: GateConfig) -> list[Any]:
+def _derive_label(columns: dict[str, Any], name: str, data: pa.ChunkedArray, _limits: GateConfig) -> _Derived:
+    columns[name] = data.to_pylist()
+    return columns[name], np.ones(len(data), dtype=bool)
+
+
+def _derive_image(columns: dict[str, Any], name: str, data: pa.ChunkedArray, limits: GateConfig) -> _Derived:
     cells = image_cells(data)
     facts = image_facts(cells, limits.max_image_side_pixels)
-    columns["image"] = [fact.shown for fact in facts]
-    columns["image_decodes"] = [fact.decodes for fact in facts]
-    columns["image_pixels_finite"] = [fact.is_finite for fact in facts]
-    columns["image_short_side_pixels"] = _floats([fact.short_side_pixels for fact in facts])
-    columns["image_long_side_pixels"] = _floats([fact.long_side_pixels for fact in facts])
-    return list(cells)
+    columns[name] = [fact.shown for fact in facts]
+    columns[f"{name}_decodes"] = [fact.decodes for fact in facts]
+    columns[f"{name}_pixels_finite"] = [fact.is_finite for fact in facts]
+    columns[f"{name}_short_side_pixels"] = _floats([fact.short_side_pixels for fact in facts])
+    columns[f"{name}_long_side_pixels"] = _floats([fact.long_side_pixels for fact in facts])
+    return list(cells), np.ones(len(data), dtype=bool)
 
 
-def _derive_text(columns: dict[str, Any], name: str, data: pa.ChunkedArray, limits: GateConfig) -> tuple[list[Any], np.ndarray]:
+def _derive_text(columns: dict[str, Any], name: str, data: pa.ChunkedArray, limits: GateConfig) -> _Derived:
     facts = text_facts(data)
     chars = _floats([fact.n_chars for fact in facts])
     columns[name] = [fact.shown for fact in facts]
@@ -107,6 +111,14 @@ def _derive_text(columns: dict[str, Any], name: str, data: pa.ChunkedArray, limi
     whole = np.array([fact.is_whole is True for fact in facts], dtype=bool)
     usable = whole & (chars >= limits.min_text_chars) & (chars <= limits.max_text_chars)
     return [fact.value for fact in facts], usable
+
+
+_DERIVED: dict[str, Callable[[dict[str, Any], str, pa.ChunkedArray, GateConfig], _Derived]] = {
+    "image": _derive_image,
+    "label": _derive_label,
+    "text": _derive_text,
+    "prompt": _derive_text,
+}
 
 
 def _derive_tokens(columns: dict[str, Any], table: pa.Table, complete: np.ndarray, count_tokens: TokenCounter) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 
 from mixval.config.base import Task
 from mixval.config.gate import GateConfig
+from mixval.config.tasks import spec_of
 from mixval.contracts.batches import RowBatch
 from mixval.contracts.parts import SYNTHETIC
 from mixval.contracts.plan import ShardRef
-from mixval.contracts.rows import CONTRACTS
 from mixval.errors import ContractError, ShardError, TargetError
 from mixval.gate.derive import TokenCounter, digest_names
 from mixval.gate.findings import row_findings
@@ -107,8 +107,7 @@ def _require_target(stream: RowStream, task: Task, shard_names: list[str]) -> No
         raise TargetError(
             f"target: labels up to {MAX_LABEL} were expected, found {max(stream.labels)}. Number the classes from 0."
         )
-    has_label = any(column.name == "label" for column in CONTRACTS[task])
-    if has_label and len(stream.labels) < limits.min_classes:
+    if spec_of(task).has_labels and len(stream.labels) < limits.min_classes:
         raise TargetError(
             f"target: at least {limits.min_classes} distinct labels were expected (gate.min_classes), "
             f"found {len(stream.labels)}: {sorted(stream.labels)}. Bring rows of the other classes."

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from mixval.config.base import Task
 from mixval.config.gate import GateConfig
+from mixval.config.tasks import TaskSpec, for_column, spec_of
 from mixval.contracts.parts import PARTS
-from mixval.contracts.rows import CONTRACTS
 from mixval.gate.checks import Check, must_be_in, must_be_there, must_be_true, must_lie
 from mixval.gate.words import listed
-
-LEARNT: dict[Task, tuple[str, str]] = {
-    "instruction": ("column 'response' must have at least 1 token", "response"),
-    "language-modelling": ("column 'text' must have at least 2 tokens, one to learn after the first", "text"),
-    "text-classification": ("column 'text' must have at least 1 token", "text"),
-}
-"""What must have tokens for a row to count, and its column."""
 
 
 def row_checks(
@@ -31,13 +24,8 @@ def row_checks(
 ) -> list[Check]:
     """What must hold for each row by itself, on the columns of `derive.derive_rows`. `labels` None: any label."""
     checks: list[Check] = []
-    for column in CONTRACTS[task]:
-        if column.name == "label":
-            checks += _label_checks(labels)
-        elif column.name == "image":
-            checks += _image_checks(limits)
-        else:
-            checks += _text_checks(column.name, limits)
+    for column in spec_of(task).columns:
+        checks += for_column(_CHECKS, column, "checks of its rows")(column.name, limits, labels)
     checks += [
         must_be_there("origin", "drop", "column 'origin' must not be null", "Say of each row where it comes from."),
         must_be_in(
@@ -48,19 +36,19 @@ def row_checks(
             "Rename the value, or set source.origin when all rows share one.",
         ),
     ]
-    return checks + (_token_checks(task, max_length, overlong) if has_tokens else [])
+    return checks + (_token_checks(spec_of(task), max_length, overlong) if has_tokens else [])
 
 
-def _label_checks(labels: Sequence[int] | None) -> list[Check]:
-    there = must_be_there("label", "drop", "column 'label' must not be null", "Label the row, or take it out.")
+def _label_checks(name: str, _limits: GateConfig, labels: Sequence[int] | None) -> list[Check]:
+    there = must_be_there(name, "drop", f"column '{name}' must not be null", "Label the row, or take it out.")
     if labels is None:
         return [there]
-    expected = f"column 'label' must be one of the target's labels {listed(list(labels))}"
+    expected = f"column '{name}' must be one of the target's labels {listed(list(labels))}"
     remedy = "Map the labels to the target's, or bring target rows of the missing classes."
-    return [there, must_be_in("label", list(labels), "drop", expected, remedy)]
+    return [there, must_be_in(name, list(labels), "drop", expected, remedy)]
 
 
-def _text_checks(name: str, limits: GateConfig) -> list[Check]:
+def _text_checks(name: str, limits: GateConfig, _labels: Sequence[int] | None) -> list[Check]:
     low, high = limits.min_text_chars, limits.max_text_chars
     return [
         must_be_there(name, "drop", f"column '{name}' must not be null", "Fill it in, or take the row out."),
@@ -84,51 +72,59 @@ def _text_checks(name: str, limits: GateConfig) -> list[Check]:
     ]
 
 
-def _image_checks(limits: GateConfig) -> list[Check]:
+def _image_checks(name: str, limits: GateConfig, _labels: Sequence[int] | None) -> list[Check]:
     low, high = limits.min_image_side_pixels, limits.max_image_side_pixels
     return [
-        must_be_there("image", "drop", "column 'image' must not be null", "Add the image, or take the row out."),
+        must_be_there(name, "drop", f"column '{name}' must not be null", "Add the image, or take the row out."),
         must_be_true(
-            "image_decodes",
+            f"{name}_decodes",
             "drop",
-            "column 'image' must decode as PNG or JPEG to its end",
+            f"column '{name}' must decode as PNG or JPEG to its end",
             "Write the image again from its source.",
-            about="image",
+            about=name,
         ),
         must_be_true(
-            "image_pixels_finite",
+            f"{name}_pixels_finite",
             "drop",
-            "column 'image' must have finite pixels, no NaN and no infinity",
+            f"column '{name}' must have finite pixels, no NaN and no infinity",
             "Find where the tensor was computed and correct it there.",
-            about="image",
+            about=name,
         ),
         must_lie(
-            "image_short_side_pixels",
+            f"{name}_short_side_pixels",
             "drop",
             f"the short side of an image must have at least {low:,} pixels (gate.min_image_side_pixels)",
             "Bring a larger image, or lower the limit.",
             low=low,
-            about="image",
+            about=name,
         ),
         must_lie(
-            "image_long_side_pixels",
+            f"{name}_long_side_pixels",
             "drop",
             f"the long side of an image must have at most {high:,} pixels (gate.max_image_side_pixels)",
             "Scale the image down, or raise the limit.",
             high=high,
-            about="image",
+            about=name,
         ),
     ]
 
 
-def _token_checks(task: Task, max_length: int | None, overlong: Literal["truncate", "reject"]) -> list[Check]:
-    column = CONTRACTS[task][0].name
-    what, about = LEARNT[task]
+_CHECKS: dict[str, Callable[[str, GateConfig, Sequence[int] | None], list[Check]]] = {
+    "image": _image_checks,
+    "label": _label_checks,
+    "text": _text_checks,
+    "prompt": _text_checks,
+}
+
+
+def _token_checks(spec: TaskSpec, max_length: int | None, overlong: Literal["truncate", "reject"]) -> list[Check]:
+    least = "2 tokens, one to learn after the first" if spec.learns == "text" else "1 token"
+    what = f"column '{spec.content}' must have at least {least}"
     remedy = "Fill it in, or take the row out: there is nothing to learn from it."
-    checks = [must_lie("n_response_tokens", "drop", what, remedy, low=1, about=about)]
+    checks = [must_lie("n_response_tokens", "drop", what, remedy, low=1, about=spec.content)]
     if max_length is not None:
         expected = f"a row must fit the context of {max_length:,} tokens (backbone.max_length)"
         remedy = "Split the row, or raise backbone.max_length as far as the model goes."
         severity: Literal["warn", "drop"] = "warn" if overlong == "truncate" else "drop"
-        checks.append(must_lie("n_tokens", severity, expected, remedy, high=max_length, about=column, unit="tokens"))
+        checks.append(must_lie("n_tokens", severity, expected, remedy, high=max_length, about=spec.inputs[0], unit="tokens"))
     return checks

@@ -17,17 +17,16 @@ import pyarrow as pa
 
 from mixval.config.base import Task
 from mixval.config.gate import GateConfig
+from mixval.config.tasks import spec_of
 from mixval.contracts.batches import RowBatch
 from mixval.contracts.parts import PARTS
-from mixval.contracts.rows import CONTRACTS, ContractColumn, accepts
+from mixval.contracts.rows import ORIGIN, accepts
 from mixval.errors import ShardError
 from mixval.gate.checks import Check
 from mixval.gate.derive import TokenCounter, derive_rows, digest_names
 from mixval.gate.engine import Inspection, inspect
 from mixval.gate.suite import repeat_checks
 from mixval.gate.tally import SuiteTally
-
-ORIGIN = ContractColumn("origin", "string", is_input=False)
 
 BAD_ROWS = pa.schema([("shard_index", pa.int32()), ("row", pa.int64()), ("reason", pa.string())])
 """One line a row that is left out. `row` counts within the shard, from 0."""
@@ -122,7 +121,7 @@ class RowStream:
             is_first.append(name not in self._seen)
             self._seen.add(name)
         in_target = np.isin(names, self._target)
-        inputs = [column.name for column in CONTRACTS[self.task] if column.is_input]
+        inputs = list(spec_of(self.task).inputs)
         shown = frame[inputs].iloc[passed].itertuples(index=False)
         compared = pd.DataFrame(
             {
@@ -148,7 +147,7 @@ class RowStream:
 def require_contract(batch: RowBatch, task: Task) -> None:
     """Raises ShardError, without naming a place, when a batch lacks a contract column or has it in another type."""
     have = batch.table.schema
-    for column in (*CONTRACTS[task], ORIGIN):
+    for column in (*spec_of(task).columns, ORIGIN):
         if column.name not in have.names:
             message = f"column '{column.name}' must be there, found {', '.join(have.names) or 'no columns'}"
             raise ShardError(message, column=column.name, kind="missing-column")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from mixval.config.base import Task
 from mixval.config.gate import GateConfig
+from mixval.config.tasks import spec_of
 from mixval.contracts.parts import PARTS
-from mixval.contracts.rows import CONTRACTS
+from mixval.contracts.rows import ORIGIN
 from mixval.gate.checks import Check, must_be_true, must_lie
 
 
@@ -34,8 +35,9 @@ def repeat_checks(about: str) -> list[Check]:
 
 def shard_checks(task: Task) -> list[Check]:
     """What must hold for each shard: one row a shard."""
-    names = ", ".join([*(f"'{column.name}'" for column in CONTRACTS[task]), "'origin'"])
-    types = "; ".join(f"'{column.name}' {column.expected}" for column in CONTRACTS[task])
+    columns = (*spec_of(task).columns, ORIGIN)
+    names = ", ".join(f"'{column.name}'" for column in columns)
+    types = "; ".join(f"'{column.name}' {column.expected}" for column in columns[:-1])
     return [
         must_be_true(
             "is_readable",
@@ -98,7 +100,7 @@ def contributor_checks(task: Task, limits: GateConfig) -> list[Check]:
                 low=limits.min_rows_per_part,
             )
         )
-    return checks + _share_checks(limits) + (_class_checks(limits) if _has_label(task) else [])
+    return checks + _share_checks(limits) + (_class_checks(limits) if spec_of(task).has_labels else [])
 
 
 def shared_checks(limits: GateConfig) -> list[Check]:
@@ -112,10 +114,6 @@ def shared_checks(limits: GateConfig) -> list[Check]:
             high=limits.max_shared_share,
         )
     ]
-
-
-def _has_label(task: Task) -> bool:
-    return any(column.name == "label" for column in CONTRACTS[task])
 
 
 def _share_checks(limits: GateConfig) -> list[Check]:

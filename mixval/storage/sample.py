@@ -17,10 +17,10 @@ import numpy as np
 import pyarrow as pa
 
 from mixval.config.base import Task
+from mixval.config.tasks import spec_of
 from mixval.contracts.batches import RowBatch
 from mixval.contracts.digests import input_digest, row_identity, sampling_keys
 from mixval.contracts.parts import PARTS
-from mixval.contracts.rows import CONTRACTS
 from mixval.errors import ContractError
 
 MIN_ROWS_PER_PART = 2
@@ -116,7 +116,7 @@ def keyed_rows(
 
 def row_identities(rows: pa.Table, task: Task) -> list[bytes]:
     """16 bytes a row that name its inputs, label and origin."""
-    inputs = zip(*(_values(rows[column.name]) for column in CONTRACTS[task] if column.is_input), strict=True)
+    inputs = zip(*(_values(rows[name]) for name in spec_of(task).inputs), strict=True)
     labels = rows["label"].to_pylist() if "label" in rows.column_names else [None] * rows.num_rows
     origins = rows["origin"].to_pylist()
     return [row_identity(input_digest(row), label, origin) for row, label, origin in zip(inputs, labels, origins, strict=True)]

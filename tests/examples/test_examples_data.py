@@ -19,7 +19,7 @@ from mixval.config.load import load_config
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.digests import input_digest
 from mixval.contracts.parts import PARTS
-from mixval.contracts.rows import CONTRACTS, accepts
+from mixval.contracts.rows import accepts
 from mixval.models.tokenizers import token_counter
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -96,8 +96,8 @@ def test_shards_obey_the_row_contract(name: str) -> None:
     for file in _files(name):
         parquet = pq.ParquetFile(file)
         schema = parquet.schema_arrow
-        assert schema.names == [*(column.name for column in CONTRACTS[_config(name).task]), "origin", "id"]
-        assert all(accepts(column, schema.field(column.name).type) for column in CONTRACTS[_config(name).task])
+        assert schema.names == [*(column.name for column in _config(name).task_spec.columns), "origin", "id"]
+        assert all(accepts(column, schema.field(column.name).type) for column in _config(name).task_spec.columns)
         assert parquet.metadata.num_rows < 64 or parquet.num_row_groups > 1
         assert parquet.metadata.row_group(0).column(0).compression == "ZSTD"
         assert all(column.null_count == 0 for column in parquet.read().columns)
@@ -105,7 +105,7 @@ def test_shards_obey_the_row_contract(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_row_stands_twice(name: str) -> None:
-    inputs = [column.name for column in CONTRACTS[_config(name).task] if column.is_input]
+    inputs = _config(name).task_spec.inputs
     rows = [row for held in _rows(name).values() for row in held]
     digests = Counter(input_digest([row[column] for column in inputs]) for row in rows)
     assert max(digests.values()) == 1

@@ -15,13 +15,13 @@ from PIL import Image
 
 from benchmarks.evidence.attacks.attack import replaced
 from mixval.config.base import Task
-from mixval.contracts.rows import CONTRACTS
+from mixval.config.tasks import spec_of
 from mixval.errors import ContractError
 
 
 def disguised(rows: pa.Table, task: Task, random: np.random.Generator) -> pa.Table:
     """The rows with their first input column slightly altered, each at random. Raises ContractError for other types."""
-    name = CONTRACTS[task][0].name
+    name = spec_of(task).inputs[0]
     return replaced(rows, name, [_altered(value, name, random) for value in rows[name].to_pylist()])
 
 

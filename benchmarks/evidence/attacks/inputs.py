@@ -17,8 +17,8 @@ import pyarrow as pa
 import torch
 
 from mixval.config.base import Task
+from mixval.config.tasks import spec_of
 from mixval.contracts.digests import input_digest, row_identity
-from mixval.contracts.rows import CONTRACTS
 from mixval.errors import ContractError
 from mixval.evidence.baselines import forward_pass, row_gradients
 from mixval.evidence.baselines.inputs import Contributor, Inputs, Labels, Sides
@@ -33,17 +33,16 @@ Places = np.ndarray
 
 def row_names(table: pa.Table, task: Task) -> list[bytes]:
     """(N,) what names a row: its inputs and, where it has one, its label."""
-    inputs = [table[column.name].to_pylist() for column in CONTRACTS[task] if column.is_input]
+    inputs = [table[name].to_pylist() for name in spec_of(task).inputs]
     labels = table["label"].to_pylist() if "label" in table.column_names else [None] * table.num_rows
     return [row_identity(input_digest(row), label, "") for *row, label in zip(*inputs, labels, strict=True)]
 
 
 def _lengths(table: pa.Table, task: Task) -> np.ndarray:  # (N,)
     """Characters, or bytes, of a row's inputs."""
-    names = [column.name for column in CONTRACTS[task] if column.is_input]
     columns = [
         [len(value) if isinstance(value, (str, bytes)) else len(str(value)) for value in table[name].to_pylist()]
-        for name in names
+        for name in spec_of(task).inputs
     ]
     return np.asarray(np.array(columns).sum(0))
 

@@ -22,8 +22,9 @@ from benchmarks.evidence.worlds.design import Planting, WorldDesign, draw_planti
 from benchmarks.evidence.worlds.pools import Pool, check_pools
 from benchmarks.evidence.worlds.spoiling import Spoiler
 from mixval.config.base import Task
+from mixval.config.tasks import spec_of
 from mixval.contracts.parts import REAL, SYNTHETIC
-from mixval.contracts.rows import CONTRACTS, accepts
+from mixval.contracts.rows import accepts
 from mixval.errors import ContractError
 from mixval.seeds import generator
 
@@ -186,7 +187,7 @@ def _tally(table: pa.Table, name: str) -> dict[str, int]:
 
 
 def _check_contract(name: str, rows: pa.Table, task: Task) -> None:
-    for column in CONTRACTS[task]:
+    for column in spec_of(task).columns:
         found = rows.schema.field(column.name).type if column.name in rows.column_names else None
         if found is None or not accepts(column, found):
             raise ContractError(

@@ -84,7 +84,8 @@ def scores_below(folder: Path, jobs: Sequence[TruthJob], budget: Budget) -> Stor
 def wanted_methods(task: Task, given: argparse.Namespace, stored: StoredScores) -> set[str]:
     """Methods that the command line asks for, and those that have scores already."""
     asked = chosen_methods(task, None if given.methods is None else {*given.methods, given.ours})
-    return {method.name for method in asked} - {*given.skip} | stored.held(methods_for(task))
+    held = {method.name for method in methods_for(task) if stored.store.committed(stored.ref(method)) is not None}
+    return {method.name for method in asked} - {*given.skip} | held
 
 
 def told(ranked: Iterable[MethodResult | SkippedMethod]) -> Iterator[MethodResult | SkippedMethod]:

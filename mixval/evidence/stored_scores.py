@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,16 +39,16 @@ class StoredScores:
     key: Mapping[str, Any]
     """As `scores_key`."""
 
-    def held(self, methods: Iterable[Method]) -> set[str]:
-        """Names of those methods that have scores here."""
-        return {method.name for method in methods if self.store.committed(self._ref(method)) is not None}
+    def ref(self, method: Method) -> ArtifactRef:
+        """Where the method's scores are, or will be, committed."""
+        return self.store.ref("scores", VERSION + method.revision, method=method.name, **self.key)
 
     def found_or_scored(self, method: Method, inputs: Inputs) -> Scores:
         """The method's scores with what they took when they were made; those that are not here are made and committed.
 
         Raises as `Method.rank`; nothing is committed then.
         """
-        names, ref = [one.name for one in inputs.contributors], self._ref(method)
+        names, ref = [one.name for one in inputs.contributors], self.ref(method)
         record = self.store.committed(ref)
         if record is not None:
             held = self.store.read_table(ref, "scores", SCORES)
@@ -63,6 +63,3 @@ class StoredScores:
             peak_bytes=scores.peak_bytes,
         )
         return scores
-
-    def _ref(self, method: Method) -> ArtifactRef:
-        return self.store.ref("scores", VERSION + method.revision, method=method.name, **self.key)

@@ -98,7 +98,7 @@ def _regression(summary: Summary, of_target: Floats, judge: Judge) -> TangentReg
     statistics, rows = whole_statistics(summary), [one.kept for one in summary.values()]
     if sum(len(one.keys) for one in rows) < statistics.n or statistics.n > WORTHWHILE_SHARE * statistics.q:
         right = statistics.responses / judge.unit
-        return feature_regression(statistics.gram, right, statistics.n, of_target, float(statistics.n), right.sum(axis=1))
+        return feature_regression(statistics.gram, right, statistics.n, of_target, right.sum(axis=1))
     features = np.concatenate([one.features for one in rows]).astype(np.float64)
     return kernel_regression(features @ features.T, of_target @ features.T, _responses(rows, judge))
 

@@ -1,6 +1,6 @@
-"""NTK-regression taken apart: lambda, the number of mixes, the sketch, parameters, metric, solver, repeated rows.
+"""NTK-regression taken apart: lambda, the number of mixes, the sketch, parameters, metric, repeated rows.
 
-Every variant is a ridge regression (or flow) on kernel blocks Theta(S,S) and Theta(T,S) of each contributor, made once for all
+Every variant is a ridge regression on kernel blocks Theta(S,S) and Theta(T,S) of each contributor, made once for all
 that share them. Narrower sketches are foldings of the widest (random pairs of features with random signs), which are sketches
 of the same kind; so the base's is a folding of one of `WIDEST`, and no other pass is taken for q.
 """
@@ -36,7 +36,7 @@ from mixval.evidence.baselines.tangent_regression import DAMPING, GAIN_DAMPING
 from mixval.evidence.results import SkippedMethod
 from mixval.terms.arrays import Masks
 from mixval.terms.ntk.gain import LogProbabilityGain, log_probability_gain
-from mixval.terms.ntk.regression import Mode, Solver
+from mixval.terms.ntk.regression import Mode
 from mixval.terms.ntk.risk import one_hot, risk_exact
 from mixval.terms.ntk.trained_gain import values_of_gains
 
@@ -55,7 +55,6 @@ class Reading:
     """None: the method's own, `DAMPING` or `GAIN_DAMPING`."""
     mode: Mode = "centred"
     """Of classifiers."""
-    solver: Solver = "ridge"
     metric: Literal["cross-entropy", "accuracy"] = "cross-entropy"
     """Of classifiers."""
     residual: Literal["one-minus-probability", "one"] = "one-minus-probability"
@@ -100,7 +99,7 @@ class TangentWorld:
     def _risk(self, at: int, kernel: Kernel, reading: Reading) -> float:
         kept = self._kept(at, reading)
         blocks = kernel.own[np.ix_(kept, kept)], kernel.target[:, kept]
-        switches: dict[str, Any] = {"damping": reading.damping or DAMPING, "mode": reading.mode, "solver": reading.solver}
+        switches: dict[str, Any] = {"damping": reading.damping or DAMPING, "mode": reading.mode}
         norms = np.sqrt(kernel.squares) if reading.per_norm else None
         risk = risk_exact(*blocks, self._responses[at][kept], self._labels, norms=norms, **switches)
         return risk.accuracy if reading.metric == "accuracy" else -risk.cross_entropy
@@ -111,7 +110,7 @@ class TangentWorld:
         if reading.by_tokens:
             r = r * self._counts[at][kept]
         blocks = kernel.own[np.ix_(kept, kept)], kernel.target[:, kept]
-        return log_probability_gain(*blocks, r, reading.damping or GAIN_DAMPING, solver=reading.solver, tokens_t=self._tokens)
+        return log_probability_gain(*blocks, r, reading.damping or GAIN_DAMPING, tokens_t=self._tokens)
 
     def _kept(self, at: int, reading: Reading) -> Masks:
         return self._firsts[at] if reading.distinct else np.ones(len(self._firsts[at]), dtype=np.bool_)
@@ -150,8 +149,6 @@ def readings(is_causal: bool) -> list[tuple[str, str, dict[str, Any], Reading]]:
         ("damping", f"value.risk_damping: {d}", {"value": {"risk_damping": d}}, replace(default, damping=d)) for d in DAMPINGS
     ]
     changes: list[tuple[str, str, dict[str, Any]]] = [
-        ("solver", "gradient flow instead of ridge", {"solver": "gradient-flow"}),
-        ("solver", "one step instead of ridge", {"solver": "one-step"}),
         ("rows", "repeated rows counted once", {"distinct": True}),
     ]
     if is_causal:

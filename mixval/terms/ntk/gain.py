@@ -1,13 +1,11 @@
 """What training on S, made linear, would gain a causal language model on T: the change of T's mean log-probability, in nats.
 
 Letters: n rows of S; m rows of T; f(x) the mean over x's answer tokens of log p of the true token, g its gradient, Theta of
-g; r (n,) how far each row of S would have its own f move; solvers h and lambda as in `regression.py`.
+g; r (n,) how far each row of S would have its own f move; lambda as in `regression.py`.
 
-    delta f(T) = Theta(T,S) h(Theta(S,S)) r = Phi_T h(Phi'Phi) Phi'r
+    delta f(T) = Theta(T,S) (Theta(S,S) + lambda I)^-1 r = Phi_T (Phi'Phi + lambda I)^-1 Phi'r
 
-    r = 1       descent on the mean loss of S itself, whose derivative in f is -1 everywhere. `one-step` is then the gradient
-                step of length n / lambda to first order, the similarity of mean gradients (TracIn; Pruthi et al., arXiv
-                2002.08484). It would go on for ever: ridge and flow stop once each row has gained a nat.
+    r = 1       descent on the mean loss of S itself, whose derivative in f is -1 everywhere, until each row has gained a nat
     r = 1 - p   rows that the model knows already ask for less; p is the geometric mean of the answer tokens' probabilities
 
 Over the eight contributors of examples/answers (random initialisation, r = 1 - p, 4,096 features), Spearman's correlation with
@@ -22,7 +20,7 @@ import numpy as np
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.arrays import ArrayLike, floats
 from mixval.terms.ntk.quadratic import DampingMode
-from mixval.terms.ntk.regression import Prediction, Solver, feature_regression, kernel_regression
+from mixval.terms.ntk.regression import Prediction, feature_regression, kernel_regression
 from mixval.terms.ntk.statistics import GradientStatistics
 
 
@@ -54,7 +52,6 @@ def log_probability_gain(
     residual: ArrayLike,  # (n,)
     damping: float,
     mode: DampingMode = "relative",
-    solver: Solver = "ridge",
     tokens_t: ArrayLike | None = None,  # (m,) answer tokens
 ) -> LogProbabilityGain:
     """The gain on T from exact Gram blocks: a mean over rows, or with `tokens_t` over answer tokens.
@@ -63,7 +60,7 @@ def log_probability_gain(
     `TangentRegression.predict` raises.
     """
     r = floats("the residual r", residual, 1)
-    return gain_of(kernel_regression(theta_ss, theta_ts, r[:, None]).predict(damping, mode, solver), tokens_t)
+    return gain_of(kernel_regression(theta_ss, theta_ts, r[:, None]).predict(damping, mode), tokens_t)
 
 
 def gain_from_statistics(
@@ -71,13 +68,12 @@ def gain_from_statistics(
     features_t: ArrayLike,  # (m, q)
     damping: float,
     mode: DampingMode = "relative",
-    solver: Solver = "ridge",
     tokens_t: ArrayLike | None = None,  # (m,) answer tokens
 ) -> LogProbabilityGain:
     """The gain on T from sums over S's rows and their residual: S may be a union. Raises as `log_probability_gain`."""
     products = statistics.cross[:, None]
-    regression = feature_regression(statistics.gram, products, statistics.n, features_t, statistics.square)
-    return gain_of(regression.predict(damping, mode, solver), tokens_t)
+    regression = feature_regression(statistics.gram, products, statistics.n, features_t)
+    return gain_of(regression.predict(damping, mode), tokens_t)
 
 
 def gain_of(prediction: Prediction, tokens_t: ArrayLike | None = None) -> LogProbabilityGain:

@@ -21,11 +21,10 @@ to all classes):
     accuracy         0.76-0.92    0.78-0.93    0.73-0.96    0.79-0.95    0.59-0.94
 
 With the scale fitted to S, cross-entropy came to 0.82-0.88 at 0.01; a lambda chosen for each contributor on S
-(`best_damping`), to 0.85-0.94; initial outputs made no difference at 0.01. The accuracy itself was 0.02 to 0.05 off at 0.1,
+by leave-one-out, to 0.85-0.94; initial outputs made no difference at 0.01. The accuracy itself was 0.02 to 0.05 off at 0.1,
 as a root mean square.
 
-Responses are Y, or Y - f0(S) with `initial` = f0(T), which is added to F. One number taken from all of Y, such as 1 / C,
-shifts F by the same for all classes, hence neither accuracy nor cross-entropy.
+One number taken from all of Y, such as 1 / C, shifts F by the same for all classes, hence neither accuracy nor cross-entropy.
 """
 
 import math
@@ -35,9 +34,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mixval.errors import NumericalError, ShapeError
-from mixval.terms.arrays import ArrayLike, Floats, floats
+from mixval.terms.arrays import ArrayLike, Floats
 from mixval.terms.ntk.calibration import left_out_cross_entropy, per_norm
-from mixval.terms.ntk.regression import Mode, Prediction, Solver, feature_regression, kernel_regression
+from mixval.terms.ntk.regression import Mode, Prediction, feature_regression, kernel_regression
 from mixval.terms.ntk.statistics import GradientStatistics
 
 Labels = npt.NDArray[np.int64]
@@ -92,20 +91,18 @@ def one_hot(labels: ArrayLike, n_classes: int) -> Floats:
 def risk_exact(
     theta_ss: ArrayLike,  # (n, n)
     theta_ts: ArrayLike,  # (m, n)
-    responses: ArrayLike,  # (n, C): Y, or Y - f0(S)
+    responses: ArrayLike,  # (n, C): Y
     labels_t: ArrayLike,  # (m,) class indices
     damping: float,
     mode: Mode = "relative",
-    solver: Solver = "ridge",
-    initial: ArrayLike | None = None,  # (m, C): f0(T)
     norms: Floats | None = None,  # (m,): l of T
 ) -> RegressionRisk:
     """The risk of S on T from exact Gram blocks.
 
     Raises ShapeError when they do not fit, and what `TangentRegression.predict` raises.
     """
-    prediction = kernel_regression(theta_ss, theta_ts, responses).predict(damping, mode, solver)
-    return risk_of(prediction, labels_t, initial, norms)
+    prediction = kernel_regression(theta_ss, theta_ts, responses).predict(damping, mode)
+    return risk_of(prediction, labels_t, norms)
 
 
 def risk_from_statistics(
@@ -114,32 +111,22 @@ def risk_from_statistics(
     labels_t: ArrayLike,  # (m,) class indices
     damping: float,
     mode: Mode = "relative",
-    solver: Solver = "ridge",
-    initial: ArrayLike | None = None,  # (m, C): f0(T)
     norms: Floats | None = None,  # (m,): l of T
 ) -> RegressionRisk:
-    """The risk of S on T from sums over S's rows, with Y (or Y - f0) as their responses: S may be a union of contributors.
+    """The risk of S on T from sums over S's rows, with Y as their responses: S may be a union of contributors.
 
     Equal to `risk_exact` on Phi Phi'. Raises ShapeError without responses, and as `risk_exact`.
     """
     if statistics.n_classes == 0:
         raise ShapeError("the risk needs Phi'Y, found statistics without responses. Give `responses` when they are made.")
-    # `square` is not used for a prediction.
     total = statistics.responses.sum(axis=1)  # each row has one response of 1
-    regression = feature_regression(statistics.gram, statistics.responses, statistics.n, features_t, float(statistics.n), total)
-    return risk_of(regression.predict(damping, mode, solver), labels_t, initial, norms)
+    regression = feature_regression(statistics.gram, statistics.responses, statistics.n, features_t, total)
+    return risk_of(regression.predict(damping, mode), labels_t, norms)
 
 
-def risk_of(
-    prediction: Prediction, labels_t: ArrayLike, initial: ArrayLike | None = None, norms: Floats | None = None
-) -> RegressionRisk:
-    """The risk of what a regression predicts on T. Raises ShapeError when labels or `initial` do not fit."""
+def risk_of(prediction: Prediction, labels_t: ArrayLike, norms: Floats | None = None) -> RegressionRisk:
+    """The risk of what a regression predicts on T. Raises ShapeError when labels do not fit."""
     outputs = prediction.values
-    if initial is not None:
-        added = floats("initial outputs of T", initial, 2)
-        if added.shape != outputs.shape:
-            raise ShapeError(f"expected initial outputs of T {outputs.shape}, found {added.shape}. Use the same rows of T.")
-        outputs = outputs + added
     rows = row_risks(outputs, labels_t, norms)
     return RegressionRisk(
         accuracy=float(rows.accuracy.mean()),

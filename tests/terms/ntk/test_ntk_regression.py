@@ -4,20 +4,11 @@ from functools import reduce
 
 import numpy as np
 import pytest
-from scipy.linalg import expm
 
 from mixval.errors import NumericalError, ShapeError
-from mixval.terms.ntk.regression import (
-    Criterion,
-    Solver,
-    TangentRegression,
-    best_damping,
-    feature_regression,
-    kernel_regression,
-)
+from mixval.terms.ntk.regression import TangentRegression, feature_regression, kernel_regression
 from mixval.terms.ntk.statistics import GradientStatistics
 
-SOLVERS: tuple[Solver, ...] = ("ridge", "gradient-flow", "one-step")
 DAMPINGS = (1e-3, 0.1, 1.0)
 
 
@@ -32,7 +23,7 @@ def from_kernel(phi_s: np.ndarray, phi_t: np.ndarray, responses: np.ndarray) -> 
 
 
 def from_sums(phi_s: np.ndarray, phi_t: np.ndarray, responses: np.ndarray) -> TangentRegression:
-    return feature_regression(phi_s.T @ phi_s, phi_s.T @ responses, len(phi_s), phi_t, float((responses**2).sum()))
+    return feature_regression(phi_s.T @ phi_s, phi_s.T @ responses, len(phi_s), phi_t)
 
 
 def dense_ridge(phi_s: np.ndarray, phi_t: np.ndarray, responses: np.ndarray, damping: float) -> np.ndarray:
@@ -57,36 +48,23 @@ def test_ridge_is_the_dense_formula_from_blocks_and_from_sums(make, n, q) -> Non
     np.testing.assert_allclose(absolute.values, wanted, rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
-def test_a_path_is_its_predictions_one_by_one(solver) -> None:
-    for make in (from_kernel, from_sums):
-        regression = make(*world())
-        for damping, on_path in zip(DAMPINGS, regression.path(DAMPINGS, solver=solver), strict=True):
-            alone = regression.predict(damping, solver=solver)
-            np.testing.assert_allclose(on_path.values, alone.values, rtol=1e-9, atol=1e-12)
-            assert on_path.effective_rank == pytest.approx(alone.effective_rank, rel=1e-9)
-            assert max(on_path.residual_norm, alone.residual_norm) < 1e-12
-
-
-@pytest.mark.parametrize("solver", SOLVERS)
-def test_sums_over_parts_give_the_union(solver) -> None:
+def test_sums_over_parts_give_the_union() -> None:
     phi_s, phi_t, responses = world(n=11)
     parts = [
         GradientStatistics.of(phi_s[part], responses[part, 0], responses[part]) for part in np.split(np.arange(11), [2, 7])
     ]
     union = reduce(GradientStatistics.__add__, parts)
-    merged = feature_regression(union.gram, union.responses, union.n, phi_t, float((responses**2).sum()))
+    merged = feature_regression(union.gram, union.responses, union.n, phi_t)
     exact = from_kernel(phi_s, phi_t, responses)
-    np.testing.assert_allclose(merged.predict(0.1, solver=solver).values, exact.predict(0.1, solver=solver).values, rtol=1e-9)
+    np.testing.assert_allclose(merged.predict(0.1).values, exact.predict(0.1).values, rtol=1e-9)
 
 
 def test_no_damping_interpolates_s_and_much_damping_predicts_nothing() -> None:
     phi_s, _, responses = world(n=9, q=14)
     regression = from_kernel(phi_s, phi_s, responses)  # T is S
-    for solver in ("ridge", "gradient-flow"):
-        np.testing.assert_allclose(regression.predict(1e-10, solver=solver).values, responses, rtol=1e-6, atol=1e-7)
-        assert regression.predict(1e-10, solver=solver).effective_rank == pytest.approx(9, rel=1e-6)
-        assert np.abs(regression.predict(1e10, solver=solver).values).max() < 1e-8
+    np.testing.assert_allclose(regression.predict(1e-10).values, responses, rtol=1e-6, atol=1e-7)
+    assert regression.predict(1e-10).effective_rank == pytest.approx(9, rel=1e-6)
+    assert np.abs(regression.predict(1e10).values).max() < 1e-8
 
 
 def trained(phi_s: np.ndarray, responses: np.ndarray, rate: float, n_steps: int, decay: float = 0.0) -> np.ndarray:
@@ -104,62 +82,6 @@ def test_ridge_is_where_training_with_weight_decay_ends() -> None:
     np.testing.assert_allclose(phi_t @ weights, found.values, rtol=1e-8, atol=1e-10)
 
 
-def test_flow_is_training_in_small_steps_up_to_its_time() -> None:
-    phi_s, phi_t, responses = world()
-    found = from_sums(phi_s, phi_t, responses).predict(0.5, solver="gradient-flow")
-    time, n_steps = len(phi_s) / found.damping, 20_000
-    weights = trained(phi_s, responses, rate=time / n_steps, n_steps=n_steps)
-    # Euler's steps are off by about half a step's length, 1e-4 of the values here.
-    np.testing.assert_allclose(phi_t @ weights, found.values, rtol=2e-3, atol=2e-4)
-    theta = phi_s @ phi_s.T
-    exact = phi_t @ phi_s.T @ np.linalg.inv(theta) @ (np.eye(9) - expm(-theta / found.damping)) @ responses
-    np.testing.assert_allclose(found.values, exact, rtol=1e-9)
-
-
-def test_one_step_is_one_step_of_training() -> None:
-    phi_s, phi_t, responses = world()
-    found = from_kernel(phi_s, phi_t, responses).predict(0.5, solver="one-step")
-    weights = trained(phi_s, responses, rate=len(phi_s) / found.damping, n_steps=1)
-    np.testing.assert_allclose(phi_t @ weights, found.values, rtol=1e-12)
-
-
-@pytest.mark.parametrize(("n", "q"), [(12, 5), (7, 20)])
-def test_leave_one_out_is_what_leaving_out_finds(n, q) -> None:
-    phi_s, phi_t, responses = world(n=n, q=q)
-    theta, regression = phi_s @ phi_s.T, from_kernel(phi_s, phi_t, responses)
-    errors = regression.validation_errors(DAMPINGS)
-    for damping, found in zip(DAMPINGS, errors, strict=True):
-        shift, total = damping * np.trace(theta) / n, 0.0
-        for i in range(n):
-            others = np.delete(np.arange(n), i)
-            weights = np.linalg.solve(theta[np.ix_(others, others)] + shift * np.eye(n - 1), responses[others])
-            total += float(((theta[i, others] @ weights - responses[i]) ** 2).sum())
-        assert found == pytest.approx(total / n, rel=1e-9)
-
-
-@pytest.mark.parametrize("make", [from_kernel, from_sums])
-@pytest.mark.parametrize(("n", "q"), [(12, 5), (7, 20)])
-def test_generalised_validation_is_golub_heath_wahba(make, n, q) -> None:
-    phi_s, phi_t, responses = world(n=n, q=q)
-    theta = phi_s @ phi_s.T
-    errors = make(phi_s, phi_t, responses).validation_errors(DAMPINGS, "generalised")
-    for damping, found in zip(DAMPINGS, errors, strict=True):
-        left = np.eye(n) - theta @ np.linalg.inv(theta + damping * np.trace(theta) / n * np.eye(n))
-        wanted = ((left @ responses) ** 2).sum() / n / (np.trace(left) / n) ** 2
-        assert found == pytest.approx(wanted, rel=1e-8)
-
-
-@pytest.mark.parametrize("criterion", ["leave-one-out", "generalised"])
-def test_the_damping_is_small_for_clean_responses_and_large_for_noise(criterion: Criterion) -> None:
-    generator = np.random.default_rng(1)
-    phi, weights = generator.normal(size=(60, 20)), generator.normal(size=(20, 2))
-    dampings = (1e-4, 1e-2, 1.0, 100.0)
-    clean = from_kernel(phi, phi, phi @ weights)
-    noise = from_kernel(phi, phi, generator.normal(size=(60, 2)))
-    assert best_damping(clean, dampings, criterion) == 1e-4
-    assert best_damping(noise, dampings, criterion) == 100.0
-
-
 def test_a_part_of_the_rows_is_their_own_regression() -> None:
     phi_s, phi_t, responses = world()
     own, target = np.arange(9) % 2 == 0, np.arange(5) > 1
@@ -170,10 +92,9 @@ def test_a_part_of_the_rows_is_their_own_regression() -> None:
 def test_rank_deficient_kernels_are_solved() -> None:
     phi_s, phi_t, responses = world(n=6)
     doubled, twice = np.repeat(phi_s, 2, axis=0), np.repeat(responses, 2, axis=0)
-    for solver in SOLVERS:
-        # Every row twice doubles Theta's eigenvalues, and not lambda: the same as half of lambda.
-        found = from_kernel(doubled, phi_t, twice).predict(0.1, solver=solver)
-        np.testing.assert_allclose(found.values, from_kernel(phi_s, phi_t, responses).predict(0.05, solver=solver).values)
+    # Every row twice doubles Theta's eigenvalues, and not lambda: the same as half of lambda.
+    found = from_kernel(doubled, phi_t, twice).predict(0.1)
+    np.testing.assert_allclose(found.values, from_kernel(phi_s, phi_t, responses).predict(0.05).values)
 
 
 def test_refusals() -> None:
@@ -181,7 +102,7 @@ def test_refusals() -> None:
     with pytest.raises(ShapeError, match=r"Theta\(T,S\) \(m, n\)"):
         kernel_regression(phi_s @ phi_s.T, phi_t, responses)
     with pytest.raises(ShapeError, match="of one sketch"):
-        feature_regression(phi_s.T @ phi_s, phi_s.T @ responses, 9, phi_t[:, 1:], 1.0)
+        feature_regression(phi_s.T @ phi_s, phi_s.T @ responses, 9, phi_t[:, 1:])
     with pytest.raises(NumericalError, match="rows of S and of T"):
         kernel_regression(np.zeros((0, 0)), np.zeros((5, 0)), np.zeros((0, 3)))
     with pytest.raises(NumericalError, match="1 of 27 numbers are NaN"):
@@ -189,10 +110,6 @@ def test_refusals() -> None:
     with pytest.raises(NumericalError, match="every one of 9 gradients is zero"):
         from_kernel(0 * phi_s, phi_t, responses).predict(0.1)
     with pytest.raises(NumericalError, match="positive, finite damping"):
-        from_kernel(phi_s, phi_t, responses).path([0.0])
-    with pytest.raises(NumericalError, match="without negative eigenvalues"):
-        kernel_regression(np.diag([1.0, 1.0, -0.5]), np.ones((1, 3)), np.ones((3, 1))).path([0.1])
-    with pytest.raises(ShapeError, match="leave-one-out needs S's rows"):
-        from_sums(phi_s, phi_t, responses).validation_errors([0.1])
-    with pytest.raises(ShapeError, match="at least one damping"):
-        best_damping(from_kernel(phi_s, phi_t, responses), [])
+        from_kernel(phi_s, phi_t, responses).predict(0.0)
+    with pytest.raises(NumericalError, match="not positive definite"):
+        kernel_regression(np.diag([1.0, 1.0, -0.5]), np.ones((1, 3)), np.ones((3, 1))).predict(0.1)

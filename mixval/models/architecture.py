@@ -3,7 +3,7 @@
 from typing import Any
 
 from mixval.config.backbone import BackboneConfig, RandomInitConfig
-from mixval.config.base import Task
+from mixval.config.tasks import TaskSpec
 from mixval.errors import ConfigError, ModelError
 from mixval.models.checkpoint import locate, raw_config, unreachable
 
@@ -15,8 +15,6 @@ RESNET_18: dict[str, Any] = {
 }
 """Settings of ResNet-18 in transformers' words, the default of `architecture: resnet`."""
 
-CLASSIFICATION: tuple[Task, ...] = ("image-classification", "text-classification")
-_CAUSAL = ("gpt2", "llama", "qwen2")
 _OURS = frozenset(
     {"num_labels", "id2label", "label2id", "dtype", "torch_dtype", "pad_token_id", "bos_token_id", "eos_token_id", "auto_map"}
 )
@@ -26,13 +24,12 @@ OFFSET_POSITIONS = frozenset(
 """Model types whose first position is pad_token_id + 1, so that they hold that many tokens fewer."""
 
 
-def check_architecture(init: RandomInitConfig, task: Task) -> None:
+def check_architecture(init: RandomInitConfig, spec: TaskSpec) -> None:
     """Raise ConfigError when this architecture cannot do the task."""
-    is_image = task == "image-classification"
-    if (init.architecture == "resnet") != is_image or (task not in CLASSIFICATION and init.architecture not in _CAUSAL):
-        fitting = "resnet" if is_image else ", ".join((*_CAUSAL, "bert", "distilbert") if task in CLASSIFICATION else _CAUSAL)
+    if init.architecture not in spec.architectures:
         raise ConfigError(
-            f"backbone.random_init.architecture {init.architecture!r} cannot do the task {task!r}. Choose one of: {fitting}."
+            f"backbone.random_init.architecture {init.architecture!r} cannot do the task {spec.name!r}. Choose one of: "
+            f"{', '.join(spec.architectures)}."
         )
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from mixval.config.base import Task
+from mixval.config.tasks import spec_of
 from mixval.errors import ContractError, ModelError
 from mixval.models.outputs import (
     OutputKind,
@@ -72,7 +73,7 @@ class Backbone:
     @property
     def is_causal(self) -> bool:
         """Whether rows have answer tokens instead of one label."""
-        return self.task in ("instruction", "language-modelling")
+        return spec_of(self.task).is_causal
 
     def encode(self, rows: pa.Table) -> Batch:
         """Contract rows as tensors on the device. Raises ContractError by row, ModelError for images of several sizes."""

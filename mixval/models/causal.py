@@ -6,7 +6,6 @@ Rows are padded on the right: causal attention never sees what follows, and posi
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import pyarrow as pa
 from torch import Tensor, nn
@@ -25,13 +24,14 @@ class CausalFamily:
     tokeniser: Tokeniser
     max_length: int
     """Tokens to which a row is cut."""
-    task: Literal["instruction", "language-modelling"]
+    has_prompt: bool
+    """Whether rows are a prompt and a response, not a text."""
     reject: bool
     """Whether an overlong row is an error instead of being cut."""
 
     def encode(self, rows: pa.Table) -> Batch:
         """`input_ids`, `attention_mask`, `targets` (B, T) int64, -100 where no answer; `is_truncated` (B,) bool."""
-        read = self.tokeniser.conversations if self.task == "instruction" else self.tokeniser.texts
+        read = self.tokeniser.conversations if self.has_prompt else self.tokeniser.texts
         token_rows = read(rows, self.max_length)
         check_lengths(rows, token_rows, self.max_length, self.reject, fewest=2)
         answers = [[IGNORED] * row.answer_start + row.ids[row.answer_start :] for row in token_rows]

@@ -12,8 +12,9 @@ from typing import Any
 
 from mixval.config.backbone import BackboneConfig
 from mixval.config.base import Task
+from mixval.config.tasks import TaskSpec, for_modality, spec_of
 from mixval.errors import ConfigError
-from mixval.models.architecture import CLASSIFICATION, check_architecture
+from mixval.models.architecture import check_architecture
 from mixval.models.checkpoint import locate, raw_config
 
 _WEIGHTS = ("config.json", "*.safetensors", "*.safetensors.index.json", "preprocessor_config.json")
@@ -37,42 +38,44 @@ def backbone_identity(config: BackboneConfig, task: Task, classes: list[int] | N
     A local folder is named by the digests of its files, never by its path; a hub name by name and revision. Raises
     ConfigError when a hub name has no revision or a text model no tokenizer, ModelError for a folder mixval will not open.
     """
+    spec = spec_of(task)
+    describe = for_modality(_INPUTS, spec, "an encoder")
     return {
         "task": task,
-        "model": _random_init(config, task, classes) if config.random_init else _checkpoint(config, task),
+        "model": _random_init(config, spec, classes) if config.random_init else _checkpoint(config, spec),
         "dtype": config.dtype,
         "lora": None if config.lora is None else config.lora.model_dump(mode="json"),
-        "input": _image_input(config) if task == "image-classification" else _text_input(config, task),
+        "input": describe(config, spec),
     }
 
 
-def _random_init(config: BackboneConfig, task: Task, classes: list[int] | None) -> dict[str, Any]:
+def _random_init(config: BackboneConfig, spec: TaskSpec, classes: list[int] | None) -> dict[str, Any]:
     init = config.random_init
     if init is None:
         raise ConfigError("backbone.random_init must be given here; found a checkpoint.")
-    check_architecture(init, task)
+    check_architecture(init, spec)
     return {
         "kind": "random-init",
         **init.model_dump(mode="json"),
-        "classes": sorted(classes or []) if task in CLASSIFICATION else None,
+        "classes": sorted(classes or []) if spec.has_labels else None,
         "libraries": {name: version(name).partition("+")[0] for name in ("torch", "transformers")},
     }
 
 
-def _checkpoint(config: BackboneConfig, task: Task) -> dict[str, Any]:
+def _checkpoint(config: BackboneConfig, spec: TaskSpec) -> dict[str, Any]:
     checkpoint = locate(config.path or "", config.revision)
     if checkpoint.folder is None:
         return {"kind": "hub", "name": checkpoint.name, "revision": checkpoint.revision}
     raw_config(checkpoint)
-    own_tokenizer = config.tokenizer is None and task != "image-classification"
+    own_tokenizer = config.tokenizer is None and spec.is_text
     return {"kind": "folder", "files": file_digests(checkpoint.folder, _WEIGHTS + (_TOKENIZER if own_tokenizer else ()))}
 
 
-def _image_input(config: BackboneConfig) -> dict[str, Any]:
+def _image_input(config: BackboneConfig, _spec: TaskSpec) -> dict[str, Any]:
     return {"stem": config.stem, "batch_norm": config.batch_norm, "image_size": config.image_size}
 
 
-def _text_input(config: BackboneConfig, task: Task) -> dict[str, Any]:
+def _text_input(config: BackboneConfig, spec: TaskSpec) -> dict[str, Any]:
     if config.tokenizer is None:
         if config.random_init is not None:
             raise ConfigError(
@@ -87,8 +90,11 @@ def _text_input(config: BackboneConfig, task: Task) -> dict[str, Any]:
     return {
         "tokenizer": tokenizer,
         "max_length": config.max_length,
-        "prompt_format": config.prompt_format if task == "instruction" else None,
+        "prompt_format": config.prompt_format if spec.has_prompt else None,
     }
+
+
+_INPUTS = {"image": _image_input, "text": _text_input}
 
 
 def tokenizer_folder(path: str) -> Path:

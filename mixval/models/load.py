@@ -6,40 +6,32 @@ the eager one, whose per-example gradients are exact. torch's global random stat
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from mixval.config.backbone import BackboneConfig
 from mixval.config.base import Task
+from mixval.config.tasks import TaskSpec, spec_of
 from mixval.errors import ModelError
 from mixval.models.architecture import (
-    CLASSIFICATION,
     OFFSET_POSITIONS,
     check_architecture,
     checkpoint_config,
     limit_tokens,
     random_config,
 )
-from mixval.models.backbone import Backbone, Family
-from mixval.models.causal import CausalFamily
-from mixval.models.checkpoint import Checkpoint, locate, side_file, unreachable
+from mixval.models.backbone import Backbone
+from mixval.models.checkpoint import Checkpoint, locate, unreachable
+from mixval.models.families import Labels, ModelKind, model_kind
 from mixval.models.lora import add_adapters
 from mixval.models.parameters import freeze, neutralise_batch_norms
-from mixval.models.text import TextFamily
-from mixval.models.tokenise import Tokeniser
 from mixval.models.tokenizers import load_tokenizer
-from mixval.models.vision import VisionFamily, classification_head, normalisation, replace_stem
+from mixval.models.vision import replace_stem
 from mixval.seeds import derive_seed
 
 _DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
-_AUTO_CLASSES: dict[Task, str] = {
-    "image-classification": "AutoModelForImageClassification",
-    "text-classification": "AutoModelForSequenceClassification",
-    "instruction": "AutoModelForCausalLM",
-    "language-modelling": "AutoModelForCausalLM",
-}
 _STEM_WEIGHT = "resnet.embedder.embedder.convolution.weight"
 
 
@@ -49,22 +41,24 @@ def load_backbone(config: BackboneConfig, task: Task, classes: list[int] | None,
     `classes` are the labels of T (None for causal LMs). A random initialisation has one output for each, in sorted order; a
     checkpoint's own labels must cover them. Raises ConfigError or ModelError, which say what to change.
     """
-    labels = tuple(sorted(set(classes))) if classes is not None and task in CLASSIFICATION else None
-    tokenizer = None if task == "image-classification" else load_tokenizer(config, task)
+    spec = spec_of(task)
+    kind = model_kind(spec)
+    labels = tuple(sorted(set(classes))) if classes is not None and spec.has_labels else None
+    tokenizer = load_tokenizer(config, task) if spec.is_text else None
     if config.random_init is not None:
-        module = _random_module(config, task, labels, tokenizer)
+        module = _random_module(config, spec, kind, labels, tokenizer)
     else:
-        module = _checkpoint_module(config, task)
+        module = _checkpoint_module(config, spec, kind)
     _check_vocabulary(module, tokenizer)
-    if task in CLASSIFICATION:
+    if spec.has_labels:
         _check_labels(module, labels, is_checkpoint=config.random_init is None)
     indices = labels if config.random_init is not None else None
-    family = _family(config, task, module, tokenizer, indices)  # before adapters wrap the head
+    family = kind.family(config, spec, module, tokenizer, indices)  # before adapters wrap the head
     if config.batch_norm == "neutral":
         neutralise_batch_norms(module)
     if config.lora is not None:
         lora = config.lora
-        add_adapters(module, lora.rank, lora.alpha, lora.target_modules, lora.seed, is_classifier=task in CLASSIFICATION)
+        add_adapters(module, lora.rank, lora.alpha, lora.target_modules, lora.seed, is_classifier=spec.has_labels)
     dtype, place = _DTYPES[config.dtype], torch.device(device)
     max_length = limit_tokens(_settings(module), config.max_length)
     return Backbone(task, freeze(module, dtype, place), family, indices, max_length, place, dtype)
@@ -74,13 +68,13 @@ def _settings(module: nn.Module) -> Any:
     return cast("Any", module).config
 
 
-def _random_module(config: BackboneConfig, task: Task, labels: Sequence[int] | None, tokenizer: Any) -> nn.Module:
+def _random_module(config: BackboneConfig, spec: TaskSpec, kind: ModelKind, labels: Labels, tokenizer: Any) -> nn.Module:
     init = config.random_init
     if init is None:
         raise ModelError("a random initialisation needs backbone.random_init; found a checkpoint.")
-    check_architecture(init, task)
+    check_architecture(init, spec)
     ours: dict[str, Any] = {}
-    if task in CLASSIFICATION:
+    if spec.has_labels:
         if labels is None or len(labels) < 2:
             raise ModelError(
                 f"a random initialisation needs the labels of T, at least two; found {labels}. Check the target set."
@@ -95,7 +89,7 @@ def _random_module(config: BackboneConfig, task: Task, labels: Sequence[int] | N
     model_config = random_config(init, **ours)
     with _seeded(init.seed):
         try:
-            module = _auto_class(task).from_config(model_config, attn_implementation="eager", dtype=torch.float32)
+            module = _auto_class(kind).from_config(model_config, attn_implementation="eager", dtype=torch.float32)
         except (RuntimeError, TypeError, ValueError, ZeroDivisionError, IndexError) as error:
             raise ModelError(f"no {init.architecture!r} can be made from backbone.random_init.settings: {error}") from error
     if config.stem == "3x3":
@@ -103,12 +97,12 @@ def _random_module(config: BackboneConfig, task: Task, labels: Sequence[int] | N
     return cast("nn.Module", module)
 
 
-def _checkpoint_module(config: BackboneConfig, task: Task) -> nn.Module:
+def _checkpoint_module(config: BackboneConfig, spec: TaskSpec, kind: ModelKind) -> nn.Module:
     checkpoint = locate(config.path or "", config.revision)
     model_config = checkpoint_config(config)
     try:
         with _seeded(0), _quiet():
-            module, report = _auto_class(task).from_pretrained(
+            module, report = _auto_class(kind).from_pretrained(
                 checkpoint.name,
                 config=model_config,
                 dtype=_DTYPES[config.dtype],
@@ -123,7 +117,7 @@ def _checkpoint_module(config: BackboneConfig, task: Task) -> nn.Module:
         if isinstance(error, OSError) and checkpoint.folder is None:
             raise ModelError(unreachable(checkpoint)) from error
         raise ModelError(
-            f"checkpoint {checkpoint} ({model_config.model_type}) cannot be loaded for {task!r}: {error}. "
+            f"checkpoint {checkpoint} ({model_config.model_type}) cannot be loaded for {spec.name!r}: {error}. "
             "Give a checkpoint that was saved for this task, whole and as safetensors."
         ) from error
     if config.stem == "3x3":
@@ -188,26 +182,10 @@ def _check_embeddings(n_embeddings: int, tokenizer: Any) -> None:
         )
 
 
-def _family(config: BackboneConfig, task: Task, module: nn.Module, tokenizer: Any, indices: Sequence[int] | None) -> Family:
-    settings, reject = _settings(module), config.overlong == "reject"
-    if task == "image-classification":
-        n_channels = int(getattr(settings, "num_channels", 3))
-        beside = None if config.path is None else side_file(locate(config.path, config.revision), "preprocessor_config.json")
-        scale = normalisation(beside, n_channels)
-        head = classification_head(module)
-        return VisionFamily(head, n_channels, config.image_size, scale, indices, int(settings.num_labels))
-    max_length = limit_tokens(settings, config.max_length)
-    tokeniser = Tokeniser(tokenizer, config.prompt_format)
-    if task == "text-classification":
-        return TextFamily(tokeniser, max_length, indices, int(settings.num_labels), reject)
-    kind: Literal["instruction", "language-modelling"] = "instruction" if task == "instruction" else "language-modelling"
-    return CausalFamily(tokeniser, max_length, kind, reject)
-
-
-def _auto_class(task: Task) -> Any:
+def _auto_class(kind: ModelKind) -> Any:
     import transformers
 
-    return getattr(transformers, _AUTO_CLASSES[task])
+    return getattr(transformers, kind.auto_class)
 
 
 @contextmanager

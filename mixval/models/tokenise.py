@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from mixval.config.base import Task
+from mixval.config.tasks import spec_of
 from mixval.errors import ContractError, ModelError
 from mixval.models.rows import Messages, column, prompts, row_name, strings
 
@@ -72,14 +73,15 @@ class Tokeniser:
 
     def counts(self, rows: pa.Table, task: Task) -> tuple[np.ndarray, np.ndarray]:
         """(N,) int64 tokens of each row before cutting, and (N,) int64 of the response's own text; null counts as empty."""
-        filled = _fill(rows, ("prompt", "response") if task == "instruction" else ("text",))
-        if task == "instruction":
+        spec = spec_of(task)
+        filled = _fill(rows, spec.inputs)
+        if spec.has_prompt:
             heads = self._prompt_ids([self._render(filled, i, prompt) for i, prompt in enumerate(prompts(filled))])
             own = _lengths(self._bodies(strings(filled, "response")))
             return _lengths(heads) + own + 1, own
         own = _lengths(self._bodies(strings(filled, "text")))
         total = own + len(self.leading) + len(self.trailing)
-        return total, own if task == "text-classification" else np.maximum(total - 1, 0)
+        return total, own if spec.has_labels else np.maximum(total - 1, 0)
 
     def _join(self, head: list[int], answer: list[int], max_length: int) -> TokenRow:
         n_leading = len(self.leading) if head[: len(self.leading)] == self.leading else 0

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from mixval.config.backbone import BackboneConfig
 from mixval.config.base import Task
+from mixval.config.tasks import spec_of
 from mixval.errors import ConfigError, ModelError
 from mixval.models.checkpoint import has_vocabulary, locate, raw_config, unreachable
 from mixval.models.identity import tokenizer_folder
@@ -35,8 +36,12 @@ def load_tokenizer(config: BackboneConfig, task: Task) -> Any:
 
     Raises ConfigError when none is named, ModelError when it cannot be read or the task needs a token it lacks.
     """
-    if task == "image-classification":
-        raise ConfigError("the task 'image-classification' has no tokenizer; ask for one only where rows are text.")
+    spec = spec_of(task)
+    if not spec.is_text:
+        raise ConfigError(
+            f"the task {task!r} has no tokenizer: expected rows of modality 'text', found {spec.modality!r}. Ask for one only "
+            "where rows are text."
+        )
     if config.tokenizer == "byte":
         tokenizer = byte_tokenizer()
     else:
@@ -45,9 +50,9 @@ def load_tokenizer(config: BackboneConfig, task: Task) -> Any:
         if tokenizer.eos_token is None:
             raise ModelError("the tokenizer has neither a pad nor an end token. Name one in tokenizer_config.json.")
         tokenizer.pad_token = tokenizer.eos_token
-    if task == "instruction" and tokenizer.eos_token_id is None:
+    if spec.has_prompt and tokenizer.eos_token_id is None:
         raise ModelError("the tokenizer has no end token, and a response needs one. Name `eos_token` in tokenizer_config.json.")
-    if task == "instruction" and config.prompt_format == "chat" and not tokenizer.chat_template:
+    if spec.has_prompt and config.prompt_format == "chat" and not tokenizer.chat_template:
         raise ModelError(
             "backbone.prompt_format is `chat`, and the tokenizer has no chat template. Save one with it, or choose `plain`."
         )

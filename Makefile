@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 export PREFECT_HOME := $(abspath $(VENV))/prefect
 unexport PREFECT_API_URL PREFECT_PROFILE
 
-.PHONY: setup demo test test-laboratory lint figures bench clean
+.PHONY: setup demo test test-laboratory test-kernels lint figures bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PY) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "mixval needs Python 3.11 to 3.13, found " + sys.version.split()[0] + ". Run: make PY=python3.11")'
@@ -31,6 +31,10 @@ test: $(READY)
 # What draws worlds, attacks and studies for the evidence, and the benchmarks: nobody who installs mixval runs it.
 test-laboratory: $(READY)
 	$(BIN)/python -m pytest benchmarks/tests
+
+# The numeric tests with other processors' kernels, other numbers of threads and a loaded machine. KERNELS=--other runs one.
+test-kernels: $(READY)
+	$(BIN)/python -m benchmarks.house.kernels $(KERNELS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -58,6 +58,14 @@ def write_beside(name: str, figures: list[Figure], command: str) -> Path:
     return write(name, [*others, *figures])
 
 
+def write_by_name(name: str, figures: list[Figure]) -> Path:
+    """The same, next to all that is stored there under other names."""
+    file = RESULTS / f"{name}.json"
+    held: list[Figure] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+    new = {one["name"] for one in figures}
+    return write(name, [*(one for one in held if one["name"] not in new), *figures])
+
+
 def commit() -> str:
     """The checkout's commit, marked when the tree has changes."""
     done = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.browser import browser
 from tests.conftest import pytest_collection_modifyitems, pytest_terminal_summary, pytest_xdist_make_scheduler
 
-__all__ = ["browser", "pytest_collection_modifyitems", "pytest_terminal_summary", "pytest_xdist_make_scheduler"]
+__all__ = ["pytest_collection_modifyitems", "pytest_terminal_summary", "pytest_xdist_make_scheduler"]
+
+pytest_plugins = ["tests.browser"]

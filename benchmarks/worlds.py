@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mixval.config.base import Task
+from mixval.config.tasks import Task
 from mixval.config.valuation import ValuationConfig, merge
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.plan import ContributorPlan, ShardRef

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from mixval.config.base import Task
 from mixval.config.load import parse_config
+from mixval.config.tasks import Task
 from mixval.config.valuation import ValuationConfig, merge
 
 PLANTED = ("near", "mixed", "far")

@@ -29,7 +29,7 @@ from benchmarks.evidence.worlds.world import World, make_world
 from benchmarks.evidence.worlds.world_files import write_world
 from benchmarks.figures import Figure, write_beside
 from mixval.config.backbone import BackboneConfig
-from mixval.config.base import Task
+from mixval.config.tasks import Task
 from mixval.contracts.parts import PARTS
 from mixval.evidence.baselines.inputs import Budget
 from mixval.evidence.comparison import compare

@@ -30,7 +30,7 @@ from benchmarks.evidence.worlds.datasets import READINGS
 from benchmarks.evidence.worlds.inputs import inputs_of
 from benchmarks.evidence.worlds.settings import WORLDS
 from benchmarks.figures import Figure, figure, write_beside
-from mixval.config.base import Task
+from mixval.config.tasks import Task
 from mixval.evidence.baselines.inputs import Budget
 from mixval.evidence.baselines.registry import METHODS, methods_for
 from mixval.evidence.comparison import OURS, Comparison, compare

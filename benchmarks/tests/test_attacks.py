@@ -15,7 +15,7 @@ from benchmarks.evidence.attacks.catalogue import ATTACKS, Sight, attack_named, 
 from benchmarks.evidence.attacks.features import RADIUS, WORDS, squared_discrepancy, target_words
 from benchmarks.evidence.attacks.inputs import row_names
 from benchmarks.evidence.attacks.labels import generated, predicted_labels
-from mixval.config.base import Task
+from mixval.config.tasks import Task
 from mixval.errors import ConfigError
 from mixval.evidence.baselines import forward_pass
 from mixval.evidence.baselines.inputs import Inputs

@@ -17,7 +17,7 @@ from benchmarks.evidence.worlds.world import make_world
 from benchmarks.evidence.worlds.world_files import write_world
 from benchmarks.evidence.worlds.world_folder import WorldFolder, read_world, recorded_truth
 from mixval.config.backbone import BackboneConfig
-from mixval.config.base import Task
+from mixval.config.tasks import Task
 from mixval.config.valuation import ValuationConfig, merge
 from mixval.errors import ContractError
 from mixval.evidence.baselines import eq8

@@ -16,9 +16,8 @@ from benchmarks.evidence.worlds.design import Factor, WorldDesign, draw_planting
 from benchmarks.evidence.worlds.world import World, make_world
 from benchmarks.evidence.worlds.world_files import write_world
 from mixval.config.backbone import BackboneConfig
-from mixval.config.base import Task
 from mixval.config.load import load_config
-from mixval.config.tasks import spec_of
+from mixval.config.tasks import Task, spec_of
 from mixval.contracts.rows import accepts
 from mixval.errors import ConfigError, ContractError
 from mixval.storage.listing import list_contributors, list_target

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mixval import __version__
+from mixval.config.tasks import EVERY_TASK
 from mixval.errors import ConfigError, MixvalError
 
 if TYPE_CHECKING:
@@ -54,9 +55,7 @@ def main(
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(help="Where to write mixval.yaml.", show_default=False)],
-    task: Annotated[
-        str, typer.Option(help="image-classification, text-classification, instruction or language-modelling.")
-    ] = "image-classification",
+    task: Annotated[str, typer.Option(help=f"{', '.join(EVERY_TASK[:-1])} or {EVERY_TASK[-1]}.")] = "image-classification",
 ) -> None:
     """Write a commented configuration for your data."""
     from mixval.cli.template import write_template

@@ -2,49 +2,12 @@
 
 from pathlib import Path
 from string import Template
-from typing import get_args
 
-from mixval.config.base import Task
+from mixval.config.tasks import TASKS
+from mixval.contracts.rows import ORIGIN
 from mixval.errors import ConfigError
 
 FILE = "mixval.yaml"
-
-ROWS = {
-    "image-classification": "image (PNG or JPEG bytes), label (integer), origin (real or synthetic)",
-    "text-classification": "text, label (integer), origin (real or synthetic)",
-    "instruction": "prompt, response, origin (real or synthetic)",
-    "language-modelling": "text, origin (real or synthetic)",
-}
-
-BACKBONES = {
-    "image-classification": """\
-  random_init: {architecture: resnet, seed: 0}   # ResNet-18; or `path:` as below
-  # path: ./my-resnet                            # a folder with config.json and *.safetensors, or a hub name
-  # revision: 0123abc                            # a hub name needs one, so that a run can be repeated
-  stem: 3x3                                      # for 32x32 images; leave out for larger ones
-  # image_size: 224                              # resize, in pixels; needed when sizes differ""",
-    "text-classification": """\
-  random_init:                                   # or `path:` to a checkpoint (safetensors)
-    architecture: bert
-    settings: {hidden_size: 128, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 512}
-    seed: 0
-  # path: ./my-encoder
-  tokenizer: byte                                # a checkpoint brings its own: then leave this out
-  max_length: 128                                # tokens""",
-    "instruction": """\
-  random_init:                                   # or `path:` to a checkpoint (safetensors)
-    architecture: llama
-    settings: {hidden_size: 128, num_hidden_layers: 4, num_attention_heads: 4, intermediate_size: 384}
-    seed: 0
-  # path: ./my-llama
-  # prompt_format: chat                          # the tokenizer's chat template
-  # lora: {rank: 8}                              # then ntk.parameters: [lora]
-  tokenizer: byte                                # a checkpoint brings its own: then leave this out
-  max_length: 256                                # tokens""",
-}
-BACKBONES["language-modelling"] = BACKBONES["instruction"].replace(
-    "  # prompt_format: chat                          # the tokenizer's chat template\n", ""
-)
 
 TEMPLATE = Template("""\
 # A mixval configuration. Check it with `mixval plan ${file}`, run it with `mixval value ${file}`.
@@ -102,11 +65,13 @@ seed: 0
 
 def write_template(folder: Path, task: str) -> Path:
     """Write `mixval.yaml` into `folder`; never over one that is there."""
-    if task not in get_args(Task):
-        raise ConfigError(f"--task: expected one of {', '.join(get_args(Task))}, found {task!r}")
+    if task not in TASKS:
+        raise ConfigError(f"--task: expected one of {', '.join(TASKS)}, found {task!r}. Choose one of them.")
     file = folder / FILE
     if file.exists():
         raise ConfigError(f"{file}: there is one already. Move it away, or choose another folder.")
     folder.mkdir(parents=True, exist_ok=True)
-    file.write_text(TEMPLATE.substitute(task=task, rows=ROWS[task], backbone=BACKBONES[task], file=FILE), encoding="utf-8")
+    spec = TASKS[task]
+    rows = ", ".join(column.example for column in (*spec.columns, ORIGIN))
+    file.write_text(TEMPLATE.substitute(task=task, rows=rows, backbone=spec.example_backbone, file=FILE), encoding="utf-8")
     return file

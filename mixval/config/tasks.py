@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
-from mixval.config.base import Task
 from mixval.errors import ConfigError
 
+Task = Literal["image-classification", "text-classification", "instruction", "language-modelling"]
+"""What the rows are for. `instruction` covers reasoning too: a prompt and the response to learn."""
 Made = TypeVar("Made")
 ParameterKind = Literal["linear", "conv", "embedding", "norm", "bias", "lora"]
 PARAMETERS: tuple[ParameterKind, ...] = ("linear", "conv")

@@ -5,12 +5,12 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from mixval.config.backbone import BackboneConfig
-from mixval.config.base import FrozenModel, Task
+from mixval.config.base import FrozenModel
 from mixval.config.gate import GateConfig
 from mixval.config.runtime import RuntimeConfig
 from mixval.config.sample import SampleConfig
 from mixval.config.source import SourceConfig
-from mixval.config.tasks import TASKS, TaskSpec, spec_of
+from mixval.config.tasks import TASKS, Task, TaskSpec, spec_of
 from mixval.config.terms import DiscrepancyConfig, LossConfig, NtkConfig
 from mixval.config.value import ValueConfig
 

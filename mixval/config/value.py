@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from mixval.config.base import FrozenModel, Task
-from mixval.config.tasks import spec_of
+from mixval.config.base import FrozenModel
+from mixval.config.tasks import Task, spec_of
 
 Rule = Literal["equal-z", "scale-matched", "published", "shipped", "fitted", "davinz"]
 

@@ -14,8 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from mixval.config.base import Task
-from mixval.config.tasks import ContractColumn, for_column, spec_of
+from mixval.config.tasks import ContractColumn, Task, for_column, spec_of
 from mixval.contracts.rows import MESSAGE, ORIGIN, accepts
 from mixval.errors import ConfigError
 

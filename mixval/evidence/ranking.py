@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow.compute as pc
 import torch
 
-from mixval.config.base import Task
 from mixval.config.fingerprint import fingerprint
+from mixval.config.tasks import Task
 from mixval.errors import MixvalError
 from mixval.evidence.baselines.inputs import Inputs
 from mixval.evidence.baselines.method import Method, Scores

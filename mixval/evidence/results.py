@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
-from mixval.config.base import FrozenModel, Task
+from mixval.config.base import FrozenModel
+from mixval.config.tasks import Task
 from mixval.errors import ContractError
 from mixval.evidence.agreement import seed_agreement
 from mixval.evidence.baselines.method import Need, Scores

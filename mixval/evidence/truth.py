@@ -20,9 +20,10 @@ import torch
 from pydantic import Field
 
 from mixval.config.backbone import BackboneConfig
-from mixval.config.base import FrozenModel, Task
+from mixval.config.base import FrozenModel
 from mixval.config.fingerprint import fingerprint
 from mixval.config.source import StorageConfig
+from mixval.config.tasks import Task
 from mixval.contracts.record import ArtifactRef
 from mixval.errors import ContractError, StorageError
 from mixval.evidence.agreement import SeedAgreement, seed_agreement

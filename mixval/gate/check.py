@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from mixval.config.base import Task
 from mixval.config.gate import GateConfig
+from mixval.config.tasks import Task
 from mixval.contracts.batches import RowBatch
 from mixval.contracts.outcomes import Finding, GateOutcome
 from mixval.contracts.parts import REAL, SYNTHETIC

@@ -13,9 +13,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from mixval.config.base import Task
 from mixval.config.gate import GateConfig
-from mixval.config.tasks import for_column, spec_of
+from mixval.config.tasks import Task, for_column, spec_of
 from mixval.contracts.digests import input_digest
 from mixval.errors import ShapeError
 from mixval.gate.images import image_cells, image_facts

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixval.config.base import Task
 from mixval.config.gate import GateConfig
-from mixval.config.tasks import spec_of
+from mixval.config.tasks import Task, spec_of
 from mixval.contracts.batches import RowBatch
 from mixval.contracts.parts import SYNTHETIC
 from mixval.contracts.plan import ShardRef

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from mixval.config.base import Task
 from mixval.config.gate import GateConfig
-from mixval.config.tasks import TaskSpec, for_column, spec_of
+from mixval.config.tasks import Task, TaskSpec, for_column, spec_of
 from mixval.contracts.parts import PARTS
 from mixval.gate.checks import Check, must_be_in, must_be_there, must_be_true, must_lie
 from mixval.gate.words import listed

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mixval.config.base import Task
 from mixval.config.gate import GateConfig
+from mixval.config.tasks import Task
 from mixval.contracts.outcomes import Finding
 from mixval.contracts.plan import ShardRef
 from mixval.errors import ShardError

@@ -15,9 +15,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from mixval.config.base import Task
 from mixval.config.gate import GateConfig
-from mixval.config.tasks import spec_of
+from mixval.config.tasks import Task, spec_of
 from mixval.contracts.batches import RowBatch
 from mixval.contracts.parts import PARTS
 from mixval.contracts.rows import ORIGIN, accepts

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from mixval.config.base import Task
 from mixval.config.gate import GateConfig
-from mixval.config.tasks import spec_of
+from mixval.config.tasks import Task, spec_of
 from mixval.contracts.parts import PARTS
 from mixval.contracts.rows import ORIGIN
 from mixval.gate.checks import Check, must_be_true, must_lie

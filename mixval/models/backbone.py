@@ -14,8 +14,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
-from mixval.config.base import Task
-from mixval.config.tasks import spec_of
+from mixval.config.tasks import Task, spec_of
 from mixval.errors import ContractError, ModelError
 from mixval.models.outputs import (
     OutputKind,

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mixval.config.backbone import BackboneConfig
-from mixval.config.base import Task
-from mixval.config.tasks import TaskSpec, for_modality, spec_of
+from mixval.config.tasks import Task, TaskSpec, for_modality, spec_of
 from mixval.errors import ConfigError
 from mixval.models.architecture import check_architecture
 from mixval.models.checkpoint import locate, raw_config

@@ -12,8 +12,7 @@ import torch
 from torch import nn
 
 from mixval.config.backbone import BackboneConfig
-from mixval.config.base import Task
-from mixval.config.tasks import TaskSpec, spec_of
+from mixval.config.tasks import Task, TaskSpec, spec_of
 from mixval.errors import ModelError
 from mixval.models.architecture import (
     OFFSET_POSITIONS,

@@ -19,8 +19,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from mixval.config.base import Task
-from mixval.config.tasks import spec_of
+from mixval.config.tasks import Task, spec_of
 from mixval.errors import ContractError, ModelError
 from mixval.models.rows import Messages, column, prompts, row_name, strings
 

@@ -9,8 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from mixval.config.backbone import BackboneConfig
-from mixval.config.base import Task
-from mixval.config.tasks import spec_of
+from mixval.config.tasks import Task, spec_of
 from mixval.errors import ConfigError, ModelError
 from mixval.models.checkpoint import has_vocabulary, locate, raw_config, unreachable
 from mixval.models.identity import tokenizer_folder

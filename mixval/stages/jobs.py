@@ -3,9 +3,10 @@
 from typing import Any
 
 from mixval.config.backbone import BackboneConfig
-from mixval.config.base import FrozenModel, Task
+from mixval.config.base import FrozenModel
 from mixval.config.sample import SampleConfig
 from mixval.config.source import SourceConfig
+from mixval.config.tasks import Task
 from mixval.config.terms import DiscrepancyConfig, LossConfig, NtkConfig
 from mixval.config.valuation import ValuationConfig
 from mixval.config.value import ValueConfig

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mixval.config.base import Task
-from mixval.config.tasks import spec_of
+from mixval.config.tasks import Task, spec_of
 from mixval.contracts.batches import RowBatch
 from mixval.contracts.digests import input_digest, row_identity, sampling_keys
 from mixval.contracts.parts import PARTS

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mixval.config.base import Task
 from mixval.config.source import SourceConfig
+from mixval.config.tasks import Task
 from mixval.contracts.batches import RowBatch
 from mixval.contracts.mapping import MISSING, WRONG, RowMapping, row_mapping
 from mixval.contracts.plan import ShardRef

@@ -17,9 +17,9 @@ from docs import engine_tables, evidence_tables, generate_configuration, generat
 from docs.marked import replaced
 from mixval import errors
 from mixval.cli.app import app
-from mixval.config.base import Task
 from mixval.config.gate import GateConfig
 from mixval.config.load import parse_config
+from mixval.config.tasks import Task
 from mixval.config.valuation import PRESETS
 from mixval.contracts.results import COALITIONS, RANKING, REDUNDANCY
 from mixval.gate.checks import Check

@@ -18,8 +18,8 @@ from prefect.settings import PREFECT_API_URL
 
 from mixval import __version__
 from mixval.cli.summary_view import print_summary
-from mixval.config.base import Task
 from mixval.config.load import load_config
+from mixval.config.tasks import Task
 from mixval.contracts.coalitions import CoalitionAccount
 from mixval.contracts.results import COALITIONS, REDUNDANCY, TERMS
 from mixval.contracts.run import RunSummary

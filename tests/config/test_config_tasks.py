@@ -6,9 +6,19 @@ from typing import Any, get_args
 import pytest
 
 from mixval.config.backbone import RandomInitConfig
-from mixval.config.base import Task
 from mixval.config.load import parse_config
-from mixval.config.tasks import CAUSAL, CLASSIFICATION, EVERY_TASK, IMAGES, PARAMETERS, TASKS, TEXTS, for_modality, spec_of
+from mixval.config.tasks import (
+    CAUSAL,
+    CLASSIFICATION,
+    EVERY_TASK,
+    IMAGES,
+    PARAMETERS,
+    TASKS,
+    TEXTS,
+    Task,
+    for_modality,
+    spec_of,
+)
 from mixval.config.terms import DiscrepancyConfig
 from mixval.errors import ConfigError
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from mixval.config.backbone import BackboneConfig, RandomInitConfig
-from mixval.config.base import Task
+from mixval.config.tasks import Task
 from mixval.evidence.baselines.inputs import Budget, Contributor, Inputs
 from mixval.evidence.recipe import TrainingRecipe
 from mixval.models.load import load_backbone

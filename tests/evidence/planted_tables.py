@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from mixval.config.base import Task
+from mixval.config.tasks import Task
 
 SIDE = 12
 N_CLASSES = 4

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from mixval.config.base import Task
+from mixval.config.tasks import Task
 from mixval.errors import ConfigError, NumericalError
 from mixval.evidence.baselines.extras import optional
 from mixval.evidence.baselines.inputs import Contributor, Inputs

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from mixval.config.backbone import BackboneConfig
-from mixval.config.base import Task
+from mixval.config.tasks import Task
 from mixval.errors import ConfigError, ContractError, StorageError
 from mixval.evidence.learners import make_learner
 from mixval.evidence.recipe import TrainingRecipe

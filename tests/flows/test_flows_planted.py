@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from mixval.config.base import Task
+from mixval.config.tasks import Task
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.run import RunSummary
 from mixval.publish.stored_run import open_run

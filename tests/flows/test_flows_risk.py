@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mixval.config.base import Task
+from mixval.config.tasks import Task
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.results import RISK, TERMS, VALUE_KINDS
 from mixval.contracts.run import RunSummary

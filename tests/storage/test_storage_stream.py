@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mixval.config.base import Task
 from mixval.config.source import SourceConfig
+from mixval.config.tasks import Task
 from mixval.errors import ConfigError, ShardError, StorageError
 from mixval.storage.listing import list_contributors
 from mixval.storage.root import Location

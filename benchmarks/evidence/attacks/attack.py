@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from mixval.config.base import Task
+from mixval.config.tasks import Task
 from mixval.errors import ConfigError
 from mixval.evidence.baselines.method import EVERY_TASK
 from mixval.models.backbone import Backbone

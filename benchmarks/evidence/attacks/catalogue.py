@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from benchmarks.evidence.attacks import features, labels, rows
 from benchmarks.evidence.attacks.attack import Attack, Knowledge, Sight
-from mixval.config.base import Task
+from mixval.config.tasks import Task
 from mixval.errors import ConfigError
 
 __all__ = ["ATTACKS", "Attack", "Knowledge", "Sight", "attack_named", "attacks_for"]

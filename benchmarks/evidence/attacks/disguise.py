@@ -14,8 +14,7 @@ import pyarrow as pa
 from PIL import Image
 
 from benchmarks.evidence.attacks.attack import replaced
-from mixval.config.base import Task
-from mixval.config.tasks import spec_of
+from mixval.config.tasks import Task, spec_of
 from mixval.errors import ContractError
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from mixval.config.backbone import BackboneConfig
-from mixval.config.base import Task
 from mixval.config.gate import GateConfig
+from mixval.config.tasks import Task
 from mixval.contracts.batches import RowBatch
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.plan import ShardRef

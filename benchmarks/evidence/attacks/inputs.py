@@ -16,8 +16,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from mixval.config.base import Task
-from mixval.config.tasks import spec_of
+from mixval.config.tasks import Task, spec_of
 from mixval.contracts.digests import input_digest, row_identity
 from mixval.errors import ContractError
 from mixval.evidence.baselines import forward_pass, row_gradients

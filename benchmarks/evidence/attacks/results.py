@@ -8,7 +8,8 @@ import numpy as np
 from pydantic import ValidationError
 
 from benchmarks.evidence.attacks.catalogue import attack_named
-from mixval.config.base import FrozenModel, Task
+from mixval.config.base import FrozenModel
+from mixval.config.tasks import Task
 from mixval.errors import ContractError
 from mixval.storage.root import Location
 from mixval.terms.arrays import Floats

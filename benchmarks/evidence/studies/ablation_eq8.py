@@ -18,8 +18,8 @@ import numpy as np
 
 from benchmarks.evidence.studies.results import Candidate
 from benchmarks.evidence.worlds.world_folder import WorldFolder
-from mixval.config.base import Task
 from mixval.config.load import parse_config
+from mixval.config.tasks import Task
 from mixval.config.valuation import ValuationConfig, merge
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.results import TERMS

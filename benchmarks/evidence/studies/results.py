@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
-from mixval.config.base import FrozenModel, Task
+from mixval.config.base import FrozenModel
+from mixval.config.tasks import Task
 from mixval.errors import ContractError
 from mixval.evidence.agreement import seed_agreement
 from mixval.evidence.bootstrap import N_RESAMPLES, Interval, holm, interval, resampled, resamples, two_sided_p

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.evidence.worlds.planted_generator import generated_rows
-from mixval.config.base import Task
+from mixval.config.tasks import Task
 from mixval.errors import ConfigError
 
 Part = Literal["world", "pretraining", "all"]

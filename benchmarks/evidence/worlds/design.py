@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from mixval.config.base import FrozenModel, Task
+from mixval.config.base import FrozenModel
+from mixval.config.tasks import Task
 from mixval.seeds import generator
 
 ImageShift = Literal["blur", "contrast", "quantise"]

@@ -12,7 +12,7 @@ import pyarrow as pa
 from benchmarks.evidence.worlds.design import ImageShift, Planting, TextShift
 from benchmarks.evidence.worlds.faults import cut_answers, flip_labels, shuffle_words, swap_answers
 from benchmarks.evidence.worlds.shifts import shift_image, shift_text
-from mixval.config.base import Task
+from mixval.config.tasks import Task
 from mixval.errors import ContractError
 
 _SHIFTED: dict[Task, tuple[str, ...]] = {

@@ -21,8 +21,7 @@ import pyarrow.compute as pc
 from benchmarks.evidence.worlds.design import Planting, WorldDesign, draw_plantings
 from benchmarks.evidence.worlds.pools import Pool, check_pools
 from benchmarks.evidence.worlds.spoiling import Spoiler
-from mixval.config.base import Task
-from mixval.config.tasks import spec_of
+from mixval.config.tasks import Task, spec_of
 from mixval.contracts.parts import REAL, SYNTHETIC
 from mixval.contracts.rows import accepts
 from mixval.errors import ContractError

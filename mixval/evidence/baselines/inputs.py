@@ -16,7 +16,8 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from mixval.config.base import FrozenModel, Task
+from mixval.config.base import FrozenModel
+from mixval.config.tasks import Task
 from mixval.contracts.parts import REAL
 from mixval.errors import ConfigError
 from mixval.evidence.baselines import checkpoints, forward_pass, raw_inputs, row_gradients

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from mixval.config.base import Task
+from mixval.config.tasks import Task
 from mixval.errors import ConfigError, NumericalError
 from mixval.evidence.baselines.extras import optional
 from mixval.evidence.baselines.inputs import Inputs

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from mixval.config.base import Task
+from mixval.config.tasks import Task
 from mixval.evidence.baselines.extras import optional
 from mixval.evidence.baselines.grouping import runs
 from mixval.models.backbone import Backbone

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from mixval.config.base import Task
+from mixval.config.tasks import Task
 from mixval.errors import ConfigError
 from mixval.evidence.baselines import counts, discrepancies, eq8
 from mixval.evidence.baselines.davinz import davinz

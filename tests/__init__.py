@@ -2,4 +2,5 @@
 
 import os
 
-os.environ["OMP_NUM_THREADS"] = "1"  # each test process has a core: threads that wait for each other cost twice the time
+# Each test process has a core: threads that wait for each other cost twice the time. Another number may be asked for.
+os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -59,7 +59,8 @@ LEVELS: dict[str, dict[str, str]] = {
 FLAGS = {"SkylakeX": "avx512vl", "Haswell": "avx2", "Zen": "avx2", "avx512": "avx512vl", "avx2": "avx2"}
 """What /proc/cpuinfo must list for a kernel to run. Others run on every x86-64 processor."""
 ASK = """
-import json, numpy, scipy.linalg, threadpoolctl, torch
+import json, tests  # which sets what the tests run with, unless it is set
+import numpy, scipy.linalg, threadpoolctl, torch
 pools = threadpoolctl.threadpool_info()
 print(json.dumps({
     "openblas": sorted({one["architecture"] for one in pools if one["internal_api"] == "openblas"}),
@@ -145,8 +146,8 @@ def environment_of(setting: Setting) -> dict[str, str]:
 
 
 def in_use(environment: Mapping[str, str]) -> dict[str, object]:
-    """Which kernels and how many threads a process with this environment takes, as the libraries say."""
-    asked = subprocess.run([sys.executable, "-c", ASK], env=environment, capture_output=True, text=True, check=True)
+    """Which kernels and how many threads a test process with this environment takes, as the libraries say."""
+    asked = subprocess.run([sys.executable, "-c", ASK], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     found: dict[str, object] = json.loads(asked.stdout)
     return found
 

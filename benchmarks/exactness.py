@@ -17,6 +17,7 @@ import torch
 from benchmarks.dense import dense_rows, dense_terms
 from benchmarks.dense_rows import DenseRows
 from benchmarks.worlds import CLASSES, WORLDS, Shards, World, jobs, lay_out, make_config, measured_terms, relative_errors
+from mixval.config.tasks import spec_of
 from mixval.config.valuation import merge
 from mixval.contracts.results import TERMS
 
@@ -82,13 +83,13 @@ def world_cases(name: str) -> dict[str, Switches]:
     pixels: dict[str, Switches] = {"pixels": {"discrepancy": {"features": "pixels"}}} if name == "images" else {}
     labels: dict[str, Switches] = {"labels": {"discrepancy": {"labels": 1.0}}} if name in ("images", "texts") else {}
     answers: dict[str, Switches] = {"answers": {"discrepancy": {"features": "backbone-and-answer"}}}
-    return CASES | kinds | pixels | labels | (answers if WORLDS[name].task == "instruction" else {})
+    return CASES | kinds | pixels | labels | (answers if spec_of(WORLDS[name].task).has_prompt else {})
 
 
 def world_reference(folder: Path, name: str) -> tuple[DenseRows, DenseRows]:
     """The contributor and the target of a laid-out world, dense."""
     config = make_config(folder, WORLDS[name], {})
-    classes = CLASSES if "classification" in config.task else None
+    classes = CLASSES if config.task_spec.has_labels else None
     rows, target = dense_rows([folder / "lake", folder / "target"], config, classes)
     return rows, target
 

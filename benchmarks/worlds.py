@@ -77,7 +77,7 @@ def make_config(folder: Path, world: World, switches: dict[str, Any]) -> Valuati
 def jobs(config: ValuationConfig) -> tuple[MeasureJob, MeasureJob]:
     """The contributor's job and the target's, as the flow makes them of a contributor that the gate admits whole."""
     shards = list_contributors(config.source)[NAME]
-    classes = CLASSES if "classification" in config.task else None
+    classes = CLASSES if config.task_spec.has_labels else None
     identity = backbone_identity(config.backbone, config.task, classes)
     origins = [origin for shard in shards for origin in pq.read_table(shard.url.removeprefix("file://"))["origin"].to_pylist()]
     target = target_job(config, _plan("target", list_target(config.source)), identity, classes)

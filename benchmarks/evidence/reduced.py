@@ -29,7 +29,7 @@ from benchmarks.evidence.worlds.world import World, make_world
 from benchmarks.evidence.worlds.world_files import write_world
 from benchmarks.figures import Figure, write_beside
 from mixval.config.backbone import BackboneConfig
-from mixval.config.tasks import Task
+from mixval.config.tasks import Task, spec_of
 from mixval.contracts.parts import PARTS
 from mixval.evidence.baselines.inputs import Budget
 from mixval.evidence.comparison import compare
@@ -137,7 +137,7 @@ def _read(folder: Path) -> list[dict[str, Any]]:
 
 
 def _table(rows: list[dict[str, Any]], task: Task) -> pa.Table:
-    content = ("image", pa.binary()) if task == "image-classification" else ("text", pa.string())
+    content = ("image", pa.binary()) if spec_of(task).is_image else ("text", pa.string())
     schema = pa.schema([("id", pa.string()), ("source", pa.string()), content, ("label", pa.int64())])
     return pa.Table.from_pylist([row | {"source": row["origin"]} for row in rows], schema=schema)
 

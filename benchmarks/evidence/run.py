@@ -30,7 +30,7 @@ from benchmarks.evidence.worlds.datasets import READINGS
 from benchmarks.evidence.worlds.inputs import inputs_of
 from benchmarks.evidence.worlds.settings import WORLDS
 from benchmarks.figures import Figure, figure, write_beside
-from mixval.config.tasks import Task
+from mixval.config.tasks import Task, spec_of
 from mixval.evidence.baselines.inputs import Budget
 from mixval.evidence.baselines.registry import METHODS, methods_for
 from mixval.evidence.comparison import OURS, Comparison, compare
@@ -107,7 +107,7 @@ def checkpoint_of(name: str, given: argparse.Namespace) -> Path | None:
     """The folder of the backbone of a text world."""
     if WORLDS[name].backbone is not None:
         return None
-    is_causal = READINGS[WORLDS[name].dataset].task != "text-classification"
+    is_causal = spec_of(READINGS[WORLDS[name].dataset].task).is_causal
     folder: Path | None = given.language_model if is_causal else given.encoder
     return folder
 

@@ -236,7 +236,7 @@ def training(
 
 
 def _classes(config: CalibrationConfig, target: TargetProfile) -> list[int] | None:
-    return [int(label) for label in target.labels] if "classification" in config.task else None
+    return [int(label) for label in target.labels] if config.task_spec.has_labels else None
 
 
 def _gated(name: str, shards: list[ShardRef]) -> ContributorPlan:

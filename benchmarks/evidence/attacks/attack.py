@@ -9,9 +9,8 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from mixval.config.tasks import Task
+from mixval.config.tasks import EVERY_TASK, Task
 from mixval.errors import ConfigError
-from mixval.evidence.baselines.method import EVERY_TASK
 from mixval.models.backbone import Backbone
 from mixval.seeds import generator
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from benchmarks.evidence.attacks.attack import Sight, counted, replaced, seen, taken
 from benchmarks.evidence.attacks.disguise import png
+from mixval.config.tasks import spec_of
 from mixval.errors import ConfigError
 from mixval.evidence.baselines import forward_pass
 from mixval.models.backbone import Backbone
@@ -43,11 +44,12 @@ def adversarial_features(table: pa.Table, sight: Sight, strength: float, random:
     backbone, target = seen(sight.backbone), seen(sight.target)
     aim = taken(target, random.permutation(target.num_rows)[:TARGET_ROWS])
     chosen = random.permutation(table.num_rows)[: counted(strength, table)]
-    name = "image" if sight.task == "image-classification" else "response" if sight.task == "instruction" else "text"
+    spec = spec_of(sight.task)
+    name = spec.content
     values = table[name].to_pylist()
     chosen = np.array(sorted(chosen.tolist(), key=lambda at: (len(values[at]), at)))  # texts of a length share a batch
     rows = taken(table, chosen)
-    if name == "image":
+    if spec.is_image:
         moved: list[bytes] | list[str] = _moved_images(backbone, rows, aim, sight.batch_rows)
     else:
         moved = _moved_texts(backbone, rows, aim, name, sight.batch_rows)

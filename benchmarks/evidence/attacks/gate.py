@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from mixval.config.backbone import BackboneConfig
 from mixval.config.gate import GateConfig
-from mixval.config.tasks import Task
+from mixval.config.tasks import Task, spec_of
 from mixval.contracts.batches import RowBatch
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.plan import ShardRef
@@ -46,7 +46,7 @@ class Gate:
     def __init__(self, task: Task, target: pa.Table, limits: GateConfig, backbone: BackboneConfig) -> None:
         """Profiles the target. Raises TargetError where it cannot serve."""
         self._task, self._limits, self._backbone = task, limits, backbone
-        is_text = task != "image-classification"
+        is_text = spec_of(task).is_text
         self._counter: TokenCounter | None = token_counter(backbone, task) if is_text else None
         self._max_length = context_tokens(backbone) if is_text else None
         self._target: TargetProfile = profile_target([RowBatch(target, 0, 0)], task, limits, count_tokens=self._counter)

@@ -13,6 +13,7 @@ import torch
 
 from benchmarks.evidence.attacks.attack import Sight, counted, replaced, seen
 from benchmarks.evidence.attacks.rows import hardest_first
+from mixval.config.tasks import spec_of
 from mixval.models.backbone import Backbone
 from mixval.models.causal import CausalFamily
 from mixval.models.rows import strings
@@ -37,7 +38,7 @@ def _as_the_model_says(table: pa.Table, sight: Sight, chosen: np.ndarray) -> pa.
         for at in chosen:
             labels[at] = said[at]
         return replaced(table, "label", labels)
-    name = "response" if backbone.task == "instruction" else "text"
+    name = spec_of(backbone.task).content
     texts = strings(table, name)
     for at in chosen:
         texts[at] = generated(backbone, table.slice(int(at), 1)) or texts[at]
@@ -57,7 +58,7 @@ def predicted_labels(backbone: Backbone, table: pa.Table, batch_rows: int) -> li
 def generated(backbone: Backbone, row: pa.Table) -> str:
     """Greedy decoding of one row, as many tokens as it has: of its answer, or of its text's second half after the first."""
     family: Any = backbone.family
-    is_instruction = backbone.task == "instruction"
+    is_instruction = spec_of(backbone.task).has_prompt
     tokens = _tokens(family, row, is_instruction)
     start = tokens.answer_start if is_instruction else max(tokens.answer_start, len(tokens.ids) // 2)
     given = torch.tensor([tokens.ids[:start]], device=backbone.device)

@@ -19,12 +19,11 @@ import numpy as np
 from benchmarks.evidence.studies.results import Candidate
 from benchmarks.evidence.worlds.world_folder import WorldFolder
 from mixval.config.load import parse_config
-from mixval.config.tasks import Task
+from mixval.config.tasks import CAUSAL, CLASSIFICATION, EVERY_TASK, IMAGES, Task
 from mixval.config.valuation import ValuationConfig, merge
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.results import TERMS
 from mixval.errors import ConfigError, MixvalError
-from mixval.evidence.baselines.method import CAUSAL, CLASSIFICATION, EVERY_TASK
 from mixval.evidence.results import SkippedMethod
 from mixval.stages import gating
 from mixval.stages.in_process import WORKER_BYTES, admitted_jobs, measure_here
@@ -37,7 +36,6 @@ from mixval.valuation.score import value
 from mixval.valuation.weights import weigh
 
 METHOD = "eq8-equal-z"
-IMAGES: tuple[Task, ...] = ("image-classification",)
 Scores = dict[str, float]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from mixval.config.base import FrozenModel
-from mixval.config.tasks import Task
+from mixval.config.tasks import Task, for_modality, spec_of
 from mixval.seeds import generator
 
 ImageShift = Literal["blur", "contrast", "quantise"]
@@ -114,7 +114,7 @@ def draw_plantings(design: WorldDesign) -> list[Planting]:
     low, high = np.log(design.size[0]), np.log(design.size[1] + 0.0)
     sizes = np.rint(np.exp(low + (high - low) * _strata(design, "size"))).astype(int)
     shares = _real_shares(design)
-    kinds = IMAGE_SHIFTS if design.task == "image-classification" else TEXT_SHIFTS
+    kinds = for_modality({"image": IMAGE_SHIFTS, "text": TEXT_SHIFTS}, spec_of(design.task), "domain shifts")
     amounts = {name: _amounts(design, name) for name in ("noise", "duplicates", "overlap", "shift")}
     counts = {name: _counts(design, name) for name in ("real_groups", "synthetic_groups", "sources")}
     picks = {name: generator(design.seed, "world", name).permutation(K) for name in ("shift-kind", "answer-noise")}

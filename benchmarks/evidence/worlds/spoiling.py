@@ -12,15 +12,8 @@ import pyarrow as pa
 from benchmarks.evidence.worlds.design import ImageShift, Planting, TextShift
 from benchmarks.evidence.worlds.faults import cut_answers, flip_labels, shuffle_words, swap_answers
 from benchmarks.evidence.worlds.shifts import shift_image, shift_text
-from mixval.config.tasks import Task
+from mixval.config.tasks import Task, spec_of
 from mixval.errors import ContractError
-
-_SHIFTED: dict[Task, tuple[str, ...]] = {
-    "image-classification": ("image",),
-    "text-classification": ("text",),
-    "instruction": ("prompt", "response"),
-    "language-modelling": ("text",),
-}
 
 
 @dataclass(frozen=True)
@@ -38,7 +31,7 @@ class Spoiler:
         if "label" in rows.column_names:
             labels = flip_labels(rows["label"].to_numpy(), chosen, self.classes, random)
             return _with(rows, "label", labels.tolist())
-        if self.task == "instruction":
+        if spec_of(self.task).has_prompt:
             spoil = swap_answers if planting.answer_noise == "swapped" else cut_answers
             return _with(rows, "response", spoil(rows["response"].to_pylist(), chosen))
         return _with(rows, "text", shuffle_words(rows["text"].to_pylist(), chosen, random))
@@ -47,7 +40,7 @@ class Spoiler:
         """The rows, every one under the contributor's domain shift."""
         if planting.shift == 0:
             return rows
-        for name in _SHIFTED[self.task]:
+        for name in spec_of(self.task).inputs:
             kind = rows.schema.field(name).type
             if not (pa.types.is_binary(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
                 raise ContractError(f"a domain shift needs {name!r} as binary or string, found {kind}. Cast it, or plant none.")
@@ -55,7 +48,7 @@ class Spoiler:
         return rows
 
     def _shifted(self, value: Any, planting: Planting, random: np.random.Generator) -> Any:
-        if self.task == "image-classification":
+        if spec_of(self.task).is_image:
             return shift_image(value, cast("ImageShift", planting.shift_kind), planting.shift)
         return shift_text(value, cast("TextShift", planting.shift_kind), planting.shift, random)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mixval.config.tasks import spec_of
 from mixval.evidence.baselines.discrepancies import DAVINZ_BANDWIDTH, pooled_mmd
 from mixval.evidence.baselines.inputs import Inputs
 from mixval.terms.arrays import Floats
@@ -21,7 +22,7 @@ BLOCKS = 100
 
 def davinz(inputs: Inputs, seed: int) -> Floats:
     """(K,) values; rows of a Gram matrix come in random order."""
-    if inputs.task == "image-classification":
+    if "pixels" in spec_of(inputs.task).features:
         pixels = inputs.pixels()
         distances = pooled_mmd(pixels.contributors, pixels.target, [DAVINZ_BANDWIDTH])
     else:

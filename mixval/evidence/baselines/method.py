@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from mixval.config.tasks import Task
+from mixval.config.tasks import EVERY_TASK, Task, spec_of
 from mixval.errors import ConfigError, NumericalError
 from mixval.evidence.baselines.extras import optional
 from mixval.evidence.baselines.inputs import Inputs
@@ -17,9 +17,6 @@ from mixval.terms.arrays import Floats
 Need = Literal["labels", "checkpoints", "training", "features", "gradients"]
 """labels: rows must have a class. features: a forward pass of the frozen backbone (losses too). gradients: a backward pass for
 each row. training: some optimiser's steps, of whatever model. checkpoints: weights of the backbone as it was trained."""
-CLASSIFICATION: tuple[Task, ...] = ("image-classification", "text-classification")
-CAUSAL: tuple[Task, ...] = ("instruction", "language-modelling")
-EVERY_TASK: tuple[Task, ...] = (*CLASSIFICATION, *CAUSAL)
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,7 @@ class Method:
 
     def applies(self, task: Task) -> bool:
         """Whether the method can rank contributors of this task; with "labels" among its needs, classification alone."""
-        return task in self.tasks and not ("labels" in self.needs and task in CAUSAL)
+        return task in self.tasks and ("labels" not in self.needs or spec_of(task).has_labels)
 
     def rank(self, inputs: Inputs, seed: int = 0) -> Scores:
         """Values of the K contributors. The same seed gives the same values.

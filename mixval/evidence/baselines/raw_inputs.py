@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from mixval.config.tasks import Task
+from mixval.config.tasks import Task, spec_of
 from mixval.evidence.baselines.extras import optional
 from mixval.evidence.baselines.grouping import runs
 from mixval.models.backbone import Backbone
@@ -45,7 +45,7 @@ def class_labels(backbone: Backbone, rows: pa.Table) -> np.ndarray:  # (N,) int6
 
 def documents(rows: pa.Table, task: Task) -> list[Document]:
     """(N,) texts; of a conversation, the contents of its messages."""
-    if task != "instruction":
+    if not spec_of(task).has_prompt:
         return [Document("", text) for text in strings(rows, "text")]
     contexts = [
         prompt if isinstance(prompt, str) else "\n".join(message["content"] or "" for message in prompt)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mixval.config.tasks import for_modality, spec_of
 from mixval.evidence.baselines.inputs import Inputs, Sides
 from mixval.evidence.baselines.supervised import Metric
 from mixval.terms.arrays import Floats
@@ -26,11 +27,17 @@ def raw_kernels(inputs: Inputs) -> tuple[Any, Sides[Any]]:
 
     Images: exp(-|x - y|^2 / (2 s^2)) on pixels, s the median distance within T. Texts: the cosine of TF-IDF vectors.
     """
-    if inputs.task != "image-classification":
-        return lambda x, y: np.asarray((x @ y.T).todense(), dtype=np.float64), inputs.word_counts()
+    return for_modality({"image": _of_pixels, "text": _of_words}, spec_of(inputs.task), "raw inputs to compare")(inputs)
+
+
+def _of_pixels(inputs: Inputs) -> tuple[Any, Sides[Any]]:
     pixels = inputs.pixels()
     kernel = make_kernel(pixels.target, [median_bandwidth(pixels.target)], "mean", 512)
     return lambda x, y: kernel.matrix(kernel.centred(x), kernel.centred(y)), pixels
+
+
+def _of_words(inputs: Inputs) -> tuple[Any, Sides[Any]]:
+    return lambda x, y: np.asarray((x @ y.T).todense(), dtype=np.float64), inputs.word_counts()
 
 
 def raw_ridge(inputs: Inputs, metric: Metric) -> Floats:

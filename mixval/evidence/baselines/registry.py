@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from mixval.config.tasks import Task
+from mixval.config.tasks import CAUSAL, IMAGES, TEXTS, Task
 from mixval.errors import ConfigError
 from mixval.evidence.baselines import counts, discrepancies, eq8
 from mixval.evidence.baselines.davinz import davinz
@@ -20,7 +20,7 @@ from mixval.evidence.baselines.kernel_mean_matching import kernel_mean_matching
 from mixval.evidence.baselines.knn_shapley import knn_shapley
 from mixval.evidence.baselines.linear_probe import linear_probe
 from mixval.evidence.baselines.logra import logra
-from mixval.evidence.baselines.method import CAUSAL, Method, Need
+from mixval.evidence.baselines.method import Method, Need
 from mixval.evidence.baselines.nearest_neighbours import nearest_neighbours
 from mixval.evidence.baselines.ngram import ngram
 from mixval.evidence.baselines.optimal_transport import optimal_transport
@@ -39,7 +39,6 @@ _GRADIENTS: frozenset[Need] = frozenset({"gradients"})
 _TRAINING: frozenset[Need] = frozenset({"training"})
 _TRAINED: frozenset[Need] = frozenset({"gradients", "checkpoints", "training"})
 _BOTH = _FEATURES | _GRADIENTS
-_TEXTS: tuple[Task, ...] = ("text-classification", *CAUSAL)
 _TFIDF = ("sklearn.feature_extraction.text",)
 _EQ8 = "arXiv 2511.13640, Eq. 8"
 
@@ -93,13 +92,13 @@ _ALL: tuple[Method, ...] = (
         "optimal-transport", optimal_transport, _LABELS | _FEATURES, source="LAVA, Just et al., ICLR 2023", libraries=("ot",)
     ),
     Method("deviation", deviation, _LABELS | _TRAINING, source="Lin et al., ICML 2024", libraries=_TFIDF),
-    Method("word-similarity", word_similarity, tasks=_TEXTS, source="TF-IDF", libraries=_TFIDF),
+    Method("word-similarity", word_similarity, tasks=TEXTS, source="TF-IDF", libraries=_TFIDF),
     Method("ngram", ngram, _TRAINING, CAUSAL, "interpolated Kneser-Ney trigrams"),
     Method("loss", partial(eq8.single, term=eq8.loss_term), _FEATURES, source=f"{_EQ8}, first term"),
     Method("mmd", partial(eq8.single, term=eq8.discrepancy_term), _FEATURES, source=f"{_EQ8}, second term"),
     Method("ntk-term", partial(eq8.single, term=eq8.ntk_term), _GRADIENTS, source=f"{_EQ8}, third term"),
     Method("composition", partial(eq8.single, term=eq8.composition), source=f"{_EQ8}, fourth term"),
-    Method("pixel-mmd", discrepancies.pixel_mmd, tasks=("image-classification",), source="DAVINZ, its MMD alone"),
+    Method("pixel-mmd", discrepancies.pixel_mmd, tasks=IMAGES, source="DAVINZ, its MMD alone"),
     Method(
         "data-distribution-valuation", discrepancies.data_distribution_valuation, _FEATURES, source="Xu et al., NeurIPS 2024"
     ),

@@ -19,7 +19,7 @@ from benchmarks.dense_rows import DenseRows
 from benchmarks.worlds import CLASSES, WORLDS, Shards, World, jobs, lay_out, make_config, measured_terms, relative_errors
 from mixval.config.tasks import spec_of
 from mixval.config.valuation import merge
-from mixval.contracts.results import TERMS
+from mixval.contracts.terms import TERMS
 
 Switches = dict[str, Any]
 Dtype = Literal["float64", "float32"]

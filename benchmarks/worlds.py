@@ -16,7 +16,7 @@ from mixval.config.valuation import ValuationConfig, merge
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.plan import ContributorPlan, ShardRef
 from mixval.contracts.record import ArtifactRef
-from mixval.contracts.results import TERMS
+from mixval.contracts.terms import TERMS
 from mixval.models.identity import backbone_identity
 from mixval.stages.forward import forward_pass
 from mixval.stages.gradients import gram_parts, partial_gram, summed_gram, whole_gram
@@ -103,7 +103,7 @@ def run_stages(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
 
 
 def measured_terms(job: MeasureJob, target: MeasureJob) -> dict[str, float]:
-    """The four terms as mixval commits them, and by part: `loss/real`, `discrepancy/synthetic`, ..."""
+    """The terms as mixval commits them, and by part: `loss/real`, `discrepancy/synthetic`, ..."""
     ref = run_stages(job, target)
     terms = dict(zip(TERMS, map(float, job.store.read_tensors(ref)["terms"]), strict=True))
     table = job.store.read_table(ref, "terms").to_pylist()

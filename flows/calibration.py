@@ -1,4 +1,4 @@
-"""Fit the weights of the four terms to truth: value contributors, train on each, weigh its terms by what training gave."""
+"""Fit the weights of the terms to truth: value contributors, train on each, weigh its terms by what training gave."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tasks.truth import train_truth
 
 @flow(name="calibration", task_runner=WAITING, persist_result=False)  # type: ignore[arg-type]  # generics of Prefect
 def calibration(config: CalibrationConfig) -> CalibrationSummary:
-    """Weights of the four terms, fitted to the truth of the contributors that a valuation ranks."""
+    """Weights of the terms, fitted to the truth of the contributors that a valuation ranks."""
     load_credentials(config.source.storage)
     with cluster_for(config.runtime):
         run = open_run(valuation(config.valuation).url)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mixval.contracts.results import TERMS
+from mixval.contracts.terms import TERMS
 from mixval.evidence.comparison_statistics import of_world
 from mixval.evidence.fitted import FITTED, terms_of, with_fitted
 from mixval.evidence.results import read_results

@@ -94,7 +94,7 @@ def value(config: ConfigFile, as_json: Json = False) -> None:
 
 @app.command()
 def calibrate(config: ConfigFile, as_json: Json = False) -> None:
-    """Train on every contributor and fit the weights of the four terms to what came of it. Trains only what is missing."""
+    """Train on every contributor and fit the weights of the terms to what came of it. Trains only what is missing."""
     with _errors(as_json):
         from mixval.cli.calibration_view import print_calibration
         from mixval.cli.progress_view import front_end

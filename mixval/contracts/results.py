@@ -3,60 +3,64 @@
 import pyarrow as pa
 
 from mixval.contracts.schemas import table_schema
+from mixval.contracts.terms import TERMS
 
 
 def _field(name: str, kind: pa.DataType, unit: str, words: str, nullable: bool = False) -> pa.Field:
     return pa.field(name, kind, nullable=nullable, metadata={"unit": unit, "description": words})
 
 
-TERMS = ("loss", "discrepancy", "ntk", "composition")
-"""The four terms of Eq. 8, in its order."""
 RISK = "risk"
 """What `terms.parquet` calls the NTK-regression risk, which is no term of Eq. 8."""
 VALUE_KINDS = ("eq-8-score", "minus-cross-entropy-nats", "log-probability-gain-nats", "trained-log-probability-gain-nats")
 """What a value is: minus Eq. 8's weighted terms; or by ridge regression on the contributor's rows with the tangent kernel,
 minus the cross-entropy on T, or the gain in mean log-probability of T's answer tokens, to first order or of a training."""
 
-RANKING = table_schema(
-    "ranking",
-    [
-        _field("contributor", pa.string(), "name", "as the data spells it"),
-        _field("rank", pa.int32(), "rank", "1 is best; equal values share a rank"),
-        _field("value", pa.float64(), "as value_kind says", "higher is better"),
-        _field("value_kind", pa.string(), "word", f"what the value is, and its unit: {', '.join(VALUE_KINDS)}"),
-        _field("value_low", pa.float64(), "as value", "lower end of the interval", nullable=True),
-        _field("value_high", pa.float64(), "as value", "upper end of the interval", nullable=True),
-        _field("tie_group", pa.int32(), "group", "contributors of one group cannot be told apart at the level asked"),
-        _field("loss", pa.float64(), "nats", "pi L(S1) + (1 - pi) L(S2)"),
-        _field("discrepancy", pa.float64(), "kernel distance", "pi D(T,S1) + (1 - pi) D(T,S2)"),
-        _field("ntk", pa.float64(), "1", "sqrt(r' (Theta_0 + lambda I)^-1 r / n)"),
-        _field("composition", pa.float64(), "1", "sqrt(max(pi, 1 - pi) / |S|)"),
-        _field("weighted_loss", pa.float64(), "score", "what the loss term adds to Eq. 8's value"),
-        _field("weighted_discrepancy", pa.float64(), "score", "what the discrepancy term adds to Eq. 8's value"),
-        _field("weighted_ntk", pa.float64(), "score", "what the NTK term adds to Eq. 8's value"),
-        _field("weighted_composition", pa.float64(), "score", "what the composition term adds to Eq. 8's value"),
-        _field("n_rows", pa.int64(), "rows", "admitted rows"),
-        _field("n_real", pa.int64(), "rows", "admitted real rows"),
-        _field("real_share", pa.float64(), "1", "pi, the share of real rows"),
-        _field("n_sampled", pa.int64(), "rows", "rows whose gradients were taken"),
-        _field("bound", pa.float64(), "nats", "right-hand side of Theorem 1 without epsilon"),
-        _field("verdict", pa.string(), "word", "admitted, or trimmed: admitted after bad rows were dropped"),
-    ],
-    source="arXiv 2511.13640, Eq. 8 and Theorem 1",
-)
 
-TERMS_TABLE = table_schema(
-    "terms",
-    [
-        _field("contributor", pa.string(), "name", "as the data spells it"),
-        _field("part", pa.string(), "word", "real, synthetic, or all"),
-        _field("term", pa.string(), "word", "loss, discrepancy, ntk or composition; risk, the regression behind the value"),
-        _field("estimate", pa.float64(), "as in ranking.parquet", "the term, or its part before pi"),
-        _field("standard_error", pa.float64(), "as estimate", "over half-samples, or of the mean", nullable=True),
-        _field("n", pa.int64(), "rows", "rows it was computed from"),
-        _field("diagnostics", pa.string(), "JSON", "estimator, lambda, jitter, residual, condition, bandwidths"),
-    ],
-)
+def ranking_schema() -> pa.Schema:
+    """One row a contributor; two columns a term, in the order of `TERMS`."""
+    return table_schema(
+        "ranking",
+        [
+            _field("contributor", pa.string(), "name", "as the data spells it"),
+            _field("rank", pa.int32(), "rank", "1 is best; equal values share a rank"),
+            _field("value", pa.float64(), "as value_kind says", "higher is better"),
+            _field("value_kind", pa.string(), "word", f"what the value is, and its unit: {', '.join(VALUE_KINDS)}"),
+            _field("value_low", pa.float64(), "as value", "lower end of the interval", nullable=True),
+            _field("value_high", pa.float64(), "as value", "upper end of the interval", nullable=True),
+            _field("tie_group", pa.int32(), "group", "contributors of one group cannot be told apart at the level asked"),
+            *(_field(term.name, pa.float64(), term.unit, term.sentence) for term in TERMS.values()),
+            *(
+                _field(f"weighted_{term.name}", pa.float64(), "score", f"what the {term.word} term adds to Eq. 8's value")
+                for term in TERMS.values()
+            ),
+            _field("n_rows", pa.int64(), "rows", "admitted rows"),
+            _field("n_real", pa.int64(), "rows", "admitted real rows"),
+            _field("real_share", pa.float64(), "1", "pi, the share of real rows"),
+            _field("n_sampled", pa.int64(), "rows", "rows whose gradients were taken"),
+            _field("bound", pa.float64(), "nats", "right-hand side of Theorem 1 without epsilon"),
+            _field("verdict", pa.string(), "word", "admitted, or trimmed: admitted after bad rows were dropped"),
+        ],
+        source="arXiv 2511.13640, Eq. 8 and Theorem 1",
+    )
+
+
+def terms_schema() -> pa.Schema:
+    """One row a contributor, term and part."""
+    *others, last = TERMS
+    return table_schema(
+        "terms",
+        [
+            _field("contributor", pa.string(), "name", "as the data spells it"),
+            _field("part", pa.string(), "word", "real, synthetic, or all"),
+            _field("term", pa.string(), "word", f"{', '.join(others)} or {last}; {RISK}, the regression behind the value"),
+            _field("estimate", pa.float64(), "as in ranking.parquet", "the term, or its part before pi"),
+            _field("standard_error", pa.float64(), "as estimate", "over half-samples, or of the mean", nullable=True),
+            _field("n", pa.int64(), "rows", "rows it was computed from"),
+            _field("diagnostics", pa.string(), "JSON", "estimator, lambda, jitter, residual, condition, bandwidths"),
+        ],
+    )
+
 
 REJECTED = table_schema(
     "rejected",
@@ -104,5 +108,8 @@ REDUNDANCY = table_schema(
 
 COALITION_TABLES = {"coalitions": COALITIONS, "redundancy": REDUNDANCY}
 """Tables of a run that values coalitions."""
-PUBLISHED = {"ranking": RANKING, "terms": TERMS_TABLE, "rejected": REJECTED, **COALITION_TABLES}
-"""File name without `.parquet` -> schema, for every table of a valuation's run."""
+
+
+def published_schemas() -> dict[str, pa.Schema]:
+    """File name without `.parquet` -> schema, for every table of a valuation's run."""
+    return {"ranking": ranking_schema(), "terms": terms_schema(), "rejected": REJECTED, **COALITION_TABLES}

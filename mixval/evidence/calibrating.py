@@ -17,7 +17,7 @@ from pydantic import Field
 from mixval.config.base import FrozenModel
 from mixval.contracts.plan import ContributorPlan, ShardRef, content_digest
 from mixval.contracts.record import ArtifactRef
-from mixval.contracts.results import TERMS
+from mixval.contracts.terms import TERMS
 from mixval.errors import ConfigError, ContractError
 from mixval.evidence.calibrating_config import CalibrationConfig
 from mixval.evidence.truth import TruthJob, agreement, leave_one_out, read_truth, train_contributor, truth_matrix, truth_ref

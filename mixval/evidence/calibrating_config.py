@@ -15,7 +15,7 @@ from mixval.storage.root import open_location
 
 
 class CalibrationConfig(ValuationConfig):
-    """A valuation, and the truth that its four terms are weighed by."""
+    """A valuation, and the truth that its terms are weighed by."""
 
     test: str
     """URL of a folder of Parquet files: held-out rows on which trained models are judged. Never the target."""

@@ -1,6 +1,6 @@
 """Eq. 8 under fitted weights, judged on truth that the weights have not seen, from stored results alone.
 
-The four terms of a world are the scores of its four single-term methods, negated, so that no model is needed. Weights come
+The terms of a world are the scores of its single-term methods, negated, so that no model is needed. Weights come
 
     from all other worlds that have terms and no contributor in common with this one (leave one world out), or else
     from the other folds of this world's own contributors (`weights.py`). There must be six to learn from.
@@ -14,28 +14,31 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mixval.contracts.terms import TERMS
+from mixval.evidence.baselines.eq8 import SINGLE_TERMS
 from mixval.evidence.baselines.method import Scores
 from mixval.evidence.results import MethodResult, SkippedMethod, WorldResult, method_result
 from mixval.evidence.weights import FEWEST, left_out_scores, transferred_scores
 from mixval.terms.arrays import Floats
 
 FITTED = "eq8-fitted"
-SINGLES = ("loss", "mmd", "ntk-term", "composition")
-"""Methods that are minus one term, in the order of Eq. 8."""
+SINGLES = tuple(one.method for one in SINGLE_TERMS.values())
+"""Methods that are minus one term."""
 WHOLE = ("eq8-equal-z", "eq8-scale-matched")
-"""Rules that pay for all four terms."""
+"""Rules that pay for all terms."""
 
 
 def with_fitted(results: Sequence[WorldResult]) -> list[WorldResult]:
-    """The worlds, those that have all four terms with `eq8-fitted` among their methods, judged anew."""
+    """The worlds, those that have all single terms with `eq8-fitted` among their methods, judged anew."""
     return [_judged(one, [other for other in results if other is not one]) for one in results]
 
 
 def terms_of(result: WorldResult) -> Floats | None:
-    """(K, 4) terms of Eq. 8 in the order of `names`; None unless every single term has scores."""
+    """(K, T) terms of Eq. 8 in the order of `names`; None unless every single term has scores. One that has no method is 0."""
     if not set(SINGLES) <= {one.method for one in result.methods}:
         return None
-    return np.stack([-result.scores_of(name) for name in SINGLES], axis=1)
+    found = {term: -result.scores_of(one.method) for term, one in SINGLE_TERMS.items()}
+    return np.stack([found.get(term, np.zeros(len(result.names))) for term in TERMS], axis=1)
 
 
 def is_apart(one: WorldResult, other: WorldResult) -> bool:

@@ -1,6 +1,6 @@
 """Weights fitted to truth, and how well weights fitted the same way order contributors that they have not seen.
 
-Letters: K contributors, S seeds; terms t (K, 4), truth y (K,), the mean metric over seeds; w the fitted weights.
+Letters: K contributors, S seeds; terms t (K, T), truth y (K,), the mean metric over seeds; w the fitted weights.
 
 For each fold of left-out contributors, weights and the strength of the ridge are chosen on the others alone (nested, so that
 the choice of the strength is judged too), and those left out get -(t - mean t) . w. The mean is over all contributors: it
@@ -56,7 +56,7 @@ class CalibratedFit:
 
 
 def calibrate_weights(terms: Floats, truth: Floats, provenance: str) -> CalibratedFit:
-    """Non-negative ridge weights for `terms` (K, 4) on `truth` (K,). Raises ConfigError for less than six contributors."""
+    """Non-negative ridge weights for `terms` (K, T) on `truth` (K,). Raises ConfigError for less than six contributors."""
     if len(truth) < FEWEST:
         raise ConfigError(
             f"calibration: expected at least {FEWEST} contributors with terms and truth, found {len(truth)}. Add contributors, "
@@ -66,7 +66,7 @@ def calibrate_weights(terms: Floats, truth: Floats, provenance: str) -> Calibrat
     return CalibratedFit(fit_weights(terms, truth, provenance), left_out, rank_agreement(left_out, truth))
 
 
-def left_out_scores(terms: Floats, truth: Floats) -> Floats:  # (K, 4), (K,) -> (K,)
+def left_out_scores(terms: Floats, truth: Floats) -> Floats:  # (K, T), (K,) -> (K,)
     """Each contributor's score under weights from the other folds. Folds go by position: the same order, the same scores."""
     fold = np.arange(len(truth)) % min(len(truth), MOST_FOLDS)
     centred = terms - terms.mean(axis=0)
@@ -79,7 +79,7 @@ def left_out_scores(terms: Floats, truth: Floats) -> Floats:  # (K, 4), (K,) -> 
 
 
 def transferred_scores(
-    terms: Floats,  # (K, 4)
+    terms: Floats,  # (K, T)
     others: Sequence[tuple[Floats, Floats]],  # terms and truth of each other world
 ) -> Floats:  # (K,)
     """Scores under weights from other worlds alone. Raises ConfigError where these have less than five contributors."""

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from mixval.config.sample import SampleConfig
 from mixval.config.valuation import ValuationConfig
+from mixval.contracts.terms import TERMS
+from mixval.publish.names import listed
 
 WEIGHT_RULES = {
     "equal-z": "Weights: each term is standardised over the contributors and counts alike.",
@@ -151,6 +153,11 @@ def _backbone(config: ValuationConfig) -> list[str]:
     if config.task_spec.is_text and chosen.overlong == "truncate":
         found.append(f"Rows longer than {chosen.max_length} tokens are cut; the paper does not say.")
     return found
+
+
+def terms_from(rows: str) -> str:
+    """The terms that are told from such rows (`TermSpec.rows`), in words."""
+    return listed([term.word for term in TERMS.values() if term.rows == rows])
 
 
 def limit_words(sample: SampleConfig) -> str | None:

@@ -70,8 +70,8 @@ class Doubt(FrozenModel):
 
 
 def find_doubts(
-    ranking: pa.Table,  # RANKING
-    terms: pa.Table,  # TERMS_TABLE
+    ranking: pa.Table,  # ranking_schema()
+    terms: pa.Table,  # terms_schema()
     outcomes: Sequence[GateOutcome] = (),
     n_classes: int | None = None,
 ) -> list[Doubt]:

@@ -11,7 +11,8 @@ import pyarrow as pa
 from pydantic import Field
 
 from mixval.config.base import FrozenModel
-from mixval.contracts.results import TERMS, VALUE_KINDS
+from mixval.contracts.results import VALUE_KINDS
+from mixval.contracts.terms import TERMS
 from mixval.errors import ConfigError
 from mixval.publish.coalition_standing import CoalitionStanding, coalition_standing, standing_words
 from mixval.publish.coalition_values import coalition_values
@@ -20,13 +21,6 @@ from mixval.publish.names import listed, visible
 from mixval.publish.numerals import compact, count, decimals_for, fixed, percent, signed
 from mixval.publish.ranking import interval_words
 from mixval.publish.value_kind import kind_of
-
-LEVERS = {
-    "loss": "rows on which the backbone errs less before training: cleaner labels or answers, closer to what it knows",
-    "discrepancy": "rows that look more like the target set",
-    "ntk": "rows whose answers the backbone's gradients fit with less effort: fewer contradicting labels, less repetition",
-    "composition": "more rows, or a mix of real and synthetic rows nearer to one half",
-}
 
 
 class TermContribution(FrozenModel):
@@ -92,8 +86,8 @@ class Explanation(FrozenModel):
 
 
 def explain(
-    ranking: pa.Table,  # RANKING
-    terms: pa.Table,  # TERMS_TABLE
+    ranking: pa.Table,  # ranking_schema()
+    terms: pa.Table,  # terms_schema()
     rejected: pa.Table,  # REJECTED
     contributor: str,
     doubts: Sequence[Doubt] = (),
@@ -190,7 +184,7 @@ def _lever(contributions: list[TermContribution], rank: int, n_ranked: int, whos
     gain = signed(-worst.against_median, decimals_for([worst.against_median]))
     return (
         f"The {worst.term} term costs it most. At the median contributor's {worst.term} {whose} would move by {gain}{moved}, "
-        f"all else held. What moves it: {LEVERS[worst.term]}."
+        f"all else held. What moves it: {TERMS[worst.term].lever}."
     )
 
 

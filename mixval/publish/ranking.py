@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow as pa
 
 from mixval.contracts.outcomes import Finding, GateOutcome
-from mixval.contracts.results import RANKING, REJECTED, TERMS
+from mixval.contracts.results import REJECTED, ranking_schema
+from mixval.contracts.terms import TERMS
 from mixval.errors import ContractError, NumericalError
 from mixval.publish.coalition_values import shapley_ranks
 from mixval.publish.names import visible
@@ -19,7 +20,7 @@ from mixval.publish.value_kind import kind_of
 
 
 def ranking_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
-    """(K rows) the RANKING schema, sorted by rank, then name.
+    """(K rows) the schema `ranking_schema()`, sorted by rank, then name.
 
     Raises:
         ContractError: a column is missing, unknown, of the wrong type or null, or a contributor appears twice.
@@ -31,7 +32,7 @@ def ranking_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
     if repeated:
         raise ContractError(f"ranking: expected one row a contributor, found several for {repeated[0]!r}. Merge its rows.")
     ordered = sorted(rows, key=lambda row: (row["rank"], row["contributor"]))
-    return _as_table(ordered, RANKING, "ranking")
+    return _as_table(ordered, ranking_schema(), "ranking")
 
 
 def rejected_table(outcomes: Iterable[GateOutcome]) -> pa.Table:
@@ -56,7 +57,7 @@ def tie_labels(table: pa.Table) -> dict[int, str]:
 
 
 def ranking_rows(
-    table: pa.Table,  # RANKING
+    table: pa.Table,  # ranking_schema()
     coalitions: pa.Table | None = None,  # COALITIONS: adds the rank by Shapley value
 ) -> list[dict[str, str | int]]:
     """One plain dict a contributor, ready for a Prefect table artifact: text and whole numbers only.
@@ -110,12 +111,12 @@ def _weighted(row: dict[str, Any], decimals: int) -> dict[str, str]:
 
 def _check_row(row: dict[str, Any]) -> None:
     name = visible(str(row.get("contributor", "(no name)")))
-    if missing := [column for column in RANKING.names if column not in row]:
+    if missing := [column for column in ranking_schema().names if column not in row]:
         raise ContractError(f"ranking, contributor {name!r}: expected column {missing[0]!r}, found none. Give it.")
-    if unknown := [column for column in row if column not in RANKING.names]:
+    if unknown := [column for column in row if column not in ranking_schema().names]:
         raise ContractError(f"ranking, contributor {name!r}: column {unknown[0]!r} is not in the schema. Leave it out.")
     for column, value in row.items():
-        if value is None and not RANKING.field(column).nullable:
+        if value is None and not ranking_schema().field(column).nullable:
             raise ContractError(f"ranking, contributor {name!r}: column {column!r} must have a value, found none.")
         if isinstance(value, float) and not math.isfinite(value):
             raise NumericalError(

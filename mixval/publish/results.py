@@ -17,9 +17,9 @@ class ValuationResults:
 
     manifest: Manifest
     ranking: pa.Table
-    """Schema `RANKING`."""
+    """Schema `ranking_schema()`."""
     terms: pa.Table
-    """Schema `TERMS_TABLE`."""
+    """Schema `terms_schema()`."""
     rejected: pa.Table
     """Schema `REJECTED`."""
     coalitions: pa.Table | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mixval.contracts.results import COALITION_TABLES, PUBLISHED
+from mixval.contracts.results import COALITION_TABLES, published_schemas
 from mixval.errors import ConfigError
 from mixval.publish.manifest import read_manifest
 from mixval.publish.results import ValuationResults
@@ -37,9 +37,9 @@ def open_run(url: str) -> StoredRun:
             raise ConfigError(f"{url}: expected a run's folder or an output root with latest.json, found neither.")
         folder = Layout(folder).run(latest.run_id)
     manifest = read_manifest(folder.child(MANIFEST).read_bytes().decode(), folder.url)
-    files = {name: folder.child(f"{name}.parquet") for name in PUBLISHED}
+    files = {name: folder.child(f"{name}.parquet") for name in published_schemas()}
     tables = {
-        name: None if name in COALITION_TABLES and not file.exists() else read_table(file, PUBLISHED[name])
+        name: None if name in COALITION_TABLES and not file.exists() else read_table(file, published_schemas()[name])
         for name, file in files.items()
     }
     return StoredRun(folder=folder, manifest=manifest, **tables)

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from mixval.contracts.parts import PARTS
-from mixval.contracts.results import TERMS
+from mixval.contracts.terms import TERMS
 
 
 @dataclass(frozen=True)

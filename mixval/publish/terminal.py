@@ -8,19 +8,21 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mixval.contracts.results import TERMS
+from mixval.contracts.terms import TERMS
 from mixval.publish.coalition_values import first_taken
 from mixval.publish.names import listed, shortened
 from mixval.publish.numerals import compact, count, percent, signed
 from mixval.publish.ranking import interval_words, ranking_rows, tie_labels, value_decimals, weighted_decimals
 from mixval.publish.value_kind import kind_of
 
-WIDE_COLUMNS = 116
-"""Terminal columns from which the weighted parts stand beside the value; below, they have a table of their own."""
+VALUE_COLUMNS = 72
+"""Terminal columns that a ranking takes without weighted parts. Where these fit beside it, they have no table of their own."""
 SHAPLEY_COLUMNS = 10
 """More of them where there are coalition values: their ranks."""
 RISK_COLUMNS = 80
 """Terminal columns that a value in nats takes without its Shapley rank."""
+NUMBER_COLUMNS = 7
+"""Of a weighted part."""
 NAME_LIMIT = 32
 TIE_STYLES = ("cyan", "magenta", "yellow", "green", "blue")
 
@@ -28,7 +30,7 @@ TIE_STYLES = ("cyan", "magenta", "yellow", "green", "blue")
 def print_ranking(table: pa.Table, rejected: pa.Table, console: Console, coalitions: pa.Table | None = None) -> None:
     """Print the ranking, its ties, who is taken first to be trained on together, and who was refused and why."""
     if table.num_rows:
-        fits = console.width >= WIDE_COLUMNS + (0 if coalitions is None else SHAPLEY_COLUMNS)
+        fits = console.width >= _wide_columns() + (0 if coalitions is None else SHAPLEY_COLUMNS)
         adds = kind_of(table).adds_terms
         wide = fits and adds
         beside = wide if adds else console.width >= RISK_COLUMNS + SHAPLEY_COLUMNS
@@ -42,6 +44,11 @@ def print_ranking(table: pa.Table, rejected: pa.Table, console: Console, coaliti
         console.print("[bold]Nobody was ranked.[/bold]")
     if rejected.num_rows:
         console.print(_refused(rejected))
+
+
+def _wide_columns() -> int:
+    """Terminal columns that the ranking takes with the weighted parts: of each its name, or a number, and a gap."""
+    return VALUE_COLUMNS + sum(max(len(term), NUMBER_COLUMNS) + 2 for term in TERMS)
 
 
 def _values(table: pa.Table, with_parts: bool, coalitions: pa.Table | None) -> Table:

@@ -8,6 +8,7 @@ import numpy as np
 
 from mixval.contracts.parts import PARTS, REAL, SYNTHETIC
 from mixval.stages.jobs import MeasureJob
+from mixval.stages.measurements import COALITION_MEASUREMENTS
 from mixval.stages.summaries import Summary, read_summary, rows_stood_for, summary_ref
 from mixval.stages.summary_terms import target_embedding as embedded_target
 from mixval.terms.loss.sums import COLUMNS, columns_of
@@ -17,7 +18,7 @@ from mixval.valuation.unions import PartSums, UnionGame, part_sums, target_embed
 
 
 def bound_game(jobs: Sequence[MeasureJob], target: MeasureJob, coefficients: Floats, centres: Floats) -> UnionGame:
-    """Of these contributors, at least one; `coefficients` (4,) and `centres` (4,) weigh the terms.
+    """Of these contributors, at least one; `coefficients` (T,) and `centres` (T,) weigh the terms.
 
     Summaries are read one by one: of each, a Gram matrix in float32 is kept.
     """
@@ -34,6 +35,7 @@ def bound_game(jobs: Sequence[MeasureJob], target: MeasureJob, coefficients: Flo
         held.ntk(),
         coefficients,
         centres,
+        more={term: measure(jobs, target) for term, measure in COALITION_MEASUREMENTS.items()},
     )
 
 

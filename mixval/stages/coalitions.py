@@ -44,7 +44,7 @@ class CoalitionJob(FrozenModel):
     jobs: list[MeasureJob]
     target: MeasureJob
     coefficients: list[float]
-    """Weights of the four terms."""
+    """Weights of the terms."""
     centres: list[float]
     n_left_out: int
     """Ranked contributors that do not take part."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mixval.contracts.parts import PARTS
 from mixval.contracts.record import ArtifactRef
-from mixval.contracts.results import RISK, TERMS, TERMS_TABLE
+from mixval.contracts.results import RISK, terms_schema
 from mixval.stages.jobs import MeasureJob
 from mixval.terms.composition.term import composition_term
 from mixval.terms.half_samples import half_masks
@@ -71,21 +71,21 @@ def commit_terms(
     job: MeasureJob,
     ref: ArtifactRef,
     inputs: dict[str, object],
-    measured: list[Measured],
+    measured: Mapping[str, Measured],
     risk: Measured | None,
     seconds: float,
 ) -> ArtifactRef:
-    """Commit the measured terms in the order of `TERMS`, the risk where it was asked for, and what lies beside them."""
-    shifts = np.stack([one.deviations for one in measured], axis=1)
+    """Commit the measured terms, by name and in the order of `TERMS`, the risk where it was asked for, and what lies beside."""
+    found = list(measured.values())
     tensors = {
-        "terms": np.array([one.value for one in measured]),
-        "standard_errors": np.array([one.standard_error(shifts[:, i]) for i, one in enumerate(measured)]),
-        "deviations": shifts,
-        "n_gradient_rows": np.array([measured[TERMS.index("ntk")].n]),
+        "terms": np.array([one.value for one in found]),
+        "standard_errors": np.array([one.standard_error(one.deviations) for one in found]),
+        "deviations": np.stack([one.deviations for one in found], axis=1),
+        "n_gradient_rows": np.array([measured["ntk"].n]),
     }
-    for one in measured:
+    for one in found:
         tensors |= one.more
-    named = list(zip(TERMS, measured, tensors["standard_errors"], strict=True))
+    named = list(zip(measured, found, tensors["standard_errors"], strict=True))
     if risk is not None:
         tensors |= {"risk": np.array([risk.value]), "risk_deviations": risk.deviations, **risk.more}
         named.append((RISK, risk, risk.standard_error(risk.deviations)))
@@ -96,7 +96,7 @@ def commit_terms(
 
 
 def terms_table(job: MeasureJob, measured: Sequence[tuple[str, Measured, float]]) -> pa.Table:
-    """(one row a term and part) the TERMS_TABLE schema, from names, terms and standard errors."""
+    """(one row a term and part) the schema `terms_schema()`, from names, terms and standard errors."""
     rows = []
     for term, one, error in measured:
         listed = [("all", (one.value, float(error), one.n, one.diagnostics)), *one.parts.items()]
@@ -112,4 +112,4 @@ def terms_table(job: MeasureJob, measured: Sequence[tuple[str, Measured, float]]
                     "diagnostics": json.dumps(diagnostics, sort_keys=True),
                 }
             )
-    return pa.Table.from_pylist(rows, schema=TERMS_TABLE)
+    return pa.Table.from_pylist(rows, schema=terms_schema())

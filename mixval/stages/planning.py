@@ -6,6 +6,7 @@ from mixval.config.valuation import ValuationConfig
 from mixval.contracts.plan import ShardRef, WorkPlan
 from mixval.errors import CapacityError
 from mixval.stages.footprint import Footprint
+from mixval.stages.measurements import require_measurements
 from mixval.stages.routes import route_of
 from mixval.stages.routes.base import USABLE_SHARE, Sizes
 from mixval.storage.shards import list_contributors, list_target
@@ -30,11 +31,17 @@ def make_plan(
     workers: int,
     worker_memory_bytes: int,
 ) -> WorkPlan:
-    """What the run will do and hold. Raises `CapacityError` when a task would not fit a worker."""
+    """What the run will do and hold.
+
+    Raises:
+        CapacityError: a task would not fit a worker.
+        ConfigError: the route cannot measure a term.
+    """
     listed, target = inputs
     budget = config.runtime.gradient_bytes or int(GRADIENT_SHARE * worker_memory_bytes)
     sizes = Sizes(config, footprint, budget, sum(shard.n_rows for shard in target))
     route = route_of(config.ntk.method)
+    require_measurements(route.name)
     plan = WorkPlan(
         contributors=[route.charge_contributor(name, shards, sizes) for name, shards in listed.items()],
         target=route.charge_target(target, sizes),

@@ -13,6 +13,7 @@ from mixval.config.valuation import ValuationConfig
 from mixval.contracts.plan import ContributorPlan, WorkPlan, content_digest
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.schemas import versions_of
+from mixval.contracts.terms import TERMS
 from mixval.models.identity import backbone_identity
 from mixval.stages.footprint import probe_footprint
 from mixval.stages.gating import profile
@@ -63,7 +64,7 @@ def run_fingerprint(config: ValuationConfig, inputs: Inputs) -> str:
     """Names configuration and inputs; where and how wide it computes, and where results lie, are not part of it.
 
     Files that the configuration names by path are inputs too: a checkpoint, a tokenizer, fitted weights. A run of other schemas
-    is published again, from the artifacts that are there.
+    or terms is published again, from the artifacts that are there.
     """
     contributors, target = inputs
     settings = config.model_dump(mode="json", exclude={"runtime", "output"})
@@ -77,6 +78,7 @@ def run_fingerprint(config: ValuationConfig, inputs: Inputs) -> str:
         target=content_digest(target),
         model=backbone_identity(config.backbone, config.task, None),
         published=versions_of("mixval value"),
+        terms=list(TERMS),
         fitted=open_location(fitted, config.source.storage).content_digest() if fitted else None,
     )
 

@@ -10,7 +10,8 @@ import pyarrow as pa
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.record import ArtifactRef
-from mixval.contracts.results import TERMS, TERMS_TABLE, VALUE_KINDS
+from mixval.contracts.results import VALUE_KINDS, terms_schema
+from mixval.contracts.terms import TERMS
 from mixval.publish.ranking import ranking_table
 from mixval.stages.gating import open_store
 from mixval.storage.root import open_location
@@ -27,9 +28,9 @@ class Reduced:
     """What the reduce stage hands to publication."""
 
     ranking: pa.Table
-    """Schema `RANKING`."""
+    """Schema `ranking_schema()`."""
     terms: pa.Table
-    """Schema `TERMS_TABLE`."""
+    """Schema `terms_schema()`."""
     estimates: TermEstimates
     weights: Weights
     valuation: Valuation
@@ -57,7 +58,7 @@ def reduce_terms(
         _row(config, i, outcomes[name], estimates, valuation, n_sampled[i]) for i, name in enumerate(estimates.contributors)
     ]
     tables = [store.read_table(measured[name], "terms") for name in names]
-    terms = _as_ranked(pa.concat_tables(tables), estimates) if tables else TERMS_TABLE.empty_table()
+    terms = _as_ranked(pa.concat_tables(tables), estimates) if tables else terms_schema().empty_table()
     return Reduced(ranking_table(rows), terms, estimates, weights, valuation)
 
 
@@ -92,16 +93,16 @@ def value_kind(config: ValuationConfig) -> str:
 
 
 def _terms(stored: list[dict[str, np.ndarray]]) -> np.ndarray:
-    """(K, 4). Where one sketch is too full to tell its bias, all keep theirs: terms with and without it do not compare."""
+    """(K, T). Where one sketch is too full to tell its bias, all keep theirs: terms with and without it do not compare."""
     terms = np.stack([one["terms"] for one in stored])
     if any("is_full" in one and one["is_full"][0] for one in stored):
-        terms[:, TERMS.index("ntk")] = [one["ntk_as_sketched"][0] for one in stored]
+        terms[:, TERMS.position("ntk")] = [one["ntk_as_sketched"][0] for one in stored]
     return terms
 
 
 def _as_ranked(table: pa.Table, estimates: TermEstimates) -> pa.Table:
     """The terms table with the NTK terms that were ranked: see `_terms`."""
-    ntk = dict(zip(estimates.contributors, estimates.terms[:, TERMS.index("ntk")], strict=True))
+    ntk = dict(zip(estimates.contributors, estimates.of("ntk"), strict=True))
     rows = table.to_pylist()
     ranked = [float(ntk[row["contributor"]]) if row["term"] == "ntk" else row["estimate"] for row in rows]
     at = table.schema.get_field_index("estimate")
@@ -111,12 +112,12 @@ def _as_ranked(table: pa.Table, estimates: TermEstimates) -> pa.Table:
 def _row(
     config: ValuationConfig, i: int, outcome: GateOutcome, estimates: TermEstimates, valuation: Valuation, n_sampled: int
 ) -> dict[str, object]:
-    loss, discrepancy, ntk, _ = estimates.terms[i]
+    terms = dict(zip(TERMS, map(float, estimates.terms[i]), strict=True))
     n = outcome.n_real + outcome.n_synthetic
     limit = bound(
-        float(loss),
-        float(discrepancy),
-        float(ntk),
+        terms["loss"],
+        terms["discrepancy"],
+        terms["ntk"],
         outcome.n_real,
         outcome.n_synthetic,
         delta=config.value.delta,
@@ -130,7 +131,7 @@ def _row(
         "value_low": None if valuation.low is None else float(valuation.low[i]),
         "value_high": None if valuation.high is None else float(valuation.high[i]),
         "tie_group": int(valuation.tie_groups[i]),
-        **{term: float(x) for term, x in zip(TERMS, estimates.terms[i], strict=True)},
+        **terms,
         **{f"weighted_{term}": float(x) for term, x in zip(TERMS, valuation.contributions[i], strict=True)},
         "n_rows": n,
         "n_real": outcome.n_real,

@@ -1,4 +1,4 @@
-"""The four terms of one contributor from its mergeable summary (Eq. 8, arXiv 2511.13640): no row, no model.
+"""The terms of one contributor from its mergeable summary (Eq. 8, arXiv 2511.13640): no row, no model.
 
 Replicates keep half of the row groups, of T the same half for everybody; those of the NTK term are told from the kept rows
 and rescaled to all.
@@ -20,7 +20,7 @@ from mixval.stages.frame import frame_ref, read_frame
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.kept import LastMade
 from mixval.stages.measured import Floats, Measured, mixed_replicates
-from mixval.stages.summaries import Summary, drawn_share, frequencies_of
+from mixval.stages.summaries import Summary, drawn_share, frequencies_of, near_target, summary_ref
 from mixval.stages.target import target_rows
 from mixval.terms.discrepancy.embedded_halves import embedded_half_samples, halved
 from mixval.terms.discrepancy.random_features import MeanEmbedding, embed, embedding_mmd
@@ -92,6 +92,7 @@ def summary_discrepancy(job: MeasureJob, target: MeasureJob, summary: Summary) -
         "target_rows": of_target.n,
     }
     measured = Measured(value, shifts, _n(summary), None, diagnostics | (pooled.diagnostics() if pooled else {}))
+    measured.diagnostics["near_target"] = near_target(job, summary_ref(job, target))
     for part in summary if pooled is None else ():
         spread = _spread(replicates[part])
         error = float(spread.std(ddof=1)) if len(spread) > 1 else None
@@ -99,8 +100,8 @@ def summary_discrepancy(job: MeasureJob, target: MeasureJob, summary: Summary) -
     return measured
 
 
-def summary_ntk(job: MeasureJob, summary: Summary) -> tuple[Measured, float]:
-    """The NTK term over both parts without the sketch's bias, and the term as sketched.
+def summary_ntk(job: MeasureJob, summary: Summary) -> Measured:
+    """The NTK term over both parts without the sketch's bias; beside it the term as sketched, and whether the bias is unknown.
 
     Where the sketch is too full to tell its bias, both are the term as sketched, and the diagnostics say so.
     """
@@ -116,7 +117,9 @@ def summary_ntk(job: MeasureJob, summary: Summary) -> tuple[Measured, float]:
     shifts = _ntk_spread(job, summary)
     spread = float(shifts.std(ddof=1)) if len(shifts) > 1 else 0.0
     error = math.hypot(spread, form.extrapolated_error or 0.0)  # of rows, and of the sketch
-    return Measured(term, shifts, form.n, error, diagnostics), form.term
+    measured = Measured(term, shifts, form.n, error, diagnostics)
+    measured.more = {"ntk_as_sketched": np.array([form.term]), "is_full": np.array([form.extrapolated is None], dtype=float)}
+    return measured
 
 
 def _sketched_form(summary: Summary, damping: float, mode: DampingMode) -> SketchedForm:

@@ -1,4 +1,4 @@
-"""The four terms of one contributor from what is stored, with standard errors and half-sample deviations (Eq. 8), and its risk.
+"""The terms of one contributor from what is stored, with standard errors and half-sample deviations (Eq. 8), and its risk.
 
 Needs no model: another kernel, damping, estimator or number of replicates runs on the committed passes alone. Replicate r
 keeps the same half of T for every contributor, so that what they share cancels when they are compared.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 
 from mixval.contracts.record import ArtifactRef
+from mixval.contracts.terms import TERMS
 from mixval.stages.forward import forward_ref
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.measured import commit_terms
@@ -32,7 +33,7 @@ def terms_ref(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
 
 
 def contributor_terms(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
-    """Commit `terms` (4,), `standard_errors` (4,), `deviations` (R, 4), `n_gradient_rows` (1,) and the table `terms`.
+    """Commit `terms` (T,), `standard_errors` (T,), `deviations` (R, T), `n_gradient_rows` (1,) and the table `terms`.
 
     Where the value is the risk also `risk` (1,), `risk_deviations` (R,) and a row of the table; of causal LMs `displacement`
     (1,) and `slope_deviations` (R,) too (`mixval/terms/ntk/trained_gain.py`). From a summary also `ntk_as_sketched` (1,), the
@@ -50,6 +51,7 @@ def contributor_terms(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
 
 def _inputs(job: MeasureJob, target: MeasureJob) -> dict[str, object]:
     return route_of(job.ntk.method).inputs(job, target) | {
+        "terms": list(TERMS),
         "contributor": job.contributor.name,
         "target": forward_ref(target).fingerprint,
         "counts": [job.n_real, job.n_synthetic],

@@ -1,6 +1,6 @@
 """Terms of every contributor, side by side: what the reduce stage starts from.
 
-Letters: K contributors; the four terms of Eq. 8 (arXiv 2511.13640) in the order of `TERMS`; R half-sample replicates.
+Letters: K contributors; T terms of Eq. 8 (arXiv 2511.13640) in the order of `TERMS`; R half-sample replicates.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mixval.contracts.results import TERMS
+from mixval.contracts.terms import TERMS
 from mixval.errors import NumericalError, ShapeError
 
 Floats = NDArray[np.float64]
@@ -16,15 +16,15 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class TermEstimates:
-    """The four terms of K contributors with their errors."""
+    """The terms of K contributors with their errors."""
 
     contributors: tuple[str, ...]
     terms: Floats
-    """(K, 4)."""
+    """(K, T)."""
     standard_errors: Floats
-    """(K, 4); 0 where a term is exact."""
+    """(K, T); 0 where a term is exact."""
     deviations: Floats | None
-    """(R, K, 4): replicate minus estimate, on the scale of the full sample. Replicate r halves T alike for everybody."""
+    """(R, K, T): replicate minus estimate, on the scale of the full sample. Replicate r halves T alike for everybody."""
 
     def __post_init__(self) -> None:
         """Refuse what does not fit together, and numbers that would rank silently wrong."""
@@ -38,14 +38,18 @@ class TermEstimates:
             if bad:
                 raise NumericalError(f"contributor {name!r}: {', '.join(bad)} is not finite. Look at its terms record.")
 
+    def of(self, term: str) -> Floats:
+        """(K,) one term, by its name."""
+        return np.asarray(self.terms[:, TERMS.position(term)])
+
     def spread(self) -> Floats:
-        """(4,) standard deviation over contributors; 0 for a single one."""
+        """(T,) standard deviation over contributors; 0 for a single one."""
         if len(self.contributors) < 2:
             return np.zeros(len(TERMS))
         return np.asarray(self.terms.std(axis=0, ddof=1))
 
     def informative(self) -> NDArray[np.bool_]:
-        """(4,) whether a term's spread over contributors is above the mean of its standard errors."""
+        """(T,) whether a term's spread over contributors is above the mean of its standard errors."""
         noise = self.standard_errors.mean(axis=0)
         # Rounding of K equal numbers is no spread.
         floor = 1e-9 * np.abs(self.terms).max(axis=0, initial=0.0)

@@ -1,6 +1,6 @@
 """Weights fitted to the true performance of calibration contributors: non-negative ridge, cross-validated.
 
-Terms are standardised first, so that one ridge strength means the same for all four; the weights returned are on the
+Terms are standardised first, so that one ridge strength means the same for all; the weights returned are on the
 terms' own scale. Non-negative because Eq. 8 is a bound: more loss, distance, misfit or imbalance never helps.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls
 
-from mixval.contracts.results import TERMS
+from mixval.contracts.terms import TERMS
 from mixval.errors import ConfigError, ShapeError
 from mixval.valuation.estimates import Floats
 from mixval.valuation.weights import Weights
@@ -35,9 +35,9 @@ class Fit:
 
 
 def fit_weights(terms: Floats, performance: Floats, provenance: str) -> Fit:
-    """Non-negative weights for -terms (K, 4) that predict performance (K,), ridge chosen by leave-one-out."""
+    """Non-negative weights for -terms (K, T) that predict performance (K,), ridge chosen by leave-one-out."""
     if terms.ndim != 2 or terms.shape != (len(performance), len(TERMS)):
-        raise ShapeError(f"terms must be (K, 4) with K = {len(performance)} performances, found {terms.shape}")
+        raise ShapeError(f"terms must be {(len(performance), len(TERMS))}: performances by terms; found {terms.shape}")
     if len(performance) < 5:
         raise ConfigError(f"calibration: expected at least 5 contributors with known performance, found {len(performance)}")
     errors = {ridge: _left_out_error(terms, performance, ridge) for ridge in RIDGES}
@@ -75,11 +75,14 @@ def read_fit(document: bytes, task: str, backbone: dict[str, Any], where: str, a
     """
     try:
         found = json.loads(document)
-        coefficients = np.array([float(found["weights"][term]) for term in TERMS])
-        centres = np.array([float(found["centres"][term]) for term in TERMS])
+        coefficients = np.array(TERMS.ordered(found["weights"], where="weights"))
+        centres = np.array(TERMS.ordered(found["centres"], where="centres"))
         provenance = str(found["provenance"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{where}: expected a calibration artifact with the four weights, found {error!r}") from error
+    except (ValueError, KeyError, TypeError, ConfigError) as error:
+        raise ConfigError(
+            f"{where}: expected a calibration artifact with a weight and a centre for each of {', '.join(TERMS)}, found "
+            f"{error}. Calibrate again."
+        ) from error
     if not np.isfinite(coefficients).all() or (coefficients < 0).any():
         raise ConfigError(f"{where}: weights must be finite and not negative, found {coefficients.tolist()}")
     for what, here in (("task", task), ("backbone", backbone)):

@@ -21,7 +21,7 @@ class Valuation:
     values: Floats
     """(K,) higher is better."""
     contributions: Floats
-    """(K, 4) what each term adds to Eq. 8's value; rows sum to `values` where that is the value."""
+    """(K, T) what each term adds to Eq. 8's value; rows sum to `values` where that is the value."""
     low: Floats | None
     """(K,) lower ends; None without replicates."""
     high: Floats | None
@@ -39,14 +39,14 @@ def value(estimates: TermEstimates, weights: Weights, confidence: float = 0.95) 
 
 
 def weighted_terms(estimates: TermEstimates, weights: Weights) -> Floats:
-    """(K, 4) what each term adds to Eq. 8's value."""
+    """(K, T) what each term adds to Eq. 8's value."""
     return np.asarray(-weights.coefficients * (estimates.terms - weights.centres))
 
 
 def valuation_of(
     values: Floats,  # (K,)
     deviations: Floats | None,  # (R, K)
-    contributions: Floats,  # (K, 4)
+    contributions: Floats,  # (K, T)
     confidence: float = 0.95,
 ) -> Valuation:
     """Given values of K contributors, with intervals at `confidence` from their half-samples' deviations."""

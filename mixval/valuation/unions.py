@@ -1,7 +1,7 @@
 """The value of any union of contributors (Eq. 8, arXiv 2511.13640) from their summaries: a game over contributors.
 
 Letters: K contributors; parts p = real, synthetic; N_kp admitted rows and n_kp measured ones; F frequencies; w and c the
-weights and centres of the four terms.
+weights and centres of the T terms.
 
     v(U) = - sum over terms j of w_j (t_j(U) - c_j),       pi = real share of the union's admitted rows
 
@@ -16,11 +16,12 @@ its size: sums are weighted by g, those of squares by g^2.
     composition    sqrt(max(pi, 1 - pi) / N)
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from mixval.contracts.terms import TERMS
 from mixval.errors import ShapeError
 from mixval.terms.composition.term import composition_term
 from mixval.terms.discrepancy.mmd import Estimator, Scale, scaled
@@ -70,11 +71,13 @@ class UnionGame:
     target: TargetEmbedding
     ntk: NtkCoalitions
     coefficients: Floats
-    """(4,) w."""
+    """(T,) w."""
     centres: Floats
-    """(4,) c."""
+    """(T,) c."""
     empty_value: float = 0.0
     """v of nobody, which Eq. 8 leaves open."""
+    more: Mapping[str, Callable[[Members], float]] = field(default_factory=dict)
+    """Terms beyond those above, by name: their values for the contributors that are marked."""
 
     def empty(self) -> float:
         """v of nobody."""
@@ -92,7 +95,7 @@ class UnionGame:
             yield self._value(union.term, members)
 
     def terms(self, members: Members) -> Floats:
-        """(4,) the union's terms, in the order of `TERMS`."""
+        """(T,) the union's terms, in the order of `TERMS`."""
         return self._terms(self.ntk.union(members).term, members)
 
     def _value(self, ntk: float, members: Members) -> float:
@@ -103,7 +106,14 @@ class UnionGame:
         share = n_real / (n_real + n_synthetic)
         parts = [(share, self.real), (1 - share, self.synthetic)]
         loss = sum(pi * float(part.losses[members].sum() / part.counts[members].sum()) for pi, part in parts if pi > 0)
-        return np.array([loss, self._discrepancy(parts, members), ntk, composition_term(round(n_real), round(n_synthetic))])
+        found = {
+            "loss": loss,
+            "discrepancy": self._discrepancy(parts, members),
+            "ntk": ntk,
+            "composition": composition_term(round(n_real), round(n_synthetic)),
+        }
+        more = {term: of(members) for term, of in self.more.items()}
+        return np.array(TERMS.ordered(found | more, where="values of coalitions"))
 
     def _discrepancy(self, parts: list[tuple[float, PartSums]], members: Members) -> float:
         used = [(pi, part) for pi, part in parts if pi > 0]

@@ -1,4 +1,4 @@
-"""Weights of the four terms: v = -sum_j w_j (t_j - c_j), higher is better (Eq. 8, arXiv 2511.13640).
+"""Weights of the terms: v = -sum_j w_j (t_j - c_j), higher is better (Eq. 8, arXiv 2511.13640).
 
 The published regression onto the average of loss and MMD gives (1/2, 1/2, 0, 0) exactly; the other rules are ours, and
 `davinz` is the ancestor's v = -kappa NTK - MMD with kappa = mean MMD / mean NTK.
@@ -11,14 +11,13 @@ from importlib import resources
 
 import numpy as np
 
-from mixval.contracts.results import TERMS
+from mixval.contracts.terms import TERMS
 from mixval.errors import ConfigError
 from mixval.terms.arrays import Masks
 from mixval.valuation.estimates import Floats, TermEstimates
 
 SHIPPED = "shipped_weights.json"
 """Written by `python -m benchmarks.evidence.weights`."""
-LOSS, DISCREPANCY, NTK, COMPOSITION = range(4)
 
 
 @dataclass(frozen=True)
@@ -27,9 +26,9 @@ class Weights:
 
     rule: str
     coefficients: Floats
-    """(4,) w_j, in score per unit of the term; never negative."""
+    """(T,) w_j, in score per unit of the term; never negative."""
     centres: Floats
-    """(4,) c_j; 0 for rules that do not centre. A shift common to all contributors ranks nobody."""
+    """(T,) c_j; 0 for rules that do not centre. A shift common to all contributors ranks nobody."""
     provenance: str
     """In one sentence."""
 
@@ -39,14 +38,15 @@ class Weights:
 
 
 def published(_: TermEstimates) -> Weights:
-    """(1/2, 1/2, 0, 0): the published regression taken literally."""
-    return Weights("published", np.array([0.5, 0.5, 0.0, 0.0]), np.zeros(4), "regression onto (loss + MMD) / 2, as published")
+    """The published regression taken literally: each term's `published_weight`, (1/2, 1/2, 0, 0)."""
+    coefficients = np.array([term.published_weight for term in TERMS.values()])
+    return Weights("published", coefficients, _uncentred(), "regression onto (loss + MMD) / 2, as published")
 
 
 def scale_matched(estimates: TermEstimates) -> Weights:
     """w_j = 1 / mean of term j; 0 where the mean is 0."""
     means = np.abs(estimates.terms.mean(axis=0))
-    return Weights("scale-matched", _inverse(means), np.zeros(4), "1 / mean of each term over these contributors")
+    return Weights("scale-matched", _inverse(means), _uncentred(), "1 / mean of each term over these contributors")
 
 
 def equal_z(estimates: TermEstimates, uninformative: str = "drop") -> Weights:
@@ -65,16 +65,17 @@ def equal_z(estimates: TermEstimates, uninformative: str = "drop") -> Weights:
 def shipped(estimates: TermEstimates, uninformative: str = "drop") -> Weights:
     """w_j = b_j / spread of term j, b fitted to other contributors' truth (`shipped_weights.json`); noise as in `equal_z`."""
     held = json.loads(resources.files("mixval.valuation").joinpath(SHIPPED).read_text(encoding="utf-8"))
-    standard = np.array([float(held["weights"][term]) for term in TERMS])
+    standard = np.array(TERMS.ordered(held["weights"], where="weights: shipped"))
     coefficients = np.where(_used(estimates, uninformative), standard * _inverse(estimates.spread()), 0.0)
     return Weights("shipped", coefficients, estimates.terms.mean(axis=0), str(held["provenance"]))
 
 
 def davinz(estimates: TermEstimates) -> Weights:
     """v = -kappa NTK - MMD with kappa = mean MMD / mean NTK over these contributors."""
-    means = estimates.terms.mean(axis=0)
-    kappa = means[DISCREPANCY] / means[NTK] if means[NTK] > 0 else 0.0
-    return Weights("davinz", np.array([0.0, 1.0, kappa, 0.0]), np.zeros(4), f"kappa = mean MMD / mean NTK = {kappa:.6g}")
+    discrepancy, ntk = (float(estimates.of(term).mean()) for term in ("discrepancy", "ntk"))
+    kappa = discrepancy / ntk if ntk > 0 else 0.0
+    coefficients = np.array(TERMS.ordered(dict.fromkeys(TERMS, 0.0) | {"discrepancy": 1.0, "ntk": kappa}, where="davinz"))
+    return Weights("davinz", coefficients, _uncentred(), f"kappa = mean MMD / mean NTK = {kappa:.6g}")
 
 
 STANDARDISED: dict[str, Callable[[TermEstimates, str], Weights]] = {"equal-z": equal_z, "shipped": shipped}
@@ -100,9 +101,14 @@ def weigh(estimates: TermEstimates, rule: str, fitted: Weights | None = None, un
 
 
 def _used(estimates: TermEstimates, uninformative: str) -> Masks:
-    """(4,) terms that vary, and by more than their noise unless that is kept."""
+    """(T,) terms that vary, and by more than their noise unless that is kept."""
     varies: Masks = estimates.spread() > 0
     return varies & estimates.informative() if uninformative == "drop" else varies
+
+
+def _uncentred() -> Floats:
+    """(T,) the centres of a rule that has none."""
+    return np.zeros(len(TERMS))
 
 
 def _inverse(values: Floats) -> Floats:

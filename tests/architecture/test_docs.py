@@ -21,7 +21,7 @@ from mixval.config.gate import GateConfig
 from mixval.config.load import parse_config
 from mixval.config.tasks import Task
 from mixval.config.valuation import PRESETS
-from mixval.contracts.results import COALITIONS, RANKING, REDUNDANCY
+from mixval.contracts.results import COALITIONS, REDUNDANCY, ranking_schema
 from mixval.gate.checks import Check
 from mixval.gate.row_suite import row_checks
 from mixval.gate.suite import contributor_checks, repeat_checks, shard_checks, shared_checks
@@ -306,7 +306,7 @@ def test_every_check_of_the_gate_is_documented_with_its_severity() -> None:
 def test_every_doubt_and_column_is_documented() -> None:
     spans = set(pages.SPAN.findall((DOCS / "reports.md").read_text(encoding="utf-8")))
     assert set(get_args(DoubtKind)) <= spans
-    assert {*RANKING.names, *COALITIONS.names, *REDUNDANCY.names} <= spans
+    assert {*ranking_schema().names, *COALITIONS.names, *REDUNDANCY.names} <= spans
 
 
 def _checks() -> list[Check]:

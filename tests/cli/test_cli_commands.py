@@ -21,8 +21,9 @@ from mixval.cli.summary_view import print_summary
 from mixval.config.load import load_config
 from mixval.config.tasks import Task
 from mixval.contracts.coalitions import CoalitionAccount
-from mixval.contracts.results import COALITIONS, REDUNDANCY, TERMS
+from mixval.contracts.results import COALITIONS, REDUNDANCY
 from mixval.contracts.run import RunSummary
+from mixval.contracts.terms import TERMS
 from mixval.publish.stored_run import open_run
 from mixval.storage.root import open_location
 from mixval.storage.tables import write_table

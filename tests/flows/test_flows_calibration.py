@@ -22,8 +22,8 @@ from prefect.settings import PREFECT_API_URL
 from flows.calibration import calibration
 from flows.runner import LazyCluster
 from mixval.config.valuation import ValuationConfig
-from mixval.contracts.results import TERMS
 from mixval.contracts.run import RunSummary
+from mixval.contracts.terms import TERMS
 from mixval.errors import ConfigError
 from mixval.evidence.calibrating import CalibrationSummary, plan_trainings, train_here
 from mixval.evidence.calibrating_config import CalibrationConfig

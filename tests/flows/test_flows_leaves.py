@@ -18,7 +18,8 @@ from prefect.client.schemas.filters import (
 )
 
 from mixval.config.load import parse_config
-from mixval.contracts.results import RANKING, REJECTED, TERMS, TERMS_TABLE
+from mixval.contracts.results import REJECTED, ranking_schema, terms_schema
+from mixval.contracts.terms import TERMS
 from mixval.publish.manifest import read_manifest
 from mixval.storage.pointer import read_latest
 from mixval.storage.root import open_location
@@ -65,7 +66,7 @@ def test_the_folder_of_a_run_holds_what_the_design_names(ran: Ran) -> None:
     assert all(name in report for name in (*PLANTED, "tiny"))
 
 
-@pytest.mark.parametrize(("name", "schema"), [("ranking", RANKING), ("terms", TERMS_TABLE), ("rejected", REJECTED)])
+@pytest.mark.parametrize(("name", "schema"), [("ranking", ranking_schema()), ("terms", terms_schema()), ("rejected", REJECTED)])
 def test_tables_have_the_published_schema_with_units(ran: Ran, name: str, schema: pa.Schema) -> None:
     found = pq.read_schema(ran.folder / f"{name}.parquet")
     assert found.equals(schema)

@@ -13,8 +13,9 @@ import pytest
 
 from mixval.config.tasks import Task
 from mixval.config.valuation import ValuationConfig
-from mixval.contracts.results import RISK, TERMS, VALUE_KINDS
+from mixval.contracts.results import RISK, VALUE_KINDS
 from mixval.contracts.run import RunSummary
+from mixval.contracts.terms import TERMS
 from mixval.publish.explain import explain, explanation_text
 from mixval.publish.stored_run import StoredRun, open_run
 from mixval.terms.ntk.trained_gain import slope, trained_gains

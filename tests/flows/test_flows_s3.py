@@ -12,7 +12,7 @@ from flows.valuation import valuation
 from mixval.config.runtime import RuntimeConfig
 from mixval.config.source import StorageConfig
 from mixval.config.valuation import ValuationConfig
-from mixval.contracts.results import RANKING
+from mixval.contracts.results import ranking_schema
 from mixval.publish.stored_run import open_run
 from mixval.storage.pointer import read_latest
 from mixval.storage.root import open_location
@@ -53,7 +53,7 @@ def test_a_run_reads_from_and_publishes_to_s3(
         summary = valuation(config)
         assert summary.url == f"{config.output}/runs/{summary.run_id}"
         stored = open_run(summary.url)
-        assert stored.ranking.schema.equals(RANKING, check_metadata=True)
+        assert stored.ranking.schema.equals(ranking_schema(), check_metadata=True)
         assert stored.ranking["contributor"].to_pylist()[0] == "near"
         latest = read_latest(open_location(config.output, StorageConfig()))
         assert latest is not None

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from mixval.contracts.outcomes import Finding, GateOutcome
 from mixval.contracts.record import ArtifactRef
-from mixval.contracts.results import TERMS, TERMS_TABLE, VALUE_KINDS
+from mixval.contracts.results import VALUE_KINDS, terms_schema
+from mixval.contracts.terms import TERMS
 from mixval.publish.doubts import Doubt, find_doubts
 from mixval.publish.manifest import InputShard, Manifest, WeightsUsed
 from mixval.publish.ranking import ranking_table, rejected_table
@@ -52,7 +53,7 @@ def make_results(
     k = len(names)
     if not k:
         outcomes = _refused()
-        empty = (ranking_table([]), TERMS_TABLE.empty_table(), rejected_table(outcomes), outcomes)
+        empty = (ranking_table([]), terms_schema().empty_table(), rejected_table(outcomes), outcomes)
         return Results(*empty, make_manifest(names, outcomes, []), [])
     share = np.round(rng.beta(1.2, 1.2, k), 2)
     if names == NAMES:
@@ -114,7 +115,7 @@ def terms_table(rows: list[dict[str, Any]], errors: bool = True) -> pa.Table:
         solve = {"estimator": "exact", "damping": 0.01, "jitter": 0.0, "condition": 4.1e4, "residual_norm": 1e-13}
         found.append(_term(row, "all", "ntk", row["ntk"], 0.01 if errors else None, row["n_sampled"], solve))
         found.append(_term(row, "all", "composition", row["composition"], 0.0, row["n_rows"], {"estimator": "exact"}))
-    return pa.Table.from_pylist(found, schema=TERMS_TABLE)
+    return pa.Table.from_pylist(found, schema=terms_schema())
 
 
 def make_manifest(names: tuple[str, ...], outcomes: list[GateOutcome], doubts: list[Doubt]) -> Manifest:

@@ -8,7 +8,7 @@ import pytest
 from published_run import make_results, terms_table
 
 from mixval.contracts.outcomes import Finding
-from mixval.contracts.results import TERMS_TABLE
+from mixval.contracts.results import terms_schema
 from mixval.errors import ContractError
 from mixval.publish.doubts import find_doubts
 from mixval.publish.ranking import ranking_table
@@ -36,7 +36,7 @@ def with_diagnostics(rows, **notes):
     for row in listed:
         if row["term"] == "ntk" and row["contributor"] == rows[3]["contributor"]:
             row["diagnostics"] = json.dumps(notes)
-    return pa.Table.from_pylist(listed, schema=TERMS_TABLE)
+    return pa.Table.from_pylist(listed, schema=terms_schema())
 
 
 def test_nothing_is_doubted_without_reason():
@@ -89,7 +89,7 @@ def test_rows_next_to_the_target_name_who_brought_them():
         for row in [row for row in listed if row["term"] == "composition"]:
             told = {"near_target": share if row["contributor"] == rows[3]["contributor"] else 0.0}
             listed.append(row | {"term": "discrepancy", "diagnostics": json.dumps(told)})
-        found[share] = kinds(rows, terms=pa.Table.from_pylist(listed, schema=TERMS_TABLE))
+        found[share] = kinds(rows, terms=pa.Table.from_pylist(listed, schema=terms_schema()))
     assert found[0.009] == found[None] == {}
     assert found[0.33]["near-target"].contributors == [rows[3]["contributor"]]
     assert "Up to 33 % of a contributor's rows lie next to rows of the target" in found[0.33]["near-target"].words
@@ -112,7 +112,7 @@ def test_diagnostics_that_are_no_json_object_are_refused(text):
     import pyarrow as pa
 
     with pytest.raises(ContractError, match="diagnostics must be a JSON object"):
-        kinds(rows, terms=pa.Table.from_pylist(listed, schema=TERMS_TABLE))
+        kinds(rows, terms=pa.Table.from_pylist(listed, schema=terms_schema()))
 
 
 def test_unequal_gradient_rows():

@@ -6,7 +6,7 @@ import pytest
 from coalition_run import make_both
 from published_run import NAMES, make_results
 
-from mixval.contracts.results import TERMS
+from mixval.contracts.terms import TERMS
 from mixval.errors import ConfigError
 from mixval.publish.coalition_doubts import coalition_doubts
 from mixval.publish.explain import Explanation, explain, explanation_text

@@ -10,7 +10,7 @@ from coalition_run import make_both
 from published_run import NAMES, make_results
 from rich.console import Console
 
-from mixval.contracts.results import RANKING, REJECTED
+from mixval.contracts.results import REJECTED, ranking_schema
 from mixval.errors import ContractError, NumericalError
 from mixval.publish.ranking import ranking_rows, ranking_table, rejected_table, tie_labels
 from mixval.publish.terminal import print_ranking
@@ -26,14 +26,14 @@ def test_table_has_the_schema_and_is_sorted(results):
     rows = results.ranking.to_pylist()
     rows[1]["rank"] = rows[2]["rank"]
     table = ranking_table(list(reversed(rows)))
-    assert table.schema.equals(RANKING, check_metadata=True)
+    assert table.schema.equals(ranking_schema(), check_metadata=True)
     keys = list(zip(table["rank"].to_pylist(), table["contributor"].to_pylist(), strict=True))
     assert keys == sorted(keys)
     table.validate(full=True)
 
 
 def test_no_rows_make_an_empty_table():
-    assert ranking_table([]).schema.equals(RANKING)
+    assert ranking_table([]).schema.equals(ranking_schema())
 
 
 @pytest.mark.parametrize(

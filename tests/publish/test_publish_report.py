@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 from published_run import make_results
 
-from mixval.contracts.results import TERMS
+from mixval.contracts.terms import TERMS
 from mixval.publish.numerals import fixed
 from mixval.publish.ranking import ranking_table, value_decimals
 from mixval.publish.report.answer import answer

@@ -13,7 +13,8 @@ from published_run import NAMES, Results, make_results
 from rich.console import Console
 
 from mixval.contracts.coalitions import CoalitionAccount
-from mixval.contracts.results import RANKING, RISK, TERMS, TERMS_TABLE, VALUE_KINDS
+from mixval.contracts.results import RISK, VALUE_KINDS, ranking_schema, terms_schema
+from mixval.contracts.terms import TERMS
 from mixval.errors import ContractError
 from mixval.publish.coalition_doubts import sketch_doubts
 from mixval.publish.doubts import find_doubts
@@ -82,8 +83,8 @@ def test_wide_intervals_of_rows_measured_whole_ask_for_no_setting() -> None:
     rows = [row | {"value_low": -9.0, "value_high": 9.0, "n_sampled": 40} for row in MADE[CROSS_ENTROPY].ranking.to_pylist()]
     words = []
     for n_rows in (90, 40):
-        ranking = pa.Table.from_pylist([row | {"n_rows": n_rows} for row in rows], schema=RANKING)
-        words += [doubt.words for doubt in find_doubts(ranking, TERMS_TABLE.empty_table()) if doubt.kind == "wide-intervals"]
+        ranking = pa.Table.from_pylist([row | {"n_rows": n_rows} for row in rows], schema=ranking_schema())
+        words += [doubt.words for doubt in find_doubts(ranking, terms_schema().empty_table()) if doubt.kind == "wide-intervals"]
     sampled, whole = words
     assert "ntk.sample" in sampled
     assert "ntk.sample" not in whole
@@ -150,4 +151,4 @@ def _with_sketches(made: Results, filled: float) -> pa.Table:
         }
         for name, n in zip(*(made.ranking[column].to_pylist() for column in ("contributor", "n_rows")), strict=True)
     ]
-    return pa.concat_tables([made.terms, pa.Table.from_pylist(rows, schema=TERMS_TABLE)])
+    return pa.concat_tables([made.terms, pa.Table.from_pylist(rows, schema=terms_schema())])

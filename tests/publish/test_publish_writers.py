@@ -11,7 +11,7 @@ from coalition_run import make_both
 from markdown_it import MarkdownIt
 from published_run import NAMES, Results, make_results
 
-from mixval.contracts.results import RANKING
+from mixval.contracts.results import ranking_schema
 from mixval.publish.names import visible
 from mixval.publish.results import ValuationResults
 from mixval.publish.writers.ranking_csv import guarded, ranking_csv
@@ -45,14 +45,14 @@ def cells(markdown: str) -> list[list[list[str]]]:
 def test_csv_has_the_columns_and_numbers_of_the_table(results: Results) -> None:
     text = ranking_csv(results.ranking)
     lines = list(csv.reader(io.StringIO(text)))
-    assert lines[0] == RANKING.names
+    assert lines[0] == ranking_schema().names
     for line, row in zip(lines[1:], results.ranking.to_pylist(), strict=True):
         for cell, (name, value) in zip(line, row.items(), strict=True):
             assert cell == value if isinstance(value, str) else float(cell) == value, name
 
 
 def test_csv_of_nobody_and_of_no_intervals() -> None:
-    assert ranking_csv(make_results(()).ranking).splitlines() == [",".join(f'"{name}"' for name in RANKING.names)]
+    assert ranking_csv(make_results(()).ranking).splitlines() == [",".join(f'"{name}"' for name in ranking_schema().names)]
     [row, *_] = csv.DictReader(io.StringIO(ranking_csv(make_results(intervals=False).ranking)))
     assert (row["value_low"], row["value_high"]) == ("", "")
 

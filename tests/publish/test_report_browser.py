@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from published_run import make_results
 
-from mixval.contracts.results import TERMS
+from mixval.contracts.terms import TERMS
 from tests.browser import complaints
 
 pytestmark = pytest.mark.browser

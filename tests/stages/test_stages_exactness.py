@@ -32,7 +32,7 @@ from benchmarks.worlds import (
     run_stages,
 )
 from mixval.config.sample import SampleConfig
-from mixval.contracts.results import TERMS
+from mixval.contracts.terms import TERMS
 from mixval.stages.forward import forward_ref
 from mixval.stages.gradients import gram_parts, gram_ref
 from mixval.stages.reducing import reduce_terms

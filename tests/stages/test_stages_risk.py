@@ -17,7 +17,8 @@ import torch
 from benchmarks.dense_rows import DenseRows
 from benchmarks.worlds import CLASSES, NAME, WORLDS, World, jobs, make_config
 from mixval.config.valuation import merge
-from mixval.contracts.results import RISK, TERMS
+from mixval.contracts.results import RISK
+from mixval.contracts.terms import TERMS
 from mixval.errors import ConfigError
 from mixval.models.outputs import class_mix
 from mixval.stages import summaries

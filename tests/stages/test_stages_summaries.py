@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.worlds import NAME, WORLDS, World, jobs, make_config, run_stages
-from mixval.contracts.results import TERMS
+from mixval.contracts.terms import TERMS
 from mixval.errors import NumericalError
 from mixval.stages import frame, summaries
 from mixval.stages.forward import forward_pass

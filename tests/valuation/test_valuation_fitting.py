@@ -73,5 +73,5 @@ def test_too_few_contributors_and_wrong_shapes_are_refused() -> None:
     terms, performance = calibration([1.0, 1.0, 1.0, 1.0])
     with pytest.raises(ConfigError, match="at least 5"):
         fit_weights(terms[:4], performance[:4], "few")
-    with pytest.raises(ShapeError, match=r"\(K, 4\)"):
+    with pytest.raises(ShapeError, match=r"\(40, 4\): performances by terms; found \(40, 3\)"):
         fit_weights(terms[:, :3], performance, "narrow")

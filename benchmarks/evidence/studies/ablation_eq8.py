@@ -22,7 +22,7 @@ from mixval.config.load import parse_config
 from mixval.config.tasks import CAUSAL, CLASSIFICATION, EVERY_TASK, IMAGES, Task
 from mixval.config.valuation import ValuationConfig, merge
 from mixval.contracts.outcomes import GateOutcome
-from mixval.contracts.results import TERMS
+from mixval.contracts.terms import TERMS
 from mixval.errors import ConfigError, MixvalError
 from mixval.evidence.results import SkippedMethod
 from mixval.stages import gating

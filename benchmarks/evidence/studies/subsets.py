@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from benchmarks.evidence.studies.tangent_kernels import BATCH_ROWS, FEATURES, PLANNED_ROWS, Gradients, sketches
 from benchmarks.evidence.worlds.world_folder import WorldFolder
+from mixval.contracts.terms import TERMS
 from mixval.evidence.baselines import eq8, forward_pass, raw_inputs
 from mixval.evidence.baselines.inputs import Contributor, Inputs, Sides
 from mixval.evidence.baselines.row_gradients import Gram
@@ -39,7 +40,6 @@ READ, GRADIENTS = "rows-read", "gradient-rows"
 """Whom scores from n gradient rows speak for, as `value.rows` says: all rows, by their features; or those n alone."""
 GRAM_ROWS, GRAM_BYTES = 500, 2**28
 """Rows whose exact kernel Eq. 8 takes, the default of `ntk.sample.count`; bytes of gradients held for it."""
-COMPOSITION = 3
 
 
 def subset_order(world: WorldFolder, at: int, seed: int) -> np.ndarray:  # (N,)
@@ -157,7 +157,7 @@ class Eq8Subsets:
         found = self.estimates(n, seed)
         if counts_all:
             known = [composition_term(one.n_real, one.n_rows - one.n_real) for one in self.world.contributors]
-            found.terms[:, COMPOSITION] = known
+            found.terms[:, TERMS.position("composition")] = known
         return value(found, weigh(found, "equal-z")).values
 
     def _gram(self, at: int, seed: int) -> Gram:

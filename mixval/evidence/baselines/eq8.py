@@ -1,4 +1,4 @@
-"""Eq. 8 of arXiv 2511.13640 in one process: its four terms from shared quantities, its weight rules, its single terms.
+"""Eq. 8 of arXiv 2511.13640 in one process: its terms from shared quantities, its weight rules, its single terms.
 
 Terms are those of the package's defaults: mean loss by example; unbiased MMD over five bandwidths about T's median, by part;
 exact tangent kernel of the own label's logit over a sample of rows, residual 1 - f, damping 0.01 of the mean diagonal. Loss and
@@ -9,13 +9,16 @@ unbiased MMD, is counted to the other part in the discrepancy.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import NamedTuple
 
 import numpy as np
 
 from mixval.contracts.parts import PARTS
+from mixval.contracts.terms import TERMS
 from mixval.evidence.baselines.forward_pass import Pass
 from mixval.evidence.baselines.inputs import Contributor, Inputs
+from mixval.evidence.baselines.method import Need
 from mixval.terms.arrays import Floats, Masks
 from mixval.terms.composition.term import composition_term
 from mixval.terms.discrepancy.bandwidth import median_bandwidth
@@ -60,21 +63,35 @@ def composition(inputs: Inputs, _: int) -> tuple[Floats, Floats]:
     return np.array(terms), np.zeros(len(terms))
 
 
-ALL_TERMS: tuple[Term, ...] = (loss_term, discrepancy_term, ntk_term, composition)
+class SingleTerm(NamedTuple):
+    """A term as it is measured here, and the method that ranks by it alone."""
+
+    method: str
+    measure: Term
+    needs: frozenset[Need] = frozenset()
 
 
-def term_estimates(inputs: Inputs, seed: int, terms: tuple[Term, ...] = ALL_TERMS) -> TermEstimates:
-    """The terms, in the order of Eq. 8; those that are not among `terms` are 0 for everybody."""
+SINGLE_TERMS: dict[str, SingleTerm] = {
+    "loss": SingleTerm("loss", loss_term, frozenset({"features"})),
+    "discrepancy": SingleTerm("mmd", discrepancy_term, frozenset({"features"})),
+    "ntk": SingleTerm("ntk-term", ntk_term, frozenset({"gradients"})),
+    "composition": SingleTerm("composition", composition),
+}
+"""By the term's name. One that is not among them is 0 for everybody in the evidence, and so weighs nothing there."""
+
+
+def term_estimates(inputs: Inputs, seed: int, terms: Collection[str] = SINGLE_TERMS.keys()) -> TermEstimates:
+    """The terms, in the order of `TERMS`; those that are not among `terms` are 0 for everybody."""
     zeros = np.zeros(len(inputs.contributors))
-    found = [term(inputs, seed) if term in terms else (zeros, zeros) for term in ALL_TERMS]
+    found = [SINGLE_TERMS[term].measure(inputs, seed) if term in terms else (zeros, zeros) for term in TERMS]
     names = tuple(one.name for one in inputs.contributors)
     return TermEstimates(names, np.stack([each[0] for each in found], 1), np.stack([each[1] for each in found], 1), None)
 
 
 def weighted(inputs: Inputs, seed: int, rule: str) -> Floats:
-    """(K,) values under a weight rule that needs no truth. `published` weighs two terms with 0, so it does not pay for them."""
-    terms = (loss_term, discrepancy_term) if rule == "published" else ALL_TERMS
-    estimates = term_estimates(inputs, seed, terms)
+    """(K,) values under a weight rule that needs no truth. What `published` weighs with 0 is not paid for."""
+    weighed = [term for term in SINGLE_TERMS if TERMS[term].published_weight > 0 or rule != "published"]
+    estimates = term_estimates(inputs, seed, weighed)
     return value(estimates, weigh(estimates, rule)).values
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 from mixval.config.tasks import CAUSAL, IMAGES, TEXTS, Task
+from mixval.contracts.terms import TERMS
 from mixval.errors import ConfigError
 from mixval.evidence.baselines import counts, discrepancies, eq8
 from mixval.evidence.baselines.davinz import davinz
@@ -94,10 +95,10 @@ _ALL: tuple[Method, ...] = (
     Method("deviation", deviation, _LABELS | _TRAINING, source="Lin et al., ICML 2024", libraries=_TFIDF),
     Method("word-similarity", word_similarity, tasks=TEXTS, source="TF-IDF", libraries=_TFIDF),
     Method("ngram", ngram, _TRAINING, CAUSAL, "interpolated Kneser-Ney trigrams"),
-    Method("loss", partial(eq8.single, term=eq8.loss_term), _FEATURES, source=f"{_EQ8}, first term"),
-    Method("mmd", partial(eq8.single, term=eq8.discrepancy_term), _FEATURES, source=f"{_EQ8}, second term"),
-    Method("ntk-term", partial(eq8.single, term=eq8.ntk_term), _GRADIENTS, source=f"{_EQ8}, third term"),
-    Method("composition", partial(eq8.single, term=eq8.composition), source=f"{_EQ8}, fourth term"),
+    *(
+        Method(one.method, partial(eq8.single, term=one.measure), one.needs, source=f"{_EQ8}, its {TERMS[term].word} term")
+        for term, one in eq8.SINGLE_TERMS.items()
+    ),
     Method("pixel-mmd", discrepancies.pixel_mmd, tasks=IMAGES, source="DAVINZ, its MMD alone"),
     Method(
         "data-distribution-valuation", discrepancies.data_distribution_valuation, _FEATURES, source="Xu et al., NeurIPS 2024"

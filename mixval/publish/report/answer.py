@@ -10,11 +10,10 @@ from typing import Any
 import pyarrow as pa
 from markupsafe import Markup
 
-from mixval.contracts.results import TERMS
+from mixval.contracts.terms import TERMS
 from mixval.publish.names import shortened
 from mixval.publish.numerals import counted, percent
 from mixval.publish.ranking import tie_labels
-from mixval.publish.report.theme import TERM_NAMES
 from mixval.publish.value_kind import kind_of
 
 NAME_LIMIT = 48
@@ -70,14 +69,14 @@ def _bottom(rows: list[dict[str, Any]], is_of_terms: bool) -> list[Markup]:
         return []
     last = [row for row in rows if row["tie_group"] == rows[-1]["tie_group"]]
     worst = rows[-1]
-    costs = min(TERMS, key=lambda term: worst[f"weighted_{term}"] - _middle(rows, term))
+    costs = min(TERMS.values(), key=lambda term: worst[f"weighted_{term.name}"] - _middle(rows, term.name))
     names = names_of(row["contributor"] for row in last)
     verb = "comes" if len(last) == 1 else "come"
     if not is_of_terms:
         return [Markup("{} {} last.").format(names, verb)]
     return [
         Markup("{} {} last. What costs {} most against the median contributor is {}.").format(
-            names, verb, "it" if len(last) == 1 else name_of(worst["contributor"]), _noun(costs)
+            names, verb, "it" if len(last) == 1 else name_of(worst["contributor"]), f"the {costs.word} term"
         )
     ]
 
@@ -85,10 +84,6 @@ def _bottom(rows: list[dict[str, Any]], is_of_terms: bool) -> list[Markup]:
 def _middle(rows: list[dict[str, Any]], term: str) -> float:
     ordered = sorted(row[f"weighted_{term}"] for row in rows)
     return float(ordered[len(ordered) // 2])
-
-
-def _noun(term: str) -> str:
-    return f"the {TERM_NAMES[term] if term == 'ntk' else term} term"
 
 
 def _ties(ranking: pa.Table, rows: list[dict[str, Any]], confidence: float | None) -> list[Markup]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from mixval.contracts.results import TERMS
+from mixval.contracts.terms import TERMS
 from mixval.publish.names import shortened
 from mixval.publish.numerals import fixed
 from mixval.publish.ranking import interval_words, value_decimals

@@ -17,7 +17,7 @@ from rich.cells import cell_len
 
 from mixval.publish.names import shortened
 from mixval.publish.numerals import MINUS
-from mixval.publish.report.theme import CAPITAL_EM, CELL_EM, GRID, INK, LABEL_GAP, MUTED, VARIABLES, WIDE_EM, Layout
+from mixval.publish.report.theme import CAPITAL_EM, CELL_EM, GRID, INK, LABEL_GAP, MUTED, WIDE_EM, Layout, variable
 
 PLACEHOLDER = re.compile(r">N(\d{5})N<")
 COLOUR = re.compile(r"#[0-9a-f]{6}\b")
@@ -125,7 +125,7 @@ def inline_svg(
     drawn = buffer.getvalue()
     body = drawn[drawn.index(">", drawn.index("<svg")) + 1 : drawn.rindex("</svg>")]
     body = re.sub(r"<(metadata|style)\b.*?</\1>", "", body, flags=re.DOTALL)
-    body = COLOUR.sub(lambda match: f"var(--{VARIABLES[match[0]]})", FONT_FAMILY.sub("", body))
+    body = COLOUR.sub(lambda match: f"var(--{variable(match[0])})", FONT_FAMILY.sub("", body))
     body = GROUP.sub(lambda match: match[1] + _tooltip((tooltips or {}).get(match[2])), body)
     key = f"{chart}-{layout.name}"
     body = IDENTITY.sub(lambda match: f"{match[1]}{key}-{match[2]}", body)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from markupsafe import Markup
 
 from mixval.contracts.outcomes import GateOutcome
-from mixval.contracts.results import TERMS
+from mixval.contracts.terms import TERMS
 from mixval.publish.doubts import Doubt
 from mixval.publish.manifest import Manifest
 from mixval.publish.names import shortened
@@ -22,7 +22,7 @@ from mixval.publish.report.chart_rows import chart_rows
 from mixval.publish.report.ranking_chart import ranking_chart
 from mixval.publish.report.share_chart import references, share_chart
 from mixval.publish.report.term_chart import term_chart
-from mixval.publish.report.theme import LAYOUTS, TERM_NAMES
+from mixval.publish.report.theme import LAYOUTS, term_style
 from mixval.publish.report.together_section import together_section
 from mixval.publish.templates import templates
 from mixval.publish.term_statistics import standard_errors, term_statistics
@@ -30,8 +30,8 @@ from mixval.publish.value_kind import kind_of
 
 
 def render_report(
-    ranking: pa.Table,  # RANKING
-    terms: pa.Table,  # TERMS_TABLE
+    ranking: pa.Table,  # ranking_schema()
+    terms: pa.Table,  # terms_schema()
     rejected: pa.Table,  # REJECTED
     outcomes: Sequence[GateOutcome],
     manifest: Manifest,
@@ -47,7 +47,7 @@ def render_report(
     style = resources.files("mixval.publish.report").joinpath("report.css").read_text(encoding="utf-8")
     template = templates("mixval.publish.report").get_template("report.html.j2")
     text: str = template.render(
-        style=Markup(style),  # noqa: S704  (our own file)
+        style=Markup(style + term_style()),  # noqa: S704  (our own file, and colours of our own)
         **_answer(ranking, rejected, outcomes, manifest, doubts),
         **_charts(ranking, terms),
         **_tables(ranking, terms, rejected, outcomes, manifest),
@@ -86,10 +86,9 @@ def _charts(ranking: pa.Table, terms: pa.Table) -> dict[str, Any]:
     )
     best, worst = (shortened(row.words, 120) for row in (rows[0], rows[-1]))
     words = f"{many}, best first. First: {best}. Last: {worst}. The table above has every number."
-    parts = f"{many}, best first; four bars each, one a term. The table under the chart has every number."
-    panels = (
-        "Eight panels: loss, discrepancy, NTK and composition against the share of real rows, then against the number of rows."
-    )
+    parts = f"{many}, best first; of each one bar a term. The table under the chart has every number."
+    *others, last = (term.word for term in TERMS.values())
+    panels = f"A panel a term: {', '.join(others)} and {last} against the share of real rows, then against the number of rows."
     return {
         "charts": {
             "ranking": [ranking_chart(rows, labels, layout, words, kind.axis) for layout in LAYOUTS],
@@ -110,7 +109,7 @@ def _tables(
         "lines": lines,
         "first": first,
         "rest": rest,
-        "terms": [(term, TERM_NAMES[term]) for term in TERMS],
+        "terms": [(term.name, term.label) for term in TERMS.values()],
         "statistics": view.statistics_lines(term_statistics(ranking, terms), manifest),
         "rejected": view.rejected_lines(rejected, outcomes),
         "trimmed": view.trimmed_lines(outcomes),

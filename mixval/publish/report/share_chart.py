@@ -6,11 +6,11 @@ import statistics
 
 from markupsafe import Markup
 
-from mixval.contracts.results import TERMS
+from mixval.contracts.terms import TERMS
 from mixval.publish.report.chart_rows import ChartRow
 from mixval.publish.report.figure import axes_at, canvas, drawing, inline_svg, name_room
 from mixval.publish.report.ranking_chart import BOTTOM, RIGHT, TOP, row_axis
-from mixval.publish.report.theme import INK, PAPER, TERM_COLOURS, TERM_NAMES, Layout
+from mixval.publish.report.theme import INK, PAPER, Layout, term_colour
 
 
 def references(rows: list[ChartRow]) -> dict[str, float]:
@@ -39,11 +39,9 @@ def share_chart(rows: list[ChartRow], layout: Layout, description: str, adds_ter
             ends = {True: 0.0, False: 0.0}
             for term in TERMS:
                 part = row.weighted[term] - base[term]
-                bar = axes.barh(
-                    index, part, 0.62, left=ends[part > 0], color=TERM_COLOURS[term], edgecolor=PAPER, linewidth=0.8
-                )
+                bar = axes.barh(index, part, 0.62, left=ends[part > 0], color=term_colour(term), edgecolor=PAPER, linewidth=0.8)
                 bar[0].set_gid(f"part-{term}-{index}")
-                tooltips[f"part-{term}-{index}"] = f"{TERM_NAMES[term]}: {part:+.3g}"
+                tooltips[f"part-{term}-{index}"] = f"{TERMS[term].label}: {part:+.3g}"
                 ends[part > 0] += part
             net = sum(row.weighted[term] - base[term] for term in TERMS)
             (mark,) = axes.plot([net], [index], "D", markersize=6.5, markerfacecolor=INK, zorder=4)

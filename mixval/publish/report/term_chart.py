@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 from typing import Any
 
 import pyarrow as pa
 from markupsafe import Markup
 
-from mixval.contracts.results import TERMS
+from mixval.contracts.terms import TERMS
 from mixval.publish.report.figure import axes_at, canvas, drawing, inline_svg, tick_words
-from mixval.publish.report.theme import GRID, MUTED, PAPER, TERM_COLOURS, TERM_NAMES, Layout
+from mixval.publish.report.theme import GRID, MUTED, PAPER, Layout, term_colour
 
 PANEL_HEIGHT, TITLE_HEIGHT, AXIS_HEIGHT, LEFT, GAP = 128, 38, 50, 46, 12
 AGAINST = ("real_share", "n_rows")
@@ -25,14 +26,15 @@ def term_chart(
     description: str,
 ) -> Markup:
     """The chart as inline SVG. Marks: `points-AGAINST-TERM`, one dot a contributor; `errors-...` where known."""
-    across = layout.panels_across
     block = TITLE_HEIGHT + PANEL_HEIGHT + AXIS_HEIGHT
-    panels = [(against, term) for against in AGAINST for term in TERMS]
+    lines = math.ceil(len(TERMS) / layout.panels_across)
+    across = math.ceil(len(TERMS) / lines)  # as many in each line as can be
     with drawing("terms", layout):
-        figure = canvas(layout.width, block * (len(panels) // across))
+        figure = canvas(layout.width, block * lines * len(AGAINST))
         width = layout.width / across
-        for place, (against, term) in enumerate(panels):
-            line, column = divmod(place, across)
+        for place, (against, term) in enumerate(product(AGAINST, TERMS)):
+            above, within = divmod(place, len(TERMS))
+            line, column = above * lines + within // across, within % across
             axes = axes_at(figure, column * width + LEFT, line * block + TITLE_HEIGHT, width - LEFT - GAP, PANEL_HEIGHT)
             _panel(axes, ranking, errors, against, term)
         return inline_svg(figure, "terms", layout, "Each term against real share and size", description)
@@ -50,10 +52,10 @@ def _panel(axes: Any, ranking: pa.Table, errors: dict[tuple[str, str], float], a
     if known:
         lines = axes.vlines(*zip(*known, strict=True), colors=MUTED, linewidth=1, zorder=2)
         lines.set_gid(f"errors-{against}-{term}")
-    colour = TERM_COLOURS[term]
+    colour = term_colour(term)
     dots = axes.scatter(across, up, s=38 if few else 16, color=colour, edgecolors=PAPER, linewidths=0.8, zorder=3)
     dots.set_gid(f"points-{against}-{term}")
-    axes.set_title(TERM_NAMES[term], loc="left", pad=13, weight="bold")
+    axes.set_title(TERMS[term].label, loc="left", pad=13, weight="bold")
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
     axes.yaxis.set_major_formatter(FuncFormatter(tick_words))
     axes.margins(x=0.09, y=0.12)

@@ -1,10 +1,12 @@
 """Colours that follow the reader's light or dark setting, and the two widths a chart is drawn at.
 
 Charts are drawn with stand-in colours, each of which becomes a CSS variable in the page; so one drawing serves light, dark
-and print. Terms have the colours of Okabe and Ito's palette, told apart by colour-blind readers.
+and print. Terms have the colours that their specs say (`mixval/contracts/terms.py`).
 """
 
 from dataclasses import dataclass, replace
+
+from mixval.contracts.terms import TERMS
 
 INK = "#000001"
 MUTED = "#000002"
@@ -12,7 +14,6 @@ GRID = "#000003"
 BAND = "#000004"
 PAPER = "#000005"
 ACCENT = "#000006"
-TERM_COLOURS = {"loss": "#000007", "discrepancy": "#000008", "ntk": "#000009", "composition": "#00000a"}
 SUBSTITUTE = "#00000b"
 COMPLEMENT = "#00000c"
 
@@ -26,11 +27,34 @@ VARIABLES = {
     ACCENT: "accent",
     SUBSTITUTE: "substitute",
     COMPLEMENT: "complement",
-    **{colour: f"term-{term}" for term, colour in TERM_COLOURS.items()},
 }
-"""Stand-in colour -> name of the CSS variable in report.css."""
+"""Stand-in colour -> name of the CSS variable in report.css; those of terms come from `variable`."""
+_OF_TERM = "#0001"
+"""How stand-ins of terms begin; the term's place follows in two digits."""
 
-TERM_NAMES = {"loss": "Loss", "discrepancy": "Discrepancy", "ntk": "NTK", "composition": "Composition"}
+
+def term_colour(term: str) -> str:
+    """The stand-in colour of a term."""
+    return f"{_OF_TERM}{TERMS.position(term):02x}"
+
+
+def variable(colour: str) -> str:
+    """Name of the CSS variable that a stand-in colour becomes."""
+    if colour.startswith(_OF_TERM):
+        return f"term-{list(TERMS)[int(colour.removeprefix(_OF_TERM), 16)]}"
+    return VARIABLES[colour]
+
+
+def term_style() -> str:
+    """CSS rules with every term's colour as a variable: on light pages, on dark ones, in print."""
+    light, dark = (
+        "; ".join(f"--term-{term.name}: {getattr(term, scheme)}" for term in TERMS.values()) for scheme in ("light", "dark")
+    )
+    return (
+        f":root {{ {light}; }}\n"
+        f"@media (prefers-color-scheme: dark) {{ :root {{ {dark}; }} }}\n"
+        f"@media print {{ :root {{ {light}; }} }}\n"
+    )
 
 
 CELL_EM, CAPITAL_EM, WIDE_EM = 0.65, 0.8, 1.0

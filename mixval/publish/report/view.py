@@ -10,13 +10,12 @@ import pyarrow as pa
 import yaml
 
 from mixval.contracts.outcomes import Finding, GateOutcome
-from mixval.contracts.results import TERMS
+from mixval.contracts.terms import TERMS
 from mixval.publish import numerals
 from mixval.publish.manifest import Manifest
 from mixval.publish.names import shortened
 from mixval.publish.ranking import interval_words, tie_labels, value_decimals, weighted_decimals
 from mixval.publish.report.chart_rows import MOST_ROWS
-from mixval.publish.report.theme import TERM_NAMES
 from mixval.publish.term_statistics import TermStatistics
 
 NAME_LIMIT = 60
@@ -55,7 +54,7 @@ def statistics_lines(entries: Sequence[TermStatistics], manifest: Manifest) -> l
     return [
         {
             "term": entry.term,
-            "name": TERM_NAMES[entry.term],
+            "name": TERMS[entry.term].label,
             "unit": "" if entry.unit == "1" else entry.unit,
             "weight": numerals.compact(manifest.weights.values.get(entry.term, 0.0)),
             "mean": numerals.compact(entry.mean),

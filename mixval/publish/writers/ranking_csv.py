@@ -30,7 +30,7 @@ def write_ranking_csv(folder: Location, results: ValuationResults) -> None:
 
 
 def ranking_csv(ranking: pa.Table) -> str:
-    """The file's text; `ranking` has the RANKING schema."""
+    """The file's text; `ranking` has the schema `ranking_schema()`."""
     text = io.StringIO()
     lines = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
     lines.writerow(ranking.column_names)

@@ -9,7 +9,7 @@ from mixval.stages.routes.base import Route
 from mixval.stages.routes.exact import ExactRoute
 from mixval.stages.routes.sketched import SketchedRoute
 
-ROUTES: Mapping[str, Route[Any]] = {"exact": ExactRoute(), "sketched": SketchedRoute()}
+ROUTES: Mapping[str, Route[Any]] = {route.name: route for route in (ExactRoute(), SketchedRoute())}
 
 
 def route_of(method: str) -> Route[Any]:

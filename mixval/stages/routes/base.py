@@ -18,6 +18,7 @@ from mixval.publish.departures import RouteDepartures
 from mixval.stages.footprint import Footprint
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.measured import Floats, Measured
+from mixval.stages.measurements import measured_terms
 from mixval.stages.steps import Step
 from mixval.storage.sample import part_counts
 from mixval.valuation.shapley import Game
@@ -56,12 +57,14 @@ class Coalitions(Protocol):
         """Entries of the fingerprint of their values."""
 
     def game(self, jobs: Sequence[MeasureJob], target: MeasureJob, coefficients: Floats, centres: Floats) -> Game:
-        """The game over these contributors; `coefficients` (4,) and `centres` (4,) weigh Eq. 8's terms."""
+        """The game over these contributors; `coefficients` (T,) and `centres` (T,) weigh Eq. 8's terms."""
 
 
 class Route(ABC, Generic[Stored]):
     """A way of measuring. It has no state; a contributor's artifacts are named by its job and the target's."""
 
+    name: ClassVar[str]
+    """What `ntk.method` calls it, and `mixval/stages/measurements.py`, which says how it measures each term."""
     ways_to_fit: ClassVar[str]
     """What to do where a task does not fit a worker: the beginning of a sentence."""
     coalitions: ClassVar[Coalitions | None] = None
@@ -122,11 +125,11 @@ class Route(ABC, Generic[Stored]):
 
     @abstractmethod
     def stored(self, job: MeasureJob, target: MeasureJob) -> Stored:
-        """What the steps committed of a contributor, read once for terms and value."""
+        """What the steps committed of a contributor, read once for terms and value: what measurements are given."""
 
-    @abstractmethod
-    def terms(self, job: MeasureJob, target: MeasureJob, stored: Stored) -> list[Measured]:
-        """The four terms, in the order of `TERMS`."""
+    def terms(self, job: MeasureJob, target: MeasureJob, stored: Stored) -> dict[str, Measured]:
+        """Every term by name, in the order of `TERMS`, as `mixval/stages/measurements.py` says of this route."""
+        return measured_terms(self.name, job, target, stored)
 
     @abstractmethod
     def value(self, job: MeasureJob, target: MeasureJob, stored: Stored) -> Measured:

@@ -14,18 +14,15 @@ from mixval.config.valuation import ValuationConfig
 from mixval.contracts.plan import ContributorPlan, ShardRef, WorkPlan
 from mixval.contracts.record import ArtifactRef
 from mixval.errors import CapacityError
-from mixval.publish.departures import RouteDepartures, limit_words
-from mixval.stages.discrepancy import measured_discrepancy
+from mixval.publish.departures import RouteDepartures, limit_words, terms_from
 from mixval.stages.forward import forward_pass, forward_ref
 from mixval.stages.frozen_head import head_bytes
 from mixval.stages.gradients import gram_ref, gram_work
 from mixval.stages.jobs import MeasureJob
-from mixval.stages.loss import measured_loss
-from mixval.stages.measured import Measured, composition
+from mixval.stages.measured import Measured
 from mixval.stages.risk import measured_risk
 from mixval.stages.routes.base import PROCESS_BYTES, Route, Sizes, held_bytes, rows_drawn
 from mixval.stages.steps import Step, one_call
-from mixval.stages.tangent import measured_ntk
 from mixval.terms.ntk.groups import HELD, layer_groups, least_bytes
 
 GRAM_COPIES = 3
@@ -39,6 +36,7 @@ Blocks = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 class ExactRoute(Route[Blocks]):
     """Gram matrices of rows."""
 
+    name = "exact"
     ways_to_fit = (
         "Set `ntk.method: sketched`, which holds sums instead of a Gram matrix, whatever the rows; or lower `sample.count`, "
         "`ntk.sample.count` or `runtime.gradient_bytes`"
@@ -92,7 +90,9 @@ class ExactRoute(Route[Blocks]):
     def departures(self, config: ValuationConfig) -> RouteDepartures:
         """Samples of rows, and smaller ones of gradients."""
         read, taken = limit_words(config.sample), limit_words(config.ntk.sample)
-        rows = [f"Loss and discrepancy are estimated on {read} of a contributor; the paper uses all rows."] if read else []
+        told = terms_from("read")
+        estimated = f"{told[:1].upper()}{told[1:]} are estimated on {read} of a contributor; the paper uses all rows."
+        rows = [estimated] if read else []
         if taken is None:
             return RouteDepartures(rows, [])
         return RouteDepartures(
@@ -132,12 +132,6 @@ class ExactRoute(Route[Blocks]):
     def stored(self, job: MeasureJob, target: MeasureJob) -> Blocks:
         """The tensors of both passes."""
         return job.store.read_tensors(forward_ref(job)), job.store.read_tensors(gram_ref(job, target))
-
-    def terms(self, job: MeasureJob, target: MeasureJob, stored: Blocks) -> list[Measured]:
-        """Loss and discrepancy from the forward pass, the NTK term from the Gram matrix."""
-        forward, blocks = stored
-        ntk = measured_ntk(job, blocks)
-        return [measured_loss(job, forward), measured_discrepancy(job, target, forward), ntk, composition(job)]
 
     def value(self, job: MeasureJob, target: MeasureJob, stored: Blocks) -> Measured:
         """From the kernel blocks; of labelled rows, from the features of all that were read too."""

@@ -15,12 +15,12 @@ from mixval.config.valuation import ValuationConfig
 from mixval.contracts.plan import ContributorPlan, ShardRef, WorkPlan
 from mixval.contracts.record import ArtifactRef
 from mixval.errors import CapacityError
-from mixval.publish.departures import RouteDepartures, limit_words
+from mixval.publish.departures import RouteDepartures, limit_words, terms_from
 from mixval.stages.bound_unions import bound_game
 from mixval.stages.forward import forward_pass, forward_ref
 from mixval.stages.frame import frame_ref, make_frame, most_features
 from mixval.stages.jobs import MeasureJob
-from mixval.stages.measured import Floats, Measured, composition
+from mixval.stages.measured import Floats, Measured
 from mixval.stages.risk import summary_risk
 from mixval.stages.risk_unions import risk_game
 from mixval.stages.routes.base import PROCESS_BYTES, USABLE_SHARE, Route, Sizes
@@ -29,13 +29,12 @@ from mixval.stages.summaries import (
     PIECE_ROWS,
     Summary,
     halved_share,
-    near_target,
     piece_refs,
     read_summary,
     summary_ref,
     summary_work,
 )
-from mixval.stages.summary_terms import require_rows, summary_discrepancy, summary_loss, summary_ntk
+from mixval.stages.summary_terms import require_rows
 from mixval.stages.target_gradients import make_target_gradients, read_target_gradients, target_gradients_ref
 from mixval.valuation.shapley import Game
 
@@ -67,6 +66,7 @@ class SummedContributors:
 class SketchedRoute(Route[Summary]):
     """Mergeable summaries."""
 
+    name = "sketched"
     ways_to_fit = "Lower `ntk.sketch_features`, `runtime.batch_rows` or `discrepancy.target_sample.count`"
     coalitions = SummedContributors()
 
@@ -118,7 +118,8 @@ class SketchedRoute(Route[Summary]):
     def departures(self, config: ValuationConfig) -> RouteDepartures:
         """Samples of rows, and the sketch."""
         read, ntk = limit_words(config.sample), config.ntk
-        rows = [f"All terms but composition are estimated on {read} of a contributor; the paper uses all rows."] if read else []
+        told = f"All terms but {terms_from('all')} are estimated on {read} of a contributor; the paper uses all rows."
+        rows = [told] if read else []
         wanted = "" if ntk.sketch_error is None else f" or more, for an error of {ntk.sketch_error:g} on the target"
         sketch = f"NTK: from sketches of {ntk.sketch_features:,} features{wanted}; their error is in terms.parquet."
         return RouteDepartures(rows, [sketch])
@@ -161,17 +162,6 @@ class SketchedRoute(Route[Summary]):
         summary = read_summary(job, summary_ref(job, target))
         require_rows(job, summary)
         return summary
-
-    def terms(self, job: MeasureJob, target: MeasureJob, stored: Summary) -> list[Measured]:
-        """From sums. Beside the NTK term without the sketch's bias, the term as sketched, and whether the bias is unknown."""
-        ntk, as_sketched = summary_ntk(job, stored)
-        ntk.more = {
-            "ntk_as_sketched": np.array([as_sketched]),
-            "is_full": np.array([ntk.diagnostics["is_full"]], dtype=float),
-        }
-        discrepancy = summary_discrepancy(job, target, stored)
-        discrepancy.diagnostics["near_target"] = near_target(job, summary_ref(job, target))
-        return [summary_loss(job, stored), discrepancy, ntk, composition(job)]
 
     def value(self, job: MeasureJob, target: MeasureJob, stored: Summary) -> Measured:
         """From sums, against T's gradients."""

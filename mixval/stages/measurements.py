@@ -1,0 +1,64 @@
+"""How each term is measured, by its name and the route's: `TERMS` says what terms there are, this file what measures them.
+
+A measurement takes a contributor's job, the target's, and what the route has stored of the contributor (`Route.stored`): of
+`exact` the tensors of forward pass and Gram matrix, of `sketched` the summary. It needs no model and no rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mixval.contracts.terms import TERMS
+from mixval.errors import ConfigError
+from mixval.stages.discrepancy import measured_discrepancy
+from mixval.stages.jobs import MeasureJob
+from mixval.stages.loss import measured_loss
+from mixval.stages.measured import Masks, Measured, composition
+from mixval.stages.summary_terms import summary_discrepancy, summary_loss, summary_ntk
+from mixval.stages.tangent import measured_ntk
+
+Measurement = Callable[[MeasureJob, MeasureJob, Any], Measured]
+
+MEASUREMENTS: dict[str, dict[str, Measurement]] = {
+    "loss": {
+        "exact": lambda job, _, stored: measured_loss(job, stored[0]),
+        "sketched": lambda job, _, summary: summary_loss(job, summary),
+    },
+    "discrepancy": {
+        "exact": lambda job, target, stored: measured_discrepancy(job, target, stored[0]),
+        "sketched": summary_discrepancy,
+    },
+    "ntk": {
+        "exact": lambda job, _, stored: measured_ntk(job, stored[1]),
+        "sketched": lambda job, _, summary: summary_ntk(job, summary),
+    },
+    "composition": {
+        "exact": lambda job, *_: composition(job),
+        "sketched": lambda job, *_: composition(job),
+    },
+}
+"""Term -> route -> what measures it there."""
+
+COALITION_MEASUREMENTS: dict[str, Callable[[Sequence[MeasureJob], MeasureJob], Callable[[Masks], float]]] = {}
+"""Term -> from K contributors' jobs and the target's, what gives the term of the contributors that a mask (K,) marks.
+
+For values of coalitions by Eq. 8. The terms above have theirs in `mixval/valuation/unions.py`, where they share sums.
+"""
+
+
+def measured_terms(route: str, job: MeasureJob, target: MeasureJob, stored: Any) -> dict[str, Measured]:
+    """Every term of one contributor, in the order of `TERMS`. Raises as `require_measurements` does."""
+    require_measurements(route)
+    return {term: MEASUREMENTS[term][route](job, target, stored) for term in TERMS}
+
+
+def require_measurements(route: str) -> None:
+    """Raises ConfigError for a term that the route cannot measure."""
+    for term in TERMS:
+        if route not in (known := MEASUREMENTS.get(term, {})):
+            instead = f"Set `ntk.method` to {' or '.join(known)}, or add" if known else "Add"
+            raise ConfigError(
+                f"term {term!r}: expected a way to measure it with `ntk.method: {route}`, found none. {instead} one to "
+                "`mixval/stages/measurements.py`."
+            )

@@ -1,4 +1,4 @@
-"""Register a deployment of the valuation for a configuration of your own: `python -m deployments.register CONFIG`.
+"""Register a deployment of a flow for a configuration of your own: `python -m deployments.register FLOW CONFIG`.
 
 The worker imports the flow by its module, so all it needs is an environment with mixval; paths in the configuration are made
 absolute here. `prefect.yaml` does the same for the shipped example, from a checkout.
@@ -12,18 +12,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.entry import NO_TELEMETRY, exit_codes, require_api, without_telemetry
-from mixval.config.load import load_config
-from mixval.config.valuation import ValuationConfig
+from flows.registry import RegisteredFlow, flow_named, listed_flows
+from mixval.config.base import FrozenModel
 from mixval.publish.run_manifest import resolved_config
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
 
 DEFAULT_POOL = "mixval-local"
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
 
 def build_deployment(
-    config: ValuationConfig, name: str, pool: str = DEFAULT_POOL, cron: str | None = None, timezone: str = "UTC"
+    flow: RegisteredFlow,
+    config: FrozenModel,
+    name: str,
+    pool: str = DEFAULT_POOL,
+    cron: str | None = None,
+    timezone: str = "UTC",
 ) -> RunnerDeployment:
     """The deployment that holds the whole configuration: one run at a time, later ones wait."""
     from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
@@ -31,10 +37,9 @@ def build_deployment(
     from prefect.schedules import Cron
     from prefect.types.entrypoint import EntrypointType
 
-    from flows.valuation import valuation
-
+    task = getattr(config, "task", None)
     return RunnerDeployment.from_flow(
-        valuation,
+        flow.load(),
         name=name,
         schedule=Cron(cron, timezone=timezone) if cron else None,
         parameters={"config": resolved_config(config)},
@@ -42,25 +47,27 @@ def build_deployment(
         job_variables={"env": NO_TELEMETRY},
         concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE),
         entrypoint_type=EntrypointType.MODULE_PATH,
-        tags=["mixval", config.task],
+        tags=["mixval", *([task] if task else [])],
     )
 
 
+@app.command(help=f"Register a deployment of a flow on the configured Prefect server. {listed_flows()}")
 def main(
-    config: Annotated[Path, typer.Argument(help="A configuration; write one with `mixval init DIR`.", show_default=False)],
+    flow: Annotated[str, typer.Argument(help="A flow's name, of those above.", show_default=False)],
+    config: Annotated[Path, typer.Argument(help="The flow's configuration.", show_default=False)],
     name: Annotated[str, typer.Option(help="Name of the deployment.")] = "nightly",
     cron: Annotated[str | None, typer.Option(help='Schedule, e.g. "15 2 * * *". None: on demand only.')] = None,
     timezone: Annotated[str, typer.Option(help="Time zone of the schedule.")] = "UTC",
     pool: Annotated[str, typer.Option(help="Work pool, made with `prefect work-pool create`.")] = DEFAULT_POOL,
 ) -> None:
-    """Register a deployment of the valuation on the configured Prefect server."""
+    """Register the deployment and say how to run it."""
     without_telemetry()
     with exit_codes():
         require_api("deployments.register")
-        deployment = build_deployment(load_config(config), name, pool, cron, timezone)
-        deployment.apply()
-        typer.echo(f"registered valuation/{name} in pool {pool}. Run it: prefect deployment run valuation/{name} --watch")
+        chosen = flow_named(flow)
+        build_deployment(chosen, chosen.load_config(config), name, pool, cron, timezone).apply()
+        typer.echo(f"registered {flow}/{name} in pool {pool}. Run it: prefect deployment run {flow}/{name} --watch")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app(prog_name="python -m deployments.register")

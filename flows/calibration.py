@@ -1,6 +1,6 @@
 """Fit the weights of the terms to truth: value contributors, train on each, weigh its terms by what training gave."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: a served flow's parameters are validated where Prefect cannot resolve them as text.
 
 from prefect import flow
 from prefect.futures import PrefectFuture, as_completed

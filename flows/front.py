@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, cast
 
 from flows.credentials import load_credentials
 from flows.quiet import quiet
+from mixval.config.base import FrozenModel
 from mixval.config.runtime import RuntimeConfig
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.run import RunSummary
@@ -19,9 +21,8 @@ from mixval.stages.preparing import PreparedRun, handed_over, prepare_run, run_f
 if TYPE_CHECKING:
     from flows.api import ApiStart
     from flows.runner import LazyCluster
-    from mixval.evidence.calibrating import CalibrationSummary
-    from mixval.evidence.calibrating_config import CalibrationConfig
 
+VALUATION = "flows.valuation:valuation"
 Run = Callable[[ValuationConfig, Progress | None], RunSummary]
 
 
@@ -31,12 +32,15 @@ def run_valuation(config: ValuationConfig, progress: Progress | None = None) -> 
         return value(config, progress)
 
 
-def run_calibration(config: CalibrationConfig, progress: Progress | None = None) -> CalibrationSummary:
-    """Run the calibration flow once; what was trained before is found."""
+def run_flow(flow: str, config: FrozenModel, progress: Progress | None = None) -> FrozenModel:
+    """Run the flow at the import path `flow` once, under a session's own API and cluster; returns its summary.
+
+    `config` is the flow's own and has a field `runtime`, which says where it computes.
+    """
     quiet()
-    session = _Session(config.runtime)
+    session = _Session(config.runtime)  # type: ignore[attr-defined]  # of every flow's configuration
     try:
-        return session.calibrate(config, progress)
+        return session.run(flow, config, progress)
     finally:
         session.close()
 
@@ -77,7 +81,7 @@ class _Session:
 
         with shown_by(progress or Silence()) as shown:
             if config.source.storage.credentials_block is not None:
-                return self._run(config)  # the block is in the API, so nothing can be looked at before
+                return self._value(config)  # the block is in the API, so nothing can be looked at before
             shown.begin("start", 0)
             inputs = list_inputs(config)
             if (standing := standing_run(config, run_fingerprint(config, inputs))) is not None:
@@ -92,21 +96,16 @@ class _Session:
             started.result()
             shown.end("start", "")
             with handed_over(config, prepared):
-                return self._run(config)
+                return self._value(config)
 
-    def calibrate(self, config: CalibrationConfig, progress: Progress | None = None) -> CalibrationSummary:
-        """Fit weights under one configuration."""
-        from tasks.cluster import use_cluster
-
+    def run(self, flow: str, config: FrozenModel, progress: Progress | None = None) -> FrozenModel:
+        """Run any flow on one configuration."""
         with shown_by(progress or Silence()):
             cluster = self._lazy_cluster()
             if cluster.is_local:
                 cluster.warm()
             self._lazy_api().begin()
-            with use_cluster(cluster), self._lazy_api().ready():
-                from flows.calibration import calibration
-
-                return calibration(config)
+            return self._run(flow, config)
 
     def close(self) -> None:
         """Stop what was started."""
@@ -116,13 +115,15 @@ class _Session:
             self._cluster.close()
         self._beside.shutdown()
 
-    def _run(self, config: ValuationConfig) -> RunSummary:
+    def _value(self, config: ValuationConfig) -> RunSummary:
+        return cast("RunSummary", self._run(VALUATION, config))
+
+    def _run(self, flow: str, config: FrozenModel) -> FrozenModel:
         from tasks.cluster import use_cluster
 
         with use_cluster(self._lazy_cluster()), self._lazy_api().ready():
-            from flows.valuation import valuation
-
-            return valuation(config)
+            summary: FrozenModel = resolve_name(flow)(config)
+            return summary
 
     def _lazy_cluster(self) -> LazyCluster:
         from flows.runner import LazyCluster

@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mixval import __version__
+from mixval.cli.flows import FlowCommand, registry, run_flow
 from mixval.config.tasks import EVERY_TASK
 from mixval.errors import ConfigError, MixvalError
 
 if TYPE_CHECKING:
-    from mixval.config.valuation import ValuationConfig
-    from mixval.contracts.run import RunSummary
-    from mixval.evidence.calibrating import CalibrationSummary
     from mixval.evidence.results import WorldResult
     from mixval.storage.root import Location
 
@@ -70,8 +67,8 @@ def plan(config: ConfigFile, as_json: Json = False) -> None:
     with _errors(as_json):
         from mixval.cli.plan_view import plan_document, print_plan
 
-        loaded = _load(config)
-        prepared = _runner("plan")(loaded)
+        flow = registry().flow_named("valuation")
+        prepared = flow.make_plan(flow.load_config(config))
         if as_json:
             typer.echo(json.dumps(plan_document(prepared), indent=2))
         else:
@@ -81,33 +78,23 @@ def plan(config: ConfigFile, as_json: Json = False) -> None:
 @app.command()
 def value(config: ConfigFile, as_json: Json = False) -> None:
     """Run the valuation: gate, measure, rank, publish. Recomputes only what has changed."""
-    with _errors(as_json):
-        from mixval.cli.summary_view import print_summary
-
-        loaded = _load(config)
-        summary = run(loaded, quiet=as_json)
-        if as_json:
-            typer.echo(summary.model_dump_json(indent=2))
-        else:
-            print_summary(summary)
+    _run("valuation", config, as_json)
 
 
 @app.command()
 def calibrate(config: ConfigFile, as_json: Json = False) -> None:
     """Train on every contributor and fit the weights of the terms to what came of it. Trains only what is missing."""
-    with _errors(as_json):
-        from mixval.cli.calibration_view import print_calibration
-        from mixval.cli.progress_view import front_end
-        from mixval.config.load import load_config_as
-        from mixval.evidence.calibrating_config import CalibrationConfig
+    _run("calibration", config, as_json)
 
-        loaded = load_config_as(CalibrationConfig, config)
-        with front_end(as_json) as progress:
-            summary: CalibrationSummary = _runner("calibrate")(loaded, progress)
-        if as_json:
-            typer.echo(summary.model_dump_json(indent=2))
-        else:
-            print_calibration(summary)
+
+@app.command(cls=FlowCommand)
+def run(
+    flow: Annotated[str, typer.Argument(help="A flow's name; see below.", show_default=False)],
+    config: Annotated[Path, typer.Argument(help="The flow's own configuration.", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Run any flow by its name. `value` and `calibrate` are two of them."""
+    _run(flow, config, as_json)
 
 
 @app.command()
@@ -171,13 +158,10 @@ def explain(
         typer.echo(found.model_dump_json(indent=2) if as_json else explaining.explanation_text(found))
 
 
-def run(config: ValuationConfig, quiet: bool) -> RunSummary:
-    """Run the valuation under the front end that fits where standard error goes."""
-    from mixval.cli.progress_view import front_end
-
-    with front_end(quiet) as progress:
-        summary: RunSummary = _runner("value")(config, progress)
-    return summary
+def _run(flow: str, config: Path, as_json: bool) -> None:
+    with _errors(as_json):
+        if (document := run_flow(flow, config, as_json)) is not None:
+            typer.echo(document)
 
 
 def _measured(config: Path, methods: str | None, ours: str, quiet: bool) -> tuple[list[WorldResult], Location]:
@@ -209,20 +193,6 @@ def _stored(urls: list[str] | None) -> tuple[list[WorldResult], Location]:
     return [world for folder in folders for world in read_results(folder)], folders[0]
 
 
-def _runner(name: str) -> Callable[..., Any]:
-    found = entry_points(group="mixval.runners", name=name)
-    if not found:
-        raise ConfigError(f"no runner {name!r} is installed beside the library. Install mixval whole: pip install mixval")
-    loaded: Callable[..., Any] = next(iter(found)).load()
-    return loaded
-
-
-def _load(path: Path) -> ValuationConfig:
-    from mixval.config.load import load_config
-
-    return load_config(path)
-
-
 @contextmanager
 def _errors(as_json: bool) -> Iterator[None]:
     """Known errors become a message and an exit code; unknown ones keep their traceback."""
@@ -237,6 +207,3 @@ def _errors(as_json: bool) -> Iterator[None]:
     except KeyboardInterrupt:
         typer.echo("interrupted; what was finished is kept, run again to go on", err=True)
         sys.exit(130)
-
-
-__all__ = ["app", "run"]

@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from mixval.config.base import FrozenModel
 from mixval.config.removed import remedy
 from mixval.config.valuation import ValuationConfig
 from mixval.errors import ConfigError
 
-Config = TypeVar("Config", bound=ValuationConfig)
+Config = TypeVar("Config", bound=FrozenModel)
 
 PATH_FIELDS = (
     ("output",),
@@ -32,7 +33,7 @@ def load_config(path: str | Path) -> ValuationConfig:
 
 
 def load_config_as(model: type[Config], path: str | Path) -> Config:
-    """The same for a configuration that adds fields to a valuation's."""
+    """The same for the configuration of another flow, or one that adds fields to a valuation's."""
     file = Path(path)
     try:
         given = yaml.safe_load(file.read_text(encoding="utf-8"))

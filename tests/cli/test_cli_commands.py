@@ -217,6 +217,19 @@ def test_version_and_help_in_a_process_of_their_own() -> None:
     assert spent < 2.0, f"--help took {spent:.1f} s of processor time"
 
 
+def test_help_of_run_lists_the_flows_and_every_other_name_is_refused_with_them(valued: Valued) -> None:
+    helped = " ".join(invoke("run", "--help").stdout.split())
+    assert "valuation: Rank the contributors" in helped
+    assert "calibration: Train on every contributor" in helped
+    again = invoke("run", "valuation", valued.config, "--json")
+    assert again.exit_code == 0
+    assert json.loads(again.stdout)["standing"] is True
+    assert again.stdout == invoke("value", valued.config, "--json").stdout
+    refused = invoke("run", "evaluation", valued.config)
+    assert refused.exit_code == 2
+    assert "expected one of valuation, calibration, found 'evaluation'" in refused.stderr
+
+
 def test_completion_can_be_shown() -> None:
     environment = os.environ | {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
     done = subprocess.run([PROGRAM, "--show-completion", "bash"], env=environment, capture_output=True, text=True, check=False)

@@ -1,26 +1,35 @@
-"""Registration of a configuration of one's own, against a real Prefect API: what is stored runs as configured."""
+"""Registration of any flow with a configuration of one's own, against a real Prefect API: what is stored runs as configured."""
 
 from __future__ import annotations
 
 import asyncio
-import importlib
+import inspect
+import tomllib
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
-from prefect import get_client
+import typer
+import yaml
+from prefect import Flow, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
+from prefect.flows import load_flow_from_entrypoint
 from prefect.server.services.scheduler import schedule_deployments
 from typer.testing import CliRunner
 
+from deployments import register
 from deployments.register import DEFAULT_POOL, build_deployment
 from flows.__main__ import app
 from flows.entry import NO_TELEMETRY, require_api
+from flows.registry import FLOWS, RegisteredFlow
 from mixval.config.load import load_config, parse_config
 from mixval.config.valuation import ValuationConfig
 from mixval.errors import ConfigError
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "reviews" / "config.yaml"
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "reviews" / "config.yaml"
+VALUATION, CALIBRATION = FLOWS["valuation"], FLOWS["calibration"]
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +37,35 @@ def config() -> ValuationConfig:
     return load_config(EXAMPLE)
 
 
+@pytest.fixture
+def calibration_file(tmp_path: Path) -> Path:
+    """The example's configuration with what a calibration adds."""
+    given = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8")) | {"test": str(tmp_path / "test"), "seeds": 2}
+    del given["value"]
+    file = tmp_path / "calibration.yaml"
+    file.write_text(yaml.safe_dump(given))
+    return file
+
+
+@pytest.mark.parametrize("flow", FLOWS.values(), ids=list(FLOWS))
+def test_every_flow_is_found_by_its_paths_and_takes_its_configuration(flow: RegisteredFlow) -> None:
+    loaded = flow.load()
+    assert isinstance(loaded, Flow)
+    assert loaded.name == flow.name
+    [parameter] = inspect.signature(loaded.fn).parameters.values()
+    assert parameter.name == "config"
+    assert parameter.annotation is resolve_name(flow.config), "Prefect cannot resolve it as text in the process that serves it"
+    assert all(callable(resolve_name(path)) for path in (flow.config, flow.front, flow.plan, flow.view) if path is not None)
+    assert "runtime" in resolve_name(flow.config).model_fields
+
+
+def test_the_library_s_command_line_is_told_where_the_flows_are() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert resolve_name(project["entry-points"]["mixval.runners"]["registry"]).FLOWS is FLOWS
+
+
 def test_the_deployment_holds_the_whole_configuration(config: ValuationConfig) -> None:
-    made = build_deployment(config, "nightly", cron="15 2 * * *", timezone="Europe/Berlin")
+    made = build_deployment(VALUATION, config, "nightly", cron="15 2 * * *", timezone="Europe/Berlin")
     assert parse_config(made.parameters["config"]) == config
     assert made.work_pool_name == DEFAULT_POOL
     assert made.job_variables == {"env": NO_TELEMETRY}
@@ -37,16 +73,23 @@ def test_the_deployment_holds_the_whole_configuration(config: ValuationConfig) -
     assert (schedule.schedule.cron, schedule.schedule.timezone) == ("15 2 * * *", "Europe/Berlin")
 
 
-def test_the_worker_finds_the_flow_by_its_module(config: ValuationConfig) -> None:
-    module, _, name = str(build_deployment(config, "nightly").entrypoint).rpartition(".")
-    assert getattr(importlib.import_module(module), name).name == "valuation"
+@pytest.mark.parametrize("flow", FLOWS.values(), ids=list(FLOWS))
+def test_the_worker_finds_the_flow_by_its_module_and_the_flow_its_configuration(
+    flow: RegisteredFlow, calibration_file: Path
+) -> None:
+    given = flow.load_config(calibration_file if flow is CALIBRATION else EXAMPLE)
+    made = build_deployment(flow, given, "nightly")
+    found = load_flow_from_entrypoint(str(made.entrypoint))
+    assert found.name == made.flow_name == flow.name
+    assert found.validate_parameters(made.parameters)["config"] == given
+    assert made.tags == ["mixval", "text-classification"]
 
 
 def test_a_preset_survives_the_journey() -> None:
     given = load_config(EXAMPLE.parents[1] / "images" / "config.yaml").model_dump(mode="json", exclude_unset=True)
     switches = ("value", "discrepancy", "ntk")
     davinz = parse_config({key: value for key, value in given.items() if key not in switches} | {"preset": "davinz"})
-    stored = parse_config(build_deployment(davinz, "davinz").parameters["config"])
+    stored = parse_config(build_deployment(VALUATION, davinz, "davinz").parameters["config"])
     assert stored == davinz
     assert (stored.value.weights, stored.discrepancy.bandwidths) == ("davinz", [5.0])
 
@@ -56,14 +99,14 @@ def test_a_secret_is_not_stored(config: ValuationConfig) -> None:
         update={"runtime": config.runtime.model_copy(update={"cluster_options": {"api_key": "k3y"}})},
     )
     with pytest.raises(ConfigError, match="looks like a secret"):
-        build_deployment(leaky, "nightly")
+        build_deployment(VALUATION, leaky, "nightly")
 
 
 @pytest.mark.usefixtures("prefect_api")
 def test_a_cron_deployment_yields_scheduled_runs(config: ValuationConfig) -> None:
     with get_client(sync_client=True) as client:
         client.create_work_pool(WorkPoolCreate(name=DEFAULT_POOL, type="process"))
-        made = build_deployment(config, "nightly", cron="15 2 * * *").apply()
+        made = build_deployment(VALUATION, config, "nightly", cron="15 2 * * *").apply()
         asyncio.run(schedule_deployments())
         stored = client.read_deployment(made)
         runs = client.read_flow_runs(deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[made])))
@@ -75,6 +118,24 @@ def test_a_cron_deployment_yields_scheduled_runs(config: ValuationConfig) -> Non
     assert all(parse_config(run.parameters["config"]) == config for run in runs)
 
 
+@pytest.mark.usefixtures("prefect_api")
+def test_a_calibration_is_registered_by_the_command_and_its_runs_are_due(calibration_file: Path) -> None:
+    with get_client(sync_client=True) as client:
+        if DEFAULT_POOL not in {pool.name for pool in client.read_work_pools()}:
+            client.create_work_pool(WorkPoolCreate(name=DEFAULT_POOL, type="process"))
+        done = CliRunner().invoke(
+            register.app, ["calibration", str(calibration_file), "--name", "weekly", "--cron", "15 4 * * 0"]
+        )
+        assert done.exit_code == 0, done.output
+        assert "registered calibration/weekly in pool mixval-local" in done.stdout
+        stored = client.read_deployment_by_name("calibration/weekly")
+        asyncio.run(schedule_deployments())
+        runs = client.read_flow_runs(deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[stored.id])))
+    config = CALIBRATION.load_config(calibration_file)
+    assert {run.state_name for run in runs} == {"Scheduled"}
+    assert all(CALIBRATION.load().validate_parameters(run.parameters)["config"] == config for run in runs)
+
+
 def test_a_schedule_needs_a_server_that_stays() -> None:
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -82,14 +143,27 @@ def test_a_schedule_needs_a_server_that_stays() -> None:
         require_api("--serve")
 
 
+@pytest.mark.parametrize("command", [app, register.app], ids=["flows", "register"])
+def test_help_lists_the_flows(command: typer.Typer) -> None:
+    said = " ".join(CliRunner().invoke(command, ["--help"]).stdout.split())
+    for flow in FLOWS.values():
+        assert f"{flow.name}: " in said
+    assert "fit the weights" in said
+
+
 @pytest.mark.parametrize(
-    ("arguments", "code", "words"),
+    ("arguments", "words"),
     [
-        (["valuation", str(EXAMPLE), "--cron", "15 2 * * *"], 2, "Add --serve"),
-        (["valuation", "nowhere.yaml"], 2, "no such file"),
+        (["valuation", str(EXAMPLE), "--cron", "15 2 * * *"], "Add --serve"),
+        (["valuation", "nowhere.yaml"], "no such file"),
+        (
+            ["calibraton", str(EXAMPLE)],
+            "found 'calibraton'. Did you mean `calibration`?",
+        ),
+        (["calibration", str(EXAMPLE)], "test: is missing"),
     ],
 )
-def test_wrong_calls_say_what_to_do(arguments: list[str], code: int, words: str) -> None:
+def test_wrong_calls_say_what_to_do(arguments: list[str], words: str) -> None:
     done = CliRunner().invoke(app, arguments)
-    assert done.exit_code == code
+    assert done.exit_code == 2
     assert words in done.stderr

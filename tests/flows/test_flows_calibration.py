@@ -8,15 +8,19 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import yaml
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL
 
 from flows.calibration import calibration
@@ -210,3 +214,33 @@ def test_the_command_prints_one_document_and_exit_codes(calibrated: Calibrated, 
     refused = invoke("calibrate", file)
     assert refused.exit_code == 2
     assert "Did you mean `seeds`?" in refused.stderr
+
+
+@pytest.mark.slow
+def test_it_is_served_and_runs_when_somebody_asks(calibrated: Calibrated, prefect_api: None, tmp_path: Path) -> None:
+    """`python -m flows calibration --serve` in a process of its own: a run asked for through the API ends with the weights."""
+    file = tmp_path / "calibration.yaml"
+    file.write_text(yaml.safe_dump(settings(calibrated.world, runtime={"workers": 1})))
+    command = [sys.executable, "-m", "flows", "calibration", str(file), "--serve", "--name", "asked"]
+    environment = os.environ | {"PREFECT_API_URL": str(PREFECT_API_URL.value())}
+    log = (tmp_path / "log").open("w")
+    with subprocess.Popen(command, env=environment, stdout=log, stderr=log) as process, get_client(sync_client=True) as client:
+        try:
+            run = _asked_for(client, "calibration/asked", process)
+            while not (state := client.read_flow_run(run).state).is_final():
+                assert process.poll() is None, (tmp_path / "log").read_text()
+                time.sleep(0.5)
+        finally:
+            process.send_signal(signal.SIGTERM)
+    log.close()
+    assert state.is_completed(), (tmp_path / "log").read_text()
+
+
+def _asked_for(client: SyncPrefectClient, name: str, process: subprocess.Popen[bytes]) -> UUID:
+    """A run of the deployment, which is there once the process serves."""
+    while process.poll() is None:
+        try:
+            return client.create_flow_run_from_deployment(client.read_deployment_by_name(name).id).id
+        except ObjectNotFound:
+            time.sleep(0.2)
+    raise AssertionError(f"the process ended with exit code {process.returncode} before {name} was there")

@@ -1,0 +1,81 @@
+"""The flows installed beside the library, found through an entry point: the library imports nothing that stands above it."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from typer.core import TyperCommand
+
+from mixval.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mixval.config.base import FrozenModel
+    from mixval.progress import Progress
+
+GROUP, ENTRY = "mixval.runners", "registry"
+
+
+class InstalledFlow(Protocol):
+    """What the command line asks of a flow, as `flows/registry.py` answers it."""
+
+    name: str
+    sentence: str
+
+    def load_config(self, file: Path) -> FrozenModel:
+        """Its configuration from a YAML file."""
+
+    def make_plan(self, config: FrozenModel) -> Any:
+        """What a run would do."""
+
+    def run(self, config: FrozenModel, progress: Progress) -> FrozenModel:
+        """Run it once; its summary."""
+
+    def show(self, summary: FrozenModel) -> None:
+        """Print the summary for people."""
+
+
+class Registry(Protocol):
+    """The module `flows/registry.py`."""
+
+    def flow_named(self, name: str) -> InstalledFlow:
+        """The flow of this name. Raises ConfigError that lists them all."""
+
+    def listed_flows(self) -> str:
+        """The flows, each with its sentence."""
+
+
+class FlowCommand(TyperCommand):
+    """A command whose help lists the flows, which are looked for only when somebody asks for help."""
+
+    def format_help(self, *given: Any) -> None:
+        """The help text, flows at its end."""
+        self.epilog = registry().listed_flows()
+        super().format_help(*given)
+
+
+def registry() -> Registry:
+    """The flows that are installed. Raises ConfigError when none are."""
+    found = entry_points(group=GROUP, name=ENTRY)
+    if not found:
+        raise ConfigError(f"no entry point `{ENTRY}` of {GROUP} is installed beside the library. Run: pip install mixval")
+    flows: Registry = next(iter(found)).load()
+    return flows
+
+
+def run_flow(name: str, file: Path, as_json: bool) -> str | None:
+    """Run a flow on a configuration file under the front end that fits standard error.
+
+    Its summary as JSON, or None when it has been printed for people.
+    """
+    from mixval.cli.progress_view import front_end
+
+    flow = registry().flow_named(name)
+    config = flow.load_config(file)
+    with front_end(as_json) as progress:
+        summary = flow.run(config, progress)
+    if as_json:
+        return summary.model_dump_json(indent=2)
+    flow.show(summary)
+    return None

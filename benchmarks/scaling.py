@@ -29,7 +29,7 @@ def one(n: int) -> dict[str, float | int]:
     draw = np.random.default_rng(0)
     pool = [draw.standard_normal((BLOCK, FEATURES), dtype=np.float32) for _ in range(2)]
     narrow = [block[:, :COLUMNS].astype(np.float64) for block in pool]
-    total = GradientStatistics.empty(FEATURES)
+    total = GradientStatistics.of(np.zeros((0, FEATURES)), np.zeros(0))
     began = time.perf_counter()
     embedding = None
     for index, low in enumerate(range(0, n, BLOCK)):

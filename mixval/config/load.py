@@ -29,11 +29,16 @@ PATH_FIELDS = (
 
 def load_config(path: str | Path) -> ValuationConfig:
     """The configuration in a YAML file. Relative paths in it are relative to the file."""
-    return load_config_as(ValuationConfig, path)
+    return parse_config(_given(path), where=str(path))
 
 
 def load_config_as(model: type[Config], path: str | Path) -> Config:
     """The same for the configuration of another flow, or one that adds fields to a valuation's."""
+    return parse_config_as(model, _given(path), where=str(path))
+
+
+def _given(path: str | Path) -> dict[str, Any]:
+    """What stands in the file, paths made absolute against its folder."""
     file = Path(path)
     try:
         given = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -43,7 +48,7 @@ def load_config_as(model: type[Config], path: str | Path) -> Config:
         raise ConfigError(f"{file}: expected YAML, found {error}. Correct the file.") from error
     if not isinstance(given, dict):
         raise ConfigError(f"{file}: expected keys and values, found {type(given).__name__}. See `mixval init`.")
-    return parse_config_as(model, anchor_paths(given, file.resolve().parent), where=str(file))
+    return anchor_paths(given, file.resolve().parent)
 
 
 def parse_config(given: dict[str, Any], where: str = "configuration") -> ValuationConfig:

@@ -100,10 +100,6 @@ class Backbone:
         compute = answer_token_losses if self.is_causal else own_label_losses
         return compute(forward.logits, batch["targets"])
 
-    def targets(self, batch: Batch) -> Tensor:
-        """(B,) class indices, or (B, T) token ids with -100 where a token is no answer: what the scalar output needs."""
-        return batch["targets"]
-
     def output(self, forward: Forward, batch: Batch, kind: OutputKind, mix_seed: int = 0) -> Tensor:
         """(B,) the differentiable scalar f(x); a causal LM's is the mean over answer tokens, and has no use for a seed."""
         if self.is_causal:

@@ -33,8 +33,3 @@ def freeze(module: nn.Module, dtype: torch.dtype, device: torch.device) -> nn.Mo
     except (RuntimeError, AssertionError) as error:
         raise ModelError(f"the model cannot be moved to {device} as {dtype}: {error}. Check runtime.device.") from error
     return placed.eval().requires_grad_(False)
-
-
-def n_parameters(module: nn.Module) -> int:
-    """Parameters of the module, tied ones once."""
-    return sum(parameter.numel() for parameter in module.parameters())

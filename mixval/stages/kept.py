@@ -43,11 +43,6 @@ class LastMade(Generic[T]):
             self._held[name] = value
             return value
 
-    def forget(self) -> None:
-        """Hold nothing."""
-        with self._making:
-            self._release(0)
-
     def _release(self, n_left: int) -> None:
         while len(self._held) > n_left:
             del self._held[next(iter(self._held))]

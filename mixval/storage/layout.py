@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes
 
 from mixval.contracts.record import ArtifactRef
 from mixval.errors import StorageError
@@ -45,13 +44,6 @@ def safe_name(name: str) -> str:
         return whole
     head = whole[: MAX_SEGMENT_CHARS - _DIGEST_CHARS - 1]
     return f"{head}~{hashlib.blake2b(raw, digest_size=_DIGEST_CHARS // 2).hexdigest()}"
-
-
-def original_name(segment: str) -> str:
-    """The name that `safe_name` made `segment` from. Raises `StorageError` when it was shortened, hence not reversible."""
-    if "~" in segment:
-        raise StorageError(f"{segment!r}: a shortened name cannot be turned back. Take it from the record beside it.")
-    return "" if segment == "%" else unquote_to_bytes(segment).decode("utf-8", "surrogatepass")
 
 
 @dataclass(frozen=True)

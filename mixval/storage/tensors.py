@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import struct
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,11 +11,8 @@ from safetensors import SafetensorError, safe_open
 from mixval.errors import StorageError
 from mixval.storage.root import Location
 
-_HEADER_BYTES = 8
-_METADATA_KEY = "mixval"
 
-
-def encode_tensors(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> bytes:
+def encode_tensors(tensors: Mapping[str, np.ndarray]) -> bytes:
     """The safetensors file with these arrays, of any shape and numeric type. The same arrays give the same bytes."""
     for name, array in tensors.items():
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
@@ -27,14 +22,7 @@ def encode_tensors(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str
             )
     # The encoder takes memory as it lies: transposed and strided arrays are laid out first, 0-d ones kept so.
     plain = {name: np.array(tensors[name], order="C", copy=None) for name in sorted(tensors)}
-    # One key alone, since the encoder's order of several is not fixed.
-    words = {_METADATA_KEY: json.dumps(dict(metadata), sort_keys=True)} if metadata else None
-    return bytes(safetensors.numpy.save(plain, metadata=words))
-
-
-def write_tensors(location: Location, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str] | None = None) -> None:
-    """Writes the arrays, and words about them, as one whole object."""
-    location.write_bytes(encode_tensors(tensors, metadata))
+    return bytes(safetensors.numpy.save(plain))
 
 
 def read_tensors(location: Location, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
@@ -50,17 +38,6 @@ def read_tensors(location: Location, names: Sequence[str] | None = None) -> dict
         raise _damaged(location, str(error)) from error
     _require(location, names, set(loaded))
     return {name: _writable(loaded[name]) for name in sorted(names or loaded)}
-
-
-def read_metadata(location: Location) -> dict[str, str]:
-    """The words that were written with the arrays; only the header is read."""
-    with location.guard("read tensors"), location.open() as file:
-        try:
-            (length,) = struct.unpack("<Q", file.read(_HEADER_BYTES))
-            header = json.loads(file.read(min(length, location.size())))
-            return dict(json.loads(header.get("__metadata__", {}).get(_METADATA_KEY, "{}")))
-        except (struct.error, ValueError, AttributeError) as error:
-            raise _damaged(location, str(error)) from error
 
 
 def _writable(array: np.ndarray) -> np.ndarray:

@@ -89,18 +89,3 @@ def own_deviations(replicates: Floats, masks: Masks) -> Floats:
         return np.zeros(0)
     n, m = masks.shape[1], int(masks[0].sum())
     return deviations(replicates, n, m) if m < n else np.zeros(len(replicates))
-
-
-def spread(replicates: ArrayLike, n: int, m: int) -> float:
-    """The standard error of the whole's estimate, in its unit, from (R,) replicates on m of n rows."""
-    centred = deviations(replicates, n, m)
-    return math.sqrt(float((centred**2).sum()) / (centred.size - 1))
-
-
-def interval(estimate: float, replicates: ArrayLike, n: int, m: int, confidence: float) -> tuple[float, float]:
-    """The two ends of the whole's interval at `confidence` (0 to 1): the estimate less the quantiles of its deviations."""
-    if not 0 < confidence < 1:
-        raise NumericalError(f"interval: expected 0 < confidence < 1, found {confidence}.")
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(deviations(replicates, n, m), [tail, 1 - tail])
-    return estimate - float(high), estimate - float(low)

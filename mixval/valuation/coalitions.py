@@ -192,27 +192,6 @@ class NtkCoalitions:
         return precondition
 
 
-@dataclass(frozen=True)
-class NtkGame:
-    """Minus the NTK term as a game (`mixval.valuation.shapley.Game`): a smaller term is better."""
-
-    coalitions: NtkCoalitions
-    empty_term: float
-    """The term of no rows, which Eq. 8 leaves open."""
-
-    def empty(self) -> float:
-        """Minus the term of no rows."""
-        return -self.empty_term
-
-    def value(self, members: NDArray[np.bool_]) -> float:
-        """Minus the term of the marked contributors."""
-        return -self.coalitions.union(members).term
-
-    def prefixes(self, order: NDArray[np.int64]) -> Iterator[float]:
-        """Minus the terms of the growing prefixes of an order."""
-        return (-union.term for union in self.coalitions.prefixes(order))
-
-
 def _solve(gram: Floats, cross: Floats, shift: float, precondition: Callable[[Floats], Floats]) -> tuple[Floats, int]:
     """x of (A + lambda I) x = c by preconditioned conjugate gradients, and the iterations taken."""
     x, g = np.zeros_like(cross), cross.copy()

@@ -12,7 +12,7 @@ with the regression 0.035. Standard errors come from a jackknife over the orders
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -48,31 +48,6 @@ class Game(Protocol):
     def prefixes(self, order: Order) -> Iterator[float]:
         """v(order[:1]), v(order[:2]) and so on to v(order), each computed when it is asked for."""
         ...
-
-
-@dataclass(frozen=True)
-class SetGame:
-    """A game from a plain function of coalitions: every prefix is valued anew."""
-
-    function: Callable[[Members], float]
-    """v of the players marked in (K,) bool, at least one."""
-    empty_value: float
-    n_players: int
-
-    def empty(self) -> float:
-        """v of nobody."""
-        return self.empty_value
-
-    def value(self, members: Members) -> float:
-        """v of the marked players."""
-        return self.function(members)
-
-    def prefixes(self, order: Order) -> Iterator[float]:
-        """v of the growing prefixes of an order."""
-        members = np.zeros(self.n_players, dtype=np.bool_)
-        for player in order:
-            members[player] = True
-            yield self.function(members.copy())
 
 
 @dataclass(frozen=True)

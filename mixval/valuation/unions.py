@@ -94,10 +94,6 @@ class UnionGame:
             members[player] = True
             yield self._value(union.term, members)
 
-    def terms(self, members: Members) -> Floats:
-        """(T,) the union's terms, in the order of `TERMS`."""
-        return self._terms(self.ntk.union(members).term, members)
-
     def _value(self, ntk: float, members: Members) -> float:
         return -float(self.coefficients @ (self._terms(ntk, members) - self.centres))
 

@@ -13,7 +13,8 @@ from published_run import Results, make_results
 
 from mixval.contracts.coalitions import CoalitionAccount
 from mixval.contracts.results import COALITIONS, REDUNDANCY
-from mixval.valuation.shapley import MOST_EXACT, SetGame, exact_shapley, greedy, leave_one_out, sampled_shapley
+from mixval.valuation.shapley import MOST_EXACT, exact_shapley, greedy, leave_one_out, sampled_shapley
+from tests.valuation.set_game import SetGame
 
 ORDERS = 128
 

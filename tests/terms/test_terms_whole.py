@@ -7,8 +7,9 @@ import pytest
 
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.bound import bound
-from mixval.terms.half_samples import half_masks, interval, splitmix64, spread
+from mixval.terms.half_samples import deviations, half_masks, splitmix64
 from mixval.terms.parts import combine_parts, combine_variances
+from tests.terms.half_sample_spread import interval, spread
 
 
 def test_parts_mix_by_share() -> None:
@@ -101,10 +102,8 @@ def test_interval_covers_as_often_as_it_says() -> None:
     assert hits / 300 == pytest.approx(0.9, abs=0.055)
 
 
-def test_spread_refusals() -> None:
+def test_deviations_refusals() -> None:
     with pytest.raises(NumericalError, match="0 < m < n"):
-        spread(np.array([1.0, 2.0]), 10, 10)
+        deviations(np.array([1.0, 2.0]), 10, 10)
     with pytest.raises(NumericalError, match="1 replicates"):
-        spread(np.array([1.0]), 10, 5)
-    with pytest.raises(NumericalError, match="0 < confidence < 1"):
-        interval(0.0, np.array([1.0, 2.0]), 10, 5, 1.0)
+        deviations(np.array([1.0]), 10, 5)

@@ -10,8 +10,7 @@ import pytest
 
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.ntk.quadratic import quadratic_form
-from mixval.valuation.coalitions import NtkCoalitions, NtkGame
-from mixval.valuation.shapley import exact_shapley, greedy, leave_one_out, sampled_shapley
+from mixval.valuation.coalitions import NtkCoalitions
 
 
 @dataclass(frozen=True)
@@ -184,20 +183,6 @@ def test_residuals_orthogonal_to_the_features_are_all_misfit() -> None:
     phi, r = np.array([[1.0, 0], [0, 1], [0, 0]]), np.array([0.0, 0, 3])
     found = NtkCoalitions(**Rows([phi], [r]).statistics(), damping=0.5).union(np.ones(1, dtype=bool))
     assert found.value == pytest.approx(9 / (0.5 * 2 / 3), rel=1e-14)
-
-
-def test_the_game_is_minus_the_term_and_fits_every_solution_concept() -> None:
-    held = rows((12, 30, 8, 20), 18, 1.0)
-    game = NtkGame(NtkCoalitions(**held.statistics(), damping=0.05), empty_term=1.5)
-    assert game.empty() == -1.5
-    exact = exact_shapley(game, 4)
-    assert exact.sum() == pytest.approx(1.5 - dense_term(held, (0, 1, 2, 3), 0.05), rel=1e-9)
-    sampled = sampled_shapley(game, 4, 200, seed=0)
-    assert (np.abs(sampled.values - exact) <= 4 * sampled.standard_errors).all()
-    everybody = dense_term(held, (0, 1, 2, 3), 0.05)
-    expected = [dense_term(held, tuple(j for j in range(4) if j != k), 0.05) - everybody for k in range(4)]
-    np.testing.assert_allclose(leave_one_out(game, 4), expected, rtol=1e-7, atol=1e-12)
-    assert greedy(game, 4, 1).order[0] == np.argmin([dense_term(held, (k,), 0.05) for k in range(4)])
 
 
 def test_statistics_that_do_not_fit_are_refused() -> None:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from mixval.errors import ConfigError, NumericalError, ShapeError
-from mixval.valuation.shapley import LOOK_AFTER, Members, Order, SetGame, exact_shapley, greedy, leave_one_out, sampled_shapley
+from mixval.valuation.shapley import LOOK_AFTER, Members, Order, exact_shapley, greedy, leave_one_out, sampled_shapley
+from tests.valuation.set_game import SetGame
 
 EMPTY = 0.7
 

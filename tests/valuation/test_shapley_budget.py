@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from mixval.errors import ConfigError
-from mixval.valuation.shapley import SetGame, exact_shapley
+from mixval.valuation.shapley import exact_shapley
 from mixval.valuation.shapley_budget import TOLERANCE, shapley, shapley_orders
+from tests.valuation.set_game import SetGame
 
 
 def concave(n_players: int) -> SetGame:

@@ -103,19 +103,6 @@ def measure_part(
     return MmdEstimate(value, float(squared[0]), error, n, m), scaled(replicates, scale)
 
 
-def mmd(
-    target: ArrayLike,
-    part: ArrayLike,
-    bandwidths: Sequence[float],
-    combine: Combine = "mean",
-    estimator: Estimator = "unbiased",
-    scale: Scale = "root",
-    block_rows: int = 512,
-) -> MmdEstimate:
-    """The MMD between target (M, D) and part (N, D). For many parts, make `target_statistics` once instead."""
-    return measure_part(target_statistics(target, bandwidths, combine, None, block_rows), part, estimator, scale)[0]
-
-
 def squared_mmd(tt: Floats, ss: Floats, ts: Floats, m: Floats, n: Floats, at_zero: float, estimator: Estimator) -> Floats:
     """MMD^2 from off-diagonal sums and counts, one entry a replicate. Raises NumericalError as `measure_part` does."""
     if estimator == "biased":

@@ -22,7 +22,7 @@ from typing import Literal
 import numpy as np
 
 from mixval.errors import NumericalError, ShapeError
-from mixval.terms.arrays import ArrayLike, Floats, Masks, floats
+from mixval.terms.arrays import ArrayLike, Floats, floats
 from mixval.terms.ntk.damped import effective_rank, energy_norm, missed, solved
 from mixval.terms.ntk.quadratic import DampingMode, damping_shift
 
@@ -66,14 +66,6 @@ class TangentRegression:
     """Whether the matrix has a row for each row of S."""
     common: float | None = None
     """|mean g|^2, the mean entry of Theta(S,S). None: unknown, and there is no centred lambda."""
-
-    def rows(self, own: Masks, target: Masks) -> "TangentRegression":
-        """The regression over the marked rows of S (n,) and T (m,). Raises ShapeError where S's rows are in sums."""
-        if not self.is_kernel:
-            raise ShapeError("parts of S need S's rows, found sums over them. Take Gram blocks, or sums over the parts.")
-        matrix, right = self.matrix[np.ix_(own, own)], self.right[own]
-        left = self.left[np.ix_(target, own)]
-        return TangentRegression(matrix, right, left, len(right), is_kernel=True, common=float(matrix.mean()))
 
     def predict(self, damping: float, mode: Mode = "relative") -> Prediction:
         """The change on T for one lambda.

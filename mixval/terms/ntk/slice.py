@@ -104,11 +104,6 @@ class GradientSlice:
         """Bytes that the slice holds."""
         return self.outputs.numel() * self.outputs.element_size() + sum(w.n_bytes for w in self.weights.values())
 
-    @property
-    def bytes_per_row(self) -> float:
-        """Bytes a row, as measured on this slice: capture a few rows of the longest kind to plan for many."""
-        return self.n_bytes / max(self.n, 1)
-
 
 def joined(slices: Sequence[GradientSlice]) -> GradientSlice:
     """Slices of consecutive rows as one. Nothing is copied but the outputs."""

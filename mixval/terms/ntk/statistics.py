@@ -61,11 +61,6 @@ class GradientStatistics:
         return int(self.responses.shape[1])
 
     @classmethod
-    def empty(cls, q: int, n_classes: int = 0) -> "GradientStatistics":
-        """Of no rows: the neutral element of `+`."""
-        return cls(0, np.zeros((q, q)), np.zeros(q), 0.0, np.zeros((q, n_classes)))
-
-    @classmethod
     def of(
         cls,
         features: ArrayLike,  # (n, q)

@@ -9,9 +9,11 @@ import pytest
 from mixval.errors import ShapeError
 from mixval.terms.discrepancy import kernel as kernel_file
 from mixval.terms.discrepancy.forms import FORMS, Form, Rows
-from mixval.terms.discrepancy.mmd import measure_part, mmd, target_statistics
+from mixval.terms.discrepancy.mmd import measure_part, target_statistics
 from mixval.terms.discrepancy.random_features import EmbeddedMmd, embed, embedding_mmd, fourier_features
-from mixval.terms.half_samples import deviations, half_masks, interval
+from mixval.terms.half_samples import deviations, half_masks
+from tests.terms.discrepancy.whole_mmd import mmd
+from tests.terms.half_sample_spread import interval
 
 BANDWIDTHS = (0.5, 1.0, 3.0)
 WIDTH = 3

@@ -10,9 +10,9 @@ from mixval.errors import ContractError, NumericalError, ShapeError
 from mixval.terms.discrepancy.bandwidth import median_bandwidth
 from mixval.terms.discrepancy.kernel import make_kernel
 from mixval.terms.discrepancy.labelled import label_block, with_labels
-from mixval.terms.discrepancy.mmd import mmd
 from mixval.terms.discrepancy.permutation import permutation_test
 from mixval.terms.discrepancy.random_features import embed, embedding_mmd, fourier_features
+from tests.terms.discrepancy.whole_mmd import mmd
 
 MULTIPLIERS = (0.25, 0.5, 1.0, 2.0, 4.0)
 

@@ -9,7 +9,8 @@ import torch
 
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.discrepancy.bandwidth import median_bandwidth
-from mixval.terms.discrepancy.mmd import measure_part, mmd, target_statistics
+from mixval.terms.discrepancy.mmd import measure_part, target_statistics
+from tests.terms.discrepancy.whole_mmd import mmd
 
 BANDWIDTHS = (0.5, 1.0, 3.0)
 

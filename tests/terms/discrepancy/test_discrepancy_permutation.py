@@ -7,8 +7,8 @@ import pytest
 
 from mixval.errors import NumericalError, ShapeError
 from mixval.seeds import generator
-from mixval.terms.discrepancy.mmd import mmd
 from mixval.terms.discrepancy.permutation import ASSIGNMENTS_AT_ONCE, permutation_test
+from tests.terms.discrepancy.whole_mmd import mmd
 
 BANDWIDTHS = (0.5, 1.0, 3.0)
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from mixval.errors import NumericalError, ShapeError
-from mixval.terms.discrepancy.mmd import mmd
 from mixval.terms.discrepancy.random_features import (
     GROUPS,
     EmbeddedMmd,
@@ -16,6 +15,7 @@ from mixval.terms.discrepancy.random_features import (
     embedding_mmd,
     fourier_features,
 )
+from tests.terms.discrepancy.whole_mmd import mmd
 
 BANDWIDTHS = (1.0, 2.0, 4.0)
 WIDTH = 4

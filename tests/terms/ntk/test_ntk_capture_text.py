@@ -155,4 +155,4 @@ def test_head_with_one_true_token_stays_small() -> None:
     module, batch = llama(), padded_rows(7, 9, VOCABULARY)
     found = capture(module, ["lm_head.weight"], mean_token_logit(module), [batch], "factors")
     # 7 answer tokens at most, each 16 float64 numbers and one row number: no (T, vocabulary) left side is kept.
-    assert found.bytes_per_row <= 8 + 7 * (16 + 1) * 8
+    assert found.n_bytes / found.n <= 8 + 7 * (16 + 1) * 8

@@ -82,13 +82,6 @@ def test_ridge_is_where_training_with_weight_decay_ends() -> None:
     np.testing.assert_allclose(phi_t @ weights, found.values, rtol=1e-8, atol=1e-10)
 
 
-def test_a_part_of_the_rows_is_their_own_regression() -> None:
-    phi_s, phi_t, responses = world()
-    own, target = np.arange(9) % 2 == 0, np.arange(5) > 1
-    part = from_kernel(phi_s, phi_t, responses).rows(own, target).predict(0.1)
-    np.testing.assert_allclose(part.values, dense_ridge(phi_s[own], phi_t[target], responses[own], 0.1), rtol=1e-9)
-
-
 def test_rank_deficient_kernels_are_solved() -> None:
     phi_s, phi_t, responses = world(n=6)
     doubled, twice = np.repeat(phi_s, 2, axis=0), np.repeat(responses, 2, axis=0)

@@ -43,6 +43,10 @@ def count_sketch(gradients: np.ndarray, q: int, generator: np.random.Generator) 
     return features
 
 
+def no_rows(q: int, n_classes: int = 0) -> GradientStatistics:
+    return GradientStatistics.of(np.zeros((0, q)), np.zeros(0), np.zeros((0, n_classes)))
+
+
 def assert_same(found: GradientStatistics, wanted: GradientStatistics, scale: float) -> None:
     """Equal to 1e-12 of the products of the norms that went in: float64 additions in another order."""
     assert found.n == wanted.n
@@ -76,17 +80,16 @@ def test_any_split_in_any_order_is_the_union(data: st.DataObject, n: int, q: int
     order = data.draw(st.permutations(range(5)))
     masks = [parts == part for part in order] if n else []
     pieces = [GradientStatistics.of(phi[mask], r[mask], y[mask]) for mask in masks]
-    found = reduce(lambda a, b: a + b, pieces, GradientStatistics.empty(q, n_classes))
+    found = reduce(lambda a, b: a + b, pieces, no_rows(q, n_classes))
     size = float(np.linalg.norm(phi))
     assert_same(found, GradientStatistics.of(phi, r, y), (1 + size**2) * (1 + float(r @ r) + float((y**2).sum())))
 
 
-def test_addition_is_associative_and_empty_is_neutral() -> None:
+def test_addition_is_associative_and_no_rows_are_neutral() -> None:
     a, b, c = (GradientStatistics.of(*rows(5, 3, seed=seed)) for seed in range(3))
     assert_same((a + b) + c, a + (b + c), 100.0)
-    for found in (a + GradientStatistics.empty(3, 2), GradientStatistics.empty(3, 2) + a):
+    for found in (a + no_rows(3, 2), no_rows(3, 2) + a):
         assert_same(found, a, 0.0)
-    assert_same(GradientStatistics.of(np.zeros((0, 3)), np.zeros(0), np.zeros((0, 2))), GradientStatistics.empty(3, 2), 0.0)
 
 
 def test_float32_features_are_summed_in_float64_over_blocks_of_rows() -> None:
@@ -100,7 +103,7 @@ def test_float32_features_are_summed_in_float64_over_blocks_of_rows() -> None:
 
 
 def test_storage_keeps_every_bit() -> None:
-    for statistics in (GradientStatistics.of(*rows(7, 3)), GradientStatistics.of(*rows(7, 3)[:2]), GradientStatistics.empty(2)):
+    for statistics in (GradientStatistics.of(*rows(7, 3)), GradientStatistics.of(*rows(7, 3)[:2]), no_rows(2)):
         assert_same(GradientStatistics.from_arrays(load(save(statistics.to_arrays()))), statistics, 0.0)
 
 
@@ -109,7 +112,7 @@ def test_statistics_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ShapeError, match="found q = 3 and 4, C = 2 and 2"):
         statistics + GradientStatistics.of(*rows(5, 4))
     with pytest.raises(ShapeError, match="found q = 3 and 3, C = 2 and 0"):
-        statistics + GradientStatistics.empty(3)
+        statistics + no_rows(3)
     phi, r, y = rows(5, 3)
     with pytest.raises(ShapeError, match=r"found \(5, 3\), \(4,\) and \(4, 2\)"):
         GradientStatistics.of(phi, r[:4], y[:4])
@@ -189,7 +192,7 @@ def test_condition_and_edges() -> None:
 @pytest.mark.parametrize(
     ("statistics", "damping", "error", "said"),
     [
-        (GradientStatistics.empty(4), 1e-2, NumericalError, "at least one row"),
+        (no_rows(4), 1e-2, NumericalError, "at least one row"),
         (GradientStatistics.of(*rows(5, 3)), 1e-2, ShapeError, "found q = 3. Take a power of two"),
         (GradientStatistics.of(*rows(5, 4)), 0.0, NumericalError, "positive, finite damping"),
         (GradientStatistics.of(np.zeros((5, 4)), np.ones(5)), 1e-2, NumericalError, "every one of 5 gradients is zero"),

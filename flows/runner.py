@@ -43,14 +43,16 @@ class LazyCluster:
 
     def warm(self) -> None:
         """Start in the background: processes and imports take seconds that planning and gating can use."""
-        if self._client is None:
-            self._client = self._starter.submit(_start, self._runtime)
+        self._begin()
 
     def client(self) -> Client:
         """The client; waits for the start if need be."""
-        self.warm()
-        assert self._client is not None  # noqa: S101  set by warm()
-        return self._client.result()
+        return self._begin().result()
+
+    def _begin(self) -> Future[Client]:
+        if self._client is None:
+            self._client = self._starter.submit(_start, self._runtime)
+        return self._client
 
     def close(self) -> None:
         """Stop what was started. A scheduler that was joined by address lives on."""

@@ -3,10 +3,12 @@
     MixvalError
     ├── ConfigError            the configuration cannot be run as written
     ├── ContractError          rows, shards or targets break the row contract
+    │   ├── SchemaError        a table does not have the columns that its schema promises
     │   ├── SchemaVersionError a published table or manifest is of a version that this mixval does not read
     │   ├── ShardError         one file cannot be read as the contract says
     │   └── TargetError        the target set cannot serve as T
     ├── StorageError           a URL cannot be reached, read or written
+    │   ├── ConditionUnsupportedError  the store knows no conditional writes
     │   └── ConflictError      somebody else swapped the pointer first
     ├── ModelError             a backbone cannot be loaded or does not fit the task
     ├── ShapeError             tensors do not fit together
@@ -37,6 +39,10 @@ class ContractError(MixvalError):
     exit_code = 4
 
 
+class SchemaError(ContractError):
+    """A table does not have the columns that its schema promises."""
+
+
 class SchemaVersionError(ContractError):
     """A published table or manifest is of a version that this mixval does not read."""
 
@@ -64,6 +70,10 @@ class StorageError(MixvalError):
     """A URL cannot be reached, read or written."""
 
     exit_code = 5
+
+
+class ConditionUnsupportedError(StorageError):
+    """The store knows no conditional writes. Whoever writes falls back and says so: it reaches no user."""
 
 
 class ConflictError(StorageError):

@@ -16,6 +16,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 from distributed import Client, KilledWorker
 
 from mixval.contracts.record import ArtifactRef
+from mixval.errors import ConfigError
 from mixval.storage.commit import ArtifactStore
 
 P = ParamSpec("P")
@@ -53,7 +54,10 @@ def current_client() -> Client:
     """The client of the cluster in use."""
     cluster = in_use()
     if cluster is None:
-        raise RuntimeError("a task reached for the cluster outside `use_cluster`")
+        raise ConfigError(
+            "a task asked for the cluster: expected one in use, found none. Run the flow, or put the call inside "
+            "`with cluster_for(config.runtime):` of `flows.runner`."
+        )
     return cluster.client()
 
 

@@ -30,7 +30,6 @@ from mixval.stages.gating import gate_ref, open_store, profile, read_digests
 from mixval.stages.planning import Inputs as ListedInputs
 from mixval.stages.planning import list_inputs
 from mixval.stages.resident import pick_device
-from mixval.storage.layout import Layout
 from mixval.storage.shards import list_target
 from mixval.valuation.fitting import write_fit
 
@@ -207,9 +206,7 @@ def _commit(
     )
     tables = {"truth": truth, "contributors": table} | ({"unions": unions} if unions.num_rows else {})
     store.commit(ref, inputs=inputs, tables=tables, documents={WEIGHTS: write_fit(found.fit, config.task, identity, evidence)})
-    record = store.committed(ref)
-    assert record is not None  # noqa: S101  committed above
-    return Layout(store.output).artifact(ref).child(record.folder, WEIGHTS).url
+    return store.document(ref, WEIGHTS).url
 
 
 def _unions(trainings: Trainings, failed: Mapping[str, str]) -> pa.Table:

@@ -19,15 +19,15 @@ from mixval.errors import ConfigError
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.reducing import Reduced
 from mixval.stages.routes import route_of
-from mixval.stages.routes.base import Coalitions
+from mixval.stages.routes.base import CoalitionGame, Coalitions
 from mixval.stages.steps import Step, one_call
 from mixval.terms.ntk.judge import lifted_damping
 from mixval.terms.ntk.sketched import sketched_form
 from mixval.terms.ntk.statistics import GradientStatistics
 from mixval.valuation.risk_unions import RiskGame
-from mixval.valuation.shapley import Game, greedy, leave_one_out
+from mixval.valuation.shapley import greedy, leave_one_out
 from mixval.valuation.shapley_budget import shapley
-from mixval.valuation.unions import UnionGame, redundancy
+from mixval.valuation.unions import redundancy
 
 VERSION = 3
 """Raised whenever the numbers change."""
@@ -169,11 +169,11 @@ def _inputs(work: CoalitionJob, question: Question) -> dict[str, object]:
     return shared | ({"coalitions": work.coalitions} if question == "shapley" else {})
 
 
-def _alone(game: Game, n: int) -> list[float]:
+def _alone(game: CoalitionGame, n: int) -> list[float]:
     return [game.value(row) for row in np.eye(n, dtype=np.bool_)]
 
 
-def _shapley(game: Game, work: CoalitionJob) -> dict[str, np.ndarray]:
+def _shapley(game: CoalitionGame, work: CoalitionJob) -> dict[str, np.ndarray]:
     found = shapley(game, len(work.jobs), work.coalitions, work.target.seed)
     answer = {"values": found.values, "n_coalitions": np.array(found.n_coalitions)}
     if found.sampled is None:
@@ -185,7 +185,7 @@ def _shapley(game: Game, work: CoalitionJob) -> dict[str, np.ndarray]:
     }
 
 
-def _pairs(game: Game, work: CoalitionJob) -> dict[str, np.ndarray]:
+def _pairs(game: CoalitionGame, work: CoalitionJob) -> dict[str, np.ndarray]:
     n = len(work.jobs)
     everybody = game.value(np.ones(n, dtype=np.bool_))
     if n == 1:
@@ -203,19 +203,17 @@ def _pairs(game: Game, work: CoalitionJob) -> dict[str, np.ndarray]:
     }
 
 
-def _sketch_excess(game: Game, work: CoalitionJob) -> float:
+def _sketch_excess(game: CoalitionGame, work: CoalitionJob) -> float:
     """How far the sketch lifts the NTK term of all together, or the risk's lambda; relative, NaN where it is too full."""
     if isinstance(game, RiskGame):
         return lifted_damping(game.filled())
-    if not isinstance(game, UnionGame):
-        raise TypeError(f"expected a game of Eq. 8 or of the risk, found {type(game).__name__}. Make it from summaries.")
     n, gram, cross, square = game.ntk.sums()
     statistics = GradientStatistics(n, gram, cross, square, np.zeros((len(cross), 0)))
     form = sketched_form(statistics, work.target.ntk.damping, work.target.ntk.damping_mode)
     return float("nan") if form.extrapolated is None else form.term / form.extrapolated - 1
 
 
-def _without_both(game: Game, n: int) -> np.ndarray:
+def _without_both(game: CoalitionGame, n: int) -> np.ndarray:
     values = np.zeros((n, n))
     for a in range(n):
         for b in range(a):
@@ -225,14 +223,14 @@ def _without_both(game: Game, n: int) -> np.ndarray:
     return values
 
 
-def _greedy(game: Game, work: CoalitionJob) -> dict[str, np.ndarray]:
+def _greedy(game: CoalitionGame, work: CoalitionJob) -> dict[str, np.ndarray]:
     n = len(work.jobs)
     size = min(TOGETHER, n)
     found = greedy(game, n, size)
     return {"order": found.order, "values": found.values, "n_coalitions": np.array(sum(n - step for step in range(size)))}
 
 
-_ANSWERS: dict[Question, Callable[[Game, CoalitionJob], dict[str, np.ndarray]]] = {
+_ANSWERS: dict[Question, Callable[[CoalitionGame, CoalitionJob], dict[str, np.ndarray]]] = {
     "shapley": _shapley,
     "pairs": _pairs,
     "greedy": _greedy,

@@ -86,7 +86,7 @@ def make_frame(target: MeasureJob) -> ArtifactRef:
 
 def read_frame(target: MeasureJob) -> Frame:
     """The committed frame."""
-    told: Mapping[str, Any] = json.loads(target.store.read_document(frame_ref(target), "frame.json"))
+    told: Mapping[str, Any] = target.store.read_json(frame_ref(target), "frame.json")
     plan, distance = dict(told["plan"]), told["label_distance"]
     classes = np.array(target.classes or [], dtype=np.int64)
     return Frame(

@@ -103,7 +103,7 @@ def gate_contributor(config: ValuationConfig, contributor: ContributorPlan, targ
 
 def read_outcome(config: ValuationConfig, ref: ArtifactRef) -> GateOutcome:
     """The outcome that a gate artifact holds."""
-    return GateOutcome.model_validate_json(open_store(config).read_document(ref, "outcome.json"))
+    return open_store(config).read_model(ref, "outcome.json", GateOutcome)
 
 
 def read_digests(config: ValuationConfig, ref: ArtifactRef) -> np.ndarray:
@@ -113,7 +113,7 @@ def read_digests(config: ValuationConfig, ref: ArtifactRef) -> np.ndarray:
 
 def read_validations(config: ValuationConfig, ref: ArtifactRef) -> list[dict[str, Any]]:
     """Great Expectations' results that a gate artifact holds."""
-    validations: list[dict[str, Any]] = json.loads(open_store(config).read_document(ref, "validations.json"))
+    validations: list[dict[str, Any]] = open_store(config).read_json(ref, "validations.json")
     return validations
 
 

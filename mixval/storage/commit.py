@@ -10,15 +10,16 @@ once never mix their files: the first record wins, and names the folder that bel
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from mixval import __version__
 from mixval.config.fingerprint import fingerprint
@@ -32,6 +33,7 @@ from mixval.storage.tensors import encode_tensors, read_tensors
 RECORD = "record.json"
 TENSORS = "data.safetensors"
 _DIGEST_BYTES = 8
+Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class ArtifactStore:
         folder = self._folder(ref)
         if not folder.child(RECORD).exists():
             return None
-        record = _parse(folder.child(RECORD))
+        record = _record(folder)
         for name in record.files:
             _whole(folder, record, name)
         return record
@@ -99,9 +101,29 @@ class ArtifactStore:
         """The table `name`. Raises `SchemaError` when it does not fit `schema`."""
         return read_table(self._file(ref, f"{name}.parquet"), schema)
 
+    def document(self, ref: ArtifactRef, name: str) -> Location:
+        """Where the document `name` lies. Raises `StorageError` when it does not."""
+        return self._file(ref, name)
+
     def read_document(self, ref: ArtifactRef, name: str) -> bytes:
         """The document `name`."""
-        return self._file(ref, name).read_bytes()
+        return self.document(ref, name).read_bytes()
+
+    def read_json(self, ref: ArtifactRef, name: str) -> Any:
+        """What the JSON document `name` holds. Raises `StorageError` when it is damaged."""
+        file = self.document(ref, name)
+        try:
+            return json.loads(file.read_bytes())
+        except ValueError as error:  # of its letters, or of its brackets
+            raise _damaged(file, "a JSON document", error, self._folder(ref).child(RECORD)) from error
+
+    def read_model(self, ref: ArtifactRef, name: str, model: type[Model]) -> Model:
+        """The JSON document `name` as a model. Raises `StorageError` when it is damaged."""
+        file = self.document(ref, name)
+        try:
+            return model.model_validate_json(file.read_bytes())
+        except ValidationError as error:
+            raise _damaged(file, f"a {model.__name__}", error, self._folder(ref).child(RECORD)) from error
 
     def discard(self, ref: ArtifactRef) -> None:
         """Removes an artifact, record first, so that a reader never trusts half of one. What has gone already is no error."""
@@ -121,7 +143,7 @@ class ArtifactStore:
 
     def _file(self, ref: ArtifactRef, name: str) -> Location:
         folder = self._folder(ref)
-        record = _parse(folder.child(RECORD))
+        record = _record(folder)
         if name not in record.files:
             held = ", ".join(record.files) or "no files"
             raise StorageError(f"{folder.url}: expected '{name}' in this artifact, found {held}. Ask for one of those.")
@@ -154,18 +176,24 @@ def _whole(folder: Location, record: ArtifactRecord, name: str) -> Location:
     file = folder.child(record.folder, *name.split("/"))
     found = "nothing" if not file.exists() else "an empty file" if file.size() == 0 else None
     if found is not None:
-        raise StorageError(
-            f"{file.url}: expected a file that its record names, found {found}. Delete {folder.child(RECORD).url} and run "
-            "again: the artifact is then made anew."
-        )
+        raise StorageError(f"{file.url}: expected a file that its record names, found {found}. {_anew(folder.child(RECORD))}")
     return file
 
 
-def _parse(location: Location) -> ArtifactRecord:
+def _record(folder: Location) -> ArtifactRecord:
+    file = folder.child(RECORD)
     try:
-        return ArtifactRecord.model_validate_json(location.read_bytes())
+        return ArtifactRecord.model_validate_json(file.read_bytes())
     except ValidationError as error:
-        raise StorageError(f"{location.url}: expected an artifact record, found {error}. Delete it and run again.") from error
+        raise StorageError(f"{file.url}: expected an artifact record, found {error}. Delete it and run again.") from error
+
+
+def _damaged(file: Location, expected: str, error: Exception, record: Location) -> StorageError:
+    return StorageError(f"{file.url}: expected {expected}, found {error}. {_anew(record)}")
+
+
+def _anew(record: Location) -> str:
+    return f"Delete {record.url} and run again: the artifact is then made anew."
 
 
 def _plain_number(value: Any) -> float | int | str | None:

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from pydantic import Field, ValidationError
 
 from mixval.config.base import FrozenModel
-from mixval.errors import ConflictError, StorageError
+from mixval.errors import ConditionUnsupportedError, ConflictError, StorageError
 from mixval.storage import s3
 from mixval.storage.layout import Layout
 from mixval.storage.root import MEMORY_LOCK, Location
@@ -82,7 +82,7 @@ def _swap_on_s3(location: Location, new: Latest, data: bytes, expected: Latest |
         if conditional:
             try:
                 token = s3.put_if(filesystem, location.path, data, match=expected.token if expected else None)
-            except s3.ConditionUnsupportedError:
+            except ConditionUnsupportedError:
                 conditional = False
     if not conditional:
         _compare(location, expected)

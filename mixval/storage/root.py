@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, cast
 import fsspec
 
 from mixval.config.source import StorageConfig
-from mixval.errors import StorageError
+from mixval.errors import ConditionUnsupportedError, StorageError
 from mixval.storage import local, s3
 from mixval.storage.failures import storage_errors
 
@@ -115,7 +115,7 @@ class Location:
             if self.scheme == "s3":
                 try:
                     return s3.put_if(self.filesystem(), self.path, data, match=None) is not None
-                except s3.ConditionUnsupportedError:
+                except ConditionUnsupportedError:
                     return self._look_and_write(data)
             with MEMORY_LOCK:
                 return self._look_and_write(data)

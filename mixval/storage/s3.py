@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow.fs as pafs
 
 from mixval.config.source import StorageConfig
-from mixval.errors import StorageError
+from mixval.errors import ConditionUnsupportedError, StorageError
 from mixval.storage.failures import client_code
 
 CONNECT_SECONDS = 2
@@ -27,10 +27,6 @@ PARQUET_ATTEMPTS = 5
 
 _REFUSED = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
 _UNSUPPORTED = {"NotImplemented", "501", "MethodNotAllowed", "405", "InvalidArgument"}
-
-
-class ConditionUnsupportedError(Exception):
-    """The store does not know this condition. Internal: callers fall back and say so."""
 
 
 def object_filesystem(options: StorageConfig) -> Any:
@@ -97,7 +93,10 @@ def _put(filesystem: Any, path: str, data: bytes, **condition: str) -> str | Non
         if code in _REFUSED or (code in {"NoSuchKey", "404"} and "IfMatch" in condition):
             return None
         if code in _UNSUPPORTED:
-            raise ConditionUnsupportedError(str(error)) from error
+            raise ConditionUnsupportedError(
+                f"s3://{path}: expected a store that writes under a condition, found {error}. Take one that knows If-Match and "
+                "If-None-Match."
+            ) from error
         raise
     return str(answer["ETag"]).strip('"')
 

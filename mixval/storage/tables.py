@@ -8,14 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mixval.contracts.schemas import SCHEMAS, name_of, older, refuse_versions, stored_version
-from mixval.errors import ContractError, StorageError
+from mixval.errors import SchemaError, StorageError
 from mixval.storage.root import Location
 
 REMEDY = "Make the table with the schema's columns and types."
-
-
-class SchemaError(ContractError):
-    """A table does not have the columns that its schema promises."""
 
 
 def encode_table(table: pa.Table, schema: pa.Schema | None = None, where: str = "table") -> bytes:

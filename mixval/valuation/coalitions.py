@@ -152,7 +152,7 @@ class NtkCoalitions:
         for precision in precisions:
             try:
                 precondition = self._factorise(total, shift, precision)
-            except linalg.LinAlgError:
+            except NumericalError:  # tried again in the next precision, and told below
                 continue
             x, iterations = _solve(total.gram, total.cross, shift, precondition)
             value, excess, rounding = _value_at(x, total, shift, self._stored)
@@ -168,7 +168,7 @@ class NtkCoalitions:
         )
 
     def _factorise(self, total: UnionSums, shift: float, precision: Precision) -> Callable[[Floats], Floats]:
-        """What multiplies by nearly (A + lambda I)^-1, up to a factor. Raises LinAlgError when A + lambda I is indefinite."""
+        """What multiplies by nearly (A + lambda I)^-1, up to a factor. Raises NumericalError when it is indefinite."""
         q = len(total.diagonal)
         if precision not in self._buffers:
             self._buffers[precision] = np.empty((q, q), dtype=precision)
@@ -182,7 +182,9 @@ class NtkCoalitions:
         # The lower triangle in rows is LAPACK's upper one in columns: the transpose is passed, and nothing is copied.
         factor, failed = potrf(buffer.T, lower=0, clean=0, overwrite_a=1)
         if failed:
-            raise linalg.LinAlgError(f"pivot {failed}")
+            raise NumericalError(
+                f"A + lambda I: expected positive pivots in {precision}, found none at {failed} of {q}. Raise `ntk.damping`."
+            )
 
         def precondition(g: Floats) -> Floats:
             size = float(np.linalg.norm(g))

@@ -15,10 +15,10 @@ from mixval import __version__
 from mixval.contracts import schemas
 from mixval.contracts.results import published_schemas
 from mixval.contracts.schemas import SCHEMAS, Schema
-from mixval.errors import ContractError, SchemaVersionError, StorageError
+from mixval.errors import ContractError, SchemaError, SchemaVersionError, StorageError
 from mixval.publish.stored_run import open_run, rebuild_report
 from mixval.storage.root import open_location
-from mixval.storage.tables import SchemaError, read_table, write_table
+from mixval.storage.tables import read_table, write_table
 from tests.cli.command_line import invoke
 
 VERSION_1 = ("flow",)

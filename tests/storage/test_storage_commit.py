@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from mixval.config.runtime import RuntimeConfig
 from mixval.config.source import StorageConfig
 from mixval.contracts.record import ArtifactRef
 from mixval.errors import StorageError
@@ -150,3 +152,18 @@ def test_a_damaged_record_is_told(root: Location) -> None:
     Layout(root).artifact(ref).child(RECORD).write_bytes(b"{")
     with pytest.raises(StorageError, match="expected an artifact record"):
         store.committed(ref)
+
+
+def test_a_damaged_document_is_told_with_the_record_to_delete(root: Location) -> None:
+    store = ArtifactStore(root)
+    whole, broken = (
+        store.commit(store.ref(kind, 1), inputs={}, documents={"d.json": data})
+        for kind, data in (("whole", b'{"retries": 2}'), ("broken", b'{"retries": "tw'))
+    )
+    assert store.read_json(whole, "d.json") == {"retries": 2}
+    assert store.read_model(whole, "d.json", RuntimeConfig).retries == 2
+    record = re.escape(Layout(root).artifact(broken).child(RECORD).url)
+    with pytest.raises(StorageError, match=rf"expected a JSON document, found (?s:.*)\. Delete {record} and run again"):
+        store.read_json(broken, "d.json")
+    with pytest.raises(StorageError, match=rf"expected a RuntimeConfig, found (?s:.*)\. Delete {record} and run again"):
+        store.read_model(broken, "d.json", RuntimeConfig)

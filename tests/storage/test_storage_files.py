@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from mixval.contracts.results import REJECTED
-from mixval.errors import ContractError, StorageError
+from mixval.errors import ContractError, SchemaError, StorageError
 from mixval.storage.root import Location
-from mixval.storage.tables import SchemaError, read_table, write_table
+from mixval.storage.tables import read_table, write_table
 from mixval.storage.tensors import encode_tensors, read_tensors
 
 SCHEMA = pa.schema([pa.field("name", pa.string(), nullable=False, metadata={"unit": "name"}), pa.field("value", pa.float64())])

@@ -21,9 +21,12 @@ from mixval.stages.measured import Floats, Measured
 from mixval.stages.measurements import measured_terms
 from mixval.stages.steps import Step
 from mixval.storage.sample import part_counts
-from mixval.valuation.shapley import Game
+from mixval.valuation.risk_unions import RiskGame
+from mixval.valuation.unions import UnionGame
 
 Stored = TypeVar("Stored")
+CoalitionGame = RiskGame | UnionGame
+"""Coalitions valued by regression, or by Eq. 8."""
 
 PROCESS_BYTES = 700 * 2**20
 """What a worker holds before it holds a row: Python, torch, transformers. Measured on CPU."""
@@ -56,7 +59,7 @@ class Coalitions(Protocol):
     def inputs(self, jobs: Sequence[MeasureJob], target: MeasureJob) -> dict[str, Any]:
         """Entries of the fingerprint of their values."""
 
-    def game(self, jobs: Sequence[MeasureJob], target: MeasureJob, coefficients: Floats, centres: Floats) -> Game:
+    def game(self, jobs: Sequence[MeasureJob], target: MeasureJob, coefficients: Floats, centres: Floats) -> CoalitionGame:
         """The game over these contributors; `coefficients` (T,) and `centres` (T,) weigh Eq. 8's terms."""
 
 

@@ -23,7 +23,7 @@ from mixval.stages.jobs import MeasureJob
 from mixval.stages.measured import Floats, Measured
 from mixval.stages.risk import summary_risk
 from mixval.stages.risk_unions import risk_game
-from mixval.stages.routes.base import PROCESS_BYTES, USABLE_SHARE, Route, Sizes
+from mixval.stages.routes.base import PROCESS_BYTES, USABLE_SHARE, CoalitionGame, Route, Sizes
 from mixval.stages.steps import Step, one_call
 from mixval.stages.summaries import (
     PIECE_ROWS,
@@ -36,7 +36,6 @@ from mixval.stages.summaries import (
 )
 from mixval.stages.summary_terms import require_rows
 from mixval.stages.target_gradients import make_target_gradients, read_target_gradients, target_gradients_ref
-from mixval.valuation.shapley import Game
 
 SUMMARY_MATRICES = 9
 """Matrices of q x q in float64 that the terms of a summary hold at once: two parts, their sum, and five to solve with."""
@@ -55,7 +54,7 @@ class SummedContributors:
         summaries: dict[str, Any] = {"summaries": [summary_ref(job, target).fingerprint for job in jobs]}
         return summaries | ({"target": target_gradients_ref(target).fingerprint} if target.is_regression else {})
 
-    def game(self, jobs: Sequence[MeasureJob], target: MeasureJob, coefficients: Floats, centres: Floats) -> Game:
+    def game(self, jobs: Sequence[MeasureJob], target: MeasureJob, coefficients: Floats, centres: Floats) -> CoalitionGame:
         """Of the value by regression, or of Eq. 8, of which nobody is worth what the worst contributor alone is."""
         if target.is_regression:
             return risk_game(jobs, target)

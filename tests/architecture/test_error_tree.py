@@ -1,0 +1,95 @@
+"""House rules: errors are of the one tree, and nothing else is raised that a user could meet."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mixval import errors
+from mixval.errors import MixvalError
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted(path for package in ("mixval", "tasks", "flows", "deployments") for path in (ROOT / package).rglob("*.py"))
+TREE = "mixval/errors.py"
+BUILT_IN = {name for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, BaseException)}
+OURS = {kind.__name__: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, BaseException)}
+VALIDATORS = ("model_validator", "field_validator")
+"""pydantic collects a ValueError that these raise, and `mixval/config/load.py` makes one ConfigError of all."""
+HAND_ON = {("mixval/cli/interrupts.py", "KeyboardInterrupt"), ("mixval/cli/app.py", "typer.Exit")}
+"""What Python and typer themselves expect to be raised there."""
+ENDS_PROCESSES = {"mixval/cli/app.py", "mixval/cli/leave.py", "flows/entry.py", "flows/worker.py"}
+"""The ways in, which turn an error into an exit code, and what ends a process that has finished."""
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def test_the_drawing_is_the_tree() -> None:
+    drawn = {}
+    above: list[str] = []
+    for line in str(errors.__doc__).splitlines():
+        if (found := re.match(r"^ {4}((?:│   |    )*)(?:[├└]── )?([A-Z]\w+Error)\b", line)) is None:
+            continue
+        depth = 0 if found[2] == "MixvalError" else 1 + len(found[1]) // 4
+        above = [*above[:depth], found[2]]
+        drawn[found[2]] = above[depth - 1] if depth else "Exception"
+    assert drawn == {name: kind.__bases__[0].__name__ for name, kind in OURS.items()}
+
+
+def test_every_error_of_ours_is_known_by_its_base() -> None:
+    assert all(issubclass(kind, MixvalError) for kind in OURS.values())
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_errors_are_defined_in_the_tree_alone(path: Path) -> None:
+    kinds = BUILT_IN | set(OURS)
+    defined = [
+        node.name
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base).rpartition(".")[2] in kinds for base in node.bases)
+    ]
+    assert not defined or relative(path) == TREE
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_what_is_raised_is_of_the_tree(path: Path) -> None:
+    strange = [
+        (line, name)
+        for line, name, in_validator in _raised(_tree(path), in_validator=False)
+        if name not in OURS and not (in_validator and name == "ValueError") and (relative(path), name) not in HAND_ON
+    ]
+    assert not strange
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_nothing_is_asserted_where_python_may_leave_it_out(path: Path) -> None:
+    assert not [node.lineno for node in ast.walk(_tree(path)) if isinstance(node, ast.Assert)]
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_only_the_ways_in_end_a_process(path: Path) -> None:
+    ends = [node.lineno for node in ast.walk(_tree(path)) if ast.unparse(node) in {"sys.exit", "os._exit"}]
+    assert not ends or relative(path) in ENDS_PROCESSES
+
+
+def _raised(node: ast.AST, in_validator: bool) -> Iterator[tuple[int, str, bool]]:
+    """Line, name, and whether a validator raises it, of every class that is raised by name; an instance has no capital."""
+    if isinstance(node, ast.FunctionDef):
+        in_validator = in_validator or any(ast.unparse(one).startswith(VALIDATORS) for one in node.decorator_list)
+    if isinstance(node, ast.Raise) and node.exc is not None:
+        kind = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+        name = ast.unparse(kind)
+        if name.rpartition(".")[2][:1].isupper():
+            yield node.lineno, name, in_validator
+    for child in ast.iter_child_nodes(node):
+        yield from _raised(child, in_validator)

@@ -52,7 +52,10 @@ def _given(path: str | Path) -> dict[str, Any]:
 
 
 def parse_config(given: dict[str, Any], where: str = "configuration") -> ValuationConfig:
-    """The configuration in a dict, with every problem named by its key."""
+    """The configuration in a dict, with every problem named by its key in one ConfigError.
+
+    From Python this is the way in, too: `ValuationConfig(...)` raises pydantic's own error.
+    """
     return parse_config_as(ValuationConfig, given, where)
 
 

@@ -21,7 +21,7 @@ from mixval.stages import gating, gradients
 from mixval.stages.footprint import probe_footprint
 from mixval.stages.jobs import MeasureJob, contributor_job
 from mixval.stages.routes import route_of
-from tasks.cluster import use_cluster
+from tasks.cluster import current_client, use_cluster
 from tasks.measure import run_step
 from tests.flows import poison
 from tests.worlds import World, planted
@@ -134,3 +134,8 @@ def test_groups_of_layers_give_the_gram_of_one_pass_and_are_cleared_away(cluster
         np.testing.assert_allclose(many[name], expected, rtol=1e-6, err_msg=name)
     left = {path.name for path in (tmp_path / "grouped" / "artifacts").iterdir() if any(f.is_file() for f in path.rglob("*"))}
     assert left == {"footprint", "gate", "gram", "target-profile"}
+
+
+def test_a_task_without_a_cluster_says_where_to_get_one() -> None:
+    with pytest.raises(ConfigError, match=r"expected one in use, found none. Run the flow, or put the call inside"):
+        current_client()

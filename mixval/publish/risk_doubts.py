@@ -15,7 +15,7 @@ from mixval.publish.value_kind import kind_of
 from mixval.terms.ntk.judge import lifted_damping
 
 DOUBLED_DAMPING = 1.0
-"""How far a sketch may lift lambda, relative, before it is named: from 0.01 to 0.1 values rank alike (`terms/ntk/risk.py`)."""
+"""How far a sketch may lift lambda, relative, before it is named: from 0.01 to 0.1 values rank alike (docs/laboratory.md)."""
 
 
 def risk_doubts(ranking: pa.Table, terms: pa.Table, n_classes: int | None = None) -> list[Doubt]:

@@ -9,10 +9,8 @@ kernels is one of the joint distribution: Szabo and Sriperumbudur, JMLR 18, 2018
 
 a is given relative to the median distance within T. At 1, the default, two rows of unlike classes lie as far apart as if they
 were a median distance further off, at a right angle: with multipliers 1/4 to 4 of the median the label kernel is 0.0003 to
-0.97, so the narrow bandwidths compare class by class and the wide ones hardly see it. Measured, MMD^2 over its standard error
-at a = 0, 1/2, 1, 2 and 4 medians (Gaussian classes, M = N = 150): labels of 30% of the rows changed, two classes in 5
-dimensions -0.2, 1.5, 2.7, 2.9, 2.7; rows shifted, ten classes in 32 dimensions 2.1, 1.7, 0.9, 0.2, 0.0. More than 1 sees labels
-little better and rows much worse. All arithmetic is float64.
+0.97, so the narrow bandwidths compare class by class and the wide ones hardly see it. More than 1 sees labels little better and
+rows much worse (docs/laboratory.md). All arithmetic is float64.
 """
 
 import math

@@ -16,20 +16,7 @@ puts nearly every row right tells no more. Relative deviations add up to first o
 
 since h(N) shares a part s of its rows with h(n) and the rest are independent of them.
 
-Measured (`benchmarks/evidence/studies/stability.py`, 2,048 sketch features, lambda 1, mean of six draws): Kendall's tau with
-the ranking by c(N), and in brackets Spearman's correlation with truth by training.
-
-                                 n         c(n)             c(n) + h(N) - h(n)    c(n) h(N) / h(n)
-    up to 7,946 images of ten  400     0.66                 0.89                  0.90
-      classes                1,000     0.77                 0.91                  0.91
-    CIFAR-10, up to 873 rows   100     0.62 (0.82)          0.89 (0.92)           0.89 (0.92)
-    CIFAR-100, up to 882       100     0.50 (0.70)          0.91 (0.72)           0.91 (0.72)
-    sentiment, up to 483        50     0.50 (0.58)          0.90 (0.94)           0.91 (0.94)
-                               100     0.74 (0.79)          0.96 (0.95)           0.96 (0.96)
-
-From all rows the last four have 0.94, 0.71 and 0.96. By the second form, other kernels than the wide head's, at the rows of the
-table in its order: linear in the features 0.86, 0.89, 0.93, 0.92, 0.89, 0.93; two hidden layers 0.88, 0.91, 0.88, 0.90, 0.85,
-0.94. A power law of c in n, from parts of the n rows, reaches 0.86 and 0.87 in the first two.
+Other forms and kernels are compared in docs/laboratory.md.
 """
 
 from __future__ import annotations

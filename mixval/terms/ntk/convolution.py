@@ -5,9 +5,7 @@ Letters: B examples; C channels in, O out; k^2 taps of the kernel; T places of t
     conv_gradients   whole gradients by the library's own backward kernel, each example a group of one grouped convolution
     windows          what each tap sees, as views of the input, for sketches that need no gradients
 
-On one CPU core, in billions of multiply-adds a second, as one grouped convolution, example by example, and as a product with
-unfolded inputs: 81, 71 and 24 for 64 channels at 1,024 places; 72, 52 and 31 for 128 at 256; 41, 36 and 33 for 256 at 64;
-31, 17 and 16 for 64 at 64. Below `FEWEST_PLACES` the product wins (14, 13 and 21 for 128 at 16), as it does on GPUs.
+Below `FEWEST_PLACES` the product with unfolded inputs is faster, as it is on GPUs (docs/laboratory.md).
 """
 
 from collections.abc import Iterator

@@ -7,9 +7,6 @@ g; r (n,) how far each row of S would have its own f move; lambda as in `regress
 
     r = 1       descent on the mean loss of S itself, whose derivative in f is -1 everywhere, until each row has gained a nat
     r = 1 - p   rows that the model knows already ask for less; p is the geometric mean of the answer tokens' probabilities
-
-Over the eight contributors of examples/answers (random initialisation, r = 1 - p, 4,096 features), Spearman's correlation with
-minus the trained loss, whose seeds agree at 0.72: 0.83 for every solver at 0.01 to 0.1; the number of rows, 0.76.
 """
 
 import math

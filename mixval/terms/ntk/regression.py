@@ -5,8 +5,7 @@ float64 throughout. lambda is `damping` times
 
     relative    the mean diagonal of Theta(S,S), mean |g|^2, as in `quadratic.py`
     centred     the mean diagonal less the mean entry, mean |g - mean g|^2: what rows do not have in common. A direction that
-                all gradients share tells no class from another, and may be most of their squared length (34 to 71 % at the
-                median contributor of three worlds)
+                all gradients share tells no class from another, and may be most of their squared length
     absolute    1
 
     F(T) - f0(T) = Theta(T,S) (Theta(S,S) + lambda I)^-1 R = Phi_T (Phi'Phi + lambda I)^-1 Phi'R

@@ -11,20 +11,8 @@ all classes share (the gradient of a random mix of the logits, `mixval/models/ou
 F is a regression on 0 and 1: as logits it is far too small, by a factor that depends on S. A scale fitted to S, by leaving
 rows out, is no substitute for T's: it is too sure of itself where S lacks classes or carries wrong labels.
 
-Spearman's correlation of the risks with trained accuracy over the twelve contributors of examples/images, whose seeds agree at
-0.95; from lowest to highest over eleven kernels (three networks at random initialisation, exact and 2,048 features, one mix
-to all classes):
-
-    lambda           0.001        0.01         0.03         0.1          1
-    cross-entropy    0.91-0.99    0.94-0.99    0.94-0.99    0.91-0.97    0.78-0.91
-    squared error    0.56-0.91    0.80-0.95    0.87-0.94    0.84-0.89    0.80-0.85
-    accuracy         0.76-0.92    0.78-0.93    0.73-0.96    0.79-0.95    0.59-0.94
-
-With the scale fitted to S, cross-entropy came to 0.82-0.88 at 0.01; a lambda chosen for each contributor on S
-by leave-one-out, to 0.85-0.94; initial outputs made no difference at 0.01. The accuracy itself was 0.02 to 0.05 off at 0.1,
-as a root mean square.
-
 One number taken from all of Y, such as 1 / C, shifts F by the same for all classes, hence neither accuracy nor cross-entropy.
+Which risk orders contributors best is in docs/laboratory.md.
 """
 
 import math

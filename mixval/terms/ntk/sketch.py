@@ -12,9 +12,7 @@ run for each weight, because they are different sketches and all rows of a run n
     tensor    fold both factors, convolve by FFT                                       T (O + I + 2 q log2 q) operations
 
 `count` is what long inputs take (many positions share a weight's gradient), `tensor` what few positions or wide weights take:
-a linear layer on one vector, a convolution on few places. In CPU time of one busy core, a pass with q = 4096 took 1.0 to 1.3
-times a plain forward and backward pass for ResNet-18 on 32x32 rows (7x7 stem; 1.2 with the 3x3 stem), and 1.1 times one for a
-Llama of 7M weights on 128 tokens (`benchmarks/pass_ratio.py`).
+a linear layer on one vector, a convolution on few places. What a pass costs is in docs/engine.md.
 """
 
 from __future__ import annotations

@@ -18,22 +18,7 @@ The sketch makes the term too high (the inverse is convex), and noisy. Both come
 This is for features of equal, independent weight, as a count-sketch has. Where Phi is not a sketch but the whole gradient,
 `term` is exact, and neither `extrapolated` nor `error` means anything.
 
-Seen with count-sketches of six random spectra and of a small CNN's gradients (n = 96, damping 0.1 to 1e-4, 40 sketches each),
-as root mean square errors in % of the exact term, and the largest share of sketches off by more than three times the estimate:
-
-    n / q           1/16     1/4      1/2      1
-    term            1-4      2-18     4-46     5-1200   5 % of sketches at most beyond 3 `error` up to 1, 12 % at 2
-    extrapolated    1-2      2-5      3-9      4-22     5 % at most beyond 3 `extrapolated_error` up to 1/2, 7 % at 1, 15 % at 2
-                                                       (where there is one: not once the sketch is full)
-
-2 term(q) - term(q / 2) (Richardson; two of the worlds) was off by 2-4, 5-16 and 10-800 %. |term(q) - term(q / 2)| is no
-estimate of the error: up to 32 % of sketches were beyond three times it at 1/16, and 88 % at 2.
-
-Coordinates of one run of a weight never meet in a bucket (`hashing.py`), so where a small weight holds much of the kernel, the
-sketch has less bias than is taken off: on average -1.0 +- 0.8 % at q = 2,048 and -1.2 +- 0.6 % at 4,096 over six seeds of a
-perceptron with 46 % of its trace in 2,560 of 84,480 weights. Dividing q by 1 - sum over counted weights of (share of the
-trace)^2 / runs leaves -0.2 and -0.5 %, but needs every weight's trace beside the sums, and moved a wider perceptron, two
-ResNets and two Llamas by 0.2 % at most, far below their scatter. It is left out.
+How far both were off on known spectra, and what else was tried, is in docs/laboratory.md.
 """
 
 import math

@@ -8,9 +8,7 @@ every number can be had from K as well: the effective rank, which is the same tr
 The maximum is what is computed: an error in x, or jitter, enters it squared only.
 
 Cost: (1/2 + N_FOLDS / 4) n^2 q multiply-adds and the same factorisations of n x n; memory: about 2 n q + 4 n^2 float64. In CPU
-time of one core, over that of `sketched_form` from statistics that are there: 0.1 at n = q / 4, 0.4 at q / 2, 0.6 at 5 q / 8,
-0.8 to 1.05 at 3 q / 4, 2 at q (q = 512 and 2,048). With n = 500 and q = 2,048 rows took 0.10 s and 18 MB, statistics and their
-form 1.6 s and 197 MB. The foldings' products in float32 would save a third, but moved `extrapolated_error` by up to 3e-3.
+time both take about the same at n = 3 q / 4, and this a tenth at q / 4 (docs/laboratory.md).
 """
 
 from dataclasses import dataclass

@@ -13,19 +13,7 @@ known of the price, and there is none.
 
 v is in nats, on the scale of G; it compares contributors of one run, whose mean slope it takes.
 
-Spearman's correlation with truth by training, in the mean over plain text, instructions and solved problems (thirty
-contributors each, lambda 0.01), at the rate that serves the median contributor, and over eight pairs of a world and a rate from
-a third to three times that. L is a length in proportion to N^(3/4), of N rows, instead of d:
-
-                                              2,048 features      32,768 features
-                                            that rate    all     that rate    all
-    G                                         0.88      0.86       0.89      0.86
-    v                                         0.90      0.87       0.90      0.88
-    price 0.3 of the mean slope               0.89      0.87
-    a L - a_bar L^2 / (2 mean L)              0.91      0.89       0.90      0.88
-
-The last one comes nearest to training at small rates, and is worth less the more good rows there are beyond the mean number.
-It hangs on slopes alone: with 512 features it falls to 0.73, G and v to 0.84 (means over four sketches).
+Other prices and lengths are compared in docs/laboratory.md.
 """
 
 from collections.abc import Sequence

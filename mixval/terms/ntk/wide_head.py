@@ -9,7 +9,7 @@ That is the limit of wide width of a head with one hidden layer of ReLUs and an 
 the outer weights and u k0 from the inner ones (Cho and Saul, NeurIPS 2009; Jacot et al., arXiv 1806.07572; Arora et al.,
 arXiv 1904.11955). float64.
 
-What other kernels on the same features know of a backbone's own tangent kernel stands in `all_rows.py`.
+Other kernels on the same features are compared in docs/laboratory.md.
 """
 
 from __future__ import annotations

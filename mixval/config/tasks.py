@@ -181,7 +181,6 @@ _SPECS = (
 TASKS: dict[str, TaskSpec] = {spec.name: spec for spec in _SPECS}
 
 EVERY_TASK: tuple[Task, ...] = get_args(Task)
-CLASSIFICATION: tuple[Task, ...] = tuple(task for task in EVERY_TASK if TASKS[task].has_labels)
 CAUSAL: tuple[Task, ...] = tuple(task for task in EVERY_TASK if TASKS[task].is_causal)
 IMAGES: tuple[Task, ...] = tuple(task for task in EVERY_TASK if TASKS[task].is_image)
 TEXTS: tuple[Task, ...] = tuple(task for task in EVERY_TASK if TASKS[task].is_text)

@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks.evidence.studies.results import Candidate
 from benchmarks.evidence.worlds.world_folder import WorldFolder
 from mixval.config.load import parse_config
-from mixval.config.tasks import CAUSAL, CLASSIFICATION, EVERY_TASK, IMAGES, Task
+from mixval.config.tasks import CAUSAL, EVERY_TASK, IMAGES, TASKS, Task
 from mixval.config.valuation import ValuationConfig, merge
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.terms import TERMS
@@ -36,6 +36,7 @@ from mixval.valuation.score import value
 from mixval.valuation.weights import weigh
 
 METHOD = "eq8-equal-z"
+CLASSIFICATION: tuple[Task, ...] = tuple(task for task in EVERY_TASK if TASKS[task].has_labels)
 Scores = dict[str, float]
 
 

@@ -17,7 +17,7 @@ WEIGHT_RULES = {
     "shipped": "Weights: of standardised terms, fitted to truth by training in other worlds.",
     "scale-matched": "Weights: each term is divided by its mean over the contributors, as DAVINZ's kappa does.",
     "fitted": "Weights: fitted on the true performance of calibration contributors.",
-    "davinz": "Weights: DAVINZ's, -kappa NTK - MMD; loss and composition carry none.",
+    "davinz": "Weights: DAVINZ's, -kappa NTK - MMD; the other terms carry none.",
 }
 FEATURES = {
     "backbone": "the backbone's pooled features",

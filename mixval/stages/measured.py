@@ -14,7 +14,6 @@ from mixval.contracts.parts import PARTS
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.results import RISK, terms_schema
 from mixval.stages.jobs import MeasureJob
-from mixval.terms.composition.term import composition_term
 from mixval.terms.half_samples import half_masks
 
 SMALLEST_HALVED = 4
@@ -59,12 +58,6 @@ def mixed_replicates(replicates: Mapping[str, Floats], job: MeasureJob) -> Float
     """(R,) pi times the real part's replicates and the rest of the synthetic part's."""
     total = job.n_real + job.n_synthetic
     return np.asarray(sum(values * (job.rows_by_part[part] / total) for part, values in replicates.items()))
-
-
-def composition(job: MeasureJob) -> Measured:
-    """The composition term, which is exact."""
-    shifts = np.zeros(job.value.half_samples)
-    return Measured(composition_term(job.n_real, job.n_synthetic), shifts, job.n_real + job.n_synthetic, 0.0, {})
 
 
 def commit_terms(

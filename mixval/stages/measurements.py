@@ -9,16 +9,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from mixval.contracts.terms import TERMS
 from mixval.errors import ConfigError
 from mixval.stages.discrepancy import measured_discrepancy
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.loss import measured_loss
-from mixval.stages.measured import Masks, Measured, composition
+from mixval.stages.measured import Masks, Measured
 from mixval.stages.summary_terms import summary_discrepancy, summary_loss, summary_ntk
 from mixval.stages.tangent import measured_ntk
+from mixval.terms.composition.term import composition_term
 
 Measurement = Callable[[MeasureJob, MeasureJob, Any], Measured]
+
+
+def _of_counts(job: MeasureJob, term: Callable[[int, int], float]) -> Measured:
+    """A term of the admitted real and synthetic rows' numbers: it is exact."""
+    n_real, n_synthetic = job.n_real, job.n_synthetic
+    return Measured(term(n_real, n_synthetic), np.zeros(job.value.half_samples), n_real + n_synthetic, 0.0, {})
+
 
 MEASUREMENTS: dict[str, dict[str, Measurement]] = {
     "loss": {
@@ -34,8 +44,8 @@ MEASUREMENTS: dict[str, dict[str, Measurement]] = {
         "sketched": lambda job, _, summary: summary_ntk(job, summary),
     },
     "composition": {
-        "exact": lambda job, *_: composition(job),
-        "sketched": lambda job, *_: composition(job),
+        "exact": lambda job, *_: _of_counts(job, composition_term),
+        "sketched": lambda job, *_: _of_counts(job, composition_term),
     },
 }
 """Term -> route -> what measures it there."""

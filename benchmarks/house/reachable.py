@@ -1,6 +1,7 @@
 """Definitions of mixval, tasks, flows and deployments that nothing reaches from what a user can start.
 
-    python -m benchmarks.house.reachable
+    python -m benchmarks.house.reachable                              print them
+    python -m benchmarks.house.reachable --figures --before COMMIT    write figures, and those of an earlier commit
 
 Started are the command `mixval`, the runners that it finds, programs of the four packages (`python -m flows`,
 `python -m deployments.register`), flows that `prefect.yaml` names, the examples, and the generators of `docs/`. From there a
@@ -10,22 +11,31 @@ reached. So what is listed is dead, but for code that is looked up by a name put
 share its name with one that lives. Fields, arguments and branches are not looked at.
 
 Of what is listed it is said who reaches it all the same: benchmarks, tests or nobody. Prints one line each, then the sums.
+Figures are modules and lines of mixval, their median, and lines that are not reached: `benchmarks/results/house.json`.
 """
 
 from __future__ import annotations
 
+import argparse
 import ast
 import builtins
+import io
 import re
+import statistics
+import subprocess
+import tarfile
+import tempfile
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
+from benchmarks.figures import Figure, figure, write_by_name
 from benchmarks.house.definitions import Definition, Mentions, Module, Reference, read_modules
 
+COMMAND = "python -m benchmarks.house.reachable --figures"
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("mixval", "tasks", "flows", "deployments")
 BESIDE = ("examples", "docs")
@@ -209,8 +219,32 @@ def _folder(module: Module) -> str:
     return "tests" if "tests" in parts else parts[0]
 
 
-def main() -> None:
+def figures(root: Path, found: Sequence[Unreached], command: str = COMMAND, beside: str = "") -> list[Figure]:
+    """Of a tree; `beside` is added to their names."""
+    lines = [len(path.read_text(encoding="utf-8").splitlines()) for path in (root / "mixval").rglob("*.py")]
+    claims = [
+        ("modules of mixval", len(lines), "-", "files"),
+        ("lines of mixval", sum(lines), "-", "lines"),
+        ("median lines of a file of mixval", statistics.median(lines), "-", "lines"),
+        ("lines unreachable from the entry points", sum(one.n_lines for one in found), "-" if beside else "0", "lines"),
+    ]
+    return [figure(f"{name}{beside}", value, target, unit, command) for name, value, target, unit in claims]
+
+
+def figures_before(commit: str) -> list[Figure]:
+    """The same of an earlier commit's tree."""
+    packed = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=True).stdout
+    with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=io.BytesIO(packed)) as files:
+        files.extractall(folder, filter="data")
+        return figures(Path(folder), unreached(Path(folder)), f"{COMMAND} --before {commit}", ", before")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print what nothing reaches."""
+    parser = argparse.ArgumentParser(prog=COMMAND, description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--figures", action="store_true", help="write benchmarks/results/house.json")
+    parser.add_argument("--before", metavar="COMMIT", help="figures of this commit's tree, too")
+    chosen = parser.parse_args(arguments)
     found = unreached()
     for one in found:
         print(f"{one.n_lines:>5}  {one.reached_by:<10}  {one.module}.{one.name}")
@@ -218,6 +252,8 @@ def main() -> None:
         own = [one for one in found if one.reached_by == by]
         print(f"{sum(one.n_lines for one in own):>5} lines of {len(own)} definitions that only {by} reaches")
     print(f"{sum(one.n_lines for one in found):>5} lines of {len(found)} definitions that no user's start reaches")
+    if chosen.figures:
+        write_by_name("house", figures(ROOT, found) + (figures_before(chosen.before) if chosen.before else []))
 
 
 if __name__ == "__main__":

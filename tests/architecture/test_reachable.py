@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.house.reachable import unreached
+from benchmarks.house.reachable import figures, unreached
 
 FILES = {
     "pyproject.toml": """
@@ -114,3 +114,10 @@ def test_what_nobody_can_start_is_found_and_nothing_else(planted: Path) -> None:
 def test_lines_are_those_of_the_definition(planted: Path) -> None:
     sizes = {one.name: one.n_lines for one in unreached(planted)}
     assert (sizes["dead"], sizes["LIMIT"], sizes["Alone"]) == (3, 1, 2)
+
+
+def test_figures_count_the_library_and_what_is_not_reached(planted: Path) -> None:
+    found = unreached(planted)
+    named = {one["name"]: one["figure"] for one in figures(planted, found, beside=", before")}
+    assert named["modules of mixval, before"] == sum(name.startswith("mixval/") and name.endswith(".py") for name in FILES)
+    assert named["lines unreachable from the entry points, before"] == sum(one.n_lines for one in found) > 0

@@ -24,11 +24,12 @@ import torch
 
 from benchmarks.evidence.run import figures
 from benchmarks.evidence.worlds.design import Factor, WorldDesign
-from benchmarks.evidence.worlds.inputs import inputs_of
+from benchmarks.evidence.worlds.inputs import inputs_of, measured
 from benchmarks.evidence.worlds.world import World, make_world
 from benchmarks.evidence.worlds.world_files import write_world
 from benchmarks.figures import Figure, write_beside
 from mixval.config.backbone import BackboneConfig
+from mixval.config.load import load_config
 from mixval.config.tasks import Task, spec_of
 from mixval.contracts.parts import PARTS
 from mixval.evidence.baselines.inputs import Budget
@@ -147,6 +148,7 @@ def measure(name: str, folder: Path, methods: Collection[str] = METHODS) -> Worl
     setting, world = WORLDS[name], draw(name)
     backbone = BackboneConfig.model_validate(setting.backbone)
     write_world(world, open_location(folder), backbone)
+    config = measured(load_config(folder / "config.yaml"), setting.budget)
     labels = sorted(set(world.target["label"].to_pylist()))
     jobs = [
         TruthJob(
@@ -164,7 +166,7 @@ def measure(name: str, folder: Path, methods: Collection[str] = METHODS) -> Worl
     for job in jobs:
         train_contributor(job)
     truth = truth_of(jobs)
-    inputs = inputs_of(world, load_backbone(backbone, setting.task, labels), setting.budget)
+    inputs = inputs_of(world, load_backbone(backbone, setting.task, labels), setting.budget, config)
     ranked = list(rank(name, inputs, truth[0], methods))
     return world_result(name, jobs, truth, ranked, f"{COMMAND} {name}")
 

@@ -8,6 +8,9 @@ Writes FOLDER/WORLD/results.json. Resumable: truth and scores that lie under FOL
 method's scores being stored as soon as it ends. `--methods` and `--skip` say which ones are computed; results.json holds these
 and all others that have scores of the same rows, target, backbone and budget, so that a second command adds to the first.
 
+`--truth benchmarks/results/evidence` trains nothing: truth is what is stored there of the same rows, and so are the scores of
+methods that are not measured now. With `--methods tangent-regression` only our own column is measured again.
+
 Without a world, the table, the figures and the page are made again from the results below --out and below each folder of
 `--also`; where a WORLD holds an ablation.json, stability.json or attacks.json, the page shows that too. `eq8-fitted` is made
 from the stored results of the other worlds, whenever they are shown (`mixval/evidence/fitted.py`).
@@ -27,22 +30,27 @@ from benchmarks.evidence.measure import lay_out, truth_jobs
 from benchmarks.evidence.sections import sections
 from benchmarks.evidence.stored import read_evidence
 from benchmarks.evidence.worlds.datasets import READINGS
-from benchmarks.evidence.worlds.inputs import inputs_of
+from benchmarks.evidence.worlds.inputs import inputs_of, measured
 from benchmarks.evidence.worlds.settings import WORLDS
 from benchmarks.figures import Figure, figure, write_beside
+from mixval.config.load import load_config
 from mixval.config.tasks import Task, spec_of
+from mixval.config.valuation import ValuationConfig
+from mixval.errors import ContractError
 from mixval.evidence.baselines.inputs import Budget
 from mixval.evidence.baselines.registry import METHODS, methods_for
 from mixval.evidence.comparison import OURS, Comparison, compare
 from mixval.evidence.fitted import FITTED, with_fitted
 from mixval.evidence.page.render import render_page
 from mixval.evidence.ranking import chosen_methods, outcome_words, rank, row_digests, rows_digest, truth_of, world_result
-from mixval.evidence.results import MethodResult, SkippedMethod, WorldResult, write_result
+from mixval.evidence.results import MethodResult, SkippedMethod, WorldResult, read_result, write_result
 from mixval.evidence.stored_scores import StoredScores, scores_key
 from mixval.evidence.table import table_text
 from mixval.evidence.truth import TruthJob, train_contributor
 from mixval.models.identity import backbone_identity
 from mixval.models.load import load_backbone
+from mixval.stages.planning import list_inputs
+from mixval.stages.preparing import run_fingerprint
 from mixval.storage.commit import ArtifactStore
 from mixval.storage.root import open_location
 
@@ -58,27 +66,55 @@ def run_world(name: str, given: argparse.Namespace) -> WorldResult:
     checkpoint = checkpoint_of(name, given)
     world = lay_out(name, given.data, folder, given.contributors, given.seed, checkpoint)
     jobs = truth_jobs(name, world, folder, given.seeds, checkpoint)
-    for at, job in enumerate(jobs):
-        train_contributor(job)
-        print(f"\r{name}: truth {at + 1} of {len(jobs)}", end="", file=sys.stderr)
-    print(file=sys.stderr)
-    truth = truth_of(jobs)
+    before = None if given.truth is None else known_result(name, jobs, given)
+    truth = trained(name, jobs) if before is None else (before.truth, before.truth_seconds)
     backbone = load_backbone(setting.backbone_config(checkpoint), world.design.task, jobs[0].classes)
-    inputs = inputs_of(world, backbone, setting.budget)
-    stored = scores_below(folder, jobs, inputs.budget)
+    config = measured(load_config(folder / "config.yaml"), setting.budget)
+    inputs = inputs_of(world, backbone, setting.budget, config)
+    stored = scores_below(folder, jobs, inputs.budget, config)
     wanted = wanted_methods(inputs.task, given, stored)
     ranked = list(told(rank(name, inputs, truth[0], wanted, stored.found_or_scored)))
+    ranked += [] if before is None else others(before, ranked)
     result = world_result(name, jobs, truth, ranked, command_of(name, given, [one.method for one in ranked]))
     write_result(result, open_location(given.out))
     return result
 
 
-def scores_below(folder: Path, jobs: Sequence[TruthJob], budget: Budget) -> StoredScores:
+def trained(name: str, jobs: Sequence[TruthJob]) -> tuple[dict[str, list[float]], float]:
+    """Truth of every contributor and seed, and the thread seconds of all trainings; what is there is not trained again."""
+    for at, job in enumerate(jobs):
+        train_contributor(job)
+        print(f"\r{name}: truth {at + 1} of {len(jobs)}", end="", file=sys.stderr)
+    print(file=sys.stderr)
+    return truth_of(jobs)
+
+
+def known_result(name: str, jobs: Sequence[TruthJob], given: argparse.Namespace) -> WorldResult:
+    """What is stored of the world below --truth. Raises ContractError where it is of other rows or seeds than these."""
+    found, rows = read_result(open_location(given.truth).child(name)), row_digests(jobs)
+    seeds = {len(one) for one in found.truth.values()}
+    if found.rows != rows or seeds != {given.seeds}:
+        n_same = len(found.rows.items() & rows.items())
+        raise ContractError(
+            f"{given.truth}: expected truth of the {len(rows)} contributors of {name!r} at {given.seeds} seed(s), on the same "
+            f"rows, found {len(found.truth)} at {sorted(seeds)}, {n_same} of them on the same rows. Draw the world as its "
+            "stored `command` does, or leave --truth out."
+        )
+    return found
+
+
+def others(before: WorldResult, ranked: Sequence[MethodResult | SkippedMethod]) -> list[MethodResult | SkippedMethod]:
+    """What is stored of methods that were not measured now."""
+    known, stored = {one.method for one in ranked}, list[MethodResult | SkippedMethod]([*before.methods, *before.skipped])
+    return [one for one in stored if one.method not in known]
+
+
+def scores_below(folder: Path, jobs: Sequence[TruthJob], budget: Budget, config: ValuationConfig) -> StoredScores:
     """Where the scores of the world in `folder` are, or will be, stored."""
     root, any_job = open_location(folder), jobs[0]
     identity = backbone_identity(any_job.backbone, any_job.task, any_job.classes)
     key = scores_key(row_digests(jobs), rows_digest([root.child("target")]), identity, budget)
-    return StoredScores(ArtifactStore(root), key)
+    return StoredScores(ArtifactStore(root), key, run_fingerprint(config, list_inputs(config)))
 
 
 def wanted_methods(task: Task, given: argparse.Namespace, stored: StoredScores) -> set[str]:
@@ -150,6 +186,9 @@ def parsed(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--encoder", type=Path, help="backbone of `sentiment`, from sentence_encoder.py")
     parser.add_argument("--language-model", type=Path, help="backbone of causal worlds, from pretrain.py")
     parser.add_argument("--methods", nargs="+", choices=KNOWN, metavar="METHOD", help="--ours is always among them")
+    parser.add_argument(
+        "--truth", type=Path, help="folder of stored results, e.g. benchmarks/results/evidence: truth and other methods' scores"
+    )
     parser.add_argument("--skip", nargs="+", choices=sorted(METHODS), default=[], metavar="METHOD", help="not to be computed")
     parser.add_argument("--ours", default=OURS, choices=KNOWN, metavar="METHOD", help="compared with all others")
     parser.add_argument("--figures", action="store_true", help="write benchmarks/results/evidence.json")

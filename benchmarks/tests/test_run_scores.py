@@ -14,6 +14,7 @@ import pytest
 
 from benchmarks.evidence import run
 from benchmarks.evidence.worlds.settings import WORLDS, Setting
+from mixval.errors import ContractError
 from mixval.evidence.baselines.method import Method
 from mixval.evidence.baselines.registry import METHODS, methods_for
 from mixval.evidence.recipe import TrainingRecipe
@@ -119,6 +120,23 @@ def test_a_run_that_was_stopped_keeps_what_had_ended(measured: Any, tmp_path: Pa
             measured("--methods", "size", "mmd", "--ours", "size")
     assert len(records(tmp_path)) == 1
     assert set(by_method(measured("--methods", "mmd", "--ours", "mmd"))) == {"size", "mmd"}
+
+
+def test_with_stored_truth_nothing_is_trained_and_other_methods_are_kept(measured: Any, tmp_path: Path) -> None:
+    first = measured("--methods", "size", "random", "--ours", "size")
+    stored = tmp_path / "stored"
+    (tmp_path / "tiny").rename(tmp_path / "elsewhere")
+    (stored / "tiny").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "results.json").rename(stored / "tiny" / "results.json")
+
+    second = measured("--methods", "tangent-regression", "--truth", str(stored))
+    assert not (tmp_path / "tiny" / "truth").exists()
+    assert (second.truth, second.rows, second.truth_seconds) == (first.truth, first.rows, first.truth_seconds)
+    ours, size = by_method(second).pop("tangent-regression"), by_method(second)["size"]
+    assert set(by_method(second)) == {"size", "random", "tangent-regression"}
+    assert (size, ours.keys()) == (by_method(first)["size"], first.truth.keys())
+    with pytest.raises(ContractError, match=r"of the 5 contributors of 'tiny' at 1 seed.*on the same rows, found 4 at"):
+        measured("--methods", "size", "--truth", str(stored), contributors=5)
 
 
 def test_the_command_names_the_shorter_of_what_is_in_and_what_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

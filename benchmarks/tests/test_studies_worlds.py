@@ -13,6 +13,7 @@ from benchmarks.evidence.studies.stability import switch_agreements
 from benchmarks.evidence.studies.subsets import GRADIENTS, READ, Eq8Subsets, TangentSubsets, all_rows, first_rows
 from benchmarks.evidence.studies.tangent_kernels import Gradients, exact_kernels, folded, kernels_of, parameter_names, sketches
 from benchmarks.evidence.worlds.design import Factor, WorldDesign
+from benchmarks.evidence.worlds.inputs import sketched_values
 from benchmarks.evidence.worlds.world import make_world
 from benchmarks.evidence.worlds.world_files import write_world
 from benchmarks.evidence.worlds.world_folder import WorldFolder, read_world, recorded_truth
@@ -22,7 +23,6 @@ from mixval.config.valuation import ValuationConfig, merge
 from mixval.errors import ContractError
 from mixval.evidence.baselines import eq8
 from mixval.evidence.baselines.inputs import Budget, Inputs
-from mixval.evidence.baselines.registry import METHODS
 from mixval.storage.commit import ArtifactStore
 from mixval.storage.root import open_location
 from tests.evidence.planted_tables import rows
@@ -81,9 +81,13 @@ def test_recorded_truth_is_that_of_every_contributor_and_seed(world: WorldFolder
 
 def test_the_base_is_the_method_itself(world: WorldFolder) -> None:
     side, base = TangentWorld(world), kernels_of(sketches(world, Gradients(), WIDTH))
-    for method, reading in (("tangent-regression", Reading()), ("tangent-regression-accuracy", Reading(metric="accuracy"))):
-        expected = METHODS[method].rank(as_inputs(world)).values
-        np.testing.assert_allclose(list(side.scores(base, reading).values()), expected, rtol=1e-9)
+    inputs = as_inputs(world)
+    expected, names = sketched_values(inputs), [one.name for one in inputs.contributors]
+    for values, reading in (
+        (expected.of(names), Reading()),
+        (expected.regression(names, "accuracy"), Reading(metric="accuracy")),
+    ):
+        np.testing.assert_allclose(list(side.scores(base, reading).values()), values, rtol=1e-9)
 
 
 def test_a_repeat_counts_once_where_asked(world: WorldFolder) -> None:

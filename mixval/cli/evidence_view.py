@@ -36,6 +36,8 @@ def _text(results: Sequence[WorldResult], comparison: Comparison, page: Location
         lines += [f"{world}: {method.method}: {visible(method.note)}" for method in one.methods if method.note]
         if one.without_truth:
             lines.append(f"{world}: left out for want of truth: {', '.join(visible(name) for name in one.without_truth)}")
+        for name, reason in one.without_value.items():
+            lines.append(f"{world}: left out for want of a value: {visible(name)}: {visible(reason)}")
     return "\n".join([*lines, f"Page: {page.url}"])
 
 
@@ -45,5 +47,6 @@ def _document(results: Sequence[WorldResult], comparison: Comparison, page: Loca
         "comparison": comparison.model_dump(mode="json"),
         "skipped": {one.world: {skipped.method: skipped.reason for skipped in one.skipped} for one in results},
         "without_truth": {one.world: one.without_truth for one in results},
+        "without_value": {one.world: one.without_value for one in results},
     }
     return json.dumps(document, indent=2)

@@ -31,6 +31,15 @@ class CalibrationConfig(ValuationConfig):
         """The valuation whose terms are weighed."""
         return ValuationConfig.model_validate(self.model_dump(include=set(ValuationConfig.model_fields)))
 
+    @property
+    def regression(self) -> ValuationConfig:
+        """The same valuation by NTK regression, as `mixval value` makes it: what was written, but for what is Eq. 8's alone."""
+        written = self.model_dump(include=set(ValuationConfig.model_fields) - {"preset"}, exclude_unset=True)
+        of_eq_8 = {"value": {"method", "weights", "fitted_weights"}, "ntk": {"output", "residual"}}
+        for room, entries in of_eq_8.items():
+            written[room] = {name: held for name, held in written.get(room, {}).items() if name not in entries}
+        return ValuationConfig.model_validate(written)
+
     @model_validator(mode="before")
     @classmethod
     def _weights_are_of_eq_8s_terms(cls, given: Any) -> Any:

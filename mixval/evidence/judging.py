@@ -14,6 +14,7 @@ import pyarrow as pa
 from mixval.contracts.plan import ShardRef, content_digest
 from mixval.errors import ConfigError
 from mixval.evidence.baselines.inputs import Budget, Contributor, Inputs
+from mixval.evidence.baselines.product import ProductValues, product_values
 from mixval.evidence.calibrating import committed_trainings
 from mixval.evidence.calibrating_config import CalibrationConfig
 from mixval.evidence.ranking import chosen_methods, outcome_words, rank, truth_of, world_result
@@ -43,25 +44,54 @@ def evidence_folder(root: Location) -> Location:
 def measure_evidence(config: CalibrationConfig, world: str, wanted: Collection[str] | None, command: str) -> Location:
     """Rank the contributors that have truth, with the wanted methods or all, and return the folder of the results.
 
-    Raises ConfigError for an unknown method, and where less than six contributors have truth.
+    Raises ConfigError for an unknown method, and where less than six contributors have truth and a value. Who has truth but no
+    value is left out of all rankings, by name.
     """
     methods = chosen_methods(config.task, wanted)
     current().begin("start", 0)
     inputs = list_inputs(config.valuation)
     jobs, without = committed_trainings(config, inputs)
     _refuse_without_truth(config, len(jobs) // config.seeds, without)
+    current().end("start", f"{len({job.contributor for job in jobs})} contributors with truth")
+    valued = _valued(config) if any(method.is_product for method in methods) else None
+    jobs, without_value = _with_value(config, jobs, valued)
     truth = truth_of(jobs)
-    current().end("start", f"{len(truth[0])} contributors with truth")
     current().begin("ranking", len(methods))
     ranked = list[MethodResult | SkippedMethod]()
-    stored = StoredScores(open_store(config.valuation), _key(config, inputs, jobs))
-    for one in rank(world, _rows(config, inputs, jobs), truth[0], wanted, stored.found_or_scored):
+    fingerprint = "" if valued is None else valued.fingerprint
+    stored = StoredScores(open_store(config.valuation), _key(config, inputs, jobs), fingerprint)
+    for one in rank(world, _rows(config, inputs, jobs, valued), truth[0], wanted, stored.found_or_scored):
         ranked.append(one)
         current().step("ranking", f"{one.method}: {outcome_words(one)}")
     n_skipped = sum(isinstance(one, SkippedMethod) for one in ranked)
     current().end("ranking", f"{len(ranked) - n_skipped} methods, {n_skipped} could not run")
-    result = world_result(world, jobs, truth, ranked, command, without)
+    result = world_result(world, jobs, truth, ranked, command, without, without_value)
     return write_result(result, open_store(config.valuation).output.child(FOLDER))
+
+
+def _valued(config: CalibrationConfig) -> ProductValues:
+    """What `mixval value` publishes of all contributors that the configuration lists, with or without truth."""
+    current().begin("valuing", 0)
+    valued = product_values(config.regression)
+    current().end("valuing", f"{len(valued.values)} contributors with a value")
+    return valued
+
+
+def _with_value(
+    config: CalibrationConfig, jobs: list[TruthJob], valued: ProductValues | None
+) -> tuple[list[TruthJob], dict[str, str]]:
+    """The trainings of contributors that have a value too, and why the others have none. Raises ConfigError for too few."""
+    if valued is None:
+        return jobs, {}
+    kept = [job for job in jobs if job.contributor in valued.values]
+    reasons = {job.contributor: valued.without[job.contributor] for job in jobs if job.contributor not in valued.values}
+    if len(kept) // config.seeds < FEWEST:
+        told = "".join(f"\n  {name}: {reason}" for name, reason in reasons.items())
+        raise ConfigError(
+            f"{config.output}: expected at least {FEWEST} contributors with truth and a value, found "
+            f"{len(kept) // config.seeds}. Change the gate's limits, or mend those without a value.{told}"
+        )
+    return kept, reasons
 
 
 def _refuse_without_truth(config: CalibrationConfig, n_found: int, without: list[str]) -> None:
@@ -73,11 +103,12 @@ def _refuse_without_truth(config: CalibrationConfig, n_found: int, without: list
         )
 
 
-def _rows(config: CalibrationConfig, inputs: ListedInputs, jobs: list[TruthJob]) -> Inputs:
+def _rows(config: CalibrationConfig, inputs: ListedInputs, jobs: list[TruthJob], valued: ProductValues | None) -> Inputs:
     listed, target = inputs
     backbone = load_backbone(config.backbone, config.task, jobs[0].classes, pick_device(config.runtime.device))
     contributors = [Contributor(name, _table(config, listed[name])) for name in sorted({job.contributor for job in jobs})]
-    return Inputs(config.task, contributors, _table(config, target), backbone, budget_of(config))
+    valuation = None if valued is None else lambda: valued
+    return Inputs(config.task, contributors, _table(config, target), backbone, budget_of(config), valuation)
 
 
 def _table(config: CalibrationConfig, shards: list[ShardRef]) -> pa.Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow.compute as pc
@@ -71,6 +71,7 @@ def world_result(
     ranked: Sequence[MethodResult | SkippedMethod],
     command: str,
     without_truth: Sequence[str] = (),
+    without_value: Mapping[str, str] | None = None,
 ) -> WorldResult:
     """What `truth_of` and `rank` say of `jobs`, as it is stored."""
     return WorldResult(
@@ -81,6 +82,7 @@ def world_result(
         methods=[one for one in ranked if isinstance(one, MethodResult)],
         skipped=[one for one in ranked if isinstance(one, SkippedMethod)],
         without_truth=list(without_truth),
+        without_value=dict(without_value or {}),
         rows=row_digests(jobs),
         command=command,
     )

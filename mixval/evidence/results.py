@@ -58,6 +58,8 @@ class WorldResult(FrozenModel):
     skipped: list[SkippedMethod] = []
     without_truth: list[str] = []
     """Contributors that could not be judged, because they have no truth."""
+    without_value: dict[str, str] = {}
+    """Contributors that have truth but no value, each with the reason: left out, whatever other methods say of them."""
     rows: dict[str, str] = {}
     """Contributor -> digest of its files, so that worlds with a contributor in common are known. Empty: unknown."""
     command: str = ""

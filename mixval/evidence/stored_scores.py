@@ -38,10 +38,13 @@ class StoredScores:
     store: ArtifactStore
     key: Mapping[str, Any]
     """As `scores_key`."""
+    valuation: str = ""
+    """Fingerprint of the run that methods of the product are told from: another configuration gives other scores."""
 
     def ref(self, method: Method) -> ArtifactRef:
         """Where the method's scores are, or will be, committed."""
-        return self.store.ref("scores", VERSION + method.revision, method=method.name, **self.key)
+        of_run = {"valuation": self.valuation} if method.is_product else {}
+        return self.store.ref("scores", VERSION + method.revision, method=method.name, **self.key, **of_run)
 
     def found_or_scored(self, method: Method, inputs: Inputs) -> Scores:
         """The method's scores with what they took when they were made; those that are not here are made and committed.

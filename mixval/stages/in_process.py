@@ -15,7 +15,7 @@ from mixval.stages.jobs import MeasureJob, contributor_job
 from mixval.stages.preparing import PreparedRun, prepare_run
 from mixval.stages.reducing import Reduced, reduce_terms
 from mixval.stages.routes import route_of
-from mixval.stages.steps import make_here
+from mixval.stages.steps import make_here, refs_of
 from mixval.stages.terms import contributor_steps, terms_ref
 
 WORKER_BYTES = 8 * 2**30
@@ -23,15 +23,25 @@ WORKER_BYTES = 8 * 2**30
 
 
 @dataclass(frozen=True)
-class ValuedRun:
-    """A run up to its values."""
+class GatedRun:
+    """A run up to its gate."""
 
+    config: ValuationConfig
     prepared: PreparedRun
     outcomes: dict[str, GateOutcome]
-    """By contributor, in order of their names. Who could not be measured is `failed`, with the reason."""
+    """By contributor, in the order of their names."""
     gate_refs: dict[str, ArtifactRef]
-    jobs: dict[str, MeasureJob]
-    """Of the admitted, by name."""
+
+    @property
+    def jobs(self) -> dict[str, MeasureJob]:
+        """By name, what there is to measure."""
+        return admitted_jobs(self.config, self.prepared, self.outcomes)
+
+
+@dataclass(frozen=True)
+class ValuedRun(GatedRun):
+    """A run up to its values. Who could not be measured is `failed` in `outcomes`, with the reason."""
+
     terms: dict[str, ArtifactRef]
     """Of the measured, by name."""
     reduced: Reduced
@@ -42,6 +52,13 @@ class ValuedRun:
         ranking = self.reduced.ranking
         return dict(zip(ranking["contributor"].to_pylist(), ranking["value"].to_pylist(), strict=True))
 
+    def artifacts(self) -> list[ArtifactRef]:
+        """What the values are told from: passes, what contributors share, terms."""
+        target, route = self.prepared.target_job, route_of(self.config.ntk.method)
+        measured = [job for name, job in self.jobs.items() if name in self.terms]
+        passes = [ref for refs in route.passes(measured, target).values() for ref in refs]
+        return list(dict.fromkeys([*passes, *refs_of(route.shared_steps(target)), *self.terms.values()]))
+
 
 def value_here(config: ValuationConfig) -> ValuedRun:
     """Plan, gate, measure and reduce; what is committed below the output is found.
@@ -49,27 +66,31 @@ def value_here(config: ValuationConfig) -> ValuedRun:
     Raises as a run does: what is wrong with configuration, target or model stops it; a contributor that fails is marked so in
     `outcomes`, and NobodyAdmittedError is raised where none is left.
     """
+    return value_gated(gate_here(config))
+
+
+def gate_here(config: ValuationConfig) -> GatedRun:
+    """Plan and gate. Raises NobodyAdmittedError where nobody is admitted, and as the plan does."""
     prepared = prepare_run(config, 1, config.runtime.worker_memory_bytes or WORKER_BYTES)
-    outcomes, gate_refs = gate_here(config, prepared)
-    jobs = admitted_jobs(config, prepared, outcomes)
-    failed = measure_here(list(jobs.values()), prepared.target_job)
-    outcomes |= {
-        name: outcomes[name].model_copy(update={"verdict": "failed", "reason": reason}) for name, reason in failed.items()
-    }
-    terms = {name: terms_ref(job, prepared.target_job) for name, job in jobs.items() if name not in failed}
-    if not terms:
-        raise NobodyAdmittedError("no contributor could be measured:\n" + "\n".join(f"  {n}: {r}" for n, r in failed.items()))
-    reduced = reduce_terms(config, terms, outcomes, prepared.identity)
-    return ValuedRun(prepared, outcomes, gate_refs, jobs, terms, reduced)
-
-
-def gate_here(config: ValuationConfig, prepared: PreparedRun) -> tuple[dict[str, GateOutcome], dict[str, ArtifactRef]]:
-    """Every contributor's outcome and checks, by name. Raises NobodyAdmittedError where nobody is admitted."""
     refs = {one.name: gating.gate_contributor(config, one, prepared.target) for one in prepared.plan.contributors}
     outcomes = {name: gating.read_outcome(config, refs[name]) for name in sorted(refs)}
     outcomes = sharing.compare(config, outcomes, refs)
     ensure_somebody(list(outcomes.values()))
-    return outcomes, refs
+    return GatedRun(config, prepared, outcomes, refs)
+
+
+def value_gated(run: GatedRun) -> ValuedRun:
+    """Measure and reduce. Raises as `value_here`."""
+    jobs, target = run.jobs, run.prepared.target_job
+    failed = measure_here(list(jobs.values()), target)
+    outcomes = run.outcomes | {
+        name: run.outcomes[name].model_copy(update={"verdict": "failed", "reason": reason}) for name, reason in failed.items()
+    }
+    terms = {name: terms_ref(job, target) for name, job in jobs.items() if name not in failed}
+    if not terms:
+        raise NobodyAdmittedError("no contributor could be measured:\n" + "\n".join(f"  {n}: {r}" for n, r in failed.items()))
+    reduced = reduce_terms(run.config, terms, outcomes, run.prepared.identity)
+    return ValuedRun(run.config, run.prepared, outcomes, run.gate_refs, terms, reduced)
 
 
 def admitted_jobs(config: ValuationConfig, prepared: PreparedRun, outcomes: dict[str, GateOutcome]) -> dict[str, MeasureJob]:

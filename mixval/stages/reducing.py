@@ -16,7 +16,7 @@ from mixval.publish.ranking import ranking_table
 from mixval.stages.gating import open_store
 from mixval.storage.root import open_location
 from mixval.terms.bound import bound
-from mixval.terms.ntk.trained_gain import slope, trained_gains
+from mixval.terms.ntk.value import run_values
 from mixval.valuation.estimates import TermEstimates
 from mixval.valuation.fitting import read_fit
 from mixval.valuation.score import Valuation, valuation_of, value, weighted_terms
@@ -71,15 +71,17 @@ def _valued(
     risks = np.array([float(one["risk"][0]) for one in stored])
     replicated = bool(config.value.half_samples)
     weighted = weighted_terms(estimates, weights)
-    if not config.has_trained_gain:
-        deviations = np.stack([one["risk_deviations"] for one in stored], axis=1) if replicated else None
-        return valuation_of(risks, deviations, weighted, config.value.confidence)
-    moved = np.array([float(one["displacement"][0]) for one in stored])
-    slopes = slope(risks, moved)
-    values = trained_gains(slopes, moved)
-    shifted = np.stack([one["slope_deviations"] for one in stored], axis=1) + slopes if replicated else None
-    deviations = None if shifted is None else trained_gains(shifted, moved) - values
-    return valuation_of(values, deviations, weighted, config.value.confidence)
+
+    def stacked(name: str) -> np.ndarray | None:
+        return np.stack([one[name] for one in stored], axis=1) if replicated else None
+
+    deviations = stacked("risk_deviations")
+    if config.has_trained_gain:
+        moved = np.array([float(one["displacement"][0]) for one in stored])
+        found = run_values(risks, deviations, moved, stacked("slope_deviations"))
+    else:
+        found = run_values(risks, deviations)
+    return valuation_of(found.values, found.deviations, weighted, config.value.confidence)
 
 
 def value_kind(config: ValuationConfig) -> str:

@@ -28,6 +28,7 @@ from mixval.terms.ntk.regression import Prediction, TangentRegression, feature_r
 from mixval.terms.ntk.risk import one_hot
 from mixval.terms.ntk.sketched_rows import WORTHWHILE_SHARE
 from mixval.terms.ntk.trained_gain import slope
+from mixval.terms.ntk.value import RegressionValue, regression_value
 
 
 def measured_risk(
@@ -41,7 +42,8 @@ def measured_risk(
         right = ((1 - stored["probabilities"]) * stored["tokens"])[:, None] / judge.unit
     else:
         right = one_hot(stored["labels"], judge.n_classes)
-    prediction = kernel_regression(theta, theta_ts, right).predict(job.risk_damping, judge.mode)
+    regression = kernel_regression(theta, theta_ts, right)
+    found = regression_value(regression, judge, job.risk_damping)
     used = min(len(right), 2 * job.value.half_sample_rows)
     own = half_sample_masks(job, stored["keys"][:used], stored["is_real"][:used].astype(bool))
     rows, judged = (np.zeros(0), np.zeros(0)), np.zeros(0)
@@ -50,8 +52,8 @@ def measured_risk(
         halves, scale = half_sample_values(*blocks, judge, own, job.risk_damping), np.sqrt(used / len(right))
         rows = own_deviations(halves.values, own) * scale, own_deviations(halves.slopes, own) * scale
         of_target = half_sample_masks(job, stored["target_keys"], np.ones(len(theta_ts), dtype=bool))
-        judged = own_deviations(judge.half_values(prediction.values, of_target), of_target)
-    measured = _measured(judge, prediction, rows, judged, "exact")
+        judged = own_deviations(judge.half_values(found.change.values, of_target), of_target)
+    measured = _measured(judge, found, regression.diagnosed(found.change), rows, judged, "exact")
     head = head_values(job, target, forward, stored["keys"], own) if job.values_rows_read else None
     return measured if head is None else _of_all_rows(measured, head)
 
@@ -61,25 +63,33 @@ def summary_risk(job: MeasureJob, summary: Summary, target: TargetGradients) -> 
     judge, of_target = target.judge, target.features.astype(np.float64)
     if job.ntk.residual != "one-minus-probability":
         raise ConfigError(f"the gain needs sums of 1 - p, found `ntk.residual: {job.ntk.residual}`. Leave it out.")
-    prediction = _regression(summary, of_target, judge).predict(job.risk_damping, judge.mode)
+    regression = _regression(summary, of_target, judge)
+    found = regression_value(regression, judge, job.risk_damping)
     rows, judged = (np.zeros(0), np.zeros(0)), np.zeros(0)
     if job.value.half_samples:
         kept = half_groups(job.value.half_samples, job.seed)
         rows = _row_deviations(job, summary, of_target, judge, kept)
-        judged = deviations(judge.half_values(prediction.values, _group_masks(target.keys, kept, job.seed)), 2, 1)
-    return _measured(judge, prediction, rows, judged, "sketched", sketch_features=of_target.shape[1])
+        judged = deviations(judge.half_values(found.change.values, _group_masks(target.keys, kept, job.seed)), 2, 1)
+    prediction = regression.diagnosed(found.change)
+    return _measured(judge, found, prediction, rows, judged, "sketched", sketch_features=of_target.shape[1])
 
 
 def _measured(
-    judge: Judge, prediction: Prediction, rows: tuple[Floats, Floats], judged: Floats, method: str, **more: int
+    judge: Judge,
+    found: RegressionValue,
+    prediction: Prediction,
+    rows: tuple[Floats, Floats],
+    judged: Floats,
+    method: str,
+    **more: int,
 ) -> Measured:
     """From deviations (R,) of value and slope that S's rows bring, and of the value that T's bring."""
     told = judge.diagnostics(prediction) | {"measure": judge.measure, "method": method} | more
     of_target = told["cross_entropy_error" if judge.measure == "cross-entropy" else "gain_error"]
     error = None if len(judged) > 1 or not np.isfinite(of_target) else float(of_target)
-    measured = Measured(judge.value(prediction.values), rows[0] + judged, prediction.n, error, told)
+    measured = Measured(found.value, rows[0] + judged, prediction.n, error, told)
     if judge.labels is None:
-        moved = np.array([prediction.displacement])
+        moved = np.array([found.change.displacement])
         measured.more = {
             "displacement": moved,
             "slope_deviations": rows[1] + slope(judged, np.broadcast_to(moved, judged.shape)),

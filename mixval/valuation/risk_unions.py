@@ -26,7 +26,8 @@ from scipy import linalg
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.ntk.damped import effective_rank, solved
 from mixval.terms.ntk.judge import Judge
-from mixval.terms.ntk.regression import regression_shift
+from mixval.terms.ntk.regression import Change, Mode, TangentRegression
+from mixval.terms.ntk.value import regression_value
 from mixval.valuation.estimates import Floats
 from mixval.valuation.shapley import Members, Order
 from mixval.valuation.union_sums import GramSums
@@ -102,9 +103,7 @@ class RiskGame:
             raise ShapeError(f"members: expected a bool mask {self._total.members.shape} that marks somebody, found {members}.")
         key = members.tobytes()
         if key not in self._known:
-            self._total.become(members)
-            right = self._of.cross[members].sum(axis=0)
-            self._known[key] = self._judge.value(_refined(self._total.gram, right, self._shift(), self._target))
+            self._known[key] = regression_value(self._regression(members), self._judge, self._damping).value
         return self._known[key]
 
     def prefixes(self, order: Order) -> Iterator[float]:
@@ -116,27 +115,41 @@ class RiskGame:
 
     def filled(self) -> float:
         """Effective rank of everybody's union over q: the share of the sketch that it fills, 0 to 1."""
-        self._total.become(np.ones_like(self._total.members))
-        found = solved(self._total.gram, self._of.cross.sum(axis=0), self._shift())
-        return effective_rank(found) / len(self._total.gram)
+        regression = self._regression(np.ones_like(self._total.members))
+        found = solved(regression.matrix, regression.right, regression.shift(self._damping, self._judge.mode))
+        return effective_rank(found) / len(regression.matrix)
 
-    def _shift(self) -> float:
-        """lambda of sums that are scaled to admitted rows: the same system as of rows measured."""
-        members = self._total.members
+    def _regression(self, members: Members) -> _RefinedRegression:
+        """Of the sums, which are scaled to admitted rows: with n measured rows the same system as of these.
+
+        Its matrix is the running sum, which the next coalition changes.
+        """
+        self._total.become(members)
         n, stood_for = (int(rows[members].sum()) for rows in (self._of.measured, self._of.admitted))
-        mean_diagonal = float(self._total.diagonal.sum()) / stood_for
-        if not mean_diagonal > 0:
+        if not float(self._total.diagonal.sum()) > 0:
             raise NumericalError(
                 f"the gradients of all {n} rows of a union are zero, so damping has no scale. Choose other `ntk.parameters`, "
                 "or leave these contributors out."
             )
         total = self._of.cross[members].sum(axis=(0, 2))  # Phi'1 where responses are labels
-        common = float(total @ total) / stood_for**2
-        return regression_shift(mean_diagonal, common, n, self._damping, self._judge.mode) * stood_for / n
+        common = float(total @ total) / (stood_for * n)
+        right = self._of.cross[members].sum(axis=0)
+        return _RefinedRegression(self._total.gram, right, self._target, n, is_kernel=False, common=common)
 
 
-def _refined(matrix: Floats, right: Floats, shift: float, left: Floats) -> Floats:
-    """(m, C) left (matrix + shift I)^-1 right."""
+class _RefinedRegression(TangentRegression):
+    """A regression from sums, solved in float32 and refined."""
+
+    def change(self, damping: float, mode: Mode = "relative") -> Change:
+        """As of `TangentRegression`, to `STILL` of F; without a factor, unless only one in float64 will do."""
+        shift = self.shift(damping, mode)
+        if (found := _refined(self.matrix, self.right, shift, self.left)) is None:
+            return super().change(damping, mode)
+        return found
+
+
+def _refined(matrix: Floats, right: Floats, shift: float, left: Floats) -> Change | None:
+    """left (matrix + shift I)^-1 right (m, C); None where refinement does not stand still."""
     precondition = _single_factor(matrix, shift)
     if precondition is not None:
         x = precondition(right)
@@ -147,8 +160,8 @@ def _refined(matrix: Floats, right: Floats, shift: float, left: Floats) -> Float
             moved = left @ step
             outputs = outputs + moved
             if np.linalg.norm(moved) <= STILL * np.linalg.norm(outputs):
-                return np.asarray(outputs)
-    return np.asarray(left @ solved(matrix, right, shift).solution)
+                return Change(np.asarray(outputs), float(np.linalg.norm(x)))
+    return None
 
 
 def _single_factor(matrix: Floats, shift: float) -> Callable[[Floats], Floats] | None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from mixval.config.backbone import BackboneConfig, RandomInitConfig
+from mixval.config.load import parse_config
 from mixval.config.tasks import Task
+from mixval.config.valuation import ValuationConfig
 from mixval.evidence.baselines.inputs import Budget, Contributor, Inputs
+from mixval.evidence.baselines.product import product_values
 from mixval.evidence.recipe import TrainingRecipe
 from mixval.models.load import load_backbone
 from tests.evidence.planted_tables import N_CLASSES, picture
@@ -40,8 +46,11 @@ SMALL = Budget(
 )
 
 
-def planted_inputs(task: Task) -> Inputs:
-    """The three contributors, a clean target and a tiny backbone at random initialisation."""
+def planted_inputs(task: Task, folder: Path | None = None) -> Inputs:
+    """The three contributors, a clean target and a tiny backbone at random initialisation.
+
+    With a folder they are laid out below it too, so that the product values them.
+    """
     architecture, settings = ARCHITECTURES[task]
     init = RandomInitConfig(architecture=architecture, settings=settings)
     text = {} if architecture == "resnet" else {"tokenizer": "byte", "max_length": 48}
@@ -50,7 +59,42 @@ def planted_inputs(task: Task) -> Inputs:
     backbone = load_backbone(config, task, list(range(N_CLASSES)))
     contributors = [Contributor(name, planted_rows(task, name, n)) for name, n in SIZES.items()]
     target = planted_rows(task, "target", N_TARGET)
-    return Inputs(task, contributors, target, backbone, SMALL)
+    valuation = None
+    if folder is not None:
+        for one in contributors:
+            _write(folder / "contributors" / f"contributor={one.name}", one.table)
+        at = target.column_names.index("origin")
+        _write(folder / "target", target.set_column(at, "origin", pa.array(["real"] * target.num_rows)))
+        valuation = partial(product_values, planted_config(task, config, folder))
+    return Inputs(task, contributors, target, backbone, SMALL, valuation)
+
+
+def planted_config(task: Task, backbone: BackboneConfig, folder: Path) -> ValuationConfig:
+    """What values the laid out contributors: sketches of all rows, sized as for all methods; nobody is kept out."""
+    settings = {
+        "task": task,
+        "source": {"contributors": str(folder / "contributors"), "target": str(folder / "target")},
+        "output": str(folder / "out"),
+        "backbone": backbone.model_dump(exclude_unset=True),
+        "gate": {
+            "min_rows": 2,
+            "min_rows_per_part": 2,
+            "min_classes": 1,
+            "max_bad_row_share": 1,
+            "max_duplicate_share": 1,
+            "max_target_overlap_share": 1,
+            "max_shared_share": 1,
+            "data_docs": False,
+        },
+        "ntk": {"method": "sketched", "sketch_features": SMALL.sketch_features},
+        "value": {"gain": "trained", "half_samples": 0, "coalitions": 0},
+    }
+    return parse_config(settings)
+
+
+def _write(folder: Path, table: pa.Table) -> None:
+    folder.mkdir(parents=True)
+    pq.write_table(table, folder / "part-0.parquet")
 
 
 def planted_rows(task: Task, name: str, n: int) -> pa.Table:

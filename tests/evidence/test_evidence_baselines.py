@@ -62,10 +62,10 @@ def libraries() -> None:
 
 
 @pytest.fixture(scope="module", params=EVERY_TASK)
-def inputs(request: pytest.FixtureRequest, libraries: None) -> Iterator[Inputs]:
+def inputs(request: pytest.FixtureRequest, libraries: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inputs]:
     """dattri compiles its projection for one task: four compilations take as long as everything else together."""
     with torch.compiler.set_stance("default" if request.param == EVERY_TASK[-1] else "force_eager"):
-        yield planted_inputs(request.param)
+        yield planted_inputs(request.param, tmp_path_factory.mktemp(request.param))
 
 
 @pytest.fixture(scope="module")

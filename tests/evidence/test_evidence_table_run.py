@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -19,10 +21,10 @@ from tests.evidence.planted_contributors import planted_inputs
 TRUTH = {"good": [0.9, 0.91], "noisy": [0.3, 0.32], "tiny": [0.2, 0.19]}
 
 
-def test_two_planted_worlds_go_through_every_method_to_the_table() -> None:
+def test_two_planted_worlds_go_through_every_method_to_the_table(tmp_path: Path) -> None:
     results = []
     for task in ("image-classification", "language-modelling"):
-        inputs = planted_inputs(task)
+        inputs = planted_inputs(task, tmp_path / task)
         wanted = {"size", "mmd", "raw-ridge", "word-similarity", "tangent-regression", FITTED}
         ranked = list(rank(task, inputs, TRUTH, wanted))
         assert {one.method for one in ranked} == (wanted - {FITTED} | {*SINGLES}) & {one.name for one in methods_for(task)}

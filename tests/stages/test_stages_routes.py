@@ -9,7 +9,7 @@ import pytest
 
 from mixval.errors import ConfigError
 from mixval.stages.coalitions import CoalitionJob, answer_ref
-from mixval.stages.in_process import admitted_jobs, gate_here, value_here
+from mixval.stages.in_process import gate_here, value_here
 from mixval.stages.preparing import prepare_run
 from mixval.stages.routes import route_of
 from mixval.stages.steps import make_here
@@ -33,8 +33,8 @@ def test_no_other_place_asks_for_the_method() -> None:
 @pytest.mark.parametrize("method", ["risk", "bound"])
 def test_steps_wait_for_those_above_and_make_what_is_counted(ntk: dict[str, object], method: str, tmp_path: Path) -> None:
     config = planted(tmp_path, "language-modelling").config(ntk=ntk, value={"method": method})
-    prepared = prepare_run(config, 1, 2**33)
-    jobs, target = admitted_jobs(config, prepared, gate_here(config, prepared)[0]), prepared.target_job
+    run = gate_here(config)
+    jobs, target = run.jobs, run.prepared.target_job
     route = route_of(config.ntk.method)
     shared = route.shared_steps(target)
     own = [contributor_steps(job, target, shared) for job in jobs.values()]

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.evidence.attacks.inputs import PooledInputs
+from mixval.config.tasks import LABEL_DAMPING
 from mixval.evidence.baselines import eq8
-from mixval.evidence.baselines.tangent_regression import DAMPING
 from mixval.seeds import generator
 from mixval.terms.arrays import Floats, Masks
 from mixval.terms.discrepancy.bandwidth import median_bandwidth
@@ -65,7 +65,7 @@ def tangent_game(inputs: PooledInputs) -> RiskGame:
     sums = RiskSums(rows, rows, np.array([one.gram for one in whole]), np.array([one.responses for one in whole]))
     of_target = _folded(sketches.target, signs)
     judge = Judge(labels=labels.target, n_classes=inputs.n_classes, norms=lengths(of_target))
-    return RiskGame(sums, of_target, judge, DAMPING)
+    return RiskGame(sums, of_target, judge, LABEL_DAMPING)
 
 
 def eq8_game(inputs: PooledInputs, weights: Weights) -> UnionGame:

@@ -16,11 +16,13 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from benchmarks.evidence.worlds.inputs import sketched_values
 from mixval.config.tasks import Task, spec_of
 from mixval.contracts.digests import input_digest, row_identity
 from mixval.errors import ContractError
 from mixval.evidence.baselines import forward_pass, row_gradients
 from mixval.evidence.baselines.inputs import Contributor, Inputs, Labels, Sides
+from mixval.evidence.baselines.product import ProductValues
 from mixval.models.outputs import OutputKind
 from mixval.seeds import generator
 from mixval.stages.rows import in_batches
@@ -119,6 +121,10 @@ class PooledInputs(Inputs):
         """As of `Inputs`."""
         found = self.pool.gradients(kind, seed, checkpoint)
         return Sides([found.contributors[0][at] for at in self.places_of], found.target)
+
+    def valued(self) -> ProductValues:
+        """Of altered rows, which lie in no source."""
+        return sketched_values(self)
 
     def outputs(self) -> list[Floats]:
         """(N,) the own label's logit, f of Eq. 8, by contributor."""

@@ -30,15 +30,15 @@ from benchmarks.evidence.studies.tangent_kernels import (
     sketches,
 )
 from benchmarks.evidence.worlds.world_folder import WorldFolder
+from mixval.config.tasks import LABEL_DAMPING, TOKEN_DAMPING
 from mixval.errors import MixvalError
 from mixval.evidence.baselines import forward_pass, raw_inputs
-from mixval.evidence.baselines.tangent_regression import DAMPING, GAIN_DAMPING
 from mixval.evidence.results import SkippedMethod
-from mixval.terms.arrays import Masks
-from mixval.terms.ntk.gain import LogProbabilityGain, log_probability_gain
-from mixval.terms.ntk.regression import Mode
-from mixval.terms.ntk.risk import one_hot, risk_exact
-from mixval.terms.ntk.trained_gain import values_of_gains
+from mixval.terms.arrays import Floats, Masks
+from mixval.terms.ntk.judge import Judge
+from mixval.terms.ntk.regression import Mode, TangentRegression, kernel_regression
+from mixval.terms.ntk.risk import one_hot
+from mixval.terms.ntk.value import regression_value, run_values
 
 METHOD = "tangent-regression"
 WIDEST = 4096
@@ -52,7 +52,7 @@ class Reading:
     """How a kernel becomes a score."""
 
     damping: float | None = None
-    """None: the method's own, `DAMPING` or `GAIN_DAMPING`."""
+    """None: the task's own."""
     mode: Mode = "centred"
     """Of classifiers."""
     metric: Literal["cross-entropy", "accuracy"] = "cross-entropy"
@@ -89,28 +89,38 @@ class TangentWorld:
 
     def scores(self, kernels: Kernels, reading: Reading) -> dict[str, float]:
         """Contributor -> minus the cross-entropy, accuracy, or gain."""
-        places = range(len(self.world.contributors))
-        if self.world.backbone.is_causal:
-            values = values_of_gains([self._gain(at, kernels[at], reading) for at in places], reading.price)
+        made = [self._regression(at, kernel, reading) for at, kernel in enumerate(kernels)]
+        objectives = [self._objective(kernel, reading) for kernel in kernels]
+        damping, mode = reading.damping or self._damping, None if self.world.backbone.is_causal else reading.mode
+        if reading.metric == "accuracy":
+            told = zip(made, objectives, strict=True)
+            values = np.array([one.diagnostics(each.predict(damping, mode or one.mode))["accuracy"] for each, one in told])
         else:
-            values = np.array([self._risk(at, kernels[at], reading) for at in places])
+            found = [regression_value(each, one, damping, mode) for each, one in zip(made, objectives, strict=True)]
+            moved = [one.change.displacement for one in found] if self.world.backbone.is_causal else None
+            values = run_values([one.value for one in found], displacements=moved, price=reading.price).values
         return {each.name: float(value) for each, value in zip(self.world.contributors, values, strict=True)}
 
-    def _risk(self, at: int, kernel: Kernel, reading: Reading) -> float:
+    def _regression(self, at: int, kernel: Kernel, reading: Reading) -> TangentRegression:
         kept = self._kept(at, reading)
-        blocks = kernel.own[np.ix_(kept, kept)], kernel.target[:, kept]
-        switches: dict[str, Any] = {"damping": reading.damping or DAMPING, "mode": reading.mode}
-        norms = np.sqrt(kernel.squares) if reading.per_norm else None
-        risk = risk_exact(*blocks, self._responses[at][kept], self._labels, norms=norms, **switches)
-        return risk.accuracy if reading.metric == "accuracy" else -risk.cross_entropy
+        return kernel_regression(kernel.own[np.ix_(kept, kept)], kernel.target[:, kept], self._right(at, kept, reading))
 
-    def _gain(self, at: int, kernel: Kernel, reading: Reading) -> LogProbabilityGain:
-        kept = self._kept(at, reading)
+    def _right(self, at: int, kept: Masks, reading: Reading) -> Floats:
+        """(n, C) responses of the rows that are kept."""
+        if not self.world.backbone.is_causal:
+            return self._responses[at][kept]
         r = self._residuals[at][kept] if reading.residual == "one-minus-probability" else np.ones(int(kept.sum()))
-        if reading.by_tokens:
-            r = r * self._counts[at][kept]
-        blocks = kernel.own[np.ix_(kept, kept)], kernel.target[:, kept]
-        return log_probability_gain(*blocks, r, reading.damping or GAIN_DAMPING, tokens_t=self._tokens)
+        return np.asarray((r * self._counts[at][kept] if reading.by_tokens else r)[:, None])
+
+    def _objective(self, kernel: Kernel, reading: Reading) -> Judge:
+        if self.world.backbone.is_causal:
+            return Judge(tokens=self._tokens)
+        norms = np.sqrt(kernel.squares) if reading.per_norm else None
+        return Judge(labels=self._labels, n_classes=self._responses[0].shape[1], norms=norms)
+
+    @property
+    def _damping(self) -> float:
+        return TOKEN_DAMPING if self.world.backbone.is_causal else LABEL_DAMPING
 
     def _kept(self, at: int, reading: Reading) -> Masks:
         return self._firsts[at] if reading.distinct else np.ones(len(self._firsts[at]), dtype=np.bool_)

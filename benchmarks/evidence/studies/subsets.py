@@ -14,23 +14,22 @@ import pyarrow as pa
 
 from benchmarks.evidence.studies.tangent_kernels import BATCH_ROWS, FEATURES, PLANNED_ROWS, Gradients, sketches
 from benchmarks.evidence.worlds.world_folder import WorldFolder
+from mixval.config.tasks import LABEL_DAMPING, TOKEN_DAMPING
 from mixval.contracts.terms import TERMS
 from mixval.evidence.baselines import eq8, forward_pass, raw_inputs
 from mixval.evidence.baselines.inputs import Contributor, Inputs, Sides
 from mixval.evidence.baselines.row_gradients import Gram
-from mixval.evidence.baselines.tangent_regression import DAMPING, GAIN_DAMPING
 from mixval.seeds import generator
 from mixval.stages.gradients import Passes
 from mixval.terms.arrays import Floats
 from mixval.terms.composition.term import composition_term
 from mixval.terms.ntk.all_rows import HeadCrossEntropy, HeadValues, value_of_all_rows
-from mixval.terms.ntk.gain import gain_from_statistics, log_probability_gain
 from mixval.terms.ntk.groups import layer_groups
-from mixval.terms.ntk.judge import lengths
+from mixval.terms.ntk.judge import Judge, lengths
 from mixval.terms.ntk.kernel import exact_kernel, weight_bytes
 from mixval.terms.ntk.kinds import select_parameters
-from mixval.terms.ntk.risk import one_hot, risk_exact, risk_from_statistics
-from mixval.terms.ntk.statistics import GradientStatistics
+from mixval.terms.ntk.risk import one_hot
+from mixval.terms.ntk.value import regression_of_rows, regression_value
 from mixval.terms.ntk.wide_head import wide_head
 from mixval.valuation.estimates import TermEstimates
 from mixval.valuation.score import value
@@ -64,41 +63,31 @@ class TangentSubsets:
         self.method = "tangent-regression-first-order" if world.backbone.is_causal else type(self).method
         *self._features, target = sketches(world, Gradients(), FEATURES)
         self._target = target.astype(np.float64)
-        self._norms = lengths(self._target)
         passes = [forward_pass.run(world.backbone, table, BATCH_ROWS) for table in world.tables]
         if world.backbone.is_causal:
-            self._tokens, self.damping = passes[-1].counts, GAIN_DAMPING
-            unit = self._tokens.mean()
+            self._objective, self.damping = Judge(tokens=passes[-1].counts), TOKEN_DAMPING
+            unit = self._objective.unit
             self._responses = [((1 - one.probabilities) * one.counts / unit)[:, None] for one in passes[:-1]]
             return
         n_classes = raw_inputs.n_classes(world.backbone)
         labels = [raw_inputs.class_labels(world.backbone, table) for table in world.tables]
         self._responses = [one_hot(own, n_classes) for own in labels[:-1]]
-        self._labels, self.damping = labels[-1], DAMPING
+        self.damping = LABEL_DAMPING
+        self._objective = Judge(labels=labels[-1], n_classes=n_classes, norms=lengths(self._target))
         *self._frozen, self._frozen_target = (one.features for one in passes)
         self._head = wide_head(self._frozen_target)
         self._judge = self._head.judge(self._frozen_target, labels[-1], n_classes)
 
     def score(self, at: int, rows: np.ndarray) -> float:
         """Minus the cross-entropy on T, or the gain, from these rows of contributor `at`. The smaller matrix is solved."""
-        phi, y, target = self._features[at][rows].astype(np.float64), self._responses[at][rows], self._target
-        damping, is_causal, is_short = self.damping, self.world.backbone.is_causal, len(phi) <= phi.shape[1]
-        if is_short:
-            own, cross = phi @ phi.T, target @ phi.T
-            if is_causal:
-                return log_probability_gain(own, cross, y[:, 0], damping, tokens_t=self._tokens).gain
-            return -risk_exact(own, cross, y, self._labels, damping, "centred", norms=self._norms).cross_entropy
-        if is_causal:
-            sums = GradientStatistics.of(phi, y[:, 0])
-            return gain_from_statistics(sums, target, damping, tokens_t=self._tokens).gain
-        sums = GradientStatistics.of(phi, np.zeros(len(phi)), y)
-        return -risk_from_statistics(sums, target, self._labels, damping, "centred", norms=self._norms).cross_entropy
+        regression = regression_of_rows(self._features[at][rows], self._target, self._responses[at][rows])
+        return regression_value(regression, self._objective, self.damping).value
 
     def head(self, at: int, rows: np.ndarray) -> HeadCrossEntropy:
         """Minus the cross-entropy on T from frozen features of these rows; no deviations."""
         regression = self._head.regression(self._frozen[at][rows], self._frozen_target, self._responses[at][rows])
-        outputs = regression.change(self.damping, self._judge.mode)
-        return HeadCrossEntropy(self._judge.value(outputs), np.zeros(0), np.zeros(0))
+        value = regression_value(regression, self._judge, self.damping).value
+        return HeadCrossEntropy(value, np.zeros(0), np.zeros(0))
 
     @cached_property
     def whole(self) -> Floats:

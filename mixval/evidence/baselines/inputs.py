@@ -22,6 +22,7 @@ from mixval.contracts.parts import REAL
 from mixval.errors import ConfigError
 from mixval.evidence.baselines import checkpoints, forward_pass, raw_inputs, row_gradients
 from mixval.evidence.baselines.metering import Ledger
+from mixval.evidence.baselines.product import ProductValues
 from mixval.evidence.recipe import TrainingRecipe
 from mixval.models.backbone import Backbone
 from mixval.models.outputs import OutputKind
@@ -96,6 +97,8 @@ class Inputs:
     """T's rows, with labels where the task has them."""
     backbone: Backbone
     budget: Budget = field(default_factory=Budget)
+    valuation: Callable[[], ProductValues] | None = field(default=None, repr=False)
+    """What a run publishes of the same contributors. None: there is no configuration that values them."""
     ledger: Ledger = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -112,6 +115,17 @@ class Inputs:
     def has_labels(self) -> bool:
         """Whether rows have a class."""
         return not self.backbone.is_causal
+
+    def valued(self) -> ProductValues:
+        """What a run says of the contributors. Raises ConfigError without a configuration, and as a run does."""
+
+        def make() -> tuple[ProductValues, float, int]:
+            if self.valuation is None:
+                raise ConfigError("what a run publishes needs a configuration that values these contributors, found none.")
+            found = self.valuation()
+            return found, found.seconds, found.peak_bytes
+
+        return self.ledger.given(("gradients", "valued"), make)
 
     def passes(self) -> Sides[forward_pass.Pass]:
         """Losses and frozen features of all rows."""

@@ -74,6 +74,14 @@ class Ledger:
         found: Made = held
         return found
 
+    def given(self, key: Hashable, make: Callable[[], tuple[Made, float, int]]) -> Made:
+        """The quantity of this key, where whoever makes it knows what it has cost: itself, its seconds and its peak bytes."""
+        if key not in self._made:
+            made, seconds, peak = make()
+            self._made[key] = made, Meter(0, seconds, peak)
+        found: Made = self.take(key, lambda: self._made[key][0])
+        return found
+
     def charged(self, work: Callable[[], Made]) -> tuple[Made, Charge]:
         """What `work` gives, and what it cost with all that it used."""
         with self._metered() as meter:

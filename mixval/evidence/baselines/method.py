@@ -46,6 +46,8 @@ class Method:
     """Paper, or what it stands for."""
     libraries: tuple[str, ...] = ()
     """Optional modules that it uses: imported before it is charged."""
+    is_product: bool = False
+    """Whether it is told from what a run of mixval publishes, under the run's whole configuration (`product.py`)."""
     revision: int = 0
     """Raised whenever this method's values change: its stored scores count no longer."""
 

@@ -24,10 +24,10 @@ from mixval.evidence.baselines.logra import logra
 from mixval.evidence.baselines.method import Method, Need
 from mixval.evidence.baselines.nearest_neighbours import nearest_neighbours
 from mixval.evidence.baselines.ngram import ngram
+from mixval.evidence.baselines.ntk_regression import first_order_gain, ntk_regression, regression_accuracy
 from mixval.evidence.baselines.optimal_transport import optimal_transport
 from mixval.evidence.baselines.raw_ridge import raw_ridge
 from mixval.evidence.baselines.supervised import Metric
-from mixval.evidence.baselines.tangent_regression import first_order_gain, tangent_regression
 from mixval.evidence.baselines.tracin import tracin, tracin_initial
 from mixval.evidence.baselines.trak import trak
 from mixval.evidence.baselines.wide_head_regression import wide_head_regression
@@ -114,23 +114,28 @@ _ALL: tuple[Method, ...] = (
     Method("kernel-mean-matching", kernel_mean_matching, _GRADIENTS, source="Zeng et al., arXiv 2605.16704"),
     Method(
         "tangent-regression",
-        partial(tangent_regression, metric="cross-entropy"),
+        ntk_regression,
         _BOTH,
-        source="NTK-regression risk, or what a training gains",
-        revision=2,
+        source="NTK regression as a run publishes it",
+        is_product=True,
+        revision=3,
     ),
     Method(
         "tangent-regression-first-order",
         first_order_gain,
         _BOTH,
         CAUSAL,
-        source="the gain that NTK-regression predicts",
+        source="the gain that NTK regression predicts",
+        is_product=True,
+        revision=1,
     ),
     Method(
         "tangent-regression-accuracy",
-        partial(tangent_regression, metric="accuracy"),
+        regression_accuracy,
         _LABELS | _GRADIENTS,
-        source="NTK-regression risk, accuracy",
+        source="the accuracy that NTK regression predicts",
+        is_product=True,
+        revision=1,
     ),
     Method("eq8-published", partial(eq8.weighted, rule="published"), _FEATURES, source=f"{_EQ8}: (loss + MMD) / 2"),
     Method("eq8-scale-matched", partial(eq8.weighted, rule="scale-matched"), _BOTH, source=_EQ8),

@@ -1,7 +1,7 @@
 """Ridge regression with the tangent kernel of a wide head on frozen features: no gradient is taken.
 
-The regression and the judge are those of `tangent_regression.py`, the kernel that of `mixval/terms/ntk/wide_head.py`: what the
-backbone's own gradients are worth is the difference between the two.
+The value is told as by the backbone's own tangent kernel (`mixval/terms/ntk/value.py`), the kernel is that of
+`mixval/terms/ntk/wide_head.py`: what the backbone's own gradients are worth is the difference between the two.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from mixval.config.tasks import LABEL_DAMPING
 from mixval.evidence.baselines.inputs import Inputs
 from mixval.terms.arrays import Floats
 from mixval.terms.ntk.risk import one_hot
+from mixval.terms.ntk.value import regression_value
 from mixval.terms.ntk.wide_head import wide_head
 
 
@@ -25,4 +26,4 @@ def wide_head_regression(inputs: Inputs, _seed: int) -> Floats:
         head.regression(own.features, of_target, one_hot(held, inputs.n_classes))
         for own, held in zip(passes.contributors, labels.contributors, strict=True)
     ]
-    return np.array([judge.value(one.change(LABEL_DAMPING, judge.mode)) for one in regressions])
+    return np.array([regression_value(one, judge, LABEL_DAMPING).value for one in regressions])

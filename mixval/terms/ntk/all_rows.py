@@ -31,6 +31,7 @@ from mixval.terms.half_samples import own_deviations
 from mixval.terms.ntk.judge import Judge
 from mixval.terms.ntk.judged_halves import half_sample_values
 from mixval.terms.ntk.regression import TangentRegression, kernel_regression
+from mixval.terms.ntk.value import regression_value
 
 LEAST_SHARE = 0.01
 """Of log C, the cross-entropy of nobody: h is taken for no less."""
@@ -128,8 +129,9 @@ def _part(whole: TangentRegression, rows: slice) -> TangentRegression:
 
 
 def _judged(regression: TangentRegression, judge: Judge, damping: float, target: Masks, of_rows: Floats) -> HeadCrossEntropy:
-    outputs = regression.change(damping, judge.mode)
-    return HeadCrossEntropy(judge.value(outputs), of_rows, own_deviations(judge.half_values(outputs, target), target))
+    found = regression_value(regression, judge, damping)
+    of_target = judge.half_values(found.change.values, target)
+    return HeadCrossEntropy(found.value, of_rows, own_deviations(of_target, target))
 
 
 def _row_deviations(own: TangentRegression, judge: Judge, damping: float, halves: Masks) -> Floats:

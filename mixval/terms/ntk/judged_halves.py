@@ -11,12 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixval.errors import ShapeError
-from mixval.terms.arrays import ArrayLike, Floats, floats, row_masks
-from mixval.terms.ntk.damped import energy_norm, solved
+from mixval.terms.arrays import ArrayLike, Floats, row_masks
 from mixval.terms.ntk.judge import Judge
-from mixval.terms.ntk.regression import regression_shift
+from mixval.terms.ntk.regression import kernel_regression
 from mixval.terms.ntk.trained_gain import slope
+from mixval.terms.ntk.value import regression_value
 
 
 @dataclass(frozen=True)
@@ -46,18 +45,9 @@ def half_sample_values(
 
     Raises ShapeError when blocks do not fit, and what `TangentRegression.predict` raises.
     """
-    own, cross, right = floats("Theta(S,S)", theta_ss, 2), floats("Theta(T,S)", theta_ts, 2), floats("responses", responses, 2)
-    if own.shape != (len(right), len(right)) or cross.shape[1] != len(right):
-        raise ShapeError(
-            f"half-samples: expected Theta(S,S) (n, n), Theta(T,S) (m, n) and responses (n, C) over the same rows of S, found "
-            f"{own.shape}, {cross.shape} and {right.shape}. Use one sample of S for all."
-        )
-    values, displacements = [], []
-    for mask in row_masks("half-sample masks of S", masks, len(right)):
-        kept = np.flatnonzero(mask)
-        part = own[np.ix_(kept, kept)]
-        shift = regression_shift(float(np.diagonal(part).mean()), float(part.mean()), len(kept), damping, judge.mode)
-        found = solved(part, right[kept], shift)
-        values.append(judge.value(cross[:, kept] @ found.solution))
-        displacements.append(energy_norm(right[kept], found))
-    return HalfSamples(np.array(values, dtype=np.float64), np.array(displacements, dtype=np.float64))
+    whole = kernel_regression(theta_ss, theta_ts, responses)
+    found = [regression_value(whole.rows(mask), judge, damping) for mask in row_masks("half-sample masks of S", masks, whole.n)]
+    return HalfSamples(
+        np.array([one.value for one in found], dtype=np.float64),
+        np.array([one.change.displacement for one in found], dtype=np.float64),
+    )

@@ -21,8 +21,8 @@ from typing import Literal
 import numpy as np
 
 from mixval.errors import NumericalError, ShapeError
-from mixval.terms.arrays import ArrayLike, Floats, floats
-from mixval.terms.ntk.damped import effective_rank, energy_norm, missed, solved
+from mixval.terms.arrays import ArrayLike, Floats, Masks, floats
+from mixval.terms.ntk.damped import Solved, effective_rank, energy_norm, missed, solved
 from mixval.terms.ntk.quadratic import DampingMode, damping_shift
 
 Mode = DampingMode | Literal["centred"]
@@ -32,17 +32,29 @@ LEAST_CENTRED = 1e-5
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """What training on S changes on T, with its diagnostics."""
+class Change:
+    """What training on S changes on T."""
 
     values: Floats
     """(m, C): F(T) - f0(T), in units of the responses."""
+    displacement: float
+    """|Phi' (Theta + lambda I)^-1 R|: how far the parameters move, over all C responses, in units of their norm."""
+    found: Solved | None = None
+    """The factor behind it, for diagnostics; None where another way has solved the system."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The same with diagnostics."""
+
+    values: Floats
+    """As `Change`."""
     n: int
     """Rows of S."""
     damping: float
     """lambda as added to the diagonal, in units of Theta."""
     displacement: float
-    """|Phi' (Theta + lambda I)^-1 R|: how far the parameters move, over all C responses, in units of their norm."""
+    """As `Change`."""
     effective_rank: float
     """trace(Theta (Theta + lambda I)^-1): responses that S's rows can set, 0 to n."""
     residual_norm: float
@@ -66,23 +78,37 @@ class TangentRegression:
     common: float | None = None
     """|mean g|^2, the mean entry of Theta(S,S). None: unknown, and there is no centred lambda."""
 
-    def predict(self, damping: float, mode: Mode = "relative") -> Prediction:
-        """The change on T for one lambda.
+    def rows(self, own: Masks) -> "TangentRegression":
+        """The regression over the marked rows of S (n,). Raises ShapeError where S's rows are in sums."""
+        if not self.is_kernel:
+            raise ShapeError("parts of S need S's rows, found sums over them. Take Gram blocks, or sums over the parts.")
+        matrix, right = self.matrix[np.ix_(own, own)], self.right[own]
+        return TangentRegression(matrix, right, self.left[:, own], len(right), is_kernel=True, common=float(matrix.mean()))
+
+    def change(self, damping: float, mode: Mode = "relative") -> Change:
+        """What one lambda changes on T.
 
         Raises NumericalError for no damping, gradients that are all zero under relative damping, or a matrix that is not
         positive semidefinite.
         """
-        shift = self._shift(damping, mode)
-        found = solved(self.matrix, self.right, shift)
-        rest = _relative(missed(self.matrix, self.right, found), np.linalg.norm(self.right))
+        found = solved(self.matrix, self.right, self.shift(damping, mode))
         displacement = energy_norm(self.right, found) if self.is_kernel else float(np.linalg.norm(found.solution))
-        return Prediction(self.left @ found.solution, self.n, shift, displacement, effective_rank(found), rest)
+        return Change(self.left @ found.solution, displacement, found)
 
-    def change(self, damping: float, mode: Mode = "relative") -> Floats:
-        """(m, C) F(T) - f0(T) alone, without the factor's diagnostics. Raises as `predict` does."""
-        return np.asarray(self.left @ solved(self.matrix, self.right, self._shift(damping, mode)).solution)
+    def diagnosed(self, change: Change) -> Prediction:
+        """The change with what its factor says. Raises ShapeError for a change without one."""
+        found = change.found
+        if found is None:
+            raise ShapeError("diagnostics need the factor that solved the system, found a change without one. Take `predict`.")
+        rest = _relative(missed(self.matrix, self.right, found), np.linalg.norm(self.right))
+        return Prediction(change.values, self.n, found.shift, change.displacement, effective_rank(found), rest)
 
-    def _shift(self, damping: float, mode: Mode) -> float:
+    def predict(self, damping: float, mode: Mode = "relative") -> Prediction:
+        """The change with diagnostics. Raises as `change` does."""
+        return self.diagnosed(self.change(damping, mode))
+
+    def shift(self, damping: float, mode: Mode) -> float:
+        """lambda, in units of Theta. Raises as `regression_shift`."""
         name = "Theta" if self.is_kernel else "Phi Phi'"
         return regression_shift(float(np.trace(self.matrix)) / self.n, self.common, self.n, damping, mode, name)
 

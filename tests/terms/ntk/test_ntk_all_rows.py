@@ -84,10 +84,10 @@ def drawn(random: np.random.Generator) -> tuple[float, np.ndarray, HeadValues, f
     right, part = one_hot(labels, 3), own[:n]
     judge = Judge(labels=judged, n_classes=3, norms=lengths(target))
     regression = kernel_regression(part @ part.T, target @ part.T, right[:n])
-    outputs = regression.change(damping, "centred")
+    outputs = regression.change(damping, "centred").values
     halves = half_sample_values(part @ part.T, target @ part.T, right[:n], judge, masks[0], damping)
     shifts = own_deviations(halves.values, masks[0]) + own_deviations(judge.half_values(outputs, masks[2]), masks[2])
-    whole = kernel_regression(own @ own.T, target @ own.T, right).change(damping, "centred")
+    whole = kernel_regression(own @ own.T, target @ own.T, right).change(damping, "centred").values
     frozen, of_target = np.tanh(0.5 * own), np.tanh(0.5 * target)
     head = wide_head(of_target)
     seen = head.judge(of_target, judged, 3)

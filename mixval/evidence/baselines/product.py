@@ -1,0 +1,84 @@
+"""What a run publishes of contributors: their values, measured by the stages of the run in this process.
+
+What the ranking `tangent-regression` says is this `value` column and no computation of its own; what stands beside the value in
+the table of terms gives the two rankings that are derived from it. Artifacts below the run's output are found.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from mixval.config.valuation import ValuationConfig
+from mixval.contracts.results import RISK
+from mixval.errors import ConfigError
+from mixval.evidence.baselines.metering import Ledger
+from mixval.stages.in_process import ValuedRun, gate_here, value_gated
+from mixval.stages.resident import resident_backbone
+from mixval.stages.routes.base import PROCESS_BYTES
+from mixval.terms.arrays import Floats
+
+
+@dataclass(frozen=True)
+class ProductValues:
+    """Values of a run's contributors, and what measuring them took."""
+
+    values: dict[str, float]
+    """The `value` column, by contributor."""
+    regressions: dict[str, dict[str, Any]]
+    """By contributor, diagnostics of the regression, and its `estimate`, which for causal LMs is the gain to first order."""
+    without: dict[str, str]
+    """Contributor -> why it has no value: the gate has not admitted it, or it could not be measured."""
+    fingerprint: str
+    """Of the run: names configuration and inputs."""
+    seconds: float
+    """Of what was made here as `metering.py` counts; of what was found, as its record says."""
+    peak_bytes: int
+    """The largest of both, above what the process held; of what was found, above what a worker holds before it holds a row."""
+
+    def of(self, names: Sequence[str]) -> Floats:
+        """(K,) values in the order of `names`. Raises ConfigError where one has none."""
+        self._require(names)
+        return np.array([self.values[name] for name in names])
+
+    def regression(self, names: Sequence[str], entry: str) -> Floats:
+        """(K,) one entry of `regressions`. Raises ConfigError where a contributor has no value."""
+        self._require(names)
+        return np.array([float(self.regressions[name][entry]) for name in names])
+
+    def _require(self, names: Sequence[str]) -> None:
+        if lacking := [name for name in names if name not in self.values]:
+            reasons = "".join(f"\n  {name}: {self.without.get(name, 'not among the listed contributors')}" for name in lacking)
+            raise ConfigError(
+                f"expected a value of every contributor that is ranked, {len(lacking)} of {len(names)} have none. Leave them "
+                f"out, or change the gate's limits.{reasons}"
+            )
+
+
+def product_values(config: ValuationConfig) -> ProductValues:
+    """The values that a run of this configuration publishes. Raises as a run does."""
+    gated = gate_here(config)
+    ledger = Ledger(resident_backbone(gated.prepared.target_job).device)
+    began = datetime.now(UTC).isoformat(timespec="microseconds")
+    run, charge = ledger.charged(lambda: value_gated(gated))
+    store = run.prepared.target_job.store
+    records = [record for ref in run.artifacts() if (record := store.committed(ref)) is not None]
+    found = [record for record in records if record.created < began]
+    return ProductValues(
+        values=run.values,
+        regressions=_regressions(run),
+        without={name: one.reason or one.verdict for name, one in run.outcomes.items() if name not in run.values},
+        fingerprint=run.prepared.fingerprint,
+        seconds=charge.seconds + sum(record.seconds for record in found),
+        peak_bytes=max([charge.peak_bytes, *(record.peak_bytes - PROCESS_BYTES for record in found)]),
+    )
+
+
+def _regressions(run: ValuedRun) -> dict[str, dict[str, Any]]:
+    rows = [row for row in run.reduced.terms.to_pylist() if row["term"] == RISK and row["part"] == "all"]
+    return {row["contributor"]: json.loads(row["diagnostics"]) | {"estimate": row["estimate"]} for row in rows}

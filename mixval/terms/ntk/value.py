@@ -1,0 +1,89 @@
+"""The value by NTK regression, the one place that makes it: product, coalitions, evidence and studies call these functions.
+
+Letters: n rows of S; m rows of T; C responses; K contributors of a run; R replicates.
+
+    a contributor's     what T says (`judge.py`) of F, which regression of its responses on the tangent kernel predicts
+    a run's             these, or for causal LMs what a training gains by them (`trained_gain.py`), which compares contributors
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixval.errors import ShapeError
+from mixval.terms.arrays import ArrayLike, Floats, floats
+from mixval.terms.ntk.judge import Judge
+from mixval.terms.ntk.regression import Change, Mode, TangentRegression, feature_regression, kernel_regression
+from mixval.terms.ntk.trained_gain import slope, trained_gains
+
+
+@dataclass(frozen=True)
+class RegressionValue:
+    """What training on some rows of S is worth on T."""
+
+    value: float
+    """Nats, higher is better."""
+    change: Change
+    """What the regression predicts, and how far it moves."""
+
+
+def regression_value(
+    regression: TangentRegression, objective: Judge, damping: float, mode: Mode | None = None
+) -> RegressionValue:
+    """The value of the regression's rows on the objective's T, with lambda `damping` times what the objective says, or `mode`.
+
+    Raises as `TangentRegression.change`, and ShapeError where the objective is of other rows of T.
+    """
+    change = regression.change(damping, mode or objective.mode)
+    return RegressionValue(objective.value(change.values), change)
+
+
+def regression_of_rows(
+    features: ArrayLike,  # (n, q): Phi
+    features_t: ArrayLike,  # (m, q): Phi_T
+    responses: ArrayLike,  # (n, C): R
+) -> TangentRegression:
+    """The regression from gradient features of single rows, by the smaller of two matrices. Raises as `kernel_regression`."""
+    rows, of_target = floats("features of S", features, 2), floats("features of T", features_t, 2)
+    right = floats("responses", responses, 2)
+    if len(rows) <= rows.shape[1]:
+        return kernel_regression(rows @ rows.T, of_target @ rows.T, right)
+    # Each row of one-hot labels adds up to 1; a centred lambda is for such rows alone.
+    return feature_regression(rows.T @ rows, rows.T @ right, len(rows), of_target, rows.sum(axis=0))
+
+
+@dataclass(frozen=True)
+class RunValues:
+    """Values of a run's contributors."""
+
+    values: Floats
+    """(K,) nats, higher is better."""
+    deviations: Floats | None = None
+    """(R, K) of half-samples; None where there are none."""
+
+
+def run_values(
+    values: Sequence[float] | Floats,  # (K,)
+    deviations: Floats | None = None,  # (R, K)
+    displacements: Sequence[float] | Floats | None = None,  # (K,)
+    slope_deviations: Floats | None = None,  # (R, K)
+    price: float = 0.5,
+) -> RunValues:
+    """The run's values from each contributor's: as they are, or with `displacements` what a training gains by them.
+
+    What a training gains has the deviations of the slopes, value over displacement; `price` as `trained_gains`. Raises
+    ShapeError for deviations of only one of the two kinds, and as `trained_gains`.
+    """
+    own = floats("values", np.asarray(values), 1)
+    if displacements is None:
+        return RunValues(own, deviations)
+    if (deviations is None) != (slope_deviations is None):
+        raise ShapeError("a run's values: expected half-samples of values and of slopes, or neither. Give both.")
+    moved = floats("displacements", np.asarray(displacements), 1)
+    slopes = slope(own, moved)
+    gains = trained_gains(slopes, moved, price)
+    shifts = None if slope_deviations is None else trained_gains(slope_deviations + slopes, moved, price) - gains
+    return RunValues(gains, shifts)

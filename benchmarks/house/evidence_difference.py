@@ -28,7 +28,7 @@ from benchmarks.figures import figure, write_by_name
 from benchmarks.plain_stages import run_plainly
 from mixval.config.backbone import BackboneConfig
 from mixval.config.load import parse_config
-from mixval.config.tasks import Task
+from mixval.config.tasks import Task, spec_of
 from mixval.config.valuation import merge
 from mixval.evidence.baselines.method import EVERY_TASK
 from mixval.evidence.calibrating import train_here, training
@@ -48,12 +48,7 @@ Start = Literal["checkpoint", "random"]
 CONTRIBUTORS = {"few": 12, "fine": 24, "foreign": 20, "more": 30, "noisy": 24, "spare": 18, "synthetic": 24}
 N_TARGET, N_TEST, N_CLASSES, SIDE = 24, 8, 3, 10
 LLAMA: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24}
-ARCHITECTURES: dict[Task, tuple[str, dict[str, Any]]] = {
-    "image-classification": ("resnet", {"embedding_size": 4, "hidden_sizes": [4, 8], "depths": [1, 1]}),
-    "text-classification": ("bert", LLAMA),
-    "instruction": ("llama", LLAMA),
-    "language-modelling": ("llama", LLAMA),
-}
+RESNET: dict[str, Any] = {"embedding_size": 4, "hidden_sizes": [4, 8], "depths": [1, 1]}
 ROUTES: dict[Route, dict[str, Any]] = {
     # Fewer gradients than rows, so that the value of classification is told from both.
     "exact": {"ntk": {"sample": {"count": 16}}},
@@ -148,8 +143,9 @@ class Ground:
         return folder
 
     def _backbone(self, case: Case) -> dict[str, Any]:
-        architecture, sizes = ARCHITECTURES[case.task]
-        is_text = architecture != "resnet"
+        spec = spec_of(case.task)
+        architecture, sizes = ("resnet", RESNET) if spec.is_image else ("bert" if spec.has_labels else "llama", LLAMA)
+        is_text = spec.is_text
         shared: dict[str, Any] = {"max_length": 40} if is_text else {"stem": "3x3"}
         made = shared | {"random_init": {"architecture": architecture, "settings": sizes}}
         made |= {"tokenizer": "byte"} if is_text else {}
@@ -176,13 +172,15 @@ def _row(task: Task, name: str, seed: int) -> dict[str, Any]:
     said = (label + 1 + seed % 2) % N_CLASSES if name == "noisy" else label
     words = " ".join([*random.choice(WORDS[topic].split(), 3), str(seed)])
     origin = "synthetic" if name == "synthetic" and seed % 2 else "real"
-    content = {
-        "image-classification": lambda: {"image": _picture(random, topic), "label": said},
-        "text-classification": lambda: {"text": words, "label": said},
-        "instruction": lambda: {"prompt": words, "response": WORDS[said][: 4 + seed % 9]},
-        "language-modelling": lambda: {"text": f"{words} {WORDS[said]}"},
+    spec = spec_of(task)
+    content: dict[str, Any] = {
+        "image": _picture(random, topic),
+        "text": words if spec.has_labels else f"{words} {WORDS[said]}",
+        "prompt": words,
+        "response": WORDS[said][: 4 + seed % 9],
     }
-    return content[task]() | {"origin": origin}
+    label_of = {"label": said} if spec.has_labels else {}
+    return {name: content[name] for name in spec.inputs} | label_of | {"origin": origin}
 
 
 def _picture(random: np.random.Generator, topic: int) -> bytes:

@@ -24,7 +24,7 @@ from mixval.storage.root import open_location
 BERT = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
 TINY = Setting(
     "sentiment",
-    {"size": (20, 60)},
+    {"size": (20, 60), "real_share": (0.3, 0.7)},
     TrainingRecipe(learning_rate=1e-2, batch_rows=16, min_steps=4, max_steps=4, validation_share=0.0),
     {"random_init": {"architecture": "bert", "settings": BERT}, "tokenizer": "byte", "max_length": 32},
 )

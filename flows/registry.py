@@ -107,5 +107,5 @@ def flow_named(name: str) -> RegisteredFlow:
 
 
 def listed_flows() -> str:
-    """The flows, each with its sentence, for a help text."""
-    return " ".join(f"{one.name}: {one.sentence}" for one in _ALL)
+    """The flows, each with its sentence in a paragraph, for a help text."""
+    return "\n\n".join(f"{one.name}: {one.sentence}" for one in _ALL)

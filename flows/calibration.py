@@ -2,6 +2,8 @@
 
 # No `from __future__ import annotations`: a served flow's parameters are validated where Prefect cannot resolve them as text.
 
+from datetime import UTC, datetime
+
 from prefect import flow
 from prefect.futures import PrefectFuture, as_completed
 
@@ -9,11 +11,15 @@ from flows.credentials import load_credentials
 from flows.runner import cluster_for
 from flows.valuation import WAITING, first_failure, valuation
 from mixval.contracts.record import ArtifactRef
-from mixval.evidence.calibrating import CalibrationSummary, Trainings, calibrate, plan_trainings
+from mixval.evidence.calibrating import Trainings, calibrate, plan_trainings
 from mixval.evidence.calibrating_config import CalibrationConfig
+from mixval.evidence.calibration_publishing import calibrations_root, publish_calibration
+from mixval.evidence.calibration_results import CalibrationSummary
 from mixval.evidence.truth import TruthJob, truth_ref
+from mixval.evidence.writers.weights import WEIGHTS
 from mixval.progress import current
 from mixval.publish.stored_run import open_run
+from mixval.storage.pointer import read_latest
 from tasks.base import as_it_is
 from tasks.cluster import current_client
 from tasks.truth import train_truth
@@ -23,14 +29,23 @@ from tasks.truth import train_truth
 def calibration(config: CalibrationConfig) -> CalibrationSummary:
     """Weights of the terms, fitted to the truth of the contributors that a valuation ranks."""
     load_credentials(config.source.storage)
+    started, expected = datetime.now(UTC), read_latest(calibrations_root(config))
     with cluster_for(config.runtime):
         run = open_run(valuation(config.valuation).url)
         trainings = plan_trainings(config, sorted(run.ranking["contributor"].to_pylist()))
         n_trained, n_found, failed = train(trainings)
     current().begin("fitting", 1)
-    summary = calibrate(config, run, trainings, failed, n_trained, n_found)
-    current().end("fitting", f"{summary.n_contributors} contributors")
-    return summary
+    fit, figures = calibrate(config, run, trainings, failed)
+    current().end("fitting", f"{figures.n_contributors} contributors")
+    valuation_run = run.manifest.run_id
+    folder = publish_calibration(config, fit, figures, valuation_run, started, expected)
+    return CalibrationSummary(
+        **figures.model_dump(),
+        url=folder.child(WEIGHTS).url,
+        run_id=valuation_run,
+        n_trained=n_trained,
+        n_found=n_found,
+    )
 
 
 def train(trainings: Trainings) -> tuple[int, int, dict[str, str]]:

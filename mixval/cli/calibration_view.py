@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mixval.evidence.calibrating import CalibrationSummary
+from mixval.evidence.calibration_results import CalibrationSummary
 from mixval.publish.names import visible
 
 

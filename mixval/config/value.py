@@ -33,7 +33,7 @@ class ValueConfig(FrozenModel):
     regression gives. `shipped`: of standardised terms, fitted to truth by training in the worlds of mixval's evidence.
     `fitted`: from `fitted_weights`. `davinz`: -kappa NTK - MMD."""
     fitted_weights: str | None = None
-    """URL of a calibration artifact (JSON) with the fitted weights and their provenance."""
+    """URL of a `weights.json` that `mixval calibrate` has published: fitted weights and their provenance."""
     fitted_elsewhere: Literal["refuse", "accept"] = "refuse"
     """What to do with `fitted_weights` of another task or backbone than this run's."""
     uninformative: Literal["drop", "keep"] = "drop"

@@ -36,6 +36,9 @@ SCHEMAS = {
     "coalitions": Schema(1),
     "redundancy": Schema(1),
     "manifest": Schema(2, oldest_read=1),
+    "truth": Schema(1, made_by="mixval calibrate"),
+    "contributors": Schema(1, made_by="mixval calibrate"),
+    "calibration-manifest": Schema(1, made_by="mixval calibrate"),
 }
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field
 
 from mixval.config.base import FrozenModel
 from mixval.contracts.plan import ContributorPlan, ShardRef, content_digest
@@ -20,8 +19,10 @@ from mixval.contracts.record import ArtifactRef
 from mixval.contracts.terms import TERMS
 from mixval.errors import ConfigError, ContractError
 from mixval.evidence.calibrating_config import CalibrationConfig
+from mixval.evidence.calibration_results import CalibrationFigures, contributors_schema
 from mixval.evidence.truth import TruthJob, agreement, leave_one_out, read_truth, train_contributor, truth_matrix, truth_ref
 from mixval.evidence.weights import FEWEST, CalibratedFit, calibrate_weights
+from mixval.evidence.writers.weights import WEIGHTS
 from mixval.gate.derive import digest_names
 from mixval.gate.profile import TargetProfile
 from mixval.models.identity import backbone_identity
@@ -35,7 +36,6 @@ from mixval.valuation.fitting import write_fit
 
 VERSION = 1
 """Raised whenever the numbers change."""
-WEIGHTS = "weights.json"
 
 
 class Trainings(FrozenModel):
@@ -48,34 +48,6 @@ class Trainings(FrozenModel):
     classes: list[int] | None
     target_digest: str
     test_digest: str
-
-
-class CalibrationSummary(FrozenModel):
-    """Where the weights lie and how far to trust them. Small enough to be a flow's return value."""
-
-    url: str
-    """The JSON document for `value.fitted_weights`."""
-    run_id: str
-    """The run whose terms were weighed."""
-    weights: dict[str, float]
-    """Weight by term, in metric per unit of the term."""
-    ridge: float
-    """Chosen strength of the penalty. Dimensionless."""
-    n_contributors: int
-    n_seeds: int
-    spearman: float | None
-    """Of left-out contributors' scores with their truth. None where one of them does not vary."""
-    spearman_low: float | None
-    spearman_high: float | None
-    confidence: float
-    """Level of the interval. Dimensionless."""
-    seed_agreement: float | None
-    """Mean Spearman correlation of truth over pairs of seeds. None for one seed."""
-    n_trained: int
-    n_found: int
-    """Trainings that were there already."""
-    failed: dict[str, str] = Field(default_factory=dict)
-    """Contributor, or `without NAME` -> why a training of it failed. It is left out of the fit."""
 
 
 def plan_trainings(config: CalibrationConfig, contributors: Sequence[str]) -> Trainings:
@@ -126,8 +98,8 @@ def train_here(job: TruthJob) -> ArtifactRef:
 
 
 def calibrate(
-    config: CalibrationConfig, run: StoredRun, trainings: Trainings, failed: Mapping[str, str], n_trained: int, n_found: int
-) -> CalibrationSummary:
+    config: CalibrationConfig, run: StoredRun, trainings: Trainings, failed: Mapping[str, str]
+) -> tuple[ArtifactRef, CalibrationFigures]:
     """Commit weights fitted to the truth of contributors of whom every training succeeded."""
     jobs = [job for job in trainings.alone if job.contributor not in failed]
     names = sorted({job.contributor for job in jobs})
@@ -145,17 +117,9 @@ def calibrate(
         f"fitted to {len(names)} contributors trained with {config.seeds} seeds each; terms of run {run.manifest.run_id}"
     )
     found = calibrate_weights(terms, mean_truth, provenance)
-    url = _commit(config, trainings, jobs, names, terms, mean_truth, found, _unions(trainings, failed))
-    return CalibrationSummary(
-        url=url,
-        run_id=run.manifest.run_id,
-        weights=found.fit.weights.as_dict(),
-        n_contributors=len(names),
-        n_trained=n_trained,
-        n_found=n_found,
-        failed=dict(failed),
-        **_trust(config, found, _finite(agreement(truth).mean_pairwise)),
-    )
+    ref = _commit(config, trainings, jobs, names, terms, mean_truth, found, _unions(trainings, failed))
+    trust = _trust(config, found, _finite(agreement(truth).mean_pairwise))
+    return ref, CalibrationFigures(weights=found.fit.weights.as_dict(), n_contributors=len(names), failed=dict(failed), **trust)
 
 
 def _trust(config: CalibrationConfig, found: CalibratedFit, seed_agreement: float | None) -> dict[str, Any]:
@@ -179,7 +143,7 @@ def _commit(
     mean_truth: np.ndarray,
     found: CalibratedFit,
     unions: pa.Table,
-) -> str:
+) -> ArtifactRef:
     store, truth = open_store(config.valuation), read_truth(jobs)
     identity = backbone_identity(config.backbone, config.task, trainings.classes)
     inputs: dict[str, Any] = {
@@ -202,11 +166,12 @@ def _commit(
     table = pa.table(
         {"contributor": list(names)}
         | {term: terms[:, at] for at, term in enumerate(TERMS)}
-        | {"truth": mean_truth, "left_out_score": found.left_out}
+        | {"truth": mean_truth, "left_out_score": found.left_out},
+        schema=contributors_schema(),
     )
     tables = {"truth": truth, "contributors": table} | ({"unions": unions} if unions.num_rows else {})
-    store.commit(ref, inputs=inputs, tables=tables, documents={WEIGHTS: write_fit(found.fit, config.task, identity, evidence)})
-    return store.document(ref, WEIGHTS).url
+    document = write_fit(found.fit, config.task, identity, evidence)
+    return store.commit(ref, inputs=inputs, tables=tables, documents={WEIGHTS: document})
 
 
 def _unions(trainings: Trainings, failed: Mapping[str, str]) -> pa.Table:

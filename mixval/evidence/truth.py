@@ -25,6 +25,7 @@ from mixval.config.fingerprint import fingerprint
 from mixval.config.source import StorageConfig
 from mixval.config.tasks import Task
 from mixval.contracts.record import ArtifactRef
+from mixval.contracts.schemas import table_schema
 from mixval.errors import ContractError, StorageError
 from mixval.evidence.agreement import SeedAgreement, seed_agreement
 from mixval.evidence.learners import Learner, make_learner
@@ -45,7 +46,8 @@ FEWEST_ROWS = 2
 FROZEN_SETS = 2
 """Sets of rows whose pass through a frozen body is kept in the process: the test set, and a contributor over its seeds."""
 _FROZEN = LastMade[Batch](FROZEN_SETS)
-TRUTH = pa.schema(
+TRUTH = table_schema(
+    "truth",
     [
         pa.field("contributor", pa.string(), nullable=False),
         pa.field("seed", pa.int64(), nullable=False),
@@ -55,7 +57,9 @@ TRUTH = pa.schema(
         pa.field("stop_reason", pa.string(), nullable=False),
         pa.field("seconds", pa.float64(), nullable=False),
     ],
-    metadata={"metric": "accuracy, or nats a token negated; higher is better", "loss": "nats", "seconds": "of one thread"},
+    metric="accuracy, or nats a token negated; higher is better",
+    loss="nats",
+    seconds="of one thread",
 )
 
 

@@ -11,12 +11,14 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -28,10 +30,14 @@ from flows.runner import LazyCluster
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.run import RunSummary
 from mixval.contracts.terms import TERMS
-from mixval.errors import ConfigError
-from mixval.evidence.calibrating import CalibrationSummary, plan_trainings, train_here
+from mixval.errors import ConfigError, ConflictError
+from mixval.evidence.calibrating import plan_trainings, train_here
 from mixval.evidence.calibrating_config import CalibrationConfig
+from mixval.evidence.calibration_publishing import publish_calibration
+from mixval.evidence.calibration_results import CalibrationManifest, CalibrationSummary
+from mixval.publish.run_manifest import parse_manifest
 from mixval.publish.stored_run import open_run
+from mixval.storage.pointer import Latest, read_latest
 from mixval.storage.root import open_location
 from mixval.storage.tables import read_table
 from tasks.cluster import use_cluster
@@ -99,6 +105,10 @@ def truths(world: World) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in found}
 
 
+def published(world: World) -> set[str]:
+    return {path.name for path in (world.output / "calibrations" / "runs").iterdir()}
+
+
 def test_what_was_trained_before_a_stop_is_found(calibrated: Calibrated) -> None:
     assert (calibrated.summary.n_trained, calibrated.summary.n_found) == (6, 6)
     assert calibrated.summary.failed == {}
@@ -140,6 +150,49 @@ def test_weights_are_not_negative_and_order_the_planted_contributors(calibrated:
     assert min(values[name] for name in NEAR) > max(values[name] for name in FAR)
 
 
+def test_what_is_published_is_a_run_of_its_own_with_its_own_pointer(calibrated: Calibrated) -> None:
+    root = open_location(str(calibrated.world.output / "calibrations"))
+    latest = read_latest(root)
+    assert latest is not None
+    folder = calibrated.world.output / "calibrations" / "runs" / latest.run_id
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "contributors.parquet",
+        "manifest.json",
+        "truth.parquet",
+        "weights.json",
+    ]
+    assert calibrated.summary.url == open_location(str(folder / "weights.json")).url
+    manifest = parse_manifest(CalibrationManifest, "calibration-manifest", (folder / "manifest.json").read_text(), "m")
+    assert (manifest.run_id, manifest.fingerprint) == (latest.run_id, latest.fingerprint)
+    assert manifest.figures.weights == calibrated.summary.weights
+    valued = read_latest(open_location(str(calibrated.world.output)))
+    assert valued is not None
+    assert manifest.valuation_run == calibrated.summary.run_id == valued.run_id
+    assert CalibrationConfig.model_validate(manifest.config) == config_of(calibrated.world)
+    committed = calibrated.world.output / "artifacts" / "calibration"
+    assert manifest.artifact.fingerprint in {path.parent.name for path in committed.rglob("record.json")}
+    for name in ("truth", "contributors"):
+        assert pq.read_schema(folder / f"{name}.parquet").metadata[b"schema_version"] == b"1"
+
+
+def test_a_calibration_s_run_is_not_taken_for_a_valuation_s(calibrated: Calibrated) -> None:
+    said = invoke("report", calibrated.world.output / "calibrations")
+    assert said.exit_code == 4
+    assert "expected a run of the flow `valuation`, found one of `calibration`" in said.stderr
+
+
+def test_whoever_publishes_second_is_told(calibrated: Calibrated) -> None:
+    stale = Latest(run_id="before", fingerprint="0" * 32, token="other")
+    folder = open_location(calibrated.summary.url.rpartition("/")[0])
+    manifest = parse_manifest(
+        CalibrationManifest, "calibration-manifest", folder.child("manifest.json").read_bytes().decode(), folder.url
+    )
+    given = (config_of(calibrated.world), manifest.artifact, manifest.figures, manifest.valuation_run, datetime.now(UTC))
+    with pytest.raises(ConflictError, match="another run published first"):
+        publish_calibration(*given, stale)
+    assert read_latest(open_location(str(calibrated.world.output / "calibrations"))).run_id == manifest.run_id
+
+
 def test_the_artifact_says_what_it_was_made_of(calibrated: Calibrated) -> None:
     document = open_location(calibrated.summary.url)
     found = json.loads(document.read_bytes())
@@ -157,10 +210,11 @@ def test_the_artifact_says_what_it_was_made_of(calibrated: Calibrated) -> None:
 
 
 def test_a_second_run_trains_nothing_and_gives_the_same(calibrated: Calibrated, cluster: LazyCluster) -> None:
-    before = truths(calibrated.world)
+    before, runs = truths(calibrated.world), published(calibrated.world)
     again = calibrate(cluster, config_of(calibrated.world))
     assert (again.n_trained, again.n_found) == (0, 12)
     assert (again.url, again.weights) == (calibrated.summary.url, calibrated.summary.weights)
+    assert published(calibrated.world) == runs
     assert truths(calibrated.world) == before
 
 
@@ -209,7 +263,8 @@ def test_the_command_prints_one_document_and_exit_codes(calibrated: Calibrated, 
     file.write_text(yaml.safe_dump(settings(calibrated.world, runtime={"workers": 1})))
     done = invoke("calibrate", file, "--json")
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout)["url"] == calibrated.summary.url
+    again = json.loads(done.stdout)["url"]  # of another run, where another calibration was published in between
+    assert open_location(again).read_bytes() == open_location(calibrated.summary.url).read_bytes()
     file.write_text(yaml.safe_dump(settings(calibrated.world, sedes=1)))
     refused = invoke("calibrate", file)
     assert refused.exit_code == 2

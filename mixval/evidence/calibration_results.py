@@ -1,0 +1,90 @@
+"""What a calibration finds and publishes: weights, how far to trust them, and the tables that they were fitted to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow as pa
+from pydantic import Field
+
+from mixval.config.base import FrozenModel
+from mixval.contracts.record import ArtifactRef
+from mixval.contracts.schemas import SCHEMAS, table_schema
+from mixval.contracts.terms import TERMS
+from mixval.publish.run_manifest import RunManifest
+
+
+class CalibrationFigures(FrozenModel):
+    """The fitted weights and how far to trust them."""
+
+    weights: dict[str, float]
+    """Weight by term, in metric per unit of the term."""
+    ridge: float
+    """Chosen strength of the penalty. Dimensionless."""
+    n_contributors: int
+    n_seeds: int
+    spearman: float | None
+    """Of left-out contributors' scores with their truth. None where one of them does not vary."""
+    spearman_low: float | None
+    spearman_high: float | None
+    confidence: float
+    """Level of the interval. Dimensionless."""
+    seed_agreement: float | None
+    """Mean Spearman correlation of truth over pairs of seeds. None for one seed."""
+    failed: dict[str, str] = Field(default_factory=dict)
+    """Contributor, or `without NAME` -> why a training of it failed. It is left out of the fit."""
+
+
+class CalibrationSummary(CalibrationFigures):
+    """Where the weights lie and how far to trust them. Small enough to be a flow's return value."""
+
+    url: str
+    """The published JSON document for `value.fitted_weights`."""
+    run_id: str
+    """The valuation's run whose terms were weighed."""
+    n_trained: int
+    n_found: int
+    """Trainings that were there already."""
+
+
+class CalibrationManifest(RunManifest):
+    """Lies beside the weights as `manifest.json`. Holds no secrets."""
+
+    flow: Literal["calibration"] = "calibration"
+    schema_version: int = SCHEMAS["calibration-manifest"].version
+    valuation_run: str
+    """The valuation's run whose terms were weighed."""
+    figures: CalibrationFigures
+    artifact: ArtifactRef
+    """The committed fit that was published."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationResults:
+    """All that the writers of a calibration's run are given."""
+
+    manifest: CalibrationManifest
+    weights: bytes
+    """The document that `value.fitted_weights` reads."""
+    truth: pa.Table
+    """Schema `TRUTH`: one row a training."""
+    contributors: pa.Table
+    """As `contributors_schema`: what the weights were fitted to."""
+    unions: pa.Table | None
+    """Schema `TRUTH`: trainings on the rows of all contributors but one. None where there were none."""
+
+
+def contributors_schema() -> pa.Schema:
+    """One row a contributor: its terms, in the order of `TERMS`, its truth, and its score by weights fitted without it."""
+    return table_schema(
+        "contributors",
+        [
+            pa.field("contributor", pa.string(), nullable=False),
+            *(pa.field(name, pa.float64(), nullable=False) for name in TERMS),
+            pa.field("truth", pa.float64(), nullable=False),
+            pa.field("left_out_score", pa.float64(), nullable=False),
+        ],
+        truth="mean over seeds of accuracy, or of nats a token negated; higher is better",
+        left_out_score="metric, up to a constant that all contributors share; higher is better",
+    )

@@ -31,9 +31,12 @@ def measured(config: ValuationConfig, budget: Budget) -> ValuationConfig:
     """A world's configuration as the evidence measures it: gradients of all rows, sketched, sized as for all methods.
 
     Values are points here: no half-samples, no coalitions. Causal LMs' gains are less what the way costs, for every backbone.
+    Rows count as real, whatever they are: a value by regression takes both parts together, and the gate refuses who has a
+    single row of one part, which a drawn contributor may have.
     """
     every = {"count": None, "fraction": None}
     settings = {
+        "source": {"origin": "real"},
         "sample": every,
         "discrepancy": {"target_sample": every},
         "ntk": {

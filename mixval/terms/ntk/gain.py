@@ -16,9 +16,7 @@ import numpy as np
 
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.arrays import ArrayLike, floats
-from mixval.terms.ntk.quadratic import DampingMode
-from mixval.terms.ntk.regression import Prediction, feature_regression, kernel_regression
-from mixval.terms.ntk.statistics import GradientStatistics
+from mixval.terms.ntk.regression import Prediction
 
 
 @dataclass(frozen=True)
@@ -43,38 +41,8 @@ class LogProbabilityGain:
     """See `regression.Prediction`."""
 
 
-def log_probability_gain(
-    theta_ss: ArrayLike,  # (n, n)
-    theta_ts: ArrayLike,  # (m, n)
-    residual: ArrayLike,  # (n,)
-    damping: float,
-    mode: DampingMode = "relative",
-    tokens_t: ArrayLike | None = None,  # (m,) answer tokens
-) -> LogProbabilityGain:
-    """The gain on T from exact Gram blocks: a mean over rows, or with `tokens_t` over answer tokens.
-
-    Raises ShapeError when they do not fit, NumericalError for token counts that are not positive, and what
-    `TangentRegression.predict` raises.
-    """
-    r = floats("the residual r", residual, 1)
-    return gain_of(kernel_regression(theta_ss, theta_ts, r[:, None]).predict(damping, mode), tokens_t)
-
-
-def gain_from_statistics(
-    statistics: GradientStatistics,
-    features_t: ArrayLike,  # (m, q)
-    damping: float,
-    mode: DampingMode = "relative",
-    tokens_t: ArrayLike | None = None,  # (m,) answer tokens
-) -> LogProbabilityGain:
-    """The gain on T from sums over S's rows and their residual: S may be a union. Raises as `log_probability_gain`."""
-    products = statistics.cross[:, None]
-    regression = feature_regression(statistics.gram, products, statistics.n, features_t)
-    return gain_of(regression.predict(damping, mode), tokens_t)
-
-
 def gain_of(prediction: Prediction, tokens_t: ArrayLike | None = None) -> LogProbabilityGain:
-    """The gain of what a regression predicts on T. Raises as `log_probability_gain` does for tokens."""
+    """The gain of what a regression predicts on T. Raises ShapeError or NumericalError for tokens that do not fit."""
     gains = prediction.values[:, 0]
     tokens = np.ones(gains.size) if tokens_t is None else floats("answer tokens of T", tokens_t, 1)
     if tokens.shape != gains.shape:

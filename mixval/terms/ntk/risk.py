@@ -24,8 +24,7 @@ import numpy.typing as npt
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.arrays import ArrayLike, Floats
 from mixval.terms.ntk.calibration import left_out_cross_entropy, per_norm
-from mixval.terms.ntk.regression import Mode, Prediction, feature_regression, kernel_regression
-from mixval.terms.ntk.statistics import GradientStatistics
+from mixval.terms.ntk.regression import Mode, Prediction, kernel_regression
 
 Labels = npt.NDArray[np.int64]
 
@@ -91,25 +90,6 @@ def risk_exact(
     """
     prediction = kernel_regression(theta_ss, theta_ts, responses).predict(damping, mode)
     return risk_of(prediction, labels_t, norms)
-
-
-def risk_from_statistics(
-    statistics: GradientStatistics,
-    features_t: ArrayLike,  # (m, q)
-    labels_t: ArrayLike,  # (m,) class indices
-    damping: float,
-    mode: Mode = "relative",
-    norms: Floats | None = None,  # (m,): l of T
-) -> RegressionRisk:
-    """The risk of S on T from sums over S's rows, with Y as their responses: S may be a union of contributors.
-
-    Equal to `risk_exact` on Phi Phi'. Raises ShapeError without responses, and as `risk_exact`.
-    """
-    if statistics.n_classes == 0:
-        raise ShapeError("the risk needs Phi'Y, found statistics without responses. Give `responses` when they are made.")
-    total = statistics.responses.sum(axis=1)  # each row has one response of 1
-    regression = feature_regression(statistics.gram, statistics.responses, statistics.n, features_t, total)
-    return risk_of(regression.predict(damping, mode), labels_t, norms)
 
 
 def risk_of(prediction: Prediction, labels_t: ArrayLike, norms: Floats | None = None) -> RegressionRisk:

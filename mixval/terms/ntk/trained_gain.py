@@ -16,13 +16,10 @@ v is in nats, on the scale of G; it compares contributors of one run, whose mean
 Other prices and lengths are compared in docs/laboratory.md.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.arrays import ArrayLike, Floats, floats
-from mixval.terms.ntk.gain import LogProbabilityGain
 
 
 def trained_gains(
@@ -48,12 +45,6 @@ def trained_gains(
         )
     price = share * np.maximum(a.mean(axis=-1, keepdims=True), 0.0)
     return np.asarray((a - price) * d)
-
-
-def values_of_gains(gains: Sequence[LogProbabilityGain], share: float = 0.5) -> Floats:
-    """(K,) v of each contributor's gain to first order."""
-    moved = np.array([one.displacement for one in gains])
-    return trained_gains(slope(np.array([one.gain for one in gains]), moved), moved, share)
 
 
 def slope(gain: Floats, displacement: Floats) -> Floats:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mixval.errors import NumericalError, ShapeError
-from mixval.terms.ntk.gain import gain_from_statistics, log_probability_gain
 from mixval.terms.ntk.statistics import GradientStatistics
+from tests.terms.ntk.ntk_predicted import gain_from_statistics, log_probability_gain
 
 
 def world(n: int = 10, m: int = 6, q: int = 8, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

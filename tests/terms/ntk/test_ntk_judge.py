@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from mixval.errors import ShapeError
-from mixval.terms.ntk.gain import log_probability_gain
 from mixval.terms.ntk.judge import Judge, lengths, squared_lengths
 from mixval.terms.ntk.judged_halves import half_sample_values
 from mixval.terms.ntk.regression import kernel_regression
 from mixval.terms.ntk.risk import one_hot, risk_exact
 from tests.terms.half_sample_spread import spread
+from tests.terms.ntk.ntk_predicted import log_probability_gain
 
 C, M = 3, 60
 World = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]

@@ -58,6 +58,8 @@ LEVELS: dict[str, dict[str, str]] = {
 """What follows torch's ATEN_CPU_CAPABILITY, by its value."""
 FLAGS = {"SkylakeX": "avx512vl", "Haswell": "avx2", "Zen": "avx2", "avx512": "avx512vl", "avx2": "avx2"}
 """What /proc/cpuinfo must list for a kernel to run. Others run on every x86-64 processor."""
+SLEEP = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_THREAD_TIMEOUT": "4"}
+"""Threads that wait sleep: two processes of two threads each are more than two cores, and would take them from one another."""
 ASK = """
 import json, tests  # which sets what the tests run with, unless it is set
 import numpy, scipy.linalg, threadpoolctl, torch
@@ -85,7 +87,8 @@ class Setting:
         """The variables that choose it."""
         chosen = {"OPENBLAS_CORETYPE": self.coretype, "ATEN_CPU_CAPABILITY": self.capability}
         chosen["OMP_NUM_THREADS"] = None if self.threads is None else str(self.threads)
-        return {name: value for name, value in chosen.items() if value is not None} | LEVELS.get(self.capability or "", {})
+        named = {name: value for name, value in chosen.items() if value is not None}
+        return named | LEVELS.get(self.capability or "", {}) | SLEEP
 
 
 def _setting(coretype: str, capability: str, threads: int) -> Setting:

@@ -76,7 +76,7 @@ def drawn(random: np.random.Generator) -> tuple[float, np.ndarray, HeadValues, f
 
     The value of the 40, its deviations, what features say, and the value of all.
     """
-    n, n_all, m, replicates, damping = 40, 160, 200, 60, 0.5
+    n, n_all, m, replicates, damping = 40, 160, 200, 20, 0.5
     means = 0.8 * np.random.default_rng(99).normal(size=(3, 6))
     labels, judged = random.integers(0, 3, n_all), random.integers(0, 3, m)
     own, target = means[labels] + random.normal(size=(n_all, 6)), means[judged] + random.normal(size=(m, 6))

@@ -7,11 +7,12 @@
 
     data/contributors/contributor=NAME/part-000.parquet ...   rows under the row contract, and their `id`
     data/target/part-000.parquet                              real rows, from `test.parquet`
+    data/test/part-000.parquet                                more of them, where the plan asks for some: for calibrations
     data/facts.json                                           what was planted, counted in the rows written
     tokenizer/                                                byte-level BPE over the example's text (not for images)
 
 Every draw is seeded by names (mixval.seeds), so that the same raw files, plan and pyarrow give the same bytes. No row
-stands in two contributors, twice in one, or in the target too: rows are the same when their inputs are (text in any
+stands in two contributors, twice in one, or in target or test too: rows are the same when their inputs are (text in any
 case and spacing; a problem in words, whoever solved it).
 """
 
@@ -109,6 +110,10 @@ def build_example(name: str, data: Path, out: Path) -> None:
         write_shards(rows, example.schema, folder / "data" / "contributors" / f"contributor={contributor}", plant.shards)
         texts += _texts(rows)
     facts = {"target": describe(target), "contributors": contributors, "pairs": plan["pairs"]}
+    if "test" in plan:  # drawn last, so that nobody else's rows change with it
+        test = [(row, "real") for row in pools["test"].draw(plan["test"]["rows"], lambda _: True, name, "held-out")]
+        write_shards(test, example.schema, folder / "data" / "test")
+        facts["test"] = describe(test)
     (folder / "data" / "facts.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     if texts:
         train_tokenizer(texts, VOCABULARY_TOKENS, folder / "tokenizer")

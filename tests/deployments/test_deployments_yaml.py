@@ -12,11 +12,18 @@ from prefect.deployments import steps
 from prefect.flows import load_flow_from_entrypoint
 
 from flows.entry import NO_TELEMETRY
-from mixval.config.load import PATH_FIELDS, anchor_paths, load_config, parse_config
+from flows.registry import FLOWS
+from mixval.config.load import PATH_FIELDS, anchor_paths, parse_config_as
 
 ROOT = Path(__file__).parents[2]
 DEFINITION = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))
 DEPLOYMENTS = DEFINITION["deployments"]
+EXAMPLES = {"reviews": "reviews/config.yaml", "reviews-weights": "reviews/calibration.yaml"}
+"""Deployment -> the configuration that it deploys."""
+
+
+def test_every_flow_is_deployed() -> None:
+    assert {load_flow_from_entrypoint(str(ROOT / one["entrypoint"])).name for one in DEPLOYMENTS} == set(FLOWS)
 
 
 @pytest.fixture(params=DEPLOYMENTS, ids=lambda one: one["name"])
@@ -27,7 +34,7 @@ def deployment(request: pytest.FixtureRequest) -> dict[str, Any]:
 def test_entry_point_takes_the_parameters(deployment: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     flow = load_flow_from_entrypoint(deployment["entrypoint"])
-    assert flow.name == "valuation"
+    assert flow.name in FLOWS
     validated = flow.validate_parameters(deployment["parameters"])
     assert validated["config"].task == deployment["parameters"]["config"]["task"]
 
@@ -41,8 +48,9 @@ def test_relative_paths_are_there_from_the_working_directory(deployment: dict[st
 
 
 def test_the_example_is_deployed_as_it_is_configured(deployment: dict[str, Any]) -> None:
-    example = load_config(ROOT / "examples" / deployment["name"] / "config.yaml")
-    deployed = parse_config(anchor_paths(deployment["parameters"]["config"], ROOT))
+    flow = FLOWS[load_flow_from_entrypoint(str(ROOT / deployment["entrypoint"])).name]
+    example = flow.load_config(ROOT / "examples" / EXAMPLES[deployment["name"]])
+    deployed = parse_config_as(type(example), anchor_paths(deployment["parameters"]["config"], ROOT))
     assert deployed.model_copy(update={"output": example.output}) == example
     assert deployed.output != example.output, "a scheduled run must not write into the sources"
 

@@ -73,8 +73,10 @@ def features(rows: DenseRows, places: Places, switches: DiscrepancyConfig) -> Ar
 def _by_feature_map(t: Array, s: Array, widths: list[float], switches: DiscrepancyConfig, seed: int) -> tuple[Array, ...]:
     """Matrices of <phi(x), phi(y)> in place of the kernel."""
     drawn = fourier_features(widths, t.shape[1], switches.frequencies, seed, switches.combine)
-    each = {place: (1 / len(widths) if switches.combine == "mean" else 1.0) / n for place, n in enumerate(drawn.frame.counts)}
-    weights = [each[place] for place, n in enumerate(drawn.frame.counts) for _ in range(n)]
+    each = {
+        place: (1 / len(widths) if switches.combine == "mean" else 1.0) / n for place, n in enumerate(drawn.settings.counts)
+    }
+    weights = [each[place] for place, n in enumerate(drawn.settings.counts) for _ in range(n)]
 
     def phi(x: Array) -> Array:
         angles = [float(w @ x) for w in drawn.frequencies]

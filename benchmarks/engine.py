@@ -79,13 +79,13 @@ def sketch() -> list[Figure]:
 
 
 def coalitions() -> list[Figure]:
-    """A thousand coalitions: by Eq. 8 in one process, by the risk half in each of two, as a run's workers answer them."""
+    """A thousand coalitions: by Eq. 8 in one process, by NTK regression half in each of two, as a run's workers answer them."""
     (eq8,) = run("coalitions")
     with ThreadPoolExecutor(2) as pool:
         halves = list(pool.map(lambda _: run("coalitions", "--classes", "10", "--coalitions", "500")[0], range(2)))
-    risk = {name: max(half[name] for half in halves) for name in ("seconds", "worst_relative_error")}
+    regression = {name: max(half[name] for half in halves) for name in ("seconds", "worst_relative_error")}
     figures = []
-    for of, found in (("", eq8), ("/risk_of_10_classes_two_processes", risk)):
+    for of, found in (("", eq8), ("/regression_of_10_classes_two_processes", regression)):
         figures += [
             figure(f"coalitions_1000_seconds{of}", found["seconds"], "<= 60", "seconds", COMMAND),
             figure(f"coalitions_worst_relative_error{of}", found["worst_relative_error"], "<= 1e-6", "1", COMMAND),
@@ -153,7 +153,7 @@ def overhead() -> list[Figure]:
 def profile() -> list[Figure]:
     """Where a run's CPU goes, and how far that is from what the operating system counts.
 
-    Imports, Prefect's API and the values of unions are a fixed cost, whatever the rows. The example as it stands is a
+    Imports, Prefect's API and the values of coalitions are a fixed cost, whatever the rows. The example as it stands is a
     demonstration, so these have a target only in the run with images of a usual size.
     """
     figures = []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mixval.config.valuation import ValuationConfig
 from mixval.stages import publishing
-from mixval.stages.coalitions import Together, coalition_job, coalition_steps, coalition_tables
+from mixval.stages.coalitions import CoalitionResults, coalition_job, coalition_steps, coalition_tables
 from mixval.stages.in_process import ValuedRun, value_here
 from mixval.stages.steps import make_here
 from mixval.storage.pointer import read_latest
@@ -17,16 +17,16 @@ EXAMPLE = Path(__file__).parents[1] / "examples" / "images" / "config.yaml"
 
 
 def run_plainly(config: ValuationConfig) -> None:
-    """Plan, gate, measure, reduce, value unions and publish."""
+    """Plan, gate, measure, reduce, value coalitions and publish."""
     run = value_here(config)
-    together = value_unions_plainly(config, run)
+    coalition_results = value_coalitions_plainly(config, run)
     account = publishing.RunAccount(datetime.now(UTC), {}, {}, {}, [], [], run.gate_refs)
     expected = read_latest(open_location(config.output))
-    publishing.publish(config, run.prepared, list(run.outcomes.values()), run.reduced, account, expected, together)
+    publishing.publish(config, run.prepared, list(run.outcomes.values()), run.reduced, account, expected, coalition_results)
 
 
-def value_unions_plainly(config: ValuationConfig, run: ValuedRun) -> Together | None:
-    """What `flows/valuation.py` asks of unions."""
+def value_coalitions_plainly(config: ValuationConfig, run: ValuedRun) -> CoalitionResults | None:
+    """What `flows/valuation.py` asks of coalitions."""
     work = coalition_job(config, run.jobs, run.prepared.target_job, run.reduced)
     if work is None:
         return None

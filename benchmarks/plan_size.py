@@ -23,7 +23,7 @@ from mixval.config.sample import SampleConfig
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.plan import ContributorPlan, ShardRef
-from mixval.stages import forward, gradients, summaries, terms
+from mixval.stages import forward, gradients, statistics, terms
 from mixval.stages.footprint import Footprint
 from mixval.stages.jobs import MeasureJob, contributor_job, target_job
 from mixval.stages.memory import peak_bytes
@@ -103,7 +103,7 @@ def tasks(method: str, plans: list[ContributorPlan], target: ContributorPlan) ->
     config = configured(method)
     job, other = job_of(config, plans[0]), target_job(config, target, {"model": "resnet18"}, CLASSES)
     if method == "sketched":
-        batches = summaries.batches(job)
+        batches = statistics.batches(job)
         _, naming = timed(lambda: terms.terms_ref(job, other))
         per_contributor, dask, shared = 3, 3 + len(batches), 3  # gate, summary, terms; the pieces' batches and their sum
         light = job.model_copy(update={"contributor": job.contributor.without_shards()})

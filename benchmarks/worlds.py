@@ -68,7 +68,7 @@ def make_config(folder: Path, world: World, switches: dict[str, Any]) -> Valuati
         "sample": {},
         "ntk": {"sample": {}, "parameters": list(world.parameters)},
         "discrepancy": {"target_sample": {}},
-        "value": {"method": "bound", "half_samples": 0},
+        "value": {"method": "eq8", "half_samples": 0},
         "runtime": {"batch_rows": 3, "device": "cpu"},
     }
     return ValuationConfig.model_validate(merge(base, switches))

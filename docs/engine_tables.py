@@ -14,7 +14,7 @@ Figure = dict[str, Any]
 TITLES = {
     "ratio": "A gradient pass over a plain forward and backward pass",
     "sketch": "The NTK term's relative error over q",
-    "coalitions": "Values of unions",
+    "coalitions": "Values of coalitions",
     "scaling": "Time and memory over rows",
     "two": "Two workers against one",
     "speedup": "Against other libraries",
@@ -41,8 +41,8 @@ def grouped(figures: Sequence[Figure]) -> str:
 
 def with_targets(figures: Sequence[Figure]) -> str:
     """One table of the figures whose target can be judged."""
-    judged = {one["name"] for one in figures if is_met(one) is not None}
-    return _table([one for one in figures if one["name"] in judged or _end_of(one["name"])[0] in judged])
+    rated = {one["name"] for one in figures if is_met(one) is not None}
+    return _table([one for one in figures if one["name"] in rated or _end_of(one["name"])[0] in rated])
 
 
 def is_met(figure: Figure) -> bool | None:

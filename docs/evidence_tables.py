@@ -20,7 +20,7 @@ STUDIES = (
     "What cheating gains",
     "Rates that truth trains with",
 )
-OURS = "tangent-regression"
+OURS = "ntk-regression"
 OF_METHODS = (
     "spearman",
     "mean_spearman",

@@ -93,7 +93,7 @@ def rates(held: Held) -> str:
         "untrained",
         "gain of the median contributor",
         "contributors that help",
-        "Spearman of `tangent-regression`",
+        "Spearman of `ntk-regression`",
     ]
     return "\n\n".join([_table(head, rows), _by(found.values())])
 

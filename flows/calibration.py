@@ -20,7 +20,7 @@ from mixval.evidence.writers.weights import WEIGHTS
 from mixval.progress import current
 from mixval.publish.stored_run import open_run
 from mixval.storage.pointer import read_latest
-from tasks.base import as_it_is
+from tasks.base import opaque
 from tasks.cluster import current_client
 from tasks.truth import train_truth
 
@@ -50,7 +50,7 @@ def calibration(config: CalibrationConfig) -> CalibrationSummary:
 
 def train(trainings: Trainings) -> tuple[int, int, dict[str, str]]:
     """Make what truth is missing. How many trainings were made, how many found, and why one failed, by contributor."""
-    jobs = [*trainings.alone, *trainings.unions]
+    jobs = [*trainings.alone, *trainings.coalitions]
     current().begin("training", len(jobs))
     pending = [job for job in jobs if job.store.committed(truth_ref(job)) is None]
     for job in jobs:
@@ -58,7 +58,7 @@ def train(trainings: Trainings) -> tuple[int, int, dict[str, str]]:
             current().step("training", f"{job.contributor} seed {job.seed}: found")
     if pending:
         current_client()  # a cluster that cannot be had fails the run, not its contributors one by one
-    futures = {train_truth.submit(as_it_is(job)): job for job in pending}
+    futures = {train_truth.submit(opaque(job)): job for job in pending}
     failed = _failures(futures)
     n_failed = sum(not future.state.is_completed() for future in futures)
     current().end("training", f"{len(pending) - n_failed} trained, {len(jobs) - len(pending)} found, {n_failed} failed")

@@ -16,7 +16,7 @@ from mixval.config.valuation import ValuationConfig
 from mixval.contracts.run import RunSummary
 from mixval.progress import Progress, Silence, shown_by
 from mixval.stages.planning import Inputs, list_inputs
-from mixval.stages.preparing import PreparedRun, handed_over, prepare_run, run_fingerprint
+from mixval.stages.preparing import PreparedRun, prepare_run, run_fingerprint, stash_prepared
 
 if TYPE_CHECKING:
     from flows.api import ApiStart
@@ -77,16 +77,16 @@ class _Session:
 
     def value(self, config: ValuationConfig, progress: Progress | None = None) -> RunSummary:
         """Value one configuration."""
-        from mixval.stages.publishing import standing_run
+        from mixval.stages.publishing import up_to_date_run
 
         with shown_by(progress or Silence()) as shown:
             if config.source.storage.credentials_block is not None:
                 return self._value(config)  # the block is in the API, so nothing can be looked at before
             shown.begin("start", 0)
             inputs = list_inputs(config)
-            if (standing := standing_run(config, run_fingerprint(config, inputs))) is not None:
+            if (up_to_date := up_to_date_run(config, run_fingerprint(config, inputs))) is not None:
                 shown.end("start", "nothing has changed")
-                return standing
+                return up_to_date
             cluster = self._lazy_cluster()
             if cluster.is_local:
                 cluster.warm()  # first of all: it imports on the other cores, and nothing is sent before the plan stands
@@ -95,7 +95,7 @@ class _Session:
             cluster.warm()
             started.result()
             shown.end("start", "")
-            with handed_over(config, prepared):
+            with stash_prepared(config, prepared):
                 return self._value(config)
 
     def run(self, flow: str, config: FrozenModel, progress: Progress | None = None) -> FrozenModel:

@@ -19,17 +19,17 @@ from mixval.errors import MixvalError, NobodyAdmittedError
 from mixval.gate.verdict import ensure_somebody
 from mixval.progress import current
 from mixval.stages import gating, publishing, sharing
-from mixval.stages.coalitions import QUESTIONS, Together, coalition_job, coalition_steps, coalition_tables
+from mixval.stages.coalitions import QUESTIONS, CoalitionResults, coalition_job, coalition_steps, coalition_tables
 from mixval.stages.in_process import admitted_jobs
 from mixval.stages.jobs import MeasureJob
-from mixval.stages.preparing import PreparedRun, prepare_run, taken_over
+from mixval.stages.preparing import PreparedRun, prepare_run, take_prepared
 from mixval.stages.reducing import Reduced, reduce_terms
 from mixval.stages.routes import route_of
 from mixval.stages.steps import Step
 from mixval.stages.terms import contributor_steps, terms_ref
 from mixval.storage.pointer import read_latest
 from mixval.storage.root import open_location
-from tasks.base import as_it_is
+from tasks.base import opaque
 from tasks.cluster import current_client
 from tasks.gate import gate_contributor
 from tasks.measure import run_step
@@ -49,17 +49,21 @@ def valuation(config: ValuationConfig) -> RunSummary:
     expected = read_latest(open_location(config.output, config.source.storage))
     with cluster_for(config.runtime) as cluster:
         prepared = plan(config, account)
-        if (standing := publishing.standing_run(config, prepared.fingerprint)) is not None:
-            return standing
+        if (up_to_date := publishing.up_to_date_run(config, prepared.fingerprint)) is not None:
+            return up_to_date
         cluster.warm()
         outcomes = gate(config, prepared, account)
         measured = measure(config, prepared, outcomes, account)
         with account.stage("reduce", 1):
             reduced = reduce_terms(config, measured, outcomes, prepared.identity)
-        together = value_unions(config, prepared, outcomes, reduced, account)
+        coalition_results = value_coalitions(config, prepared, outcomes, reduced, account)
     with account.stage("publish", 1):
-        summary = publishing.publish(config, prepared, list(outcomes.values()), reduced, account.closed(), expected, together)
-        announce(reduced.ranking, summary, together.coalitions if isinstance(together, Together) else None)
+        summary = publishing.publish(
+            config, prepared, list(outcomes.values()), reduced, account.closed(), expected, coalition_results
+        )
+        announce(
+            reduced.ranking, summary, coalition_results.coalitions if isinstance(coalition_results, CoalitionResults) else None
+        )
     return summary
 
 
@@ -67,7 +71,7 @@ def plan(config: ValuationConfig, account: Account) -> PreparedRun:
     """List inputs, profile the target, probe the backbone; refuse what a worker cannot hold."""
     with account.stage("plan", 1) as say:
         sizes = default_workers(config.runtime), worker_memory_bytes(config.runtime)
-        prepared = taken_over(config) or prepare_run(config, *sizes)
+        prepared = take_prepared(config) or prepare_run(config, *sizes)
         say(f"{len(prepared.plan.contributors)} contributors")
     return prepared
 
@@ -78,7 +82,7 @@ def gate(config: ValuationConfig, prepared: PreparedRun, account: Account) -> di
     with account.stage("gate", len(contributors)) as say:
         if account.count("gate", [gating.gate_ref(config, one, prepared.target) for one in contributors], config):
             current_client()  # a cluster that cannot be had fails the run, not its contributors one by one
-        futures = {gate_contributor.submit(as_it_is(config), as_it_is(one), prepared.target): one.name for one in contributors}
+        futures = {gate_contributor.submit(opaque(config), opaque(one), prepared.target): one.name for one in contributors}
         outcomes: dict[str, GateOutcome] = {}
         for future in as_completed(list(futures)):
             name = futures[future]
@@ -93,7 +97,8 @@ def gate(config: ValuationConfig, prepared: PreparedRun, account: Account) -> di
 def measure(
     config: ValuationConfig, prepared: PreparedRun, outcomes: dict[str, GateOutcome], account: Account
 ) -> dict[str, ArtifactRef]:
-    """Terms, and the risk where it is the value, of everybody admitted. Who fails is marked so in `outcomes`; others go on."""
+    """Terms, and the regression value where that is the value, of everybody admitted. Who fails is marked so in `outcomes`;
+    others go on."""
     jobs, target = list(admitted_jobs(config, prepared, outcomes).values()), prepared.target_job
     with account.stage("measure", len(jobs)) as say:
         for kind, refs_of_kind in route_of(config.ntk.method).passes(jobs, target).items():
@@ -113,10 +118,11 @@ def measure(
     return measured
 
 
-def value_unions(
+def value_coalitions(
     config: ValuationConfig, prepared: PreparedRun, outcomes: dict[str, GateOutcome], reduced: Reduced, account: Account
-) -> Together | str | None:
-    """Shapley values, redundancy and who goes together, where there are summaries of several contributors; or why not."""
+) -> CoalitionResults | str | None:
+    """Shapley values, redundancy and who goes together, where there are sufficient statistics of several contributors; or why
+    not."""
     work = coalition_job(config, admitted_jobs(config, prepared, outcomes), prepared.target_job, reduced)
     if work is None:
         return None
@@ -127,13 +133,13 @@ def value_unions(
         for future, question in zip(futures, QUESTIONS, strict=True):
             future.wait()
             current().step("coalitions", question)
-        if (reason := first_failure(futures)) is not None:  # a ranking without unions is better than none
+        if (reason := first_failure(futures)) is not None:  # a ranking without coalitions is better than none
             say("failed")
             return reason
         account.artifacts += [future.result() for future in futures]
-        together = coalition_tables(work)
-        say(f"{together.account.n_coalitions:,} unions of {len(work.jobs)} contributors")
-    return together
+        coalition_results = coalition_tables(work)
+        say(f"{coalition_results.account.n_coalitions:,} coalitions of {len(work.jobs)} contributors")
+    return coalition_results
 
 
 def _measure_pending(jobs: list[MeasureJob], target: MeasureJob) -> dict[str, str]:
@@ -168,7 +174,7 @@ def _submitted(
     futures: dict[ArtifactRef, PrefectFuture[ArtifactRef]] = {}
     for step in steps:
         waits = [(futures.get(ref) or before[ref]) for ref in step.after]
-        futures[step.ref] = run_step.submit(step=as_it_is(step), return_state=False, wait_for=waits)
+        futures[step.ref] = run_step.submit(step=opaque(step), return_state=False, wait_for=waits)
     return futures
 
 

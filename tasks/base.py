@@ -30,7 +30,7 @@ def house_task(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
     )
 
 
-def as_it_is(job: T) -> T:
+def opaque(job: T) -> T:
     """A task argument that Prefect hands on untouched.
 
     Prefect looks for futures in every field of an argument, three times a task; frozen jobs hold none, and for a contributor

@@ -48,7 +48,7 @@ from mixval.storage.root import open_location
 COMMAND = "python -m benchmarks.evidence.reduced"
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CONTRIBUTORS = 12
-METHODS = ("random", "size", *SINGLES, "eq8-equal-z", "knn", "tangent-regression")
+METHODS = ("random", "size", *SINGLES, "eq8-equal-z", "knn", "ntk-regression")
 
 
 @dataclass(frozen=True)

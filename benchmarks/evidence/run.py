@@ -9,7 +9,7 @@ method's scores being stored as soon as it ends. `--methods` and `--skip` say wh
 and all others that have scores of the same rows, target, backbone and budget, so that a second command adds to the first.
 
 `--truth benchmarks/results/evidence` trains nothing: truth is what is stored there of the same rows, and so are the scores of
-methods that are not measured now. With `--methods tangent-regression` only our own column is measured again.
+methods that are not measured now. With `--methods ntk-regression` only our own column is measured again.
 
 Without a world, the table, the figures and the page are made again from the results below --out and below each folder of
 `--also`; where a WORLD holds an ablation.json, stability.json or attacks.json, the page shows that too. `eq8-fitted` is made

@@ -34,7 +34,7 @@ from mixval.evidence.baselines.method import EVERY_TASK
 from mixval.evidence.calibrating import train_here, training
 from mixval.evidence.calibrating_config import CalibrationConfig
 from mixval.evidence.comparison import OURS
-from mixval.evidence.judging import measure_evidence
+from mixval.evidence.own_data import measure_evidence
 from mixval.evidence.results import WorldResult, read_result
 from mixval.models.load import load_backbone
 from mixval.models.tokenizers import byte_tokenizer
@@ -98,10 +98,10 @@ class Ground:
 
     def evidence(self, case: Case) -> dict[str, float]:
         """The scores of the evidence's own method, by contributor."""
-        [found] = self.judged(case).methods
+        [found] = self.rated(case).methods
         return found.scores
 
-    def judged(self, case: Case, **changes: Any) -> WorldResult:
+    def rated(self, case: Case, **changes: Any) -> WorldResult:
         """What the evidence says of the case; `changes` are laid over its configuration. Truth is trained where it is not."""
         given = self.settings(case) | {"test": str(self._rows(case.task) / "test"), "seeds": 1, "recipe": _recipe()}
         config = CalibrationConfig.model_validate(merge(given, changes))
@@ -113,10 +113,10 @@ class Ground:
 
     def difference(self, case: Case) -> float:
         """The largest relative difference over contributors. Raises AssertionError where they are not the same."""
-        published, judged = self.product(case), self.evidence(case)
-        if published.keys() != judged.keys() or len(published) != len(CONTRIBUTORS):
-            raise AssertionError(f"{case.name}: expected the same contributors, found {[*published]} and {[*judged]}")
-        return max(abs(judged[name] - value) / max(abs(value), 1e-9) for name, value in published.items())
+        published, rated = self.product(case), self.evidence(case)
+        if published.keys() != rated.keys() or len(published) != len(CONTRIBUTORS):
+            raise AssertionError(f"{case.name}: expected the same contributors, found {[*published]} and {[*rated]}")
+        return max(abs(rated[name] - value) / max(abs(value), 1e-9) for name, value in published.items())
 
     def settings(self, case: Case) -> dict[str, Any]:
         """What a configuration file of the case holds."""
@@ -127,7 +127,7 @@ class Ground:
             "output": str(self._folder / "evidence" / case.task),
             "backbone": self._backbone(case),
             "gate": {"min_rows": 8, "min_rows_per_part": 2, "data_docs": False},
-            "value": {"risk_damping": 0.3, "half_samples": 4},
+            "value": {"damping": 0.3, "half_samples": 4},
         }
         return merge(base, ROUTES[case.route])
 

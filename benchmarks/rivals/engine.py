@@ -46,12 +46,12 @@ def sketched(width: int) -> Job:
             parts = _Parts()
             made = sketch(shape.module, plan, shape.scalar, shape.batches(), verify=False)
             parts.ends("sketch")
-            few = shape.n <= WORTHWHILE_SHARE * width  # as `mixval/stages/summary_terms.py` does
-            misfit = 1 - made.outputs
+            few = shape.n <= WORTHWHILE_SHARE * width  # as `mixval/stages/statistics_terms.py` does
+            residuals = 1 - made.outputs
             form = (
-                sketched_form_of_rows(made.features, misfit, DAMPING)
+                sketched_form_of_rows(made.features, residuals, DAMPING)
                 if few
-                else sketched_form(GradientStatistics.of(made.features, misfit), DAMPING)
+                else sketched_form(GradientStatistics.of(made.features, residuals), DAMPING)
             )
             parts.ends("form")
             term = form.term if form.extrapolated is None else form.extrapolated

@@ -40,7 +40,7 @@ def planted_ablation(world: str = "pixels", name: str = "knows the truth") -> Ab
     return AblationResult(world=world, task="image-classification", truth=TRUTH, ablations=[found])
 
 
-def planted_stability(world: str = "pixels", method: str = "tangent-regression") -> StabilityResult:
+def planted_stability(world: str = "pixels", method: str = "ntk-regression") -> StabilityResult:
     rankings = {
         n: np.stack([QUALITY + 5 / n * np.random.default_rng(seed).normal(size=K) for seed in range(3)]) for n in (100, 400)
     }
@@ -69,8 +69,8 @@ def planted_attacks(world: str = "pixels", n_seeds: int = 2) -> WorldAttacks:
         task="image-classification",
         n_contributors=K,
         n_seeds=n_seeds,
-        ours="tangent-regression",
-        methods=["tangent-regression", "loss"],
+        ours="ntk-regression",
+        methods=["ntk-regression", "loss"],
         strengths={one.attack: 0.5 for one in attacks},
         honest_near={"target": 0.0, "others": 0.0},
         attacks=attacks,
@@ -86,14 +86,14 @@ def _attack(name: str, gain: int, checks: dict[str, str], n_seeds: int) -> Attac
         contributor="c03",
         n_before=100,
         n_after=150,
-        scores={"tangent-regression": own, "loss": still},
+        scores={"ntk-regression": own, "loss": still},
         truth=still if n_seeds else None,
         beside=(0.5, 0.5) if n_seeds and name == "copy-target" else None,
         verdict="rejected" if checks else "admitted",
         checks=checks,
-        after_gate={} if checks else {"tangent-regression": own, "loss": still},
-        unions={},
+        after_gate={} if checks else {"ntk-regression": own, "loss": still},
+        coalitions={},
         near={"target": 0.33 if name == "copy-target" else 0.0, "others": 0.33 if name == "copy-target-altered" else 0.0},
         near_before={"target": 0.0, "others": 0.0},
-        after_near={"tangent-regression": still, "loss": still},
+        after_near={"ntk-regression": still, "loss": still},
     )

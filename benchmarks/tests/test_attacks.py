@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks.evidence.attacks.catalogue import ATTACKS, Sight, attack_named, attacks_for
+from benchmarks.evidence.attacks.catalogue import ATTACKS, AttackerView, attack_named, attacks_for
 from benchmarks.evidence.attacks.features import RADIUS, WORDS, squared_discrepancy, target_words
 from benchmarks.evidence.attacks.inputs import row_names
 from benchmarks.evidence.attacks.labels import generated, predicted_labels
@@ -30,11 +30,11 @@ def inputs(request: pytest.FixtureRequest) -> Inputs:
     return planted_inputs(request.param)
 
 
-def sight_of(inputs: Inputs) -> Sight:
-    return Sight(inputs.task, inputs.target, planted_rows(inputs.task, "donor", 30), inputs.backbone, batch_rows=16)
+def sight_of(inputs: Inputs) -> AttackerView:
+    return AttackerView(inputs.task, inputs.target, planted_rows(inputs.task, "donor", 30), inputs.backbone, batch_rows=16)
 
 
-def altered(inputs: Inputs, name: str, strength: float | None = None) -> tuple[pa.Table, pa.Table, Sight]:
+def altered(inputs: Inputs, name: str, strength: float | None = None) -> tuple[pa.Table, pa.Table, AttackerView]:
     table, sight = inputs.contributors[1].table, sight_of(inputs)
     return table, ATTACKS[name].apply(table, sight, strength), sight
 
@@ -176,7 +176,7 @@ def test_words_of_the_target_are_those_that_it_has_more_often() -> None:
 
 def test_an_attack_refuses_what_it_cannot_do() -> None:
     table = planted_rows("text-classification", "own", 8)
-    blind = Sight("text-classification")
+    blind = AttackerView("text-classification")
     for name, strength, reason in (
         ("copy-target", 0.5, "must see target"),
         ("copy-other", 0.5, "must see donor"),

@@ -1,4 +1,4 @@
-"""Who notices an attack: the real gate, near rows, unions, on a tiny world cut from the bundled images."""
+"""Who notices an attack: the real gate, near rows, coalitions, on a tiny world cut from the bundled images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from benchmarks.evidence.attacks.catalogue import ATTACKS, Sight
+from benchmarks.evidence.attacks.catalogue import ATTACKS, AttackerView
 from benchmarks.evidence.attacks.gate import Gate
 from benchmarks.evidence.attacks.inputs import RowPool
 from benchmarks.evidence.attacks.measure import Arena, middling, truth_change
@@ -27,8 +27,8 @@ from mixval.models.load import load_backbone
 from mixval.storage.root import open_location
 from mixval.storage.tables import read_table
 from mixval.terms.discrepancy.near import RADIUS
-from mixval.terms.ntk.judge import lengths
-from mixval.terms.ntk.risk import one_hot, risk_exact
+from mixval.terms.ntk.objective import lengths
+from mixval.terms.ntk.target_metrics import one_hot, target_metrics_exact
 
 DATA = Path(__file__).parents[2] / "examples" / "images" / "data"
 BACKBONE = BackboneConfig(
@@ -38,7 +38,7 @@ BACKBONE = BackboneConfig(
     stem="3x3",
 )
 TRIED = ("copy-target", "copy-target-altered", "pad-duplicates", "pad-altered", "copy-other")
-METHODS_TRIED = ("tangent-regression", "eq8-equal-z", "mmd", "knn-shapley")
+METHODS_TRIED = ("ntk-regression", "eq8-equal-z", "mmd", "knn-shapley")
 
 
 def rows(folder: Path, n: int) -> pa.Table:
@@ -57,7 +57,7 @@ def inputs() -> Inputs:
 @pytest.fixture(scope="module")
 def altered(inputs: Inputs) -> dict[str, pa.Table]:
     own, donor = (one.table for one in inputs.contributors[:2])
-    sight = Sight(inputs.task, inputs.target, donor, inputs.backbone)
+    sight = AttackerView(inputs.task, inputs.target, donor, inputs.backbone)
     return {name: ATTACKS[name].apply(own, sight) for name in TRIED}
 
 
@@ -76,7 +76,7 @@ def result(arena: Arena, altered: dict[str, pa.Table]) -> WorldAttacks:
         task="image-classification",
         n_contributors=3,
         n_seeds=1,
-        ours="tangent-regression",
+        ours="ntk-regression",
         methods=list(METHODS_TRIED),
         strengths={name: ATTACKS[name].strength for name in TRIED},
         honest_near={"target": 0.0, "earlier": 0.0, "others": 0.0},
@@ -87,8 +87,8 @@ def result(arena: Arena, altered: dict[str, pa.Table]) -> WorldAttacks:
 
 def test_a_pool_gives_what_the_rows_themselves_give(inputs: Inputs, arena: Arena) -> None:
     ours = sketched_values(inputs).of([one.name for one in inputs.contributors])
-    for name in ("tangent-regression", "loss", "mmd", "knn-shapley"):
-        expected = ours if name == "tangent-regression" else METHODS[name].rank(inputs).values
+    for name in ("ntk-regression", "loss", "mmd", "knn-shapley"):
+        expected = ours if name == "ntk-regression" else METHODS[name].rank(inputs).values
         assert np.allclose(METHODS[name].rank(arena.world).values, expected, rtol=1e-4, atol=1e-6), name  # float32 passes
     exact, sketched = inputs.grams()[0], arena.world.grams()[0]
     assert np.allclose(sketched.outputs, exact.outputs, rtol=1e-4)
@@ -107,7 +107,7 @@ def test_the_gate_catches_a_verbatim_copy_of_the_target_and_lets_an_altered_one_
     assert verbatim.after_gate == {}
     assert (disguised.verdict, disguised.checks) == ("admitted", {})
     for one in (verbatim, disguised):
-        assert one.scores["tangent-regression"].after > one.scores["tangent-regression"].before + 0.1
+        assert one.scores["ntk-regression"].after > one.scores["ntk-regression"].before + 0.1
 
 
 def test_features_tell_altered_copies_and_leave_the_score_as_it_was(result: WorldAttacks) -> None:
@@ -115,34 +115,36 @@ def test_features_tell_altered_copies_and_leave_the_score_as_it_was(result: Worl
         one = result.of(name)[0]
         assert one.near[kind] == pytest.approx(share)
         assert one.near_before[kind] == 0
-        left = one.after_near["tangent-regression"]
+        left = one.after_near["ntk-regression"]
         assert left.after == pytest.approx(left.before, rel=1e-3)  # rows in another order, an altered twin for a few
     assert result.of("copy-other")[0].near["others"] == pytest.approx(1 / 3)
 
 
-def test_repeats_are_rejected_and_change_the_risk_exactly_as_half_the_damping(result: WorldAttacks, arena: Arena) -> None:
+def test_repeats_are_rejected_and_change_the_value_exactly_as_half_the_damping(result: WorldAttacks, arena: Arena) -> None:
     assert result.of("pad-duplicates")[0].checks["duplicate_share"] == "reject"
     assert result.of("pad-altered")[0].verdict == "admitted"
-    verbatim, disguised = (result.of(name)[0].scores["tangent-regression"].after for name in ("pad-duplicates", "pad-altered"))
+    verbatim, disguised = (result.of(name)[0].scores["ntk-regression"].after for name in ("pad-duplicates", "pad-altered"))
     assert verbatim == pytest.approx(disguised, rel=0.02)
     sketches, labels = arena.world.gradients("mix"), arena.world.labels()
     rows, of_target = sketches.contributors[0].astype(np.float64), sketches.target.astype(np.float64)
     responses = one_hot(labels.contributors[0], arena.world.n_classes)
     norms = lengths(of_target)
-    halved = risk_exact(rows @ rows.T, of_target @ rows.T, responses, labels.target, LABEL_DAMPING / 2, "centred", norms=norms)
+    halved = target_metrics_exact(
+        rows @ rows.T, of_target @ rows.T, responses, labels.target, LABEL_DAMPING / 2, "centred", norms=norms
+    )
     assert verbatim == pytest.approx(-halved.cross_entropy, rel=1e-9)
 
 
-def test_unions_are_valued_before_and_after(result: WorldAttacks, arena: Arena) -> None:
+def test_coalitions_are_valued_before_and_after(result: WorldAttacks, arena: Arena) -> None:
     one = result.of("copy-other")[0]
-    assert set(one.unions) == {"shapley/eq8", "leave-one-out/eq8", "shapley/tangent", "leave-one-out/tangent"}
-    unions = [
+    assert set(one.coalitions) == {"shapley/eq8", "leave-one-out/eq8", "shapley/ntk-regression", "leave-one-out/ntk-regression"}
+    coalitions = [
         pa.concat_tables([arena.tables[name] for name in names], promote_options="default")
         for names in (("atlas", "birch", "cedar"), ("birch", "cedar"))
     ]
     # The same sketches as one contributor's: at 256 features nothing is folded.
-    values = [METHODS["tangent-regression"].rank(arena.pool.world({"all": union})).values[0] for union in unions]
-    assert one.unions["leave-one-out/tangent"].before == pytest.approx(values[0] - values[1], abs=1e-6)
+    values = [METHODS["ntk-regression"].rank(arena.pool.world({"all": coalition})).values[0] for coalition in coalitions]
+    assert one.coalitions["leave-one-out/ntk-regression"].before == pytest.approx(values[0] - values[1], abs=1e-6)
 
 
 def test_near_rows_are_those_within_the_radius() -> None:
@@ -175,11 +177,11 @@ def test_results_are_stored_summed_up_and_shown(result: WorldAttacks, tmp_path: 
         read_attacks(open_location(tmp_path))
     found = {one.attack: one for one in summaries(result)}
     copied = found["copy-target"]
-    assert copied.works == (copied.gains["tangent-regression"] >= 1)
+    assert copied.works == (copied.gains["ntk-regression"] >= 1)
     assert copied.caught_by[0] == "gate: target_overlap_share (reject)"
     assert copied.after_gate is None
     assert copied.beside_change == 0
-    assert found["copy-target-altered"].caught_by == ["doubt: near-target (0.33 of the rows)"]
+    assert found["copy-target-altered"].caught_by == ["warning: near-target (0.33 of the rows)"]
     text = attacks_text(result)
     assert all(name in text for name in TRIED)
     assert "rejected" in text

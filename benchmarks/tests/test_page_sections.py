@@ -123,7 +123,7 @@ def test_a_browser_has_nothing_to_complain_of(browser: Any, tmp_path: Path, widt
 
 def test_figures_of_attacks_say_what_the_table_says() -> None:
     found = {one["name"].removeprefix("attacks/pixels/"): one for one in figures(planted_attacks())}
-    assert found["copy-target/gain/tangent-regression"]["figure"] == 5
+    assert found["copy-target/gain/ntk-regression"]["figure"] == 5
     assert found["copy-target/gain/loss"]["figure"] == 0
     assert found["copy-target-altered/after_gate_gain"]["figure"] == 4
     assert "copy-target/after_gate_gain" not in found  # rejected

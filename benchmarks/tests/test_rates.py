@@ -64,7 +64,7 @@ def test_agreement_is_with_our_scores_by_name(tmp_path: Path) -> None:
     file = tmp_path / "results.json"
     assert agreement_with_ours(result, file) is None
     statistics = {name: {"value": 1.0, "low": 1.0, "high": 1.0} for name in ("spearman", "kendall", "pearson", "top_regret")}
-    method = {"world": "w", "method": "tangent-regression", "scores": {"c": 5.0, "a": 3.0, "b": 4.0}, "statistics": statistics}
+    method = {"world": "w", "method": "ntk-regression", "scores": {"c": 5.0, "a": 3.0, "b": 4.0}, "statistics": statistics}
     method |= {"seconds": 1.0, "peak_bytes": 1, "needs": [], "note": ""}
     world = {"world": "w", "task": "instruction", "truth": {name: [0.0] for name in NAMES}, "truth_seconds": 1.0}
     file.write_text(json.dumps(world | {"methods": [method]}), encoding="utf-8")

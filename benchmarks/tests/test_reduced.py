@@ -43,7 +43,7 @@ def test_wrong_labels_cost_what_was_planted(world: tuple[WorldResult, Facts]) ->
     result, facts = world
     assert result.skipped == []
     truth = {name: float(np.mean(seeds)) for name, seeds in result.truth.items()}
-    ours = next(one.scores for one in result.methods if one.method == "tangent-regression")
+    ours = next(one.scores for one in result.methods if one.method == "ntk-regression")
 
     def has_wrong_labels(fact: dict[str, Any]) -> bool:
         return bool(fact["n_noisy"] > fact["n_rows"] / 2)
@@ -57,9 +57,9 @@ def test_ours_is_nearer_to_truth_than_chance_and_size(world: tuple[WorldResult, 
     [result] = with_fitted([world[0]])
     found = {one.method: one.by_world[result.world].value for one in compare([result]).methods}
     assert set(found) == {*reduced.METHODS, FITTED}
-    assert found["tangent-regression"] > 0.5
-    assert found["tangent-regression"] > max(found["random"], found["size"])
-    assert found["tangent-regression"] > found["eq8-equal-z"]
+    assert found["ntk-regression"] > 0.5
+    assert found["ntk-regression"] > max(found["random"], found["size"])
+    assert found["ntk-regression"] > found["eq8-equal-z"]
 
 
 def test_the_rows_are_the_examples_own_with_their_true_labels() -> None:

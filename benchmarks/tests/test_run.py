@@ -30,7 +30,7 @@ def test_figures_have_the_house_format() -> None:
     found = compare(planted_worlds(), n_resamples=200)
     by_name = {one["name"]: one for one in figures(found, "command")}
     assert set(by_name["mean_spearman"]) == {"name", "figure", "target", "unit", "command", "commit", "machine", "date"}
-    mean = found.named("tangent-regression").mean
+    mean = found.named("ntk-regression").mean
     for name, value in (("mean_spearman", mean.value), ("mean_spearman/low", mean.low), ("mean_spearman/high", mean.high)):
         assert by_name[name]["figure"] == pytest.approx(value, rel=1e-3)
     size = found.named("size")

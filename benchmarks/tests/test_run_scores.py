@@ -129,11 +129,11 @@ def test_with_stored_truth_nothing_is_trained_and_other_methods_are_kept(measure
     (stored / "tiny").mkdir(parents=True)
     (tmp_path / "elsewhere" / "results.json").rename(stored / "tiny" / "results.json")
 
-    second = measured("--methods", "tangent-regression", "--truth", str(stored))
+    second = measured("--methods", "ntk-regression", "--truth", str(stored))
     assert not (tmp_path / "tiny" / "truth").exists()
     assert (second.truth, second.rows, second.truth_seconds) == (first.truth, first.rows, first.truth_seconds)
-    ours, size = by_method(second).pop("tangent-regression"), by_method(second)["size"]
-    assert set(by_method(second)) == {"size", "random", "tangent-regression"}
+    ours, size = by_method(second).pop("ntk-regression"), by_method(second)["size"]
+    assert set(by_method(second)) == {"size", "random", "ntk-regression"}
     assert (size, ours.keys()) == (by_method(first)["size"], first.truth.keys())
     with pytest.raises(ContractError, match=r"of the 5 contributors of 'tiny' at 1 seed.*on the same rows, found 4 at"):
         measured("--methods", "size", "--truth", str(stored), contributors=5)
@@ -152,5 +152,5 @@ def test_the_command_names_the_shorter_of_what_is_in_and_what_is_left_out(monkey
 
 def test_what_others_are_compared_with_cannot_be_skipped(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        run.parsed(["--out", "o", "--skip", "tangent-regression"])
+        run.parsed(["--out", "o", "--skip", "ntk-regression"])
     assert "Leave it out of --skip" in capsys.readouterr().err

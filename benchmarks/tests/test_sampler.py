@@ -38,19 +38,19 @@ def burnt(folder: Path, *files: str, seconds: float, stay: bool) -> tuple[dict, 
     sampler = Sampler("here", folder)
     before = time.process_time()
     sampler.start()
-    together = threading.Barrier(len(files) + 1)
+    coalition_results = threading.Barrier(len(files) + 1)
     seen = threading.Event()
 
     def then() -> None:
         if stay:
-            together.wait()
+            coalition_results.wait()
             seen.wait()
 
     threads = [threading.Thread(target=module(file)["burn"], args=(seconds, then)) for file in files]
     for thread in threads:
         thread.start()
     if stay:
-        together.wait()
+        coalition_results.wait()
         sampler.stop()
         seen.set()
     for thread in threads:

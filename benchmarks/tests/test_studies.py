@@ -142,7 +142,7 @@ def test_the_section_shows_every_number() -> None:
     for shown in ("does not fit", "measure it too", "0.87", "16 contributors of 900 to 900 rows", "Spearman with truth"):
         assert shown in words
     reached = all(np.mean(one.against_all) >= 0.9 for one in held.subsets if one.method != "eq8-equal-z" and one.n_rows == 400)
-    assert ("Reaching 0.9 from 400 rows on: tangent-regression" in words) == reached
+    assert ("Reaching 0.9 from 400 rows on: ntk-regression" in words) == reached
     assert section.count('id="gain-0-0-wide-gain-') == 3
     assert section.count('id="rows-0-wide-curve-') == 2
 

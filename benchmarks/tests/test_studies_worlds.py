@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from benchmarks.evidence.studies.ablation_eq8 import EQ_8, SWITCHES, Valuations
-from benchmarks.evidence.studies.ablation_tangent import Reading, TangentWorld, readings
+from benchmarks.evidence.studies.ablation_ntk_regression import Reading, RegressionWorld, readings
+from benchmarks.evidence.studies.ntk_kernels import Gradients, exact_kernels, folded, kernels_of, parameter_names, sketches
 from benchmarks.evidence.studies.stability import switch_agreements
-from benchmarks.evidence.studies.subsets import GRADIENTS, READ, Eq8Subsets, TangentSubsets, all_rows, first_rows
-from benchmarks.evidence.studies.tangent_kernels import Gradients, exact_kernels, folded, kernels_of, parameter_names, sketches
+from benchmarks.evidence.studies.subsets import GRADIENTS, READ, Eq8Subsets, RegressionSubsets, all_rows, first_rows
 from benchmarks.evidence.worlds.design import Factor, WorldDesign
 from benchmarks.evidence.worlds.inputs import sketched_values
 from benchmarks.evidence.worlds.world import make_world
@@ -80,7 +80,7 @@ def test_recorded_truth_is_that_of_every_contributor_and_seed(world: WorldFolder
 
 
 def test_the_base_is_the_method_itself(world: WorldFolder) -> None:
-    side, base = TangentWorld(world), kernels_of(sketches(world, Gradients(), WIDTH))
+    side, base = RegressionWorld(world), kernels_of(sketches(world, Gradients(), WIDTH))
     inputs = as_inputs(world)
     expected, names = sketched_values(inputs), [one.name for one in inputs.contributors]
     for values, reading in (
@@ -91,7 +91,7 @@ def test_the_base_is_the_method_itself(world: WorldFolder) -> None:
 
 
 def test_a_repeat_counts_once_where_asked(world: WorldFolder) -> None:
-    side, base = TangentWorld(world), kernels_of(sketches(world, Gradients(), WIDTH))
+    side, base = RegressionWorld(world), kernels_of(sketches(world, Gradients(), WIDTH))
     found, distinct = side.scores(base, Reading()), side.scores(base, Reading(distinct=True))
     has_repeats = {one.name: len(set(one.table["id"].to_pylist())) < one.n_rows for one in world.contributors}
     assert sum(has_repeats.values()) == 1
@@ -124,11 +124,11 @@ def test_every_reading_differs_from_the_base_in_one_switch() -> None:
 
 
 def test_subsets_score_as_a_world_of_those_rows(world: WorldFolder) -> None:
-    side = TangentSubsets(world)
+    side = RegressionSubsets(world)
     cut = first_rows(world, 40, seed=2)
     assert [one.n_rows for one in cut.contributors] == [min(40, one.n_rows) for one in world.contributors]
     nested, is_cut = side.nested(40, seed=2), all_rows(world) > 40
-    np.testing.assert_allclose(nested[GRADIENTS], TangentSubsets(cut).whole, rtol=1e-6)
+    np.testing.assert_allclose(nested[GRADIENTS], RegressionSubsets(cut).whole, rtol=1e-6)
     np.testing.assert_array_equal(nested[READ] != nested[GRADIENTS], is_cut)
     assert 0 < is_cut.sum() < len(is_cut)
     for form in (READ, GRADIENTS):

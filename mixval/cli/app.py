@@ -111,7 +111,7 @@ def evidence(
     methods: Annotated[
         str | None, typer.Option(help="Methods to rank with, joined by commas. Default: all that apply.")
     ] = None,
-    ours: Annotated[str, typer.Option(help="The method that the others are compared with.")] = "tangent-regression",
+    ours: Annotated[str, typer.Option(help="The method that the others are compared with.")] = "ntk-regression",
     as_json: Json = False,
 ) -> None:
     """Hold rankings against truth: how well does each method order your contributors, and at what cost? Needs `calibrate`."""
@@ -153,8 +153,8 @@ def explain(
 
         stored = open_run(run_folder)
         tables = (stored.ranking, stored.terms, stored.rejected)
-        unions = (stored.coalitions, stored.redundancy)
-        found = explaining.explain(*tables, contributor, stored.manifest.doubts, *unions)
+        coalitions = (stored.coalitions, stored.redundancy)
+        found = explaining.explain(*tables, contributor, stored.manifest.warnings, *coalitions)
         typer.echo(found.model_dump_json(indent=2) if as_json else explaining.explanation_text(found))
 
 
@@ -169,7 +169,7 @@ def _measured(config: Path, methods: str | None, ours: str, quiet: bool) -> tupl
     from mixval.cli.progress_view import front_end
     from mixval.config.load import load_config_as
     from mixval.evidence.calibrating_config import CalibrationConfig
-    from mixval.evidence.judging import measure_evidence
+    from mixval.evidence.own_data import measure_evidence
     from mixval.evidence.ranking import chosen_methods
     from mixval.evidence.results import read_result
     from mixval.progress import shown_by
@@ -185,7 +185,7 @@ def _measured(config: Path, methods: str | None, ours: str, quiet: bool) -> tupl
 
 def _stored(urls: list[str] | None) -> tuple[list[WorldResult], Location]:
     """All worlds below these URLs, and the first of the folders."""
-    from mixval.evidence.judging import evidence_folder
+    from mixval.evidence.own_data import evidence_folder
     from mixval.evidence.results import read_results
     from mixval.storage.root import open_location
 

@@ -21,7 +21,7 @@ def print_calibration(summary: CalibrationSummary, console: Console | None = Non
     console.print(escape(f"{summary.n_trained} trainings made, {summary.n_found} found as they were."))
     for name, reason in summary.failed.items():
         console.print(escape(f"Failed, and left out: {visible(name)}: {visible(reason)}"))
-    console.print(escape(f"value: {{method: bound, weights: fitted, fitted_weights: {summary.url}}}"), soft_wrap=True)
+    console.print(escape(f"value: {{method: eq8, weights: fitted, fitted_weights: {summary.url}}}"), soft_wrap=True)
 
 
 def _trust(summary: CalibrationSummary) -> str:

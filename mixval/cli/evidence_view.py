@@ -21,10 +21,10 @@ def shown_evidence(results: Sequence[WorldResult], ours: str, folder: Location, 
 
     Raises as `compare` does, before anything is written.
     """
-    judged = with_fitted(results)
-    comparison, page = compare(judged, ours), folder.child(PAGE)
-    page.write_bytes(render_page(judged, ours).encode())
-    return _document(judged, comparison, page) if as_json else _text(judged, comparison, page)
+    refitted = with_fitted(results)
+    comparison, page = compare(refitted, ours), folder.child(PAGE)
+    page.write_bytes(render_page(refitted, ours).encode())
+    return _document(refitted, comparison, page) if as_json else _text(refitted, comparison, page)
 
 
 def _text(results: Sequence[WorldResult], comparison: Comparison, page: Location) -> str:

@@ -24,7 +24,7 @@ def interruptible(progress: Progress) -> Iterator[Progress]:
     if threading.current_thread() is not threading.main_thread():
         yield progress
         return
-    heeding = _Heeding(progress)
+    heeding = _InterruptibleProgress(progress)
     before = signal.signal(signal.SIGINT, heeding.interrupted)
     try:
         yield heeding
@@ -32,7 +32,7 @@ def interruptible(progress: Progress) -> Iterator[Progress]:
         signal.signal(signal.SIGINT, before)
 
 
-class _Heeding:
+class _InterruptibleProgress:
     """Hands every event on, unless an interrupt came before it."""
 
     def __init__(self, progress: Progress) -> None:

@@ -21,7 +21,7 @@ WORDS = {
     "gate": "gating",
     "measure": "measuring",
     "reduce": "weighing",
-    "coalitions": "valuing unions",
+    "coalitions": "valuing coalitions",
     "training": "training for truth",
     "fitting": "fitting weights",
     "ranking": "ranking",

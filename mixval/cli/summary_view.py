@@ -18,7 +18,7 @@ def print_summary(summary: RunSummary, console: Console | None = None) -> None:
 
 
 def _work(summary: RunSummary) -> str:
-    if summary.standing:
+    if summary.up_to_date:
         return f"Nothing has changed since run {summary.run_id}: nothing was recomputed, its results stand."
     made, found = sum(summary.recomputed.values()), sum(summary.reused.values())
     names = summary.recomputed_contributors

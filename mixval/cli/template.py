@@ -38,7 +38,7 @@ gate:
   max_bad_row_share: 0.1                         # up to this share bad rows are dropped, above it the contributor is
 
 ntk:
-  method: sketched                               # every row read, shard by shard, and values of unions. Or exact: the matrix
+  method: sketched                               # every row read, shard by shard, and coalition values. Or exact: the matrix
                                                  # itself, of the rows of `ntk.sample` alone
   sketch_features: 2048                          # numbers kept of a gradient; the report says when they are too few
   parameters: [linear, conv]                     # of a text encoder that starts without weights: [embedding]
@@ -50,11 +50,11 @@ ntk:
 #   permutations: 999                            # p-values against T; with ntk.method exact
 
 value:
-  method: risk                                   # what training, made linear, would do for T, in nats. Or bound: Eq. 8
-  # weights: equal-z                             # bound: or scale-matched, published, shipped, fitted, davinz
+  method: ntk-regression                         # what training, linearised, would do for T, in nats. Or eq8: Eq. 8
+  # weights: equal-z                             # eq8: or scale-matched, published, shipped, fitted, davinz
   half_samples: 200                              # behind the intervals; 0 for none
   confidence: 0.95
-  coalitions: 1000                               # unions behind sampled Shapley values; 0 for none
+  coalitions: 1000                               # coalitions behind sampled Shapley values; 0 for none
 
 # runtime:
 #   gradient_bytes: 2000000000                   # exact gradients that a task holds; less of it means more passes

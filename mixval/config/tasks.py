@@ -47,7 +47,7 @@ class TaskSpec:
     columns: tuple[ContractColumn, ...]
     """The row contract; `origin` and `id` come beside it."""
     damping: float
-    """lambda of `value.method: risk`, see `value.risk_damping`. Dimensionless."""
+    """lambda of `value.method: ntk-regression`, see `value.damping`. Dimensionless."""
     features: tuple[str, ...]
     """What the discrepancy can compare: values of `discrepancy.features`."""
     architectures: tuple[str, ...]

@@ -63,8 +63,9 @@ class DiscrepancyConfig(FrozenModel):
 class NtkConfig(FrozenModel):
     """sqrt(r' (Theta_0 + lambda I)^-1 r / n): the empirical tangent kernel of one scalar output an example.
 
-    `value.method: risk` takes its regression from the same kernel, so that a row has one gradient: of `output: mix`, with
-    `residual: one-minus-probability`. Both are filled in where they are not written; Eq. 8's NTK term is then of the mix, too.
+    `value.method: ntk-regression` takes its regression from the same kernel, so that a row has one gradient: of `output: mix`,
+    with `residual: one-minus-probability`. Both are filled in where they are not written; Eq. 8's NTK term is then of the mix,
+    too.
     """
 
     output: Literal["logit", "margin", "log-probability", "mix"] = "logit"

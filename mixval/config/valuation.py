@@ -36,7 +36,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "damping_mode": "absolute",
             "n_blocks": 100,
         },
-        "value": {"method": "bound", "weights": "davinz"},
+        "value": {"method": "eq8", "weights": "davinz"},
     }
 }
 
@@ -79,19 +79,19 @@ class ValuationConfig(FrozenModel):
     @property
     def has_trained_gain(self) -> bool:
         """Whether the value is a causal LM's gain less what the way costs: `value.gain`, or the backbone's own."""
-        if self.value.method != "risk" or not self.task_spec.is_causal:
+        if self.value.method != "ntk-regression" or not self.task_spec.is_causal:
             return False
         return self.value.gain == "trained" or (self.value.gain is None and self.backbone.path is not None)
 
     @property
     def values_rows_read(self) -> bool:
         """Whether a value speaks for rows without gradients, too: `value.rows`, or the task's own. Sketched, all have one."""
-        if self.value.method != "risk" or self.ntk.method == "sketched":
+        if self.value.method != "ntk-regression" or self.ntk.method == "sketched":
             return False
-        return (self.value.rows or self._told_rows) == "read"
+        return (self.value.rows or self._default_rows) == "read"
 
     @property
-    def _told_rows(self) -> Literal["read", "gradients"]:
+    def _default_rows(self) -> Literal["read", "gradients"]:
         return "read" if self.task_spec.has_labels and self.discrepancy.features == "backbone" else "gradients"
 
     # The last one of those below runs first: a preset comes before what follows from it, and both before the task's own.
@@ -105,11 +105,11 @@ class ValuationConfig(FrozenModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _risk_means_one_kernel(cls, given: Any) -> Any:
-        """The risk needs one kernel for all classes, so that is the NTK's output when nothing else is written."""
+    def _regression_means_one_kernel(cls, given: Any) -> Any:
+        """The regression value needs one kernel for all classes, so that is the NTK's output when nothing else is written."""
         value = given.get("value", {}) if isinstance(given, dict) else None
         method = value.get("method", DEFAULT_METHOD) if isinstance(value, dict) else getattr(value, "method", None)
-        if method != "risk" or not isinstance(given.get("ntk", {}), dict):
+        if method != "ntk-regression" or not isinstance(given.get("ntk", {}), dict):
             return given
         filled = merge({"ntk": {"output": "mix"}}, given)
         if filled["ntk"]["output"] != "mix":
@@ -125,15 +125,15 @@ class ValuationConfig(FrozenModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _sketched_means_summaries(cls, given: Any) -> Any:
-        """Summaries hold mean embeddings, so that is how they give the discrepancy when nothing else is written."""
+    def _sketched_means_random_features(cls, given: Any) -> Any:
+        """Sufficient statistics hold mean embeddings, so that is how they give the discrepancy when nothing else is written."""
         ntk = given.get("ntk") if isinstance(given, dict) else None
         if not isinstance(ntk, dict) or ntk.get("method") != "sketched":
             return given
         return merge({"discrepancy": {"method": "random-features"}}, given)
 
     @model_validator(mode="after")
-    def _fits_summaries(self) -> "ValuationConfig":
+    def _fits_sketched(self) -> "ValuationConfig":
         if self.ntk.method == "sketched" and (self.discrepancy.method != "random-features" or self.discrepancy.permutations):
             raise ValueError(
                 "`ntk.method: sketched` keeps sums and no rows: it goes with `discrepancy.method: random-features` and "
@@ -142,19 +142,20 @@ class ValuationConfig(FrozenModel):
         return self
 
     @model_validator(mode="after")
-    def _fits_risk(self) -> "ValuationConfig":
-        if self.value.method != "risk":
+    def _fits_regression(self) -> "ValuationConfig":
+        if self.value.method != "ntk-regression":
             return self
         if self.ntk.output != "mix":
             raise ValueError(
-                f"`value.method: risk` needs one kernel for all classes, so `ntk.output: mix`; found `{self.ntk.output}`. "
-                "Leave `ntk.output` out, or rank by `value.method: bound`"
+                f"`value.method: ntk-regression` needs one kernel for all classes, so `ntk.output: mix`; found "
+                f"`{self.ntk.output}`. "
+                "Leave `ntk.output` out, or rank by `value.method: eq8`"
             )
         return self
 
     @model_validator(mode="after")
     def _fits_rows(self) -> "ValuationConfig":
-        if self.values_rows_read and self._told_rows != "read":
+        if self.values_rows_read and self._default_rows != "read":
             raise ValueError(
                 "`value.rows: read` tells rows without gradients by their labels and the backbone's features; the task is "
                 f"{self.task}, with `discrepancy.features: {self.discrepancy.features}`. Leave it out"

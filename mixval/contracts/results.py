@@ -10,8 +10,8 @@ def _field(name: str, kind: pa.DataType, unit: str, words: str, nullable: bool =
     return pa.field(name, kind, nullable=nullable, metadata={"unit": unit, "description": words})
 
 
-RISK = "risk"
-"""What `terms.parquet` calls the NTK-regression risk, which is no term of Eq. 8."""
+NTK_REGRESSION = "ntk-regression"
+"""What `terms.parquet` calls the NTK-regression value, which is no term of Eq. 8."""
 VALUE_KINDS = ("eq-8-score", "minus-cross-entropy-nats", "log-probability-gain-nats", "trained-log-probability-gain-nats")
 """What a value is: minus Eq. 8's weighted terms; or by ridge regression on the contributor's rows with the tangent kernel,
 minus the cross-entropy on T, or the gain in mean log-probability of T's answer tokens, to first order or of a training."""
@@ -53,7 +53,9 @@ def terms_schema() -> pa.Schema:
         [
             _field("contributor", pa.string(), "name", "as the data spells it"),
             _field("part", pa.string(), "word", "real, synthetic, or all"),
-            _field("term", pa.string(), "word", f"{', '.join(others)} or {last}; {RISK}, the regression behind the value"),
+            _field(
+                "term", pa.string(), "word", f"{', '.join(others)} or {last}; {NTK_REGRESSION}, the regression behind the value"
+            ),
             _field("estimate", pa.float64(), "as in ranking.parquet", "the term, or its part before pi"),
             _field("standard_error", pa.float64(), "as estimate", "over half-samples, or of the mean", nullable=True),
             _field("n", pa.int64(), "rows", "rows it was computed from"),
@@ -83,13 +85,13 @@ COALITIONS = table_schema(
         _field(
             "alone", pa.float64(), "as value", "value of this contributor's rows alone, from its summary; gains to first order"
         ),
-        _field("leave_one_out", pa.float64(), "as value", "what the union of all loses without it"),
+        _field("leave_one_out", pa.float64(), "as value", "what the coalition of all loses without it"),
         _field("shapley", pa.float64(), "as value", "mean of what it adds to those before it, over all orders"),
         _field("shapley_error", pa.float64(), "as value", "standard error of shapley; none where it is exact", nullable=True),
         _field("greedy_step", pa.int32(), "step", "1 is taken first by the greedy search; none where not taken", nullable=True),
-        _field("greedy_value", pa.float64(), "as value", "value of the union after that step", nullable=True),
+        _field("greedy_value", pa.float64(), "as value", "value of the coalition after that step", nullable=True),
     ],
-    source="the ranking's value for unions of contributors; its unit is that of the ranking's value_kind",
+    source="the ranking's value for coalitions of contributors; its unit is that of the ranking's value_kind",
 )
 
 REDUNDANCY = table_schema(

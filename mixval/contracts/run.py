@@ -13,7 +13,7 @@ class RunSummary(FrozenModel):
     """Folder of the run."""
     fingerprint: str
     """Of configuration and inputs: the same one means the same ranking."""
-    standing: bool = False
+    up_to_date: bool = False
     """True when nothing had changed since this run, so nothing was computed."""
     n_planned: int
     n_ranked: int
@@ -27,5 +27,5 @@ class RunSummary(FrozenModel):
     """Contributors of whom anything was measured anew."""
     timings_seconds: dict[str, float] = Field(default_factory=dict)
     """Stage -> wall seconds."""
-    doubts: list[str] = Field(default_factory=list)
+    warnings: list[str] = Field(default_factory=list)
     """Reasons to be careful, in words."""

@@ -31,11 +31,11 @@ class Schema:
 
 SCHEMAS = {
     "ranking": Schema(1),
-    "terms": Schema(1),
+    "terms": Schema(2),
     "rejected": Schema(1),
     "coalitions": Schema(1),
     "redundancy": Schema(1),
-    "manifest": Schema(2, oldest_read=1),
+    "manifest": Schema(3, oldest_read=1),
     "truth": Schema(1, made_by="mixval calibrate"),
     "contributors": Schema(1, made_by="mixval calibrate"),
     "calibration-manifest": Schema(1, made_by="mixval calibrate"),

@@ -43,7 +43,7 @@ class Trainings(FrozenModel):
 
     alone: list[TruthJob]
     """A contributor and seed each."""
-    unions: list[TruthJob]
+    coalitions: list[TruthJob]
     """All contributors but one, and seed."""
     classes: list[int] | None
     target_digest: str
@@ -68,10 +68,12 @@ def plan_trainings(config: CalibrationConfig, contributors: Sequence[str]) -> Tr
             f"{config.test}: expected labels of the target alone, found also {unknown[:5]}. Leave those rows out."
         )
     by_seed = [[training(config, name, listed[name], classes, seed) for name in contributors] for seed in range(config.seeds)]
-    unions = [union for jobs in by_seed for union in leave_one_out(jobs)] if config.unions == "leave-one-out" else []
+    coalitions = (
+        [coalition for jobs in by_seed for coalition in leave_one_out(jobs)] if config.coalitions == "leave-one-out" else []
+    )
     return Trainings(
         alone=[job for jobs in by_seed for job in jobs],
-        unions=unions,
+        coalitions=coalitions,
         classes=classes,
         target_digest=content_digest(target),
         test_digest=content_digest(test),
@@ -117,7 +119,7 @@ def calibrate(
         f"fitted to {len(names)} contributors trained with {config.seeds} seeds each; terms of run {run.manifest.run_id}"
     )
     found = calibrate_weights(terms, mean_truth, provenance)
-    ref = _commit(config, trainings, jobs, names, terms, mean_truth, found, _unions(trainings, failed))
+    ref = _commit(config, trainings, jobs, names, terms, mean_truth, found, _coalitions(trainings, failed))
     trust = _trust(config, found, _finite(agreement(truth).mean_pairwise))
     return ref, CalibrationFigures(weights=found.fit.weights.as_dict(), n_contributors=len(names), failed=dict(failed), **trust)
 
@@ -142,14 +144,16 @@ def _commit(
     terms: np.ndarray,
     mean_truth: np.ndarray,
     found: CalibratedFit,
-    unions: pa.Table,
+    coalitions: pa.Table,
 ) -> ArtifactRef:
     store, truth = open_store(config.valuation), read_truth(jobs)
     identity = backbone_identity(config.backbone, config.task, trainings.classes)
     inputs: dict[str, Any] = {
         "truth": [truth_ref(job).fingerprint for job in jobs],
-        "unions": [
-            truth_ref(job).fingerprint for job in trainings.unions if job.contributor in unions["contributor"].to_pylist()
+        "coalitions": [
+            truth_ref(job).fingerprint
+            for job in trainings.coalitions
+            if job.contributor in coalitions["contributor"].to_pylist()
         ],
         "names": list(names),
         "terms": terms.tolist(),
@@ -169,13 +173,13 @@ def _commit(
         | {"truth": mean_truth, "left_out_score": found.left_out},
         schema=contributors_schema(),
     )
-    tables = {"truth": truth, "contributors": table} | ({"unions": unions} if unions.num_rows else {})
+    tables = {"truth": truth, "contributors": table} | ({"coalitions": coalitions} if coalitions.num_rows else {})
     document = write_fit(found.fit, config.task, identity, evidence)
     return store.commit(ref, inputs=inputs, tables=tables, documents={WEIGHTS: document})
 
 
-def _unions(trainings: Trainings, failed: Mapping[str, str]) -> pa.Table:
-    return read_truth([job for job in trainings.unions if job.contributor not in failed])
+def _coalitions(trainings: Trainings, failed: Mapping[str, str]) -> pa.Table:
+    return read_truth([job for job in trainings.coalitions if job.contributor not in failed])
 
 
 def training(

@@ -23,7 +23,7 @@ class CalibrationConfig(ValuationConfig):
     """How a model is trained on a contributor's rows."""
     seeds: int = Field(default=3, gt=0)
     """Trainings a contributor; truth is the mean metric over them."""
-    unions: Literal["none", "leave-one-out"] = "none"
+    coalitions: Literal["none", "leave-one-out"] = "none"
     """`leave-one-out`: also trained on the rows of all contributors but one. Stored, not fitted: terms are of contributors."""
 
     @property
@@ -44,7 +44,7 @@ class CalibrationConfig(ValuationConfig):
     @classmethod
     def _weights_are_of_eq_8s_terms(cls, given: Any) -> Any:
         """What is weighed are Eq. 8's terms, with the NTK that Eq. 8 has where nothing else is written."""
-        return merge({"value": {"method": "bound"}}, given) if isinstance(given, dict) else given
+        return merge({"value": {"method": "eq8"}}, given) if isinstance(given, dict) else given
 
     @model_validator(mode="after")
     def _test_is_not_the_target(self) -> CalibrationConfig:
@@ -66,10 +66,10 @@ class CalibrationConfig(ValuationConfig):
 
     @model_validator(mode="after")
     def _weights_are_not_fitted_already(self) -> CalibrationConfig:
-        if self.value.method != "bound":
+        if self.value.method != "eq8":
             raise ValueError(
-                f"a calibration weighs Eq. 8's terms, so `value.method: bound`; found `{self.value.method}`. Leave it out, or "
-                "write `bound`"
+                f"a calibration weighs Eq. 8's terms, so `value.method: eq8`; found `{self.value.method}`. Leave it out, or "
+                "write `eq8`"
             )
         if self.value.weights == "fitted":
             raise ValueError("`value.weights: fitted` names what a calibration makes. Take another rule while calibrating")

@@ -65,11 +65,11 @@ def _results(config: CalibrationConfig, fit: ArtifactRef, manifest: CalibrationM
     """The fit as it was committed, so that the same fit is published in the same bytes."""
     store = open_store(config.valuation)
     record = store.committed(fit)
-    has_unions = record is not None and "unions.parquet" in record.files
+    has_coalitions = record is not None and "coalitions.parquet" in record.files
     return CalibrationResults(
         manifest=manifest,
         weights=store.read_document(fit, WEIGHTS),
         truth=store.read_table(fit, "truth"),
         contributors=store.read_table(fit, "contributors"),
-        unions=store.read_table(fit, "unions") if has_unions else None,
+        coalitions=store.read_table(fit, "coalitions") if has_coalitions else None,
     )

@@ -71,7 +71,7 @@ class CalibrationResults:
     """Schema `TRUTH`: one row a training."""
     contributors: pa.Table
     """As `contributors_schema`: what the weights were fitted to."""
-    unions: pa.Table | None
+    coalitions: pa.Table | None
     """Schema `TRUTH`: trainings on the rows of all contributors but one. None where there were none."""
 
 

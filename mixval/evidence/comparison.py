@@ -19,8 +19,8 @@ from mixval.evidence.comparison_statistics import of_world
 from mixval.evidence.results import WorldResult
 from mixval.terms.arrays import Floats
 
-OURS = "tangent-regression"
-VARIANTS = frozenset({"tangent-regression", "tangent-regression-accuracy", "tangent-regression-first-order"})
+OURS = "ntk-regression"
+VARIANTS = frozenset({"ntk-regression", "ntk-regression-accuracy", "ntk-regression-first-order"})
 """Of one method: shown, but no rivals of one another."""
 STATISTIC = "spearman"
 Values = dict[str, dict[str, float]]
@@ -146,8 +146,8 @@ def _differences(
         p_values.append(two_sided_p(drawn))
     adjusted = holm(np.array(p_values, dtype=np.float64))
     return {
-        rival: Difference(gain=gains[rival], p=p, p_holm=float(together))
-        for rival, p, together in zip(rivals, p_values, adjusted, strict=True)
+        rival: Difference(gain=gains[rival], p=p, p_holm=float(coalition_results))
+        for rival, p, coalition_results in zip(rivals, p_values, adjusted, strict=True)
     }
 
 

@@ -30,7 +30,7 @@ WHOLE = ("eq8-equal-z", "eq8-scale-matched")
 
 def with_fitted(results: Sequence[WorldResult]) -> list[WorldResult]:
     """The worlds, those that have all single terms with `eq8-fitted` among their methods, judged anew."""
-    return [_judged(one, [other for other in results if other is not one]) for one in results]
+    return [_scored(one, [other for other in results if other is not one]) for one in results]
 
 
 def terms_of(result: WorldResult) -> Floats | None:
@@ -47,7 +47,7 @@ def is_apart(one: WorldResult, other: WorldResult) -> bool:
     return one.truth != other.truth and not any(digest in theirs for digest in one.rows.values())
 
 
-def _judged(result: WorldResult, others: Sequence[WorldResult]) -> WorldResult:
+def _scored(result: WorldResult, others: Sequence[WorldResult]) -> WorldResult:
     terms = terms_of(result)
     if terms is None:
         return result

@@ -64,7 +64,7 @@ TRUTH = table_schema(
 
 
 class TruthJob(FrozenModel):
-    """One contributor, or a union of several, and one seed: small enough to travel."""
+    """One contributor, or a coalition of several, and one seed: small enough to travel."""
 
     contributor: str
     """Name in tables and messages; not part of the fingerprint."""
@@ -155,7 +155,7 @@ def split(rows: pa.Table, recipe: TrainingRecipe, seed: int) -> tuple[np.ndarray
 def leave_one_out(jobs: Sequence[TruthJob]) -> list[TruthJob]:
     """For each job, the same training on the rows of all others; its name is `without NAME`."""
     if len(jobs) < 2:
-        raise ContractError(f"a union without a contributor needs two contributors, found {len(jobs)}. Add some.")
+        raise ContractError(f"a coalition without a contributor needs two contributors, found {len(jobs)}. Add some.")
     return [
         job.model_copy(
             update={

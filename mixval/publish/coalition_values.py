@@ -1,6 +1,6 @@
 """What contributors are worth together: the tables of coalition values (`COALITIONS`, `REDUNDANCY`), checked and aligned.
 
-Letters: K contributors that took part; v(S) value of the union of S; N all of them; d_k = v(N) - v(N - k), leave-one-out.
+Letters: K contributors that took part; v(S) value of the coalition of S; N all of them; d_k = v(N) - v(N - k), leave-one-out.
 
     redundancy   r_ij = v(N) - v(N - i - j) - d_i - d_j
     cover        r_ij / (r_ij + d_i)       of what i would be missed by without j, the share that j brings as well
@@ -36,8 +36,8 @@ class Pair:
     second: int
     redundancy: float
     """Above 0 each can stand in for the other; below 0 each is worth more beside the other."""
-    missed_together: float
-    """What the union of all loses without both."""
+    missed_both: float
+    """What the coalition of all loses without both."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class CoalitionValues:
     greedy: tuple[int, ...]
     """Places in the order in which the greedy search took them; empty when it took nobody."""
     greedy_values: Floats
-    """(steps,) value of the union after each of them."""
+    """(steps,) value of the coalition after each of them."""
     redundancy: Floats
     """(K, K) symmetric, 0 on the diagonal."""
 
@@ -141,7 +141,8 @@ def shapley_ranks(coalitions: pa.Table) -> dict[str, int]:
 
 
 def first_taken(coalitions: pa.Table, most: int = 5) -> tuple[list[str], float | None]:
-    """The first contributors that the greedy search takes, in its order, and their union's value: None if it took nobody."""
+    """The first contributors that the greedy search takes, in its order, and their coalition's value: None if it took
+    nobody."""
     taken = [row for row in coalitions.to_pylist() if row["greedy_step"] is not None]
     first = sorted(taken, key=lambda row: row["greedy_step"])[:most]
     return [row["contributor"] for row in first], first[-1]["greedy_value"] if first else None

@@ -14,12 +14,12 @@ from mixval.config.base import FrozenModel
 from mixval.contracts.results import VALUE_KINDS
 from mixval.contracts.terms import TERMS
 from mixval.errors import ConfigError
-from mixval.publish.coalition_standing import CoalitionStanding, coalition_standing, standing_words
 from mixval.publish.coalition_values import coalition_values
-from mixval.publish.doubts import Doubt
+from mixval.publish.marginal_values import MarginalValues, marginal_values, marginal_words
 from mixval.publish.names import listed, visible
 from mixval.publish.numerals import compact, count, decimals_for, fixed, percent, signed
 from mixval.publish.ranking import interval_words
+from mixval.publish.run_warnings import RunWarning
 from mixval.publish.value_kind import kind_of
 
 
@@ -78,10 +78,10 @@ class Explanation(FrozenModel):
     parts: list[PartReading] = Field(default_factory=list)
     would_help_most: str | None = None
     """The term that costs it most, and what would change it. None when it was not ranked."""
-    coalitions: CoalitionStanding | None = None
+    coalitions: MarginalValues | None = None
     """What it adds to the others. None for a run without coalition values, and where it took no part in them."""
     broken: list[BrokenExpectation] = Field(default_factory=list)
-    doubts: list[Doubt] = Field(default_factory=list)
+    warnings: list[RunWarning] = Field(default_factory=list)
     """Those that name it, then those about the whole ranking."""
 
 
@@ -90,7 +90,7 @@ def explain(
     terms: pa.Table,  # terms_schema()
     rejected: pa.Table,  # REJECTED
     contributor: str,
-    doubts: Sequence[Doubt] = (),
+    warnings: Sequence[RunWarning] = (),
     coalitions: pa.Table | None = None,  # COALITIONS
     redundancy: pa.Table | None = None,  # REDUNDANCY
 ) -> Explanation:
@@ -104,8 +104,8 @@ def explain(
     own = next((row for row in ranked if row["contributor"] == contributor), None)
     if own is not None:
         found = coalition_values(ranking, coalitions, redundancy)
-        standing = None if found is None else coalition_standing(found, contributor)
-        return _ranked(own, ranked, terms, doubts, kind_of(ranking).adds_terms).model_copy(update={"coalitions": standing})
+        marginal = None if found is None else marginal_values(found, contributor)
+        return _ranked(own, ranked, terms, warnings, kind_of(ranking).adds_terms).model_copy(update={"coalitions": marginal})
     if refused:
         broken = [BrokenExpectation(**{k: v for k, v in row.items() if k in BrokenExpectation.model_fields}) for row in refused]
         return Explanation(contributor=contributor, verdict=refused[0]["verdict"], n_ranked=len(ranked), broken=broken)
@@ -114,12 +114,12 @@ def explain(
 
 def explanation_text(found: Explanation) -> str:
     """The explanation as plain text, for a terminal or a log."""
-    lines = [f"{visible(found.contributor)}: {_standing(found)}"]
+    lines = [f"{visible(found.contributor)}: {_marginal(found)}"]
     lines += _contribution_lines(found)
     if found.would_help_most:
         lines += ["", found.would_help_most]
     if found.coalitions:
-        lines += ["", *standing_words(found.coalitions)]
+        lines += ["", *marginal_words(found.coalitions)]
     if found.parts:
         lines += ["", "Measured:"]
         for part in found.parts:
@@ -129,13 +129,13 @@ def explanation_text(found: Explanation) -> str:
         column = f", column {visible(broken.column)}" if broken.column else ""
         lines += ["", f"{visible(broken.expectation)}{column}: {count(broken.count)} of {count(broken.n_checked)}"]
         lines += [f"  {visible(broken.reason)}"] + [f"  e.g. {visible(sample)}" for sample in broken.samples]
-    if found.doubts:
-        lines += ["", "Be careful:"] + [f"  - {_doubt_words(doubt)}" for doubt in found.doubts]
+    if found.warnings:
+        lines += ["", "Be careful:"] + [f"  - {_warning_words(warning)}" for warning in found.warnings]
     return "\n".join(lines) + "\n"
 
 
 def _ranked(
-    own: dict[str, Any], ranked: list[dict[str, Any]], terms: pa.Table, doubts: Sequence[Doubt], adds_terms: bool
+    own: dict[str, Any], ranked: list[dict[str, Any]], terms: pa.Table, warnings: Sequence[RunWarning], adds_terms: bool
 ) -> Explanation:
     ranked = ranked if adds_terms else [row | {"by_eq8": _by_eq8(row)} for row in ranked]
     own = own if adds_terms else own | {"by_eq8": _by_eq8(own)}
@@ -149,7 +149,7 @@ def _ranked(
     others = [row["contributor"] for row in ranked if row["contributor"] != own["contributor"]]
     tied = [row["contributor"] for row in ranked if row["tie_group"] == own["tie_group"] and row["contributor"] in others]
     copied = ("contributor", "verdict", "rank", "value", "value_kind", "value_low", "value_high", "n_rows", "real_share")
-    touching = [doubt for doubt in doubts if own["contributor"] in doubt.contributors]
+    touching = [warning for warning in warnings if own["contributor"] in warning.contributors]
     return Explanation(
         **{key: own[key] for key in copied},
         n_ranked=len(ranked),
@@ -158,7 +158,7 @@ def _ranked(
         parts=parts,
         rank_by_eq8=None if adds_terms else rank,
         would_help_most=_lever(contributions, rank, len(ranked), "its value" if adds_terms else "Eq. 8's value"),
-        doubts=touching + [doubt for doubt in doubts if not doubt.contributors],
+        warnings=touching + [warning for warning in warnings if not warning.contributors],
     )
 
 
@@ -188,7 +188,7 @@ def _lever(contributions: list[TermContribution], rank: int, n_ranked: int, whos
     )
 
 
-def _standing(found: Explanation) -> str:
+def _marginal(found: Explanation) -> str:
     if found.rank is None or found.value is None:
         return f"{found.verdict}, so it has no rank among the {count(found.n_ranked)} contributors that were ranked."
     decimals = decimals_for([found.value, found.value_low, found.value_high])
@@ -212,8 +212,8 @@ def _contribution_lines(found: Explanation) -> list[str]:
     return lines
 
 
-def _doubt_words(doubt: Doubt) -> str:
-    return f"{doubt.words} Touches {listed(doubt.contributors)}." if len(doubt.contributors) > 1 else doubt.words
+def _warning_words(warning: RunWarning) -> str:
+    return f"{warning.words} Touches {listed(warning.contributors)}." if len(warning.contributors) > 1 else warning.words
 
 
 def _unknown(contributor: str, known: list[str]) -> str:

@@ -12,9 +12,9 @@ from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.plan import ContributorPlan, ShardRef
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.schemas import SCHEMAS
-from mixval.publish.doubts import Doubt
 from mixval.publish.redaction import stripped_url
 from mixval.publish.run_manifest import RunManifest, parse_manifest
+from mixval.publish.run_warnings import RunWarning
 
 
 class InputShard(FrozenModel):
@@ -64,11 +64,11 @@ class Manifest(RunManifest):
     reused: dict[str, int] = Field(default_factory=dict)
     """Kind of artifact -> how many were found as they were."""
     weights: WeightsUsed
-    departures: list[str] = Field(default_factory=list)
+    paper_deviations: list[str] = Field(default_factory=list)
     """Choices that are not the published method's own, in words."""
-    doubts: list[Doubt] = Field(default_factory=list)
+    warnings: list[RunWarning] = Field(default_factory=list)
     coalitions: CoalitionAccount | None = None
-    """How the values of unions came about. None for a run without coalitions.parquet and redundancy.parquet."""
+    """How the values of coalitions came about. None for a run without coalitions.parquet and redundancy.parquet."""
     artifacts: list[ArtifactRef] = Field(default_factory=list)
     """Committed artifacts that the ranking was made from."""
 

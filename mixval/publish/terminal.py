@@ -19,7 +19,7 @@ VALUE_COLUMNS = 72
 """Terminal columns that a ranking takes without weighted parts. Where these fit beside it, they have no table of their own."""
 SHAPLEY_COLUMNS = 10
 """More of them where there are coalition values: their ranks."""
-RISK_COLUMNS = 80
+NATS_COLUMNS = 80
 """Terminal columns that a value in nats takes without its Shapley rank."""
 NUMBER_COLUMNS = 7
 """Of a weighted part."""
@@ -33,13 +33,13 @@ def print_ranking(table: pa.Table, rejected: pa.Table, console: Console, coaliti
         fits = console.width >= _wide_columns() + (0 if coalitions is None else SHAPLEY_COLUMNS)
         adds = kind_of(table).adds_terms
         wide = fits and adds
-        beside = wide if adds else console.width >= RISK_COLUMNS + SHAPLEY_COLUMNS
+        beside = wide if adds else console.width >= NATS_COLUMNS + SHAPLEY_COLUMNS
         console.print(_values(table, wide, coalitions if beside else None))
         if not wide:
             console.print(_parts(table, None if beside else coalitions))
         _print_ties(table, console)
         if coalitions is not None:
-            _print_together(coalitions, console)
+            _print_coalitions(coalitions, console)
     else:
         console.print("[bold]Nobody was ranked.[/bold]")
     if rejected.num_rows:
@@ -109,7 +109,7 @@ def _print_ties(table: pa.Table, console: Console) -> None:
         console.print("[dim]No intervals: nothing says which differences are more than noise.[/dim]")
 
 
-def _print_together(coalitions: pa.Table, console: Console) -> None:
+def _print_coalitions(coalitions: pa.Table, console: Console) -> None:
     console.print("[dim]shapley: rank by what a contributor adds to the others, on average over all orders.[/dim]")
     names, value = first_taken(coalitions)
     if len(names) > 1:

@@ -24,8 +24,8 @@ class ValueKind:
     """Whether the value is the sum of Eq. 8's weighted terms, which else are shown beside it."""
     source: str
     """Where the formula comes from."""
-    of_unions: str = ""
-    """How unions are valued, where that is another way."""
+    of_coalitions: str = ""
+    """How coalitions are valued, where that is another way."""
 
 
 EQ_8, CROSS_ENTROPY, GAIN, TRAINED_GAIN = VALUE_KINDS
@@ -42,7 +42,7 @@ _KINDS = {
         "value (nats)",
         "minus the cross-entropy on the target, nats (higher is better)",
         "It is minus the cross-entropy, in nats a row, with which the target would be classified after training on the "
-        "contributor's measured rows, made linear at the initial model. Guessing gives minus the logarithm of the number of "
+        "contributor's measured rows, linearised at the initial model. Guessing gives minus the logarithm of the number of "
         "classes.",
         adds_terms=False,
         source=_REGRESSION,
@@ -51,7 +51,7 @@ _KINDS = {
         "value (nats)",
         "gain in log-probability of the target, nats (higher is better)",
         "It is the gain in mean log-probability of the target's answer tokens, in nats a token, that training on the "
-        "contributor's measured rows would bring, made linear at the initial model. No training brings 0.",
+        "contributor's measured rows would bring, linearised at the initial model. No training brings 0.",
         adds_terms=False,
         source=_REGRESSION,
     ),
@@ -59,11 +59,12 @@ _KINDS = {
         "value (nats)",
         "gain of a training on the target, nats (higher is better)",
         "It is the gain in mean log-probability of the target's answer tokens, in nats a token, that training on the "
-        "contributor's measured rows would bring, made linear at the initial model, less what the way costs: half of what "
+        "contributor's measured rows would bring, linearised at the initial model, less what the way costs: half of what "
         "this run's average contributor gains by a step of that length. No training brings 0.",
         adds_terms=False,
         source=_REGRESSION,
-        of_unions="Unions, and contributors alone among them, are valued by the gain to first order, at no cost of the way.",
+        of_coalitions="Coalitions, and contributors alone among them, are valued by the gain to first order, at no cost of the "
+        "way.",
     ),
 }
 

@@ -1,4 +1,5 @@
-"""Values of unions of contributors from their committed summaries: Shapley, leave-one-out, redundancy, who goes together."""
+"""Values of coalitions of contributors from their committed sufficient statistics: Shapley, leave-one-out, redundancy, who goes
+together."""
 
 from __future__ import annotations
 
@@ -21,17 +22,17 @@ from mixval.stages.reducing import Reduced
 from mixval.stages.routes import route_of
 from mixval.stages.routes.base import CoalitionGame, Coalitions
 from mixval.stages.steps import Step, one_call
-from mixval.terms.ntk.judge import lifted_damping
+from mixval.terms.ntk.objective import damping_excess
 from mixval.terms.ntk.sketched import sketched_form
 from mixval.terms.ntk.statistics import GradientStatistics
-from mixval.valuation.risk_unions import RiskGame
+from mixval.valuation.eq8_coalitions import redundancy
+from mixval.valuation.regression_coalitions import RegressionGame
 from mixval.valuation.shapley import greedy, leave_one_out
 from mixval.valuation.shapley_budget import shapley
-from mixval.valuation.unions import redundancy
 
 VERSION = 3
 """Raised whenever the numbers change."""
-TOGETHER = 5
+GREEDY_STEPS = 5
 """Contributors that the greedy search takes."""
 
 Question = Literal["shapley", "pairs", "greedy"]
@@ -39,7 +40,7 @@ QUESTIONS: tuple[Question, ...] = ("shapley", "pairs", "greedy")
 
 
 class CoalitionJob(FrozenModel):
-    """The contributors whose unions are valued, best-ranked first, by the ranking's method and weights."""
+    """The contributors whose coalitions are valued, best-ranked first, by the ranking's method and weights."""
 
     jobs: list[MeasureJob]
     target: MeasureJob
@@ -49,12 +50,12 @@ class CoalitionJob(FrozenModel):
     n_left_out: int
     """Ranked contributors that do not take part."""
     coalitions: int
-    """Unions that sampled Shapley values may take."""
+    """Coalitions that sampled Shapley values may take."""
 
 
 @dataclass(frozen=True)
-class Together:
-    """Values of unions, as they are published."""
+class CoalitionResults:
+    """Values of coalitions, as they are published."""
 
     coalitions: pa.Table
     """Schema `COALITIONS`, best-ranked first."""
@@ -105,7 +106,7 @@ def answer(work: CoalitionJob, question: Question) -> ArtifactRef:
     return ref
 
 
-def coalition_tables(work: CoalitionJob) -> Together:
+def coalition_tables(work: CoalitionJob) -> CoalitionResults:
     """The tables from the committed answers, and how they came about."""
     store, names = work.target.store, [job.contributor.name for job in work.jobs]
     refs = {question: answer_ref(work, question) for question in QUESTIONS}
@@ -130,14 +131,16 @@ def coalition_tables(work: CoalitionJob) -> Together:
         n_left_out=work.n_left_out,
         n_coalitions=sum(int(one["n_coalitions"]) for one in (shapley, pairs, order)),
         value_of_all=float(pairs["value_of_all"]),
-        value_of_nobody=float(pairs["value_of_nobody"]),
+        value_of_empty=float(pairs["value_of_empty"]),
         sketch_excess=float(pairs["sketch_excess"]) if np.isfinite(pairs["sketch_excess"]) else None,
-        is_risk=work.target.is_regression,
+        is_ntk_regression=work.target.is_ntk_regression,
         orders=[int(n) for n in shapley.get("orders", [])],
         largest_errors=[float(error) for error in shapley.get("largest_errors", [])],
         seconds=sum(record.seconds for record in records if record is not None),
     )
-    return Together(pa.Table.from_pylist(rows, schema=COALITIONS), _redundancy_table(names, pairs["redundancy"]), account)
+    return CoalitionResults(
+        pa.Table.from_pylist(rows, schema=COALITIONS), _redundancy_table(names, pairs["redundancy"]), account
+    )
 
 
 def _coalitions(work: CoalitionJob) -> Coalitions:
@@ -157,8 +160,8 @@ def _inputs(work: CoalitionJob, question: Question) -> dict[str, object]:
         "counts": [[job.n_real, job.n_synthetic] for job in work.jobs],
         **_coalitions(work).inputs(work.jobs, target),
     }
-    if target.is_regression:
-        shared |= {"damping": target.risk_damping}
+    if target.is_ntk_regression:
+        shared |= {"damping": target.regression_damping}
     else:
         shared |= {
             "weights": [work.coefficients, work.centres],
@@ -198,15 +201,15 @@ def _pairs(game: CoalitionGame, work: CoalitionJob) -> dict[str, np.ndarray]:
         "redundancy": redundancy(everybody, everybody - missed, both),
         "value_of_all": np.array(everybody),
         "sketch_excess": np.array(_sketch_excess(game, work)),
-        "value_of_nobody": np.array(game.empty()),
+        "value_of_empty": np.array(game.empty()),
         "n_coalitions": np.array(1 + 2 * n + n * (n - 1) // 2),
     }
 
 
 def _sketch_excess(game: CoalitionGame, work: CoalitionJob) -> float:
-    """How far the sketch lifts the NTK term of all together, or the risk's lambda; relative, NaN where it is too full."""
-    if isinstance(game, RiskGame):
-        return lifted_damping(game.filled())
+    """How far the sketch lifts the NTK term of all together, or the regression's lambda; relative, NaN where it is too full."""
+    if isinstance(game, RegressionGame):
+        return damping_excess(game.sketch_fill())
     n, gram, cross, square = game.ntk.sums()
     statistics = GradientStatistics(n, gram, cross, square, np.zeros((len(cross), 0)))
     form = sketched_form(statistics, work.target.ntk.damping, work.target.ntk.damping_mode)
@@ -225,7 +228,7 @@ def _without_both(game: CoalitionGame, n: int) -> np.ndarray:
 
 def _greedy(game: CoalitionGame, work: CoalitionJob) -> dict[str, np.ndarray]:
     n = len(work.jobs)
-    size = min(TOGETHER, n)
+    size = min(GREEDY_STEPS, n)
     found = greedy(game, n, size)
     return {"order": found.order, "values": found.values, "n_coalitions": np.array(sum(n - step for step in range(size)))}
 

@@ -17,39 +17,39 @@ from mixval.stages.jobs import MeasureJob
 from mixval.stages.kept import LastMade
 from mixval.stages.measured import Floats, Masks, half_sample_masks
 from mixval.stages.rows import class_indices
-from mixval.terms.ntk.all_rows import HeadHalves, HeadValues, measured_head
-from mixval.terms.ntk.judge import Judge
-from mixval.terms.ntk.risk import one_hot
+from mixval.terms.ntk.objective import TargetObjective
+from mixval.terms.ntk.target_metrics import one_hot
+from mixval.terms.ntk.two_phase import TwoPhaseHalves, TwoPhaseRatio, two_phase_ratio
 from mixval.terms.ntk.wide_head import WideHead, wide_head
 
 MOST_ROWS = 8192
 """Rows that a value speaks for at most: their kernel takes 512 MiB, its factor as much, and 4 s of a core."""
-JUDGING_ROWS = 1000
+TARGET_ROWS = 1000
 """Rows of T that judge at most: those of the smallest keys, which are drawn at random."""
-HELD = 4
+MATRICES_IN_MEMORY = 4
 """Kernels over the rows that are held at once: the kernel, its damped factor, and what is made on the way."""
 
 
 def head_bytes(n_rows: int) -> int:
     """Bytes that the kernels of a contributor of `n_rows` rows take at most, T's among them."""
-    n = max(min(n_rows, MOST_ROWS), JUDGING_ROWS)
-    return HELD * 8 * n * n
+    n = max(min(n_rows, MOST_ROWS), TARGET_ROWS)
+    return MATRICES_IN_MEMORY * 8 * n * n
 
 
 @dataclass(frozen=True)
 class _Target:
     head: WideHead
     features: Floats
-    judge: Judge
+    objective: TargetObjective
     halves: Masks
 
 
 _TARGETS = LastMade[_Target]()
 
 
-def head_values(
+def head_ratio(
     job: MeasureJob, target: MeasureJob, forward: dict[str, np.ndarray], keys: np.ndarray, halves: Masks
-) -> HeadValues | None:
+) -> TwoPhaseRatio | None:
     """Of the rows with these keys (n,), and of all that the pass has read; None where there are no others.
 
     `halves` (R, u) are the half-samples of the first u rows of `keys`.
@@ -63,12 +63,14 @@ def head_values(
     side = _target(target)
     rows = np.concatenate([measured, others])
     features, keys = forward["features"][rows], forward["keys"][rows]
-    right = one_hot(class_indices(job, forward["labels"][rows]), side.judge.n_classes)
+    right = one_hot(class_indices(job, forward["labels"][rows]), side.objective.n_classes)
     every = side.head.regression(features, side.features, right)
     # As many rows as tell the deviations of those with gradients.
     rest = slice(len(measured), len(measured) + halves.shape[1])
     rest_halves = half_sample_masks(job, keys[rest], forward["is_real"][rows[rest]].astype(bool))
-    return measured_head(every, len(measured), side.judge, job.risk_damping, HeadHalves(halves, rest_halves, side.halves))
+    return two_phase_ratio(
+        every, len(measured), side.objective, job.regression_damping, TwoPhaseHalves(halves, rest_halves, side.halves)
+    )
 
 
 def _places(read: np.ndarray, keys: np.ndarray) -> NDArray[np.int64] | None:  # (N,), (n,)
@@ -93,8 +95,8 @@ def _target(target: MeasureJob) -> _Target:
 
 def _made(target: MeasureJob) -> _Target:
     every = target.store.read_tensors(forward_ref(target))
-    stored = {tensor: every[tensor][:JUDGING_ROWS] for tensor in ("keys", "labels", "features")}
+    stored = {tensor: every[tensor][:TARGET_ROWS] for tensor in ("keys", "labels", "features")}
     head, features = wide_head(stored["features"]), stored["features"].astype(np.float64)
-    judge = head.judge(features, class_indices(target, stored["labels"]), len(target.classes or []))
+    objective = head.objective(features, class_indices(target, stored["labels"]), len(target.classes or []))
     halves = half_sample_masks(target, stored["keys"], np.ones(len(features), dtype=bool))
-    return _Target(head, features, judge, halves)
+    return _Target(head, features, objective, halves)

@@ -1,6 +1,6 @@
 """The empirical tangent kernel of a contributor's gradient sample: in one task, or groups of layers side by side.
 
-Where the value is the risk, T's gradient sample stands below the contributor's, for Theta(T, S) beside Theta(S, S).
+Where the value is by NTK regression, T's gradient sample stands below the contributor's, for Theta(T, S) beside Theta(S, S).
 
 Theta_0 runs over both parts of S (Eq. 8, arXiv 2511.13640). The Gram matrix is committed with the outputs, so another
 damping, residual or block form recomputes no gradient. Gradients never leave the task that took them: a task holds
@@ -26,8 +26,8 @@ from mixval.stages.rows import class_indices, in_batches, real_rows, sampled_row
 from mixval.stages.steps import Work
 from mixval.storage.sample import part_counts
 from mixval.terms.ntk.groups import layer_groups
-from mixval.terms.ntk.judge import squared_lengths
 from mixval.terms.ntk.kernel import exact_kernel
+from mixval.terms.ntk.objective import squared_lengths
 
 VERSION = 3
 """Raised whenever the numbers change."""
@@ -39,7 +39,8 @@ BLOCKS = ("theta", "theta_ts", "target_squares")
 
 
 def gram_ref(job: MeasureJob, target: MeasureJob | None = None) -> ArtifactRef:
-    """Where the contributor's Gram matrix is, or will be, committed. The target is needed where the value is the risk."""
+    """Where the contributor's Gram matrix is, or will be, committed. The target is needed where the value is by NTK
+    regression."""
     return job.store.ref("gram", VERSION, **_inputs(job, target))
 
 
@@ -62,9 +63,9 @@ def budget_bytes(job: MeasureJob) -> int:
 def whole_gram(job: MeasureJob, target: MeasureJob | None = None) -> ArtifactRef:
     """Commit `theta` (N, N) float64, `outputs` (N,), `probabilities` (N,), `keys` (N,) and `is_real` (N,) in one go.
 
-    For the risk also `theta_ts` (M, N), `target_squares` (M,), l^2 of `judge.py`, `target_keys` (M,), and `labels`
+    For NTK regression also `theta_ts` (M, N), `target_squares` (M,), l^2 of `objective.py`, `target_keys` (M,), and `labels`
     (N,) with `target_labels` (M,) as class indices, or `tokens` (N,) with `target_tokens` (M,). Raises ConfigError for the
-    risk without a target.
+    regression value without a target.
     """
     ref = gram_ref(job, target)
     if job.store.committed(ref) is not None:
@@ -122,11 +123,12 @@ def _part_inputs(job: MeasureJob, groups: Groups, target: MeasureJob | None) -> 
 
 def _beside(job: MeasureJob, target: MeasureJob | None) -> MeasureJob | None:
     """The target, where its rows are needed."""
-    if not job.is_regression:
+    if not job.is_ntk_regression:
         return None
     if target is None:
         raise ConfigError(
-            f"contributor {job.contributor.name!r}: `value.method: risk` needs Theta(T, S), found no target. Give its job."
+            f"contributor {job.contributor.name!r}: `value.method: ntk-regression` needs Theta(T, S), found no target. Give "
+            f"its job."
         )
     return target
 
@@ -205,8 +207,8 @@ def _computed(job: MeasureJob, target: MeasureJob | None, groups: Groups) -> dic
     tensors |= {"target_keys": below["key"].to_numpy()}
     if job.classes is None:
         return tensors | {"tokens": passes.counts[:n], "target_tokens": passes.counts[n:]}
-    own, judging = (class_indices(job, table["label"].to_numpy()) for table in (rows, below))
-    return tensors | {"labels": own, "target_labels": judging}
+    own, target_labels = (class_indices(job, table["label"].to_numpy()) for table in (rows, below))
+    return tensors | {"labels": own, "target_labels": target_labels}
 
 
 def _commit_gram(

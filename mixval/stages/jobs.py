@@ -57,13 +57,13 @@ class MeasureJob(FrozenModel):
         return dict(zip(PARTS, (self.n_real, self.n_synthetic), strict=True))
 
     @property
-    def is_regression(self) -> bool:
+    def is_ntk_regression(self) -> bool:
         """Whether the value is told by NTK regression, and not by Eq. 8."""
-        return self.value.method == "risk"
+        return self.value.method == "ntk-regression"
 
     @property
-    def risk_damping(self) -> float:
-        """lambda of the risk, relative."""
+    def regression_damping(self) -> float:
+        """lambda of NTK regression, relative."""
         return self.value.damping_for(self.task)
 
     @property

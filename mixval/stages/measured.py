@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mixval.contracts.parts import PARTS
 from mixval.contracts.record import ArtifactRef
-from mixval.contracts.results import RISK, terms_schema
+from mixval.contracts.results import NTK_REGRESSION, terms_schema
 from mixval.stages.jobs import MeasureJob
 from mixval.terms.half_samples import half_masks
 
@@ -65,10 +65,11 @@ def commit_terms(
     ref: ArtifactRef,
     inputs: dict[str, object],
     measured: Mapping[str, Measured],
-    risk: Measured | None,
+    regression: Measured | None,
     seconds: float,
 ) -> ArtifactRef:
-    """Commit the measured terms, by name and in the order of `TERMS`, the risk where it was asked for, and what lies beside."""
+    """Commit the measured terms, by name and in the order of `TERMS`, the regression value where it was asked for, and what
+    lies beside."""
     found = list(measured.values())
     tensors = {
         "terms": np.array([one.value for one in found]),
@@ -79,9 +80,13 @@ def commit_terms(
     for one in found:
         tensors |= one.more
     named = list(zip(measured, found, tensors["standard_errors"], strict=True))
-    if risk is not None:
-        tensors |= {"risk": np.array([risk.value]), "risk_deviations": risk.deviations, **risk.more}
-        named.append((RISK, risk, risk.standard_error(risk.deviations)))
+    if regression is not None:
+        tensors |= {
+            "regression_value": np.array([regression.value]),
+            "regression_deviations": regression.deviations,
+            **regression.more,
+        }
+        named.append((NTK_REGRESSION, regression, regression.standard_error(regression.deviations)))
     tables = {"terms": terms_table(job, named)}
     numbers = {term: one.value for term, one, _ in named}
     job.store.commit(ref, inputs=inputs, tensors=tensors, tables=tables, numbers=numbers, seconds=seconds)

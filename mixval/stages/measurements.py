@@ -17,8 +17,8 @@ from mixval.stages.discrepancy import measured_discrepancy
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.loss import measured_loss
 from mixval.stages.measured import Masks, Measured
-from mixval.stages.summary_terms import summary_discrepancy, summary_loss, summary_ntk
-from mixval.stages.tangent import measured_ntk
+from mixval.stages.ntk_term import measured_ntk
+from mixval.stages.statistics_terms import discrepancy_from_statistics, loss_from_statistics, ntk_from_statistics
 from mixval.terms.composition.term import composition_term
 
 Measurement = Callable[[MeasureJob, MeasureJob, Any], Measured]
@@ -33,15 +33,15 @@ def _of_counts(job: MeasureJob, term: Callable[[int, int], float]) -> Measured:
 MEASUREMENTS: dict[str, dict[str, Measurement]] = {
     "loss": {
         "exact": lambda job, _, stored: measured_loss(job, stored[0]),
-        "sketched": lambda job, _, summary: summary_loss(job, summary),
+        "sketched": lambda job, _, by_part: loss_from_statistics(job, by_part),
     },
     "discrepancy": {
         "exact": lambda job, target, stored: measured_discrepancy(job, target, stored[0]),
-        "sketched": summary_discrepancy,
+        "sketched": discrepancy_from_statistics,
     },
     "ntk": {
         "exact": lambda job, _, stored: measured_ntk(job, stored[1]),
-        "sketched": lambda job, _, summary: summary_ntk(job, summary),
+        "sketched": lambda job, _, by_part: ntk_from_statistics(job, by_part),
     },
     "composition": {
         "exact": lambda job, *_: _of_counts(job, composition_term),
@@ -53,7 +53,7 @@ MEASUREMENTS: dict[str, dict[str, Measurement]] = {
 COALITION_MEASUREMENTS: dict[str, Callable[[Sequence[MeasureJob], MeasureJob], Callable[[Masks], float]]] = {}
 """Term -> from K contributors' jobs and the target's, what gives the term of the contributors that a mask (K,) marks.
 
-For values of coalitions by Eq. 8. The terms above have theirs in `mixval/valuation/unions.py`, where they share sums.
+For values of coalitions by Eq. 8. The terms above have theirs in `mixval/valuation/eq8_coalitions.py`, where they share sums.
 """
 
 

@@ -16,7 +16,7 @@ from mixval.stages.resident import resident_backbone
 from mixval.stages.rows import in_batches
 from mixval.terms.ntk.residual import residual
 from mixval.terms.ntk.sketch import SketchPlan, sketch
-from mixval.terms.summary import MeasuredRows
+from mixval.terms.sufficient_statistics import MeasuredRows
 
 _VERIFIED: set[str] = set()
 """Sketches that this process has held against exact gradients. Once is enough: a run has one plan and one backbone."""
@@ -25,20 +25,20 @@ _VERIFIED: set[str] = set()
 def measured_rows(job: MeasureJob, rows: pa.Table, plan: SketchPlan) -> MeasuredRows:
     """Everything of these rows, N >= 1. Holds N sketches and N features beside one batch."""
     backbone = resident_backbone(job)
-    noted = _Noted(job, backbone, in_batches(rows, job.batch_rows))
+    noted = _RecordedBatches(job, backbone, in_batches(rows, job.batch_rows))
     name = fingerprint("verified", 1, **job.model_key(), output=job.ntk.output, plan=[plan.width, plan.seed, dict(plan.routes)])
     taken = sketch(backbone.module, plan, noted.scalar, noted, verify=name not in _VERIFIED)
     _VERIFIED.add(name)
     probabilities, counts = np.concatenate(noted.probabilities), np.concatenate(noted.counts)
-    misfit = residual(taken.outputs.cpu(), probabilities, job.ntk.residual)
+    residuals = residual(taken.outputs.cpu(), probabilities, job.ntk.residual)
     return MeasuredRows(
         keys=rows["key"].to_numpy(),
         losses=np.concatenate(noted.losses),
         counts=counts,
         features=np.concatenate(noted.features),
         gradients=taken.features.cpu().numpy(),
-        residual=misfit,
-        responses=(misfit * counts)[:, None] if job.classes is None else _one_hot(job.classes, rows),
+        residual=residuals,
+        responses=(residuals * counts)[:, None] if job.classes is None else _one_hot(job.classes, rows),
     )
 
 
@@ -47,7 +47,7 @@ def _one_hot(classes: Sequence[int], rows: pa.Table) -> np.ndarray:
     return np.asarray(rows["label"].to_numpy()[:, None] == np.array(classes)[None, :], dtype=np.float64)
 
 
-class _Noted:
+class _RecordedBatches:
     """Batches of rows and the scalar output on them; what else the same forward pass says is noted on the way."""
 
     def __init__(self, job: MeasureJob, backbone: Backbone, pieces: Iterable[pa.Table]) -> None:

@@ -43,15 +43,15 @@ def make_plan(
     route = route_of(config.ntk.method)
     require_measurements(route.name)
     plan = WorkPlan(
-        contributors=[route.charge_contributor(name, shards, sizes) for name, shards in listed.items()],
-        target=route.charge_target(target, sizes),
+        contributors=[route.plan_contributor(name, shards, sizes) for name, shards in listed.items()],
+        target=route.plan_target(target, sizes),
         n_parameters=footprint.n_parameters,
         worker_memory_bytes=worker_memory_bytes,
         workers=workers,
         notes=[*_notes(config), *route.notes(config)],
     )
     route.refuse(plan, sizes)
-    _refuse_what_does_not_fit(plan, route.ways_to_fit)
+    _refuse_what_does_not_fit(plan, route.how_to_fit)
     return plan
 
 
@@ -61,7 +61,7 @@ def _notes(config: ValuationConfig) -> list[str]:
     return []
 
 
-def _refuse_what_does_not_fit(plan: WorkPlan, ways_to_fit: str) -> None:
+def _refuse_what_does_not_fit(plan: WorkPlan, how_to_fit: str) -> None:
     limit = USABLE_SHARE * plan.worker_memory_bytes
     too_big = [one for one in (*plan.contributors, plan.target) if one.task_bytes > limit]
     if not too_big:
@@ -71,6 +71,6 @@ def _refuse_what_does_not_fit(plan: WorkPlan, ways_to_fit: str) -> None:
         f"plan: {len(too_big)} contributor(s) do not fit a worker. Expected at most {limit / 2**30:.1f} GiB a task "
         f"({USABLE_SHARE:.0%} of a worker's {plan.worker_memory_bytes / 2**30:.1f} GiB), found {worst.task_bytes / 2**30:.1f} "
         f"GiB for {worst.name!r} ({worst.n_sampled} rows read, {worst.n_gradient_rows} gradients, of which "
-        f"{worst.gradient_bytes / 2**30:.1f} GiB may be held at a time). {ways_to_fit}, or take fewer and larger "
+        f"{worst.gradient_bytes / 2**30:.1f} GiB may be held at a time). {how_to_fit}, or take fewer and larger "
         "workers (`runtime.workers`)."
     )

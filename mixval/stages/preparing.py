@@ -83,20 +83,20 @@ def run_fingerprint(config: ValuationConfig, inputs: Inputs) -> str:
     )
 
 
-_HANDED: ContextVar[tuple[ValuationConfig, PreparedRun] | None] = ContextVar("mixval_prepared", default=None)
+_PREPARED: ContextVar[tuple[ValuationConfig, PreparedRun] | None] = ContextVar("mixval_prepared", default=None)
 
 
 @contextmanager
-def handed_over(config: ValuationConfig, prepared: PreparedRun) -> Iterator[None]:
+def stash_prepared(config: ValuationConfig, prepared: PreparedRun) -> Iterator[None]:
     """Within this block a flow for `config` takes `prepared` as its plan instead of listing everything again."""
-    token = _HANDED.set((config, prepared))
+    token = _PREPARED.set((config, prepared))
     try:
         yield
     finally:
-        _HANDED.reset(token)
+        _PREPARED.reset(token)
 
 
-def taken_over(config: ValuationConfig) -> PreparedRun | None:
+def take_prepared(config: ValuationConfig) -> PreparedRun | None:
     """The plan that was handed over for this configuration, if one was."""
-    handed = _HANDED.get()
+    handed = _PREPARED.get()
     return handed[1] if handed is not None and handed[0] == config else None

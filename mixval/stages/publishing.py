@@ -12,18 +12,18 @@ from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.run import RunSummary
 from mixval.gate.docs import page_name
-from mixval.publish.coalition_doubts import coalition_doubts, sketch_doubts
-from mixval.publish.departures import departures
-from mixval.publish.doubts import Doubt, find_doubts
+from mixval.publish.coalition_warnings import coalition_warnings, sketch_warnings
 from mixval.publish.manifest import Manifest, WeightsUsed, input_shards, read_manifest
+from mixval.publish.paper_deviations import paper_deviations
 from mixval.publish.publication import publish_run, run_name
 from mixval.publish.ranking import rejected_table
+from mixval.publish.regression_warnings import regression_warnings
 from mixval.publish.results import GateResults, PublishedValuation
-from mixval.publish.risk_doubts import risk_doubts
 from mixval.publish.run_manifest import MANIFEST, package_versions, resolved_config
+from mixval.publish.run_warnings import RunWarning, find_warnings
 from mixval.publish.writers.gate_results import DOCS
 from mixval.publish.writers.valuation import WRITERS
-from mixval.stages.coalitions import Together
+from mixval.stages.coalitions import CoalitionResults
 from mixval.stages.gating import read_docs_page, read_validations
 from mixval.stages.preparing import PreparedRun
 from mixval.stages.reducing import Reduced
@@ -47,7 +47,7 @@ class RunAccount:
     gate_refs: dict[str, ArtifactRef]
 
 
-def standing_run(config: ValuationConfig, fingerprint: str) -> RunSummary | None:
+def up_to_date_run(config: ValuationConfig, fingerprint: str) -> RunSummary | None:
     """The latest run, when it was made from the same configuration and inputs and nobody failed in it.
 
     A failure may have been the place's, not the data's, so it is tried again; what was measured is found as it is.
@@ -63,7 +63,7 @@ def standing_run(config: ValuationConfig, fingerprint: str) -> RunSummary | None
     summary = _summary(manifest, folder)
     if summary.n_failed:
         return None
-    return summary.model_copy(update={"standing": True, "recomputed": {}, "recomputed_contributors": []})
+    return summary.model_copy(update={"up_to_date": True, "recomputed": {}, "recomputed_contributors": []})
 
 
 def publish(
@@ -73,22 +73,22 @@ def publish(
     reduced: Reduced,
     account: RunAccount,
     expected: Latest | None,
-    together: Together | str | None = None,
+    coalition_results: CoalitionResults | str | None = None,
 ) -> RunSummary:
     """Write the run's folder, then swap `latest.json` from `expected`. Raises `ConflictError` when somebody else did.
 
-    `together` holds the values of unions, or why there are none although they were asked for.
+    `coalition_results` holds the values of coalitions, or why there are none although they were asked for.
     """
     run_id = run_name(account.started, prepared.fingerprint)
     outcomes = _linked_to_docs(config, outcomes, account.gate_refs)
-    made = _manifest(config, prepared, outcomes, reduced, account, run_id, together)
+    made = _manifest(config, prepared, outcomes, reduced, account, run_id, coalition_results)
     results = PublishedValuation(
         manifest=read_manifest(made.to_json(), run_id),  # as it is stored, so that a rebuilt report is the same report
         ranking=reduced.ranking,
         terms=reduced.terms,
         rejected=rejected_table(outcomes),
-        coalitions=together.coalitions if isinstance(together, Together) else None,
-        redundancy=together.redundancy if isinstance(together, Together) else None,
+        coalitions=coalition_results.coalitions if isinstance(coalition_results, CoalitionResults) else None,
+        redundancy=coalition_results.redundancy if isinstance(coalition_results, CoalitionResults) else None,
         gate=_gate_results(config, account.gate_refs),
     )
     folder = publish_run(open_location(config.output, config.source.storage), results, WRITERS, expected)
@@ -102,7 +102,7 @@ def _manifest(
     reduced: Reduced,
     account: RunAccount,
     run_id: str,
-    together: Together | str | None,
+    coalition_results: CoalitionResults | str | None,
 ) -> Manifest:
     weights = reduced.weights.as_dict()
     n_classes = len(prepared.classes) if prepared.classes else None
@@ -125,22 +125,26 @@ def _manifest(
         recomputed=account.recomputed,
         reused=account.reused,
         weights=WeightsUsed(rule=reduced.weights.rule, values=weights, provenance=reduced.weights.provenance, dropped=dropped),
-        departures=departures(config, route_of(config.ntk.method).departures(config)),
-        doubts=[
-            *find_doubts(reduced.ranking, reduced.terms, outcomes, n_classes),
-            *risk_doubts(reduced.ranking, reduced.terms, n_classes),
-            *_union_doubts(reduced.ranking, together),
+        paper_deviations=paper_deviations(config, route_of(config.ntk.method).paper_deviations(config)),
+        warnings=[
+            *find_warnings(reduced.ranking, reduced.terms, outcomes, n_classes),
+            *regression_warnings(reduced.ranking, reduced.terms, n_classes),
+            *_coalition_warnings(reduced.ranking, coalition_results),
         ],
-        coalitions=together.account if isinstance(together, Together) else None,
+        coalitions=coalition_results.account if isinstance(coalition_results, CoalitionResults) else None,
         artifacts=account.artifacts,
     )
 
 
-def _union_doubts(ranking: pa.Table, together: Together | str | None) -> list[Doubt]:
-    if isinstance(together, Together):
-        doubts = coalition_doubts(ranking, together.coalitions, together.redundancy)
-        return [*sketch_doubts(together.account), *doubts]
-    return [] if together is None else [Doubt(kind="unions-failed", words=f"Unions could not be valued. {together}")]
+def _coalition_warnings(ranking: pa.Table, coalition_results: CoalitionResults | str | None) -> list[RunWarning]:
+    if isinstance(coalition_results, CoalitionResults):
+        warnings = coalition_warnings(ranking, coalition_results.coalitions, coalition_results.redundancy)
+        return [*sketch_warnings(coalition_results.account), *warnings]
+    return (
+        []
+        if coalition_results is None
+        else [RunWarning(kind="coalitions-failed", words=f"Coalitions could not be valued. {coalition_results}")]
+    )
 
 
 def _linked_to_docs(config: ValuationConfig, outcomes: list[GateOutcome], checked: dict[str, ArtifactRef]) -> list[GateOutcome]:
@@ -169,5 +173,5 @@ def _summary(manifest: Manifest, folder: Location) -> RunSummary:
         recomputed=manifest.recomputed,
         reused=manifest.reused,
         timings_seconds=manifest.timings_seconds,
-        doubts=[doubt.words for doubt in manifest.doubts],
+        warnings=[warning.words for warning in manifest.warnings],
     )

@@ -1,4 +1,4 @@
-"""The reduce stage: risks, or terms and weights -> values, intervals, ranks. No model, no rows, seconds."""
+"""The reduce stage: regression values, or terms and weights -> values, intervals, ranks. No model, no rows, seconds."""
 
 from __future__ import annotations
 
@@ -65,29 +65,30 @@ def reduce_terms(
 def _valued(
     config: ValuationConfig, stored: list[dict[str, np.ndarray]], estimates: TermEstimates, weights: Weights
 ) -> Valuation:
-    """By the configured method: Eq. 8, the measured risks as they are, or what a training gains by the measured slopes."""
-    if config.value.method == "bound":
+    """By the configured method: Eq. 8, the measured regression values as they are, or what a training gains by the measured
+    slopes."""
+    if config.value.method == "eq8":
         return value(estimates, weights, config.value.confidence)
-    risks = np.array([float(one["risk"][0]) for one in stored])
+    regression_values = np.array([float(one["regression_value"][0]) for one in stored])
     replicated = bool(config.value.half_samples)
     weighted = weighted_terms(estimates, weights)
 
     def stacked(name: str) -> np.ndarray | None:
         return np.stack([one[name] for one in stored], axis=1) if replicated else None
 
-    deviations = stacked("risk_deviations")
+    deviations = stacked("regression_deviations")
     if config.has_trained_gain:
         moved = np.array([float(one["displacement"][0]) for one in stored])
-        found = run_values(risks, deviations, moved, stacked("slope_deviations"))
+        found = run_values(regression_values, deviations, moved, stacked("slope_deviations"))
     else:
-        found = run_values(risks, deviations)
+        found = run_values(regression_values, deviations)
     return valuation_of(found.values, found.deviations, weighted, config.value.confidence)
 
 
 def value_kind(config: ValuationConfig) -> str:
     """What the value is, one of `VALUE_KINDS`."""
     eq8, cross_entropy, gain, trained = VALUE_KINDS
-    if config.value.method == "bound":
+    if config.value.method == "eq8":
         return eq8
     if config.task_spec.has_labels:
         return cross_entropy

@@ -33,7 +33,7 @@ class Step:
     """One artifact of a run that is to be made."""
 
     label: str
-    """What is shown of it: `summary news-03`."""
+    """What is shown of it: `statistics news-03`."""
     store: ArtifactStore
     ref: ArtifactRef
     work: Callable[[], Work]

@@ -1,6 +1,6 @@
-"""T's sketched gradients and what T judges by, made once for a run: where the value is the risk and rows are in sums.
+"""T's sketched gradients and what T judges by, made once for a run: where the value is by NTK regression and rows are in sums.
 
-Like the contributors' summaries they are of the run's frame, so its fingerprint is part of theirs.
+Like the contributors' sufficient statistics they are of the run's shared sketch, so its fingerprint is part of theirs.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixval.contracts.record import ArtifactRef
-from mixval.stages.frame import frame_ref, read_frame
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.kept import LastMade
 from mixval.stages.memory import peak_bytes
 from mixval.stages.one_pass import measured_rows
 from mixval.stages.rows import sampled_rows
-from mixval.terms.ntk.judge import Judge, lengths
+from mixval.stages.shared_sketch import read_shared_sketch, shared_sketch_ref
+from mixval.terms.ntk.objective import TargetObjective, lengths
 
 VERSION = 1
 """Raised whenever the numbers change."""
@@ -31,7 +31,7 @@ class TargetGradients:
     """(M,) uint64."""
     features: np.ndarray
     """(M, q), as sketched."""
-    judge: Judge
+    objective: TargetObjective
 
 
 _READ = LastMade[TargetGradients]()
@@ -43,14 +43,15 @@ def target_gradients_ref(target: MeasureJob) -> ArtifactRef:
 
 
 def make_target_gradients(target: MeasureJob) -> ArtifactRef:
-    """Commit `keys` (M,), `features` (M, q), and `labels` (M,) as class indices or `tokens` (M,), from the committed frame."""
+    """Commit `keys` (M,), `features` (M, q), and `labels` (M,) as class indices or `tokens` (M,), from the committed shared
+    sketch."""
     ref = target_gradients_ref(target)
     if target.store.committed(ref) is not None:
         return ref
     started = time.perf_counter()
-    rows = measured_rows(target, sampled_rows(target, target.sample), read_frame(target).plan)
-    judged_by = {"tokens": rows.counts} if target.classes is None else {"labels": rows.labels}
-    tensors = {"keys": rows.keys, "features": rows.gradients} | judged_by
+    rows = measured_rows(target, sampled_rows(target, target.sample), read_shared_sketch(target).plan)
+    objective_tensors = {"tokens": rows.counts} if target.classes is None else {"labels": rows.labels}
+    tensors = {"keys": rows.keys, "features": rows.gradients} | objective_tensors
     seconds = time.perf_counter() - started
     target.store.commit(
         ref, inputs=_inputs(target), tensors=tensors, numbers={"n": len(rows.keys)}, seconds=seconds, peak_bytes=peak_bytes()
@@ -67,16 +68,16 @@ def read_target_gradients(target: MeasureJob) -> TargetGradients:
 def _read(target: MeasureJob, ref: ArtifactRef) -> TargetGradients:
     stored = target.store.read_tensors(ref)
     features = stored["features"]
-    judge = judge_of(target, stored, lengths(features.astype(np.float64)))
-    return TargetGradients(stored["keys"].astype(np.uint64), features, judge)
+    objective = objective_of(target, stored, lengths(features.astype(np.float64)))
+    return TargetGradients(stored["keys"].astype(np.uint64), features, objective)
 
 
-def judge_of(target: MeasureJob, stored: dict[str, np.ndarray], norms: np.ndarray, prefix: str = "") -> Judge:
-    """What T's rows judge by, from stored `labels` or `tokens`, and (M,) `judge.lengths`."""
+def objective_of(target: MeasureJob, stored: dict[str, np.ndarray], norms: np.ndarray, prefix: str = "") -> TargetObjective:
+    """What T's rows judge by, from stored `labels` or `tokens`, and (M,) `objective.lengths`."""
     if target.classes is None:
-        return Judge(tokens=stored[f"{prefix}tokens"].astype(np.float64))
-    return Judge(labels=stored[f"{prefix}labels"].astype(np.int64), n_classes=len(target.classes), norms=norms)
+        return TargetObjective(tokens=stored[f"{prefix}tokens"].astype(np.float64))
+    return TargetObjective(labels=stored[f"{prefix}labels"].astype(np.int64), n_classes=len(target.classes), norms=norms)
 
 
 def _inputs(target: MeasureJob) -> dict[str, object]:
-    return target.rows_key() | {"frame": frame_ref(target).fingerprint, "sample": target.sample}
+    return target.rows_key() | {"shared_sketch": shared_sketch_ref(target).fingerprint, "sample": target.sample}

@@ -1,4 +1,4 @@
-"""The terms of one contributor from what is stored, with standard errors and half-sample deviations (Eq. 8), and its risk.
+"""The terms of one contributor from what is stored, with standard errors and half-sample deviations (Eq. 8), and its value.
 
 Needs no model: another kernel, damping, estimator or number of replicates runs on the committed passes alone. Replicate r
 keeps the same half of T for every contributor, so that what they share cancels when they are compared.
@@ -35,9 +35,9 @@ def terms_ref(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
 def contributor_terms(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
     """Commit `terms` (T,), `standard_errors` (T,), `deviations` (R, T), `n_gradient_rows` (1,) and the table `terms`.
 
-    Where the value is the risk also `risk` (1,), `risk_deviations` (R,) and a row of the table; of causal LMs `displacement`
-    (1,) and `slope_deviations` (R,) too (`mixval/terms/ntk/trained_gain.py`). From a summary also `ntk_as_sketched` (1,), the
-    term with the sketch's bias in it, and `is_full` (1,), whether the other one could not be told.
+    Where the value is by NTK regression also `regression_value` (1,), `regression_deviations` (R,) and a row of the table; of
+    causal LMs `displacement` (1,) and `slope_deviations` (R,) too (`mixval/terms/ntk/trained_gain.py`). From a summary also
+    `ntk_as_sketched` (1,), the term with the sketch's bias in it, and `is_full` (1,), whether the other one could not be told.
     """
     ref = terms_ref(job, target)
     if job.store.committed(ref) is not None:
@@ -45,7 +45,7 @@ def contributor_terms(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
     started, route = time.perf_counter(), route_of(job.ntk.method)
     stored = route.stored(job, target)
     terms = route.terms(job, target, stored)
-    value = route.value(job, target, stored) if job.is_regression else None
+    value = route.value(job, target, stored) if job.is_ntk_regression else None
     return commit_terms(job, ref, _inputs(job, target), terms, value, time.perf_counter() - started)
 
 

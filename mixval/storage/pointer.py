@@ -89,28 +89,28 @@ def _swap_on_s3(location: Location, new: Latest, data: bytes, expected: Latest |
         location.write_bytes(data)
     elif token is None:
         _accept_own(location, new, expected)
-    standing = _read(location) if not conditional else new.model_copy(update={"token": token or _tag(location)})
-    if standing.nonce != new.nonce:
-        raise _conflict(location, expected, standing)
-    return Swap(standing, conditional)
+    present = _read(location) if not conditional else new.model_copy(update={"token": token or _tag(location)})
+    if present.nonce != new.nonce:
+        raise _conflict(location, expected, present)
+    return Swap(present, conditional)
 
 
 def _accept_own(location: Location, new: Latest, expected: Latest | None) -> None:
     # A put whose answer was lost is sent again by the client, and then meets itself.
-    standing = _read(location) if location.exists() else None
-    if standing is None or standing.nonce != new.nonce:
-        raise _conflict(location, expected, standing)
+    present = _read(location) if location.exists() else None
+    if present is None or present.nonce != new.nonce:
+        raise _conflict(location, expected, present)
 
 
 def _compare(location: Location, expected: Latest | None) -> None:
-    standing = _read(location) if location.exists() else None
-    if (standing.token if standing else None) != (expected.token if expected else None):
-        raise _conflict(location, expected, standing)
+    present = _read(location) if location.exists() else None
+    if (present.token if present else None) != (expected.token if expected else None):
+        raise _conflict(location, expected, present)
 
 
-def _conflict(location: Location, expected: Latest | None, standing: Latest | None) -> ConflictError:
+def _conflict(location: Location, expected: Latest | None, present: Latest | None) -> ConflictError:
     before = f"run {expected.run_id!r}" if expected else "no pointer"
-    now = f"run {standing.run_id!r}, swapped {standing.swapped}" if standing else "no pointer"
+    now = f"run {present.run_id!r}, swapped {present.swapped}" if present else "no pointer"
     return ConflictError(
         f"{location.url}: expected {before}, found {now}: another run published first. Its results and yours are both kept; "
         "publish again to point to yours."

@@ -1,4 +1,4 @@
-"""Values, intervals, ranks and ties: of Eq. 8 (arXiv 2511.13640) with what each term adds, or of the NTK-regression risk.
+"""Values, intervals, ranks and ties: of Eq. 8 (arXiv 2511.13640) with what each term adds, or of the NTK-regression value.
 
 Intervals come from half-samples: each replicate recomputes every term on half of each part's rows and on half of T (the
 same half for all contributors, so that what they share cancels in comparisons). Deviations arrive rescaled to the full

@@ -37,7 +37,7 @@ class Game(Protocol):
     """Values of coalitions. One that grows player by player may be cheaper to follow with `prefixes` than to start anew."""
 
     def empty(self) -> float:
-        """v of nobody."""
+        """v of the empty coalition."""
         ...
 
     def value(self, members: Members) -> float:
@@ -178,7 +178,7 @@ def _check_players(n_players: int) -> None:
 
 def _value(game: Game, members: Members) -> float:
     if not members.any():
-        return _finite(game.empty(), "nobody")
+        return _finite(game.empty(), "the empty coalition")
     return _finite(game.value(members), members)
 
 

@@ -47,5 +47,5 @@ def shapley(game: Game, n_players: int, coalitions: int, seed: int, tolerance: f
 
 
 def shapley_orders(n_players: int, coalitions: int) -> int:
-    """Orders, each with its reverse, that about `coalitions` unions pay for; at least 4, so that errors can be told."""
+    """Orders, each with its reverse, that about `coalitions` coalitions pay for; at least 4, so that errors can be told."""
     return max(4, 2 * math.floor(coalitions / (2 * n_players)))

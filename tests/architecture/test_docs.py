@@ -25,7 +25,7 @@ from mixval.contracts.results import COALITIONS, REDUNDANCY, ranking_schema
 from mixval.gate.checks import Check
 from mixval.gate.row_suite import row_checks
 from mixval.gate.suite import contributor_checks, repeat_checks, shard_checks, shared_checks
-from mixval.publish.doubts import DoubtKind
+from mixval.publish.run_warnings import WarningKind
 from tests.architecture import docs_pages as pages
 
 ROOT = pages.ROOT
@@ -109,7 +109,7 @@ def test_the_table_of_fields_is_current() -> None:
     assert text == replaced(text, "fields", generate_configuration.tables()), "run: python -m docs.generate_configuration"
     made = generate_configuration.calibration_tables()
     assert text == replaced(text, "calibration", made), "run: python -m docs.generate_configuration"
-    assert all(f"| `{name}` |" in made for name in ("test", "recipe", "seeds", "unions", "learning_rate", "trainable"))
+    assert all(f"| `{name}` |" in made for name in ("test", "recipe", "seeds", "coalitions", "learning_rate", "trainable"))
 
 
 @pytest.mark.parametrize(("page", "part", "made"), generate_figures.BLOCKS)
@@ -180,7 +180,7 @@ def test_any_name_finds_a_table() -> None:
 def test_the_evidence_is_a_table_of_methods_best_first() -> None:
     names = {
         "spearman/w/size": 0.2,
-        "spearman/w/tangent-regression": 0.8,
+        "spearman/w/ntk-regression": 0.8,
         "rival_mean_spearman/size": 0.2,
         "mean_spearman": 0.8,
     }
@@ -193,7 +193,7 @@ def test_the_evidence_is_a_table_of_methods_best_first() -> None:
     assert lines[2:8] == [
         "| method | w | mean | p | seconds | MB |",
         "| --- | --- | --- | --- | --- | --- |",
-        "| `tangent-regression` | 0.80 (0.70 to 0.90) | 0.80 (0.70 to 0.90) |  |  |  |",
+        "| `ntk-regression` | 0.80 (0.70 to 0.90) | 0.80 (0.70 to 0.90) |  |  |  |",
         "| `size` | 0.20 (0.10 to 0.30) | 0.20 (0.10 to 0.30) | 0.004 | 1.5 | 3 |",
         "| *two trainings* | 0.90 |  |  |  |  |",
         "| *ceiling* | 0.95 |  |  |  |  |",
@@ -202,7 +202,7 @@ def test_the_evidence_is_a_table_of_methods_best_first() -> None:
     assert evidence_tables.summary([*figures, *others]).splitlines() == [
         "| method | w | mean |",
         "| --- | --- | --- |",
-        "| `tangent-regression` | 0.80 (0.70 to 0.90) | 0.80 (0.70 to 0.90) |",
+        "| `ntk-regression` | 0.80 (0.70 to 0.90) | 0.80 (0.70 to 0.90) |",
         *(f"| `{name}` | {0.3 - at / 100:.2f} |  |" for at, name in enumerate("abcd")),
         "| `size` | 0.20 (0.10 to 0.30) | 0.20 (0.10 to 0.30) |",
         "| *two trainings* | 0.90 |  |",
@@ -303,9 +303,9 @@ def test_every_check_of_the_gate_is_documented_with_its_severity() -> None:
     assert set(rows) == {(re.sub(r"^(text|prompt|response)(?=_|$)", "COLUMN", one.column), one.severity) for one in _checks()}
 
 
-def test_every_doubt_and_column_is_documented() -> None:
+def test_every_warning_and_column_is_documented() -> None:
     spans = set(pages.SPAN.findall((DOCS / "reports.md").read_text(encoding="utf-8")))
-    assert set(get_args(DoubtKind)) <= spans
+    assert set(get_args(WarningKind)) <= spans
     assert {*ranking_schema().names, *COALITIONS.names, *REDUNDANCY.names} <= spans
 
 

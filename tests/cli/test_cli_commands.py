@@ -78,7 +78,7 @@ def test_a_second_value_stands_in_people_s_words_and_in_json(valued: Valued) -> 
     assert again.exit_code == 0
     assert "nothing was recomputed, its results stand" in " ".join(again.stdout.split())
     document = json.loads(invoke("value", valued.config, "--json").stdout)
-    assert document["standing"] is True
+    assert document["up_to_date"] is True
     assert (document["n_planned"], document["n_ranked"], document["n_rejected"]) == (4, 3, 1)
 
 
@@ -87,7 +87,7 @@ def test_a_process_of_its_own_says_the_same(valued: Valued) -> None:
     command = [PROGRAM, "value", valued.config, "--json"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["standing"] is True
+    assert json.loads(done.stdout)["up_to_date"] is True
     assert done.stderr == ""
 
 
@@ -130,7 +130,7 @@ def test_explain_offers_the_nearest_name(valued: Valued) -> None:
 
 
 @pytest.fixture
-def with_unions(valued: Valued, tmp_path: Path) -> Path:
+def with_coalitions(valued: Valued, tmp_path: Path) -> Path:
     """The run's folder with coalition values beside its tables: `mixed` brings what `near` brings."""
     folder = Path(json.loads(invoke("value", valued.config, "--json").stdout)["url"].removeprefix("file://"))
     copied = shutil.copytree(folder, tmp_path / folder.name)
@@ -144,25 +144,27 @@ def with_unions(valued: Valued, tmp_path: Path) -> Path:
     for name, (listed, schema) in tables.items():
         target = open_location(str(copied)).child(f"{name}.parquet")
         write_table(target, pa.Table.from_pylist(listed, schema=schema), schema)
-    account = CoalitionAccount(method="exact", n_contributors=3, n_coalitions=8, value_of_all=1.0, value_of_nobody=-1.0)
+    account = CoalitionAccount(method="exact", n_contributors=3, n_coalitions=8, value_of_all=1.0, value_of_empty=-1.0)
     manifest = open_run(str(copied)).manifest.model_copy(update={"coalitions": account})
     (copied / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
     return copied
 
 
-def test_coalition_values_are_explained_summed_up_and_reported(with_unions: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said = invoke("explain", with_unions, "near")
+def test_coalition_values_are_explained_summed_up_and_reported(
+    with_coalitions: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = invoke("explain", with_coalitions, "near")
     assert said.exit_code == 0, said.output
     assert "were mixed gone, it would be missed by 0.700, of which mixed now covers 86 %" in " ".join(said.stdout.split())
-    document = json.loads(invoke("explain", with_unions, "near", "--json").stdout)["coalitions"]
+    document = json.loads(invoke("explain", with_coalitions, "near", "--json").stdout)["coalitions"]
     assert (document["shapley_rank"], document["greedy_step"]) == (1, 1)
     assert document["substitutes"][0]["contributor"] == "mixed"
-    assert invoke("report", with_unions).exit_code == 0
-    assert 'data-chart="redundancy"' in (with_unions / "report.html").read_text(encoding="utf-8")
-    manifest = open_run(str(with_unions)).manifest
+    assert invoke("report", with_coalitions).exit_code == 0
+    assert 'data-chart="redundancy"' in (with_coalitions / "report.html").read_text(encoding="utf-8")
+    manifest = open_run(str(with_coalitions)).manifest
     counts = {"n_planned": 4, "n_ranked": 3, "n_rejected": 1, "n_failed": 0, "recomputed": {}, "reused": {}}
-    names = {"run_id": manifest.run_id, "url": str(with_unions), "fingerprint": manifest.fingerprint}
-    print_summary(RunSummary(**names, **counts, timings_seconds={}, doubts=[]))
+    names = {"run_id": manifest.run_id, "url": str(with_coalitions), "fingerprint": manifest.fingerprint}
+    print_summary(RunSummary(**names, **counts, timings_seconds={}, warnings=[]))
     assert "helps most: near, mixed and far; together worth 1." in " ".join(capsys.readouterr().out.split())
 
 
@@ -223,7 +225,7 @@ def test_help_of_run_lists_the_flows_and_every_other_name_is_refused_with_them(v
     assert "calibration: Train on every contributor" in helped
     again = invoke("run", "valuation", valued.config, "--json")
     assert again.exit_code == 0
-    assert json.loads(again.stdout)["standing"] is True
+    assert json.loads(again.stdout)["up_to_date"] is True
     assert again.stdout == invoke("value", valued.config, "--json").stdout
     refused = invoke("run", "evaluation", valued.config)
     assert refused.exit_code == 2

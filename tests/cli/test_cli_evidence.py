@@ -18,7 +18,7 @@ from click.testing import Result
 
 from mixval.evidence.calibrating import train_here, training
 from mixval.evidence.calibrating_config import CalibrationConfig
-from mixval.evidence.judging import budget_of
+from mixval.evidence.own_data import budget_of
 from mixval.evidence.results import WorldResult, read_results
 from mixval.stages.planning import list_inputs
 from mixval.storage.root import open_location
@@ -28,11 +28,11 @@ from tests.worlds import World, planted, rows
 TASK = "language-modelling"
 RECIPE = {"learning_rate": 0.02, "batch_rows": 16, "min_steps": 8, "max_steps": 8, "min_validation_rows": 50}
 METHODS = "size,word-similarity,mmd,eq8-fitted"
-RANKED = {"size", "word-similarity", "loss", "mmd", "ntk-term", "composition", "eq8-fitted", "tangent-regression"}
+RANKED = {"size", "word-similarity", "loss", "mmd", "ntk-term", "composition", "eq8-fitted", "ntk-regression"}
 
 
 @dataclass(frozen=True)
-class Judged:
+class RankedWorld:
     world: World
     config: Path
     said: Result
@@ -72,25 +72,25 @@ def train(world: World, file: Path, names: set[str]) -> None:
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
+def ranked(tmp_path_factory: pytest.TempPathFactory) -> RankedWorld:
     world = world_in(tmp_path_factory.mktemp("evidence"))
     file = configured(world)
     train(world, file, {"near", "mixed", "far", "wide", "more", "odd"})
-    return Judged(world, file, invoke("evidence", file, "--methods", METHODS))
+    return RankedWorld(world, file, invoke("evidence", file, "--methods", METHODS))
 
 
 def scored(world: World) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in (world.output / "artifacts" / "scores").rglob("record.json")}
 
 
-def test_the_table_the_page_and_who_was_left_out(judged: Judged) -> None:
-    assert judged.said.exit_code == 0, judged.said.output
-    head, *lines = judged.said.stdout.splitlines()
+def test_the_table_the_page_and_who_was_left_out(ranked: RankedWorld) -> None:
+    assert ranked.said.exit_code == 0, ranked.said.output
+    head, *lines = ranked.said.stdout.splitlines()
     assert head.split()[:2] == ["method", "speech"]
     assert {line.split()[0] for line in lines[: len(RANKED)]} == RANKED
     assert "speech: left out for want of truth: late" in lines
     assert "speech: eq8-fitted: weights of each fold of contributors fitted to the others" in lines
-    page = judged.world.output / "evidence" / "speech" / "evidence.html"
+    page = ranked.world.output / "evidence" / "speech" / "evidence.html"
     assert lines[-1] == f"Page: file://{page}"
     text = page.read_text()
     assert all(f"<bdi>{method}</bdi>" in text for method in RANKED)
@@ -99,16 +99,16 @@ def test_the_table_the_page_and_who_was_left_out(judged: Judged) -> None:
     assert 'class="n">Mean</th>' not in text  # of one world there is none
 
 
-def test_progress_goes_method_by_method(judged: Judged) -> None:
-    lines = judged.said.stderr.splitlines()
+def test_progress_goes_method_by_method(ranked: RankedWorld) -> None:
+    lines = ranked.said.stderr.splitlines()
     n = len(RANKED) - 1  # eq8-fitted is made of the others
     assert any(f"ranking {n}/{n}: " in line for line in lines)
     assert any("ranking 1/7: size: Spearman" in line for line in lines), lines
     assert lines[-1].endswith(f"ranking done: {n} methods, 0 could not run")
 
 
-def test_what_is_stored_are_truth_scores_and_what_was_seen(judged: Judged) -> None:
-    [result] = judged.results
+def test_what_is_stored_are_truth_scores_and_what_was_seen(ranked: RankedWorld) -> None:
+    [result] = ranked.results
     assert result.names == ["far", "mixed", "more", "near", "odd", "wide"]
     assert all(len(seeds) == 2 for seeds in result.truth.values())
     size = dict(zip(result.names, result.scores_of("size"), strict=True))
@@ -119,21 +119,21 @@ def test_what_is_stored_are_truth_scores_and_what_was_seen(judged: Judged) -> No
     assert min(truth[name] for name in ("near", "wide", "more")) > max(truth[name] for name in ("far", "odd"))
 
 
-def test_a_second_run_scores_nothing_again_and_says_the_same(judged: Judged) -> None:
-    before = scored(judged.world)
+def test_a_second_run_scores_nothing_again_and_says_the_same(ranked: RankedWorld) -> None:
+    before = scored(ranked.world)
     assert len(before) == len(RANKED) - 1
-    again = invoke("evidence", judged.config, "--methods", METHODS)
-    assert again.stdout == judged.said.stdout
-    assert scored(judged.world) == before
-    shorter = invoke("evidence", judged.config, "--methods", METHODS, "--ours", "size", "--json")
+    again = invoke("evidence", ranked.config, "--methods", METHODS)
+    assert again.stdout == ranked.said.stdout
+    assert scored(ranked.world) == before
+    shorter = invoke("evidence", ranked.config, "--methods", METHODS, "--ours", "size", "--json")
     assert json.loads(shorter.stdout)["comparison"]["ours"] == "size"
-    assert scored(judged.world) == before
-    invoke("evidence", judged.config, "--methods", METHODS)
+    assert scored(ranked.world) == before
+    invoke("evidence", ranked.config, "--methods", METHODS)
 
 
-def test_stored_results_alone_are_enough(judged: Judged, tmp_path: Path) -> None:
-    kept = shutil.copytree(judged.world.output / "evidence", tmp_path / "root" / "evidence")
-    other = judged.results[0].model_dump() | {"world": "other", "rows": {}}
+def test_stored_results_alone_are_enough(ranked: RankedWorld, tmp_path: Path) -> None:
+    kept = shutil.copytree(ranked.world.output / "evidence", tmp_path / "root" / "evidence")
+    other = ranked.results[0].model_dump() | {"world": "other", "rows": {}}
     other["truth"] = {name: [-value for value in seeds] for name, seeds in other["truth"].items()}
     for one in other["methods"]:
         one["world"] = "other"
@@ -143,7 +143,7 @@ def test_stored_results_alone_are_enough(judged: Judged, tmp_path: Path) -> None
     page.unlink()
     alone = invoke("evidence", "--results", tmp_path / "root")
     assert alone.exit_code == 0, alone.output
-    assert alone.stdout.replace(str(kept), "").splitlines()[:-1] == judged.said.stdout.splitlines()[:-1]
+    assert alone.stdout.replace(str(kept), "").splitlines()[:-1] == ranked.said.stdout.splitlines()[:-1]
     assert (kept / "evidence.html").exists()
     both = invoke("evidence", "--results", kept, "--results", tmp_path / "more", "--json")
     document = json.loads(both.stdout)
@@ -155,9 +155,9 @@ def test_stored_results_alone_are_enough(judged: Judged, tmp_path: Path) -> None
     assert "each world once" in twice.stderr
 
 
-def test_a_missing_library_is_named_with_what_to_install(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copytree(judged.world.output / "artifacts" / "truth", judged.world.root / "bare" / "artifacts" / "truth")
-    file = configured(judged.world, "bare", output=str(judged.world.root / "bare"))
+def test_a_missing_library_is_named_with_what_to_install(ranked: RankedWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(ranked.world.output / "artifacts" / "truth", ranked.world.root / "bare" / "artifacts" / "truth")
+    file = configured(ranked.world, "bare", output=str(ranked.world.root / "bare"))
     monkeypatch.setitem(sys.modules, "sklearn.feature_extraction.text", None)
     said = invoke("evidence", file, "--methods", "size,word-similarity", "--ours", "size")
     assert said.exit_code == 0, said.output
@@ -166,13 +166,13 @@ def test_a_missing_library_is_named_with_what_to_install(judged: Judged, monkeyp
     assert "pip install 'mixval[evidence]'" in line
 
 
-def test_without_truth_the_command_names_the_one_that_trains_it(judged: Judged, tmp_path: Path) -> None:
+def test_without_truth_the_command_names_the_one_that_trains_it(ranked: RankedWorld, tmp_path: Path) -> None:
     world = world_in(tmp_path)
     file = configured(world)
     said = invoke("evidence", file)
     assert said.exit_code == 2
     assert "found it for 0 of 7. Run `mixval calibrate` on this configuration first" in said.stderr
-    more_seeds = configured(judged.world, "three", seeds=3)
+    more_seeds = configured(ranked.world, "three", seeds=3)
     assert "at 3 seed(s), found it for 0 of 7" in invoke("evidence", more_seeds).stderr
 
 
@@ -186,14 +186,14 @@ def test_without_truth_the_command_names_the_one_that_trains_it(judged: Judged, 
         (("CONFIG", "--ours", "knn"), "--ours: expected a method for the task 'language-modelling', found 'knn'"),
     ],
 )
-def test_misuse_is_told(judged: Judged, arguments: tuple[str, ...], words: str) -> None:
-    said = invoke("evidence", *(str(judged.config) if one == "CONFIG" else one for one in arguments))
+def test_misuse_is_told(ranked: RankedWorld, arguments: tuple[str, ...], words: str) -> None:
+    said = invoke("evidence", *(str(ranked.config) if one == "CONFIG" else one for one in arguments))
     assert said.exit_code == 2, said.output
     assert words in " ".join(said.stderr.split())
 
 
-def test_methods_are_sized_as_the_valuation_is(judged: Judged) -> None:
-    given = yaml.safe_load(judged.config.read_text())
+def test_methods_are_sized_as_the_valuation_is(ranked: RankedWorld) -> None:
+    given = yaml.safe_load(ranked.config.read_text())
     found = budget_of(CalibrationConfig.model_validate(given))
     assert (found.gram_rows, found.sketch_features, found.batch_rows) == (12, 256, 32)
     assert found.recipe.max_steps == RECIPE["max_steps"]

@@ -55,8 +55,8 @@ def test_a_hub_name_stays_a_name_and_a_local_folder_becomes_a_path(tmp_path: Pat
         ({"sample": {"count": 5, "fraction": 0.1}}, r"sample: give `count` or `fraction`, not both"),
         ({"backbone": {"path": "x"}}, r"backbone: give exactly one of `path`"),
         ({"ntk": {"parameters": ["lora"]}}, r"`backbone.lora` is not set"),
-        ({"value": {"method": "bound", "weights": "fitted"}}, r"`weights: fitted` and `fitted_weights: URL` go together"),
-        ({"value": {"weights": "published"}}, r"`weights: published` are of Eq. 8's terms, .* Write `method: bound`"),
+        ({"value": {"method": "eq8", "weights": "fitted"}}, r"`weights: fitted` and `fitted_weights: URL` go together"),
+        ({"value": {"weights": "published"}}, r"`weights: published` are of Eq. 8's terms, .* Write `method: eq8`"),
         ({"discrepancy": {"bandwidths": [-1.0]}}, r"bandwidths and multipliers must be positive"),
         ({"gate": {"min_text_chars": 9, "max_text_chars": 3}}, r"a minimum stands above its maximum"),
         ({"task": "instruction"}, r"`random_init.architecture: resnet` does not fit the task instruction"),
@@ -68,25 +68,25 @@ def test_every_problem_is_named_by_its_key(tmp_path: Path, changes: dict[str, An
         load_config(written(tmp_path, **changes))
 
 
-def test_the_value_is_the_risk_where_nothing_else_is_written() -> None:
+def test_the_value_is_by_ntk_regression_where_nothing_else_is_written() -> None:
     config = parse_config(SMALLEST)
-    assert (config.value.method, config.ntk.output, config.ntk.residual) == ("risk", "mix", "one-minus-probability")
-    by_eq_8 = parse_config(SMALLEST | {"value": {"method": "bound"}})
+    assert (config.value.method, config.ntk.output, config.ntk.residual) == ("ntk-regression", "mix", "one-minus-probability")
+    by_eq_8 = parse_config(SMALLEST | {"value": {"method": "eq8"}})
     assert (by_eq_8.value.rule, by_eq_8.ntk.output, by_eq_8.ntk.residual) == ("shipped", "logit", "one-minus-output")
 
 
-def test_each_task_has_its_own_damping_of_the_risk() -> None:
+def test_each_task_has_its_own_damping_of_the_regression() -> None:
     value = parse_config(SMALLEST).value
     assert (value.damping_for("image-classification"), value.damping_for("text-classification")) == (1.0, 1.0)
     assert (value.damping_for("instruction"), value.damping_for("language-modelling")) == (0.01, 0.01)
-    assert parse_config(SMALLEST | {"value": {"risk_damping": 0.1}}).value.damping_for("instruction") == 0.1
+    assert parse_config(SMALLEST | {"value": {"damping": 0.1}}).value.damping_for("instruction") == 0.1
 
 
 def test_values_speak_for_the_rows_read_where_labels_and_features_can_tell() -> None:
     assert parse_config(SMALLEST).values_rows_read
     assert not parse_config(SMALLEST | {"value": {"rows": "gradients"}}).values_rows_read
     assert not parse_config(SMALLEST | {"ntk": {"method": "sketched"}}).values_rows_read
-    assert not parse_config(SMALLEST | {"value": {"method": "bound"}}).values_rows_read
+    assert not parse_config(SMALLEST | {"value": {"method": "eq8"}}).values_rows_read
     pixels = SMALLEST | {"discrepancy": {"features": "pixels"}}
     assert not parse_config(pixels).values_rows_read
     with pytest.raises(ConfigError, match=r"`value.rows: read` tells rows.*with `discrepancy.features: pixels`"):

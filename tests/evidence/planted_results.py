@@ -32,6 +32,6 @@ def planted_world(world: str, noise: dict[str, float], prefix: str = "c") -> Wor
 @cache
 def planted_worlds(prefix: str = "c") -> list[WorldResult]:
     """`pixels` and `words`; `trak` has scores in the first alone."""
-    clear = {"tangent-regression": 0.0, "tangent-regression-accuracy": 0.02, "size": 3.0, "random": -1.0, "trak": 0.1}
-    lost = {"tangent-regression": 0.3, "tangent-regression-accuracy": 0.3, "size": 0.0, "random": -1.0}
+    clear = {"ntk-regression": 0.0, "ntk-regression-accuracy": 0.02, "size": 3.0, "random": -1.0, "trak": 0.1}
+    lost = {"ntk-regression": 0.3, "ntk-regression-accuracy": 0.3, "size": 0.0, "random": -1.0}
     return [planted_world("pixels", clear, prefix), planted_world("words", lost, prefix)]

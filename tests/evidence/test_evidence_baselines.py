@@ -23,7 +23,7 @@ from mixval.evidence.baselines.registry import METHODS, method_named, methods_fo
 from tests.evidence.planted_contributors import SIZES, planted_inputs
 
 TRAINED = {"tracin", "trak"}
-JUDGED_ON_LABELS = {
+MEASURED_ON_LABELS = {
     "raw-ridge",
     "raw-ridge-accuracy",
     "linear-probe",
@@ -33,14 +33,14 @@ JUDGED_ON_LABELS = {
     "wide-head-regression",
     "optimal-transport",
     "kernel-mean-matching",
-    "tangent-regression",
-    "tangent-regression-accuracy",
+    "ntk-regression",
+    "ntk-regression-accuracy",
 }
 GOOD_FIRST: dict[Task, set[str]] = {
-    "image-classification": JUDGED_ON_LABELS | TRAINED,
-    "text-classification": JUDGED_ON_LABELS | TRAINED,
+    "image-classification": MEASURED_ON_LABELS | TRAINED,
+    "text-classification": MEASURED_ON_LABELS | TRAINED,
     "instruction": TRAINED | {"ngram", "kernel-mean-matching", "tracin-initial"},
-    "language-modelling": TRAINED | {"ngram", "word-similarity", "kernel-mean-matching", "tangent-regression", "mmd"},
+    "language-modelling": TRAINED | {"ngram", "word-similarity", "kernel-mean-matching", "ntk-regression", "mmd"},
 }
 """Methods that must put `good` before both others."""
 TINY_LAST = {"size", "real-rows", "mmd", "pixel-mmd", "data-distribution-valuation", "davinz", "eq8-equal-z", "composition"}

@@ -131,8 +131,8 @@ def test_davinz_is_minus_kappa_times_ntk_minus_mmd(images: Inputs) -> None:
     grams, pixels = images.grams(0), images.pixels()
     ntk = []
     for gram in grams:  # 40 rows at most, so that 100 blocks are one a row
-        misfit, diagonal = 1 - gram.outputs, np.diagonal(gram.theta)
-        ntk.append(math.sqrt((misfit**2 / (diagonal + 1e-4)).sum() / len(misfit)))
+        residuals, diagonal = 1 - gram.outputs, np.diagonal(gram.theta)
+        ntk.append(math.sqrt((residuals**2 / (diagonal + 1e-4)).sum() / len(residuals)))
     mmd = [
         math.sqrt(_gauss(x, x, 5.0) + _gauss(pixels.target, pixels.target, 5.0) - 2 * _gauss(x, pixels.target, 5.0))
         for x in pixels.contributors
@@ -164,9 +164,9 @@ def test_eq8_terms_and_rules_are_the_formula(images: Inputs) -> None:
     one, own, gram = images.contributors[0], images.passes().contributors[0], images.grams(0)[0]
     assert estimates.terms[0, 0] == pytest.approx(own.losses.mean())  # half real, half synthetic
     shift = 0.01 * np.trace(gram.theta) / len(gram.theta)
-    misfit = 1 - gram.outputs
-    value = misfit @ np.linalg.solve(gram.theta + shift * np.eye(len(misfit)), misfit)
-    assert estimates.terms[0, 2] == pytest.approx(math.sqrt(value / len(misfit)), rel=1e-6)
+    residuals = 1 - gram.outputs
+    value = residuals @ np.linalg.solve(gram.theta + shift * np.eye(len(residuals)), residuals)
+    assert estimates.terms[0, 2] == pytest.approx(math.sqrt(value / len(residuals)), rel=1e-6)
     assert estimates.terms[0, 3] == pytest.approx(math.sqrt(0.5 / one.n_rows))
     assert (estimates.standard_errors[:, :2] > 0).all()
     np.testing.assert_allclose(eq8.weighted(images, 0, "published"), -estimates.terms[:, :2].mean(axis=1))

@@ -36,8 +36,8 @@ def fitted(result: WorldResult) -> np.ndarray:
 
 def test_weights_of_other_worlds_order_a_world_in_other_units() -> None:
     worlds = [world("a", 8, 0), world("b", 9, 1, scale=40.0), world("c", 7, 2, scale=0.01)]
-    judged = with_fitted(worlds)
-    for one in judged:
+    refitted = with_fitted(worlds)
+    for one in refitted:
         ranked = next(method for method in one.methods if method.method == FITTED)
         assert ranked.statistics["spearman"].value > 0.9  # a ridge shrinks
         others = [other.world for other in worlds if other.world != one.world]
@@ -48,7 +48,7 @@ def test_weights_of_other_worlds_order_a_world_in_other_units() -> None:
     z = np.concatenate([standardised(terms[at]) for at in (1, 2)])
     y = np.concatenate([standardised(worlds[at].mean_truth) for at in (1, 2)])
     expected = -standardised(terms[0]) @ fit_weights(z, y, "").weights.coefficients
-    np.testing.assert_allclose(fitted(judged[0]), expected, rtol=1e-12)
+    np.testing.assert_allclose(fitted(refitted[0]), expected, rtol=1e-12)
 
 
 def test_a_world_s_own_truth_does_not_move_its_scores() -> None:

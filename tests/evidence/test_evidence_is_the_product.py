@@ -40,7 +40,7 @@ def test_the_cases_would_notice_a_default_that_is_read_in_another_way(ground: Gr
     causal, labelled = Case("language-modelling", "exact", "random"), Case("text-classification", "exact", "random")
     changes: tuple[tuple[Case, dict[str, Any]], ...] = (
         (causal, {"gain": "trained"}),
-        (causal, {"risk_damping": 0.01}),
+        (causal, {"damping": 0.01}),
         (labelled, {"rows": "gradients"}),
     )
     for case, value in changes:

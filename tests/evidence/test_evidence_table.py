@@ -56,10 +56,10 @@ def test_the_comparison_says_what_was_planted() -> None:
     worlds = planted_worlds()
     found = compare(worlds)
     assert compare(worlds) == found
-    ours, size = found.named("tangent-regression"), found.named("size")
+    ours, size = found.named("ntk-regression"), found.named("size")
     assert ours.against_ours is None
     assert [one.method for one in found.rivals] == [
-        one.method for one in found.methods if not one.method.startswith("tangent-regression")
+        one.method for one in found.methods if not one.method.startswith("ntk-regression")
     ]
     assert ours.mean.value == pytest.approx(np.mean([one.value for one in ours.by_world.values()]))
     for result in worlds:
@@ -80,12 +80,12 @@ def test_a_rival_of_one_world_is_compared_with_ours_there() -> None:
     assert trak.against_ours is not None
     assert trak.against_ours.gain == trak.against_ours_by_world["pixels"].gain
     assert trak.against_ours.gain.value == pytest.approx(
-        compare(planted_worlds()).named("tangent-regression").by_world["pixels"].value - trak.mean.value
+        compare(planted_worlds()).named("ntk-regression").by_world["pixels"].value - trak.mean.value
     )
 
 
 def test_the_same_ranking_is_no_difference() -> None:
-    world = planted_world("pixels", {"tangent-regression": 0.0, "size": 0.0, "tracin": 0.0})
+    world = planted_world("pixels", {"ntk-regression": 0.0, "size": 0.0, "tracin": 0.0})
     for one in compare([world]).rivals:
         assert one.against_ours is not None
         assert (one.against_ours.gain.low, one.against_ours.gain.high, one.against_ours.p_holm) == (0.0, 0.0, 1.0)
@@ -93,7 +93,7 @@ def test_the_same_ranking_is_no_difference() -> None:
 
 def test_another_method_can_be_ours() -> None:
     found = compare(planted_worlds(), ours="size")
-    assert {one.method for one in found.rivals} == {"tangent-regression", "tangent-regression-accuracy", "random", "trak"}
+    assert {one.method for one in found.rivals} == {"ntk-regression", "ntk-regression-accuracy", "random", "trak"}
     with pytest.raises(ContractError, match=r"world 'words': expected scores of 'trak'.*Rank the world with it too"):
         compare(planted_worlds(), ours="trak")
     with pytest.raises(ContractError, match="each world once, found none"):
@@ -103,9 +103,9 @@ def test_another_method_can_be_ours() -> None:
 def test_the_table_has_a_line_for_every_method_and_names_the_losses() -> None:
     text = table_text(compare(planted_worlds()))
     lines = text.splitlines()
-    assert len([line for line in lines if line.startswith(("tangent-regression *", "size ", "random ", "trak "))]) == 4
+    assert len([line for line in lines if line.startswith(("ntk-regression *", "size ", "random ", "trak "))]) == 4
     assert next(line for line in lines if line.startswith("trak ")).count("–") == 1
-    assert "tangent-regression is behind:\n  words: size 1.00 [1.00, 1.00], p (Holm) 0.0" in text
+    assert "ntk-regression is behind:\n  words: size 1.00 [1.00, 1.00], p (Holm) 0.0" in text
     assert next(line for line in lines if line.startswith("random ")).split()[1:4] == ["0.00", "[0.00,", "0.00]"]
     untouched = compare([planted_worlds()[0]])
     assert "ahead of, or level with, every rival" in table_text(untouched)

@@ -48,7 +48,7 @@ def test_the_page_tells_the_whole_comparison(page: str) -> None:
     for one in found.methods:
         assert one.method in text
         assert fixed(one.mean.value, 2) in text
-    for words in ("Where tangent-regression loses", "Not measured", "found no 'dattri'", "12 contributors, 3 seeds of truth"):
+    for words in ("Where ntk-regression loses", "Not measured", "found no 'dattri'", "12 contributors, 3 seeds of truth"):
         assert words in text
     losses = page[page.index('data-table="losses"') :]
     assert "<bdi>words</bdi>" in losses[: losses.index("</table>")]
@@ -95,7 +95,7 @@ def test_hostile_names_are_text(page: str) -> None:
     assert "\u202e" not in found
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in found
     assert [tag for tag, _ in Elements(found).tags].count("section") == [tag for tag, _ in Elements(page).tags].count("section")
-    hostile = planted_world(HOSTILE, {"tangent-regression": 0.3, HOSTILE: 0.0})
+    hostile = planted_world(HOSTILE, {"ntk-regression": 0.3, HOSTILE: 0.0})
     skipped = hostile.model_copy(update={"command": HOSTILE})
     assert "<script" not in render_page([skipped])
     assert "$x^2$" in render_page([skipped])  # never read as mathematics
@@ -103,8 +103,8 @@ def test_hostile_names_are_text(page: str) -> None:
 
 def test_panels_are_ours_and_the_best_rivals_of_the_world() -> None:
     found = compare(planted_worlds())
-    assert panels(found, "words")[:2] == ["tangent-regression", "size"]
-    assert panels(found, "pixels")[:2] == ["tangent-regression", "trak"]
+    assert panels(found, "words")[:2] == ["ntk-regression", "size"]
+    assert panels(found, "pixels")[:2] == ["ntk-regression", "trak"]
 
 
 def test_the_frontier_has_nobody_that_a_cheaper_method_beats() -> None:
@@ -117,7 +117,7 @@ def test_the_frontier_has_nobody_that_a_cheaper_method_beats() -> None:
 
 
 def test_a_page_without_rivals_or_losses_stands() -> None:
-    text = " ".join(Elements(render_page([planted_world("pixels", {"tangent-regression": 0.0})])).text)
+    text = " ".join(Elements(render_page([planted_world("pixels", {"ntk-regression": 0.0})])).text)
     assert "No rival has scores in every world." in text
     assert "No rival has a higher Spearman correlation in any world." in text
 

@@ -25,14 +25,14 @@ def test_two_planted_worlds_go_through_every_method_to_the_table(tmp_path: Path)
     results = []
     for task in ("image-classification", "language-modelling"):
         inputs = planted_inputs(task, tmp_path / task)
-        wanted = {"size", "mmd", "raw-ridge", "word-similarity", "tangent-regression", FITTED}
+        wanted = {"size", "mmd", "raw-ridge", "word-similarity", "ntk-regression", FITTED}
         ranked = list(rank(task, inputs, TRUTH, wanted))
         assert {one.method for one in ranked} == (wanted - {FITTED} | {*SINGLES}) & {one.name for one in methods_for(task)}
         methods = [one for one in ranked if isinstance(one, MethodResult)]
         assert methods == ranked
         results.append(WorldResult(world=task, task=task, truth=TRUTH, truth_seconds=1.0, methods=methods))
     found = compare(results, n_resamples=50)
-    assert found.named("tangent-regression").mean.value > found.named("size").mean.value
+    assert found.named("ntk-regression").mean.value > found.named("size").mean.value
     assert len(found.named("raw-ridge").by_world) == len(found.named("word-similarity").by_world) == 1
 
 

@@ -137,13 +137,13 @@ def test_held_back_rows_are_a_share_of_every_label_and_copies_stay_together() ->
     assert (len(kept), len(held)) == (50, 0)
 
 
-def test_unions_leave_one_contributor_out(pictures: Path, tmp_path: Path) -> None:
+def test_coalitions_leave_one_contributor_out(pictures: Path, tmp_path: Path) -> None:
     jobs = [job(pictures, name, output=str(tmp_path)) for name in ("clean", "noisy", "tiny")]
-    unions = leave_one_out(jobs)
-    assert [one.contributor for one in unions] == ["without clean", "without noisy", "without tiny"]
-    assert unions[1].rows == [str(pictures / "clean"), str(pictures / "tiny")]
-    union = unions[1].model_copy(update={"recipe": FAST.model_copy(update={"min_steps": 1, "max_steps": 2})})
-    record = union.store.committed(train_contributor(union))
+    coalitions = leave_one_out(jobs)
+    assert [one.contributor for one in coalitions] == ["without clean", "without noisy", "without tiny"]
+    assert coalitions[1].rows == [str(pictures / "clean"), str(pictures / "tiny")]
+    coalition = coalitions[1].model_copy(update={"recipe": FAST.model_copy(update={"min_steps": 1, "max_steps": 2})})
+    record = coalition.store.committed(train_contributor(coalition))
     assert record is not None
     assert record.numbers["n_rows"] == 165
 

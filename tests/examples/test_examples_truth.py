@@ -88,13 +88,13 @@ def test_loss_of_a_batch_is_the_sum_of_its_rows_alone() -> None:
     model = protocols.answer_model(50)
     rows = [TokenRow([1, 5, 6, 7, 2], 3, False), TokenRow([1, 8, 9, 2], 1, False)]
     with torch.no_grad():
-        together, n_tokens = protocols.response_loss(model, rows, pad_id=0)
+        coalition_results, n_tokens = protocols.response_loss(model, rows, pad_id=0)
         apart = 0.0
         for row in rows:
             logits = model(torch.tensor([row.ids])).logits[0].log_softmax(-1)
             apart -= sum(float(logits[at - 1, row.ids[at]]) for at in range(row.answer_start, len(row.ids)))
     assert n_tokens == 2 + 3
-    assert float(together) == pytest.approx(apart, rel=1e-5)  # float32 sums in another order
+    assert float(coalition_results) == pytest.approx(apart, rel=1e-5)  # float32 sums in another order
 
 
 def test_every_row_comes_once_an_epoch() -> None:

@@ -42,7 +42,7 @@ def test_a_run_on_unchanged_inputs_stands(ran: Ran, value: Value) -> None:
     with run_session(ran.config.runtime) as session:
         by_front = session(ran.config, None)
     for summary in (again, by_front):
-        assert summary.standing
+        assert summary.up_to_date
         assert (summary.run_id, summary.recomputed, summary.recomputed_contributors) == (ran.summary.run_id, {}, [])
         assert (summary.n_planned, summary.n_ranked, summary.n_rejected) == (4, 3, 1)
     assert stamps(ran.world.output) == before
@@ -50,12 +50,12 @@ def test_a_run_on_unchanged_inputs_stands(ran: Ran, value: Value) -> None:
 
 def test_where_and_how_wide_it_computes_is_no_change(ran: Ran, value: Value) -> None:
     wider = ran.world.config(runtime={"workers": 1, "batch_rows": 5, "threads_per_worker": 2, "device": "cpu"})
-    assert value(wider).standing
+    assert value(wider).up_to_date
 
 
 def test_data_that_was_moved_is_not_measured_again(copied: World, ran: Ran, value: Value) -> None:
     summary = value(copied.config())
-    assert not summary.standing
+    assert not summary.up_to_date
     assert summary.recomputed == {"gate": 0, "forward": 0, "gram": 0, "terms": 0}
     assert summary.recomputed_contributors == []
     assert terms_of(summary) == terms_of(ran.summary)
@@ -76,7 +76,7 @@ def test_a_changed_shard_is_measured_again_alone(copied: World, ran: Ran, value:
 
 def test_another_weight_rule_computes_no_term(copied: World, ran: Ran, value: Value) -> None:
     summary = value(copied.config(value={"weights": "scale-matched"}))
-    assert not summary.standing
+    assert not summary.up_to_date
     assert not any(summary.recomputed.values())
     assert terms_of(summary) == terms_of(ran.summary)
     assert open_run(summary.url).manifest.weights.rule == "scale-matched"

@@ -242,11 +242,11 @@ def test_a_valuation_uses_the_weights_and_another_backbone_is_refused(calibrated
         value(calibrated.world.config(**fitted, **changed))
 
 
-def test_unions_are_trained_beside_and_change_no_weight(calibrated: Calibrated, cluster: LazyCluster) -> None:
-    summary = calibrate(cluster, config_of(calibrated.world, unions="leave-one-out", seeds=1))
+def test_coalitions_are_trained_beside_and_change_no_weight(calibrated: Calibrated, cluster: LazyCluster) -> None:
+    summary = calibrate(cluster, config_of(calibrated.world, coalitions="leave-one-out", seeds=1))
     assert (summary.n_trained, summary.n_found) == (6, 6)
-    unions = read_table(open_location(summary.url.rpartition("/")[0]).child("unions.parquet"))
-    assert unions["contributor"].to_pylist() == [f"without {n}" for n in ("far", "mixed", "more", "near", "odd", "wide")]
+    coalitions = read_table(open_location(summary.url.rpartition("/")[0]).child("coalitions.parquet"))
+    assert coalitions["contributor"].to_pylist() == [f"without {n}" for n in ("far", "mixed", "more", "near", "odd", "wide")]
 
 
 def test_test_rows_that_the_target_has_are_refused(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_a_killed_run_goes_on_where_it_stopped(prefect_api: None, tmp_path: Path
     assert not (world.output / "latest.json").exists()
 
     summary = value(world.config())
-    assert not summary.standing
+    assert not summary.up_to_date
     assert summary.n_ranked == 3
     assert summary.reused["gate"] == 3
     assert summary.reused["gram"] >= 1

@@ -58,7 +58,7 @@ def test_a_run_reads_from_and_publishes_to_s3(
         latest = read_latest(open_location(config.output, StorageConfig()))
         assert latest is not None
         assert latest.run_id == summary.run_id
-        assert valuation(config).standing
+        assert valuation(config).up_to_date
     assert not world.output.exists(), "nothing may be written beside the bucket"
     manifest = stored.folder.child("manifest.json").read_bytes().decode()
     assert s3_bucket.secret not in manifest

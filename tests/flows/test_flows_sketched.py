@@ -1,4 +1,5 @@
-"""The flow from summaries: the planted order, values of unions, one new shard, and nothing again for another weight rule."""
+"""The flow from sufficient statistics: the planted order, values of coalitions, one new shard, and nothing again for another
+weight rule."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ SKETCHED = {"ntk": {"method": "sketched", "sketch_features": 512}}
 
 
 @pytest.mark.parametrize("task", ["image-classification", "language-modelling"])
-def test_summaries_give_the_planted_order_and_values_of_unions(
+def test_statistics_give_the_planted_order_and_coalition_values(
     task: str, tmp_path: Path, value: Callable[[ValuationConfig], RunSummary]
 ) -> None:
     world = planted(tmp_path, task, **SKETCHED)
@@ -33,13 +34,13 @@ def test_summaries_give_the_planted_order_and_values_of_unions(
     assert account is not None
     assert account.method == "exact"
     total = sum(run.coalitions["shapley"].to_pylist())
-    assert total == _near(account.value_of_all - account.value_of_nobody)
-    assert "Together" in rebuild_report(run).read_bytes().decode()
-    assert summary.recomputed["piece-summary"] == 3
+    assert total == _near(account.value_of_all - account.value_of_empty)
+    assert "h-coalitions" in rebuild_report(run).read_bytes().decode()
+    assert summary.recomputed["piece-statistics"] == 3
     assert "gram" not in summary.recomputed
 
 
-def test_a_new_shard_is_the_only_one_summarised(tmp_path: Path, value: Callable[[ValuationConfig], RunSummary]) -> None:
+def test_a_new_shard_is_the_only_one_measured(tmp_path: Path, value: Callable[[ValuationConfig], RunSummary]) -> None:
     world = planted(tmp_path, "language-modelling", **SKETCHED)
     config = world.config()
     first = value(config)
@@ -48,9 +49,9 @@ def test_a_new_shard_is_the_only_one_summarised(tmp_path: Path, value: Callable[
     world.contribute(PLANTED[0], rows("language-modelling", 12, start=7_000), shard="part-1.parquet")
     grown = value(config)
     assert grown.recomputed_contributors == [PLANTED[0]]
-    assert grown.recomputed["piece-summary"] == 1
-    assert grown.reused["piece-summary"] == 3
-    assert first.recomputed["piece-summary"] == 3
+    assert grown.recomputed["piece-statistics"] == 1
+    assert grown.reused["piece-statistics"] == 3
+    assert first.recomputed["piece-statistics"] == 3
 
 
 def _near(number: float) -> object:

@@ -63,9 +63,9 @@ def test_a_row_gives_the_same_alone_and_in_a_batch(fresh, chat_rows, architectur
         return [*backbone.losses(forward, batch), backbone.output(forward, batch, "margin"), forward.features]
 
     tolerance = 1e-10 if architecture == "gpt2" else 1e-6  # Llama and Qwen: float32 in RMSNorm and softmax
-    together = parts(chat_rows)
+    coalition_results = parts(chat_rows)
     for i in range(chat_rows.num_rows):
-        for alone, whole in zip(parts(chat_rows.slice(i, 1)), together, strict=True):
+        for alone, whole in zip(parts(chat_rows.slice(i, 1)), coalition_results, strict=True):
             torch.testing.assert_close(alone[0], whole[i], rtol=tolerance, atol=tolerance)
 
 

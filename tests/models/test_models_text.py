@@ -35,11 +35,11 @@ def _parts(backbone, rows):
 def test_a_row_gives_the_same_alone_and_in_a_batch(fresh, text_rows, architecture):
     backbone = load_backbone(fresh(architecture), "text-classification", CLASSES)
     tolerance = TOLERANCE[architecture]
-    together = _parts(backbone, text_rows)
+    coalition_results = _parts(backbone, text_rows)
     for i in range(text_rows.num_rows):
         for name, value in _parts(backbone, text_rows.slice(i, 1)).items():
-            torch.testing.assert_close(value[0], together[name][i], rtol=tolerance, atol=tolerance)
-    assert together["loss"].std() > 1e-6  # rows differ, so agreement says something
+            torch.testing.assert_close(value[0], coalition_results[name][i], rtol=tolerance, atol=tolerance)
+    assert coalition_results["loss"].std() > 1e-6  # rows differ, so agreement says something
 
 
 @pytest.mark.parametrize("architecture", ["bert", "llama"])

@@ -35,10 +35,10 @@ def test_a_row_gives_the_same_alone_and_in_a_batch(backbone, image_rows):
         forward = backbone.forward(batch)
         return [forward.logits, forward.features, backbone.losses(forward, batch)[0], backbone.output(forward, batch, "logit")]
 
-    together = parts(rows)
-    assert together[1].shape == (5, 8)
+    coalition_results = parts(rows)
+    assert coalition_results[1].shape == (5, 8)
     for i in range(5):
-        for alone, whole in zip(parts(rows.slice(i, 1)), together, strict=True):
+        for alone, whole in zip(parts(rows.slice(i, 1)), coalition_results, strict=True):
             torch.testing.assert_close(alone[0], whole[i], rtol=1e-10, atol=1e-10)
 
 

@@ -81,7 +81,7 @@ def make_coalitions(names: tuple[str, ...], seed: int = 5, steps: int | None = N
         n_contributors=k,
         n_coalitions=2**k if sampled is None else ORDERS * k,
         value_of_all=game.value(everybody),
-        value_of_nobody=game.empty(),
+        value_of_empty=game.empty(),
         orders=[] if sampled is None else sampled.steps.tolist(),
         largest_errors=[] if sampled is None else sampled.running_errors.max(axis=1).tolist(),
         seconds=12.4,
@@ -93,7 +93,7 @@ def make_coalitions(names: tuple[str, ...], seed: int = 5, steps: int | None = N
 def with_coalitions(results: Results, found: CoalitionResults) -> Results:
     """The results with the account in their manifest."""
     manifest = results.manifest.model_copy(update={"coalitions": found.account})
-    return Results(results.ranking, results.terms, results.rejected, results.outcomes, manifest, results.doubts)
+    return Results(results.ranking, results.terms, results.rejected, results.outcomes, manifest, results.warnings)
 
 
 def make_both(names: tuple[str, ...], n_left_out: int = 0) -> tuple[Results, CoalitionResults]:

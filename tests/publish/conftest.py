@@ -23,13 +23,13 @@ def pages(tmp_path_factory):
 def show(browser, pages):
     """Write a report and open it at a width and in a colour scheme."""
 
-    def opened(results, width=1280, scheme="light", together=None):
-        key = (results.ranking["contributor"][0].as_py(), results.ranking.num_rows, together is not None)
+    def opened(results, width=1280, scheme="light", coalition_results=None):
+        key = (results.ranking["contributor"][0].as_py(), results.ranking.num_rows, coalition_results is not None)
         if key not in pages:
             tables = (results.ranking, results.terms, results.rejected, results.outcomes)
             pages[key] = pages["folder"] / f"report-{len(pages)}.html"
-            more = () if together is None else (together.coalitions, together.redundancy)
-            pages[key].write_text(render_report(*tables, results.manifest, results.doubts, *more), encoding="utf-8")
+            more = () if coalition_results is None else (coalition_results.coalitions, coalition_results.redundancy)
+            pages[key].write_text(render_report(*tables, results.manifest, results.warnings, *more), encoding="utf-8")
         open_page(browser, pages[key], width, scheme)
         return browser
 

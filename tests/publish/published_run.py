@@ -14,9 +14,9 @@ from mixval.contracts.outcomes import Finding, GateOutcome
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.results import VALUE_KINDS, terms_schema
 from mixval.contracts.terms import TERMS
-from mixval.publish.doubts import Doubt, find_doubts
 from mixval.publish.manifest import InputShard, Manifest, WeightsUsed
 from mixval.publish.ranking import ranking_table, rejected_table
+from mixval.publish.run_warnings import RunWarning, find_warnings
 
 NAMES = (
     "news-agency", "wiki-mix", "rephrased-hq", "forum-2024", "textbook-gen", "support-tickets",
@@ -42,7 +42,7 @@ class Results:
     rejected: pa.Table
     outcomes: list[GateOutcome]
     manifest: Manifest
-    doubts: list[Doubt]
+    warnings: list[RunWarning]
 
 
 def make_results(
@@ -98,9 +98,9 @@ def make_results(
         )
     outcomes = [_admitted(row) for row in rows] + (_refused() if refused else [])
     ranking, terms = ranking_table(rows), terms_table(rows, intervals)
-    doubts = find_doubts(ranking, terms, outcomes, n_classes=2)
-    manifest = make_manifest(names, outcomes, doubts)
-    return Results(ranking, terms, rejected_table(outcomes), outcomes, manifest, doubts)
+    warnings = find_warnings(ranking, terms, outcomes, n_classes=2)
+    manifest = make_manifest(names, outcomes, warnings)
+    return Results(ranking, terms, rejected_table(outcomes), outcomes, manifest, warnings)
 
 
 def terms_table(rows: list[dict[str, Any]], errors: bool = True) -> pa.Table:
@@ -118,7 +118,7 @@ def terms_table(rows: list[dict[str, Any]], errors: bool = True) -> pa.Table:
     return pa.Table.from_pylist(found, schema=terms_schema())
 
 
-def make_manifest(names: tuple[str, ...], outcomes: list[GateOutcome], doubts: list[Doubt]) -> Manifest:
+def make_manifest(names: tuple[str, ...], outcomes: list[GateOutcome], warnings: list[RunWarning]) -> Manifest:
     """A manifest for these contributors."""
     shard = {"name": "part-0.parquet", "size_bytes": 1_482_113, "digest": "9f2c" * 8, "n_rows": 1200}
     return Manifest(
@@ -139,8 +139,8 @@ def make_manifest(names: tuple[str, ...], outcomes: list[GateOutcome], doubts: l
             values={"loss": 2.31, "discrepancy": 6.74, "ntk": 1.92, "composition": 41.0},
             provenance="1 / (4 sd) of each term over the contributors of this run",
         ),
-        departures=["NTK: lambda is open in the paper; here 0.01, times the kernel's mean diagonal."],
-        doubts=doubts,
+        paper_deviations=["NTK: lambda is open in the paper; here 0.01, times the kernel's mean diagonal."],
+        warnings=warnings,
         artifacts=[ArtifactRef(kind="terms", fingerprint="ab" * 16, root="s3://lake/values")],
     )
 

@@ -8,13 +8,13 @@ from published_run import NAMES, make_results
 
 from mixval.contracts.terms import TERMS
 from mixval.errors import ConfigError
-from mixval.publish.coalition_doubts import coalition_doubts
+from mixval.publish.coalition_warnings import coalition_warnings
 from mixval.publish.explain import Explanation, explain, explanation_text
 from mixval.publish.numerals import decimals_for, fixed
 
 
 def explained(results, name):
-    return explain(results.ranking, results.terms, results.rejected, name, results.doubts)
+    return explain(results.ranking, results.terms, results.rejected, name, results.warnings)
 
 
 def test_contributions_are_taken_against_the_median(results):
@@ -38,7 +38,7 @@ def test_the_lever_is_the_term_that_costs_most_and_its_rank_follows(results):
     assert found.would_help_most.startswith(f"The {worst.term} term costs it most")
 
 
-def test_ties_parts_and_doubts_are_its_own(results):
+def test_ties_parts_and_warnings_are_its_own(results):
     rows = results.ranking.to_pylist()
     found = explained(results, "textbook-gen")
     group = next(row["tie_group"] for row in rows if row["contributor"] == "textbook-gen")
@@ -47,7 +47,7 @@ def test_ties_parts_and_doubts_are_its_own(results):
     assert [(part.term, part.part, part.estimate) for part in found.parts] == [
         (r["term"], r["part"], r["estimate"]) for r in own
     ]
-    assert all(not doubt.contributors or "textbook-gen" in doubt.contributors for doubt in found.doubts)
+    assert all(not warning.contributors or "textbook-gen" in warning.contributors for warning in found.warnings)
 
 
 def test_a_rejected_one_is_told_what_broke_and_what_to_do(results):
@@ -86,18 +86,18 @@ def both():
 
 def joined(both, name):
     results, found = both
-    doubts = coalition_doubts(results.ranking, found.coalitions, found.redundancy)
-    return explain(results.ranking, results.terms, results.rejected, name, doubts, found.coalitions, found.redundancy)
+    warnings = coalition_warnings(results.ranking, found.coalitions, found.redundancy)
+    return explain(results.ranking, results.terms, results.rejected, name, warnings, found.coalitions, found.redundancy)
 
 
 def test_coalition_values_are_the_tables_own(both):
     rows = {row["contributor"]: row for row in both[1].coalitions.to_pylist()}
-    standing = joined(both, "lectures").coalitions
+    marginal = joined(both, "lectures").coalitions
     own = rows["lectures"]
     for column in ("alone", "leave_one_out", "shapley", "shapley_error", "greedy_step", "greedy_value"):
-        assert getattr(standing, column) == own[column]
-    assert standing.shapley_rank == 1 + sum(row["shapley"] > own["shapley"] for row in rows.values())
-    assert standing.n_contributors == 10
+        assert getattr(marginal, column) == own[column]
+    assert marginal.shapley_rank == 1 + sum(row["shapley"] > own["shapley"] for row in rows.values())
+    assert marginal.n_contributors == 10
 
 
 def test_a_copy_is_told_who_brings_the_same(both):
@@ -109,7 +109,10 @@ def test_a_copy_is_told_who_brings_the_same(both):
     assert first.cover == pytest.approx(first.redundancy / (first.redundancy + loss))
     decimals = decimals_for([found.coalitions.shapley, loss])
     text = " ".join(explanation_text(found).split())
-    assert f"Without it the union of all would lose {fixed(loss, decimals)}; most of what it brings wiki-mix brings too" in text
+    assert (
+        f"Without it the coalition of all would lose {fixed(loss, decimals)}; most of what it brings wiki-mix brings too"
+        in text
+    )
     assert f"missed by {fixed(first.redundancy + loss, decimals)}, of which wiki-mix now covers" in text
     assert f"rank {found.coalitions.shapley_rank} of 10; what it adds" in text
     assert Explanation.model_validate_json(found.model_dump_json()) == found
@@ -119,18 +122,18 @@ def test_one_that_nobody_replaces_and_one_that_harms(both):
     found = joined(both, "news-agency")
     own = found.coalitions
     lonely = found.model_copy(update={"coalitions": own.model_copy(update={"substitutes": [], "leave_one_out": -0.25})})
-    assert "Without it the union of all would gain 0.25" in explanation_text(lonely)
+    assert "Without it the coalition of all would gain 0.25" in explanation_text(lonely)
     assert "nobody else brings the same" in explanation_text(lonely)
     weak = own.substitutes[0].model_copy(update={"cover": None})
     touched = found.model_copy(update={"coalitions": own.model_copy(update={"substitutes": [weak]})})
     assert "wiki-mix brings some of the same" in explanation_text(touched)
 
 
-def test_one_that_took_no_part_is_told_so_by_the_doubt(both):
+def test_one_that_took_no_part_is_told_so_by_the_warning(both):
     last = both[0].ranking["contributor"][-1].as_py()
     found = joined(both, last)
     assert found.coalitions is None
-    assert [doubt.kind for doubt in found.doubts] == ["coalitions-left-out"]
+    assert [warning.kind for warning in found.warnings] == ["coalitions-left-out"]
     text = explanation_text(found)
     assert "Together with the others" not in text
     assert "what those that took no part would add" in text
@@ -139,4 +142,4 @@ def test_one_that_took_no_part_is_told_so_by_the_doubt(both):
 def test_a_run_without_coalition_values_says_nothing_of_them(results):
     found = explained(results, "lectures")
     assert found.coalitions is None
-    assert "union" not in explanation_text(found)
+    assert "coalition" not in explanation_text(found)

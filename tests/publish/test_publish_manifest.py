@@ -7,8 +7,8 @@ import pytest
 from mixval.config.load import parse_config
 from mixval.contracts.plan import ContributorPlan, ShardRef
 from mixval.errors import ConfigError, ContractError
-from mixval.publish.departures import departures
 from mixval.publish.manifest import Manifest, input_shards, read_manifest
+from mixval.publish.paper_deviations import paper_deviations
 from mixval.publish.redaction import looks_secret, stripped_url
 from mixval.publish.run_manifest import package_versions, resolved_config
 from mixval.stages.routes import route_of
@@ -18,7 +18,7 @@ BASE = {
     "source": {"contributors": "s3://lake/c", "target": "s3://lake/t"},
     "output": "s3://lake/out",
     "backbone": {"path": "org/model", "revision": "main"},
-    "value": {"method": "bound"},
+    "value": {"method": "eq8"},
 }
 
 
@@ -108,16 +108,16 @@ def test_versions_name_what_changes_numbers():
 
 
 def said(configured):
-    return departures(configured, route_of(configured.ntk.method).departures(configured))
+    return paper_deviations(configured, route_of(configured.ntk.method).paper_deviations(configured))
 
 
-def test_departures_name_each_switch_and_vanish_with_it():
+def test_deviations_name_each_switch_and_vanish_with_it():
     text = " ".join(said(config()))
     assert "(1/2, 1/2, 0, 0)" in text
     assert "at most 500 rows" in text
     assert "times the kernel's mean diagonal" in text
     plain = config(
-        value={"method": "bound", "weights": "published"},
+        value={"method": "eq8", "weights": "published"},
         sample={"count": None},
         ntk={"sample": {"count": None}, "damping_mode": "absolute"},
     )
@@ -127,7 +127,7 @@ def test_departures_name_each_switch_and_vanish_with_it():
     assert "0.01, absolute" in text
 
 
-def test_departures_follow_the_task():
+def test_deviations_follow_the_task():
     causal = " ".join(said(config(task="instruction")))
     assert "f is the mean true-token logit, r = 1 - f" in causal
     assert "true-token" not in " ".join(said(config()))
@@ -139,8 +139,10 @@ def test_departures_follow_the_task():
         assert words in text
 
 
-def test_departures_say_that_the_value_is_not_eq_8():
-    labelled, causal = (" ".join(said(config(value={"method": "risk"}, task=t))) for t in (BASE["task"], "instruction"))
+def test_deviations_say_that_the_value_is_not_eq_8():
+    labelled, causal = (
+        " ".join(said(config(value={"method": "ntk-regression"}, task=t))) for t in (BASE["task"], "instruction")
+    )
     assert "not Eq. 8, but the cross-entropy" in labelled
     assert "with lambda 1 times" in labelled
     assert "with lambda 0.01 times" in causal

@@ -140,5 +140,5 @@ def test_terminal_shows_shapley_ranks_and_who_goes_together(width):
     assert max(len(line) for line in text.splitlines()) <= width
 
 
-def test_terminal_says_nothing_of_unions_without_coalition_values(results):
+def test_terminal_says_nothing_of_coalitions_without_coalition_values(results):
     assert "shapley" not in printed(results.ranking, results.rejected, 130)

@@ -53,7 +53,7 @@ class Page(HTMLParser):
 
 
 def report(results):
-    return render_report(results.ranking, results.terms, results.rejected, results.outcomes, results.manifest, results.doubts)
+    return render_report(results.ranking, results.terms, results.rejected, results.outcomes, results.manifest, results.warnings)
 
 
 @pytest.fixture(scope="module")
@@ -68,13 +68,13 @@ def test_every_ranked_number_and_reason_stands_in_it(results, text):
         assert f">{fixed(row['value'], decimals)}</td>" in text
     for words in ("412 of 900", "worker died four times", results.manifest.fingerprint, "mixval value config.yaml", "6 min"):
         assert words in text
-    for doubt in results.doubts:
-        assert doubt.words in html.unescape(text)
+    for warning in results.warnings:
+        assert warning.words in html.unescape(text)
 
 
 def test_sections_come_in_the_order_of_a_readers_questions(text):
     heads = re.findall(r'<h2 id="([^"]+)"', text)
-    assert heads == ["h-ranking", "h-shares", "h-terms", "h-gate", "doubts", "h-rerun"]
+    assert heads == ["h-ranking", "h-shares", "h-terms", "h-gate", "warnings", "h-rerun"]
     assert text.index("<h1>") < text.index('id="h-ranking"')
 
 

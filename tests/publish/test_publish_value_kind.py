@@ -1,4 +1,5 @@
-"""A ranking's values under their own names: words, columns, charts, explanations and doubts of Eq. 8 and of the risk."""
+"""A ranking's values under their own names: words, columns, charts, explanations and warnings of Eq. 8 and of NTK
+regression."""
 
 from __future__ import annotations
 
@@ -13,15 +14,15 @@ from published_run import NAMES, Results, make_results
 from rich.console import Console
 
 from mixval.contracts.coalitions import CoalitionAccount
-from mixval.contracts.results import RISK, VALUE_KINDS, ranking_schema, terms_schema
+from mixval.contracts.results import NTK_REGRESSION, VALUE_KINDS, ranking_schema, terms_schema
 from mixval.contracts.terms import TERMS
 from mixval.errors import ContractError
-from mixval.publish.coalition_doubts import sketch_doubts
-from mixval.publish.doubts import find_doubts
+from mixval.publish.coalition_warnings import sketch_warnings
 from mixval.publish.explain import explain, explanation_text
 from mixval.publish.ranking import ranking_rows
+from mixval.publish.regression_warnings import regression_warnings
 from mixval.publish.report.render import render_report
-from mixval.publish.risk_doubts import risk_doubts
+from mixval.publish.run_warnings import find_warnings
 from mixval.publish.terminal import print_ranking
 from mixval.publish.value_kind import kind_of
 
@@ -30,7 +31,7 @@ MADE = {kind: make_results(kind=kind) for kind in VALUE_KINDS}
 
 
 def report(made: Results) -> str:
-    return render_report(made.ranking, made.terms, made.rejected, made.outcomes, made.manifest, made.doubts)
+    return render_report(made.ranking, made.terms, made.rejected, made.outcomes, made.manifest, made.warnings)
 
 
 def with_values(made: Results, values: list[float]) -> pa.Table:
@@ -57,9 +58,9 @@ def test_the_report_calls_the_value_by_its_name(kind: str) -> None:
 
 def test_tables_add_terms_up_only_where_they_make_the_value() -> None:
     assert set(TERMS) < set(ranking_rows(MADE[EQ_8].ranking)[0])
-    of_risk = ranking_rows(MADE[GAIN].ranking)[0]
-    assert "value (nats)" in of_risk
-    assert not set(TERMS) & set(of_risk)
+    of_regression = ranking_rows(MADE[GAIN].ranking)[0]
+    assert "value (nats)" in of_regression
+    assert not set(TERMS) & set(of_regression)
 
 
 def test_a_wide_terminal_keeps_eq_8_apart() -> None:
@@ -84,7 +85,11 @@ def test_wide_intervals_of_rows_measured_whole_ask_for_no_setting() -> None:
     words = []
     for n_rows in (90, 40):
         ranking = pa.Table.from_pylist([row | {"n_rows": n_rows} for row in rows], schema=ranking_schema())
-        words += [doubt.words for doubt in find_doubts(ranking, terms_schema().empty_table()) if doubt.kind == "wide-intervals"]
+        words += [
+            warning.words
+            for warning in find_warnings(ranking, terms_schema().empty_table())
+            if warning.kind == "wide-intervals"
+        ]
     sampled, whole = words
     assert "ntk.sample" in sampled
     assert "ntk.sample" not in whole
@@ -105,30 +110,30 @@ def test_an_explanation_tells_both_ranks() -> None:
     assert explain(MADE[EQ_8].ranking, made.terms, made.rejected, last).rank_by_eq8 is None
 
 
-def test_doubts_of_a_risk_are_about_the_risk() -> None:
+def test_warnings_of_a_regression_are_about_the_regression() -> None:
     made = MADE[CROSS_ENTROPY]
-    kinds = {doubt.kind for doubt in find_doubts(made.ranking, made.terms, made.outcomes, n_classes=2)}
+    kinds = {warning.kind for warning in find_warnings(made.ranking, made.terms, made.outcomes, n_classes=2)}
     assert not kinds & {"uninformative-term", "unequal-gradient-rows", "composition-blind", "ntk-jitter"}
-    assert risk_doubts(MADE[EQ_8].ranking, made.terms, 2) == []
-    assert {doubt.kind for doubt in risk_doubts(made.ranking, made.terms, 2)} >= {"risk-of-sampled-rows"}
+    assert regression_warnings(MADE[EQ_8].ranking, made.terms, 2) == []
+    assert {warning.kind for warning in regression_warnings(made.ranking, made.terms, 2)} >= {"value-of-sampled-rows"}
     values = [-0.1 * i for i in range(len(NAMES))]
-    found = {doubt.kind: doubt for doubt in risk_doubts(with_values(made, values), _with_sketches(made, 0.4), 2)}
+    found = {warning.kind: warning for warning in regression_warnings(with_values(made, values), _with_sketches(made, 0.4), 2)}
     assert set(found) == {"no-better-than-guessing"}
     guessing = [name for name, v in zip(made.ranking["contributor"].to_pylist(), values, strict=True) if v <= -math.log(2)]
     assert found["no-better-than-guessing"].contributors == guessing
-    full = risk_doubts(with_values(made, [0.0] * len(NAMES)), _with_sketches(made, 0.6), 2)
-    assert [(doubt.kind, len(doubt.contributors)) for doubt in full] == [("full-sketch-risk", len(NAMES))]
+    full = regression_warnings(with_values(made, [0.0] * len(NAMES)), _with_sketches(made, 0.6), 2)
+    assert [(warning.kind, len(warning.contributors)) for warning in full] == [("full-sketch-regression", len(NAMES))]
 
 
 def test_a_full_sketch_of_all_is_told_of_its_damping() -> None:
     def account(excess: float | None) -> CoalitionAccount:
-        numbers = {"n_contributors": 3, "n_coalitions": 8, "value_of_all": 0.0, "value_of_nobody": -1.0}
-        return CoalitionAccount(method="exact", is_risk=True, sketch_excess=excess, **numbers)
+        numbers = {"n_contributors": 3, "n_coalitions": 8, "value_of_all": 0.0, "value_of_empty": -1.0}
+        return CoalitionAccount(method="exact", is_ntk_regression=True, sketch_excess=excess, **numbers)
 
-    assert sketch_doubts(account(0.9)) == []
+    assert sketch_warnings(account(0.9)) == []
     for excess in (1.1, None):
-        [doubt] = sketch_doubts(account(excess))
-        assert "damps their regression" in doubt.words
+        [warning] = sketch_warnings(account(excess))
+        assert "damps their regression" in warning.words
 
 
 def test_several_kinds_in_one_ranking_are_refused() -> None:
@@ -143,7 +148,7 @@ def _with_sketches(made: Results, filled: float) -> pa.Table:
         {
             "contributor": name,
             "part": "all",
-            "term": RISK,
+            "term": NTK_REGRESSION,
             "estimate": -1.0,
             "standard_error": 0.1,
             "n": n,

@@ -102,7 +102,7 @@ def test_an_older_table_whose_columns_do_not_fit_is_refused_with_column_and_vers
     stamped(file, None, pq.read_table(file).rename_columns({"estimate": "value"}))
     with pytest.raises(SchemaVersionError) as caught:
         open_run(str(old_run))
-    for words in (str(file), "`terms` of schema version 1, found version 0", "column 'estimate' is expected once, found none"):
+    for words in (str(file), "`terms` of schema version 2, found version 0", "column 'estimate' is expected once, found none"):
         assert words in str(caught.value)
     assert str(caught.value).endswith("or read it with the mixval that wrote it (`mixval_version` in manifest.json).")
     assert "Make the table" not in str(caught.value)

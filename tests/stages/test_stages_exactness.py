@@ -147,7 +147,7 @@ def test_half_samples_are_dense_terms_of_half_the_rows(world_folder, reference):
 
 def test_the_bound_and_the_published_value(world_folder, reference):
     config = make_config(
-        world_folder("texts"), WORLDS["texts"], {"value": {"method": "bound", "weights": "published", "bound_constant": 1.7}}
+        world_folder("texts"), WORLDS["texts"], {"value": {"method": "eq8", "weights": "published", "bound_constant": 1.7}}
     )
     job, target = jobs(config)
     ranking = reduce_terms(config, {NAME: run_stages(job, target)}, {NAME: _admitted()}, job.identity).ranking.to_pylist()[0]

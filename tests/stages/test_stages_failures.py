@@ -137,7 +137,7 @@ def test_a_budget_that_no_weight_fits(world: World) -> None:
     assert "Expected at least" in said
 
 
-def test_a_sketch_whose_unions_no_worker_can_hold(world: World) -> None:
+def test_a_sketch_whose_coalitions_no_worker_can_hold(world: World) -> None:
     asked = {"ntk": {"method": "sketched", "sketch_features": 8192}, "runtime": {"worker_memory_bytes": 2**32}}
     said = refusal(world, CapacityError, **asked)
     assert "for sketches of 8,192 features" in said

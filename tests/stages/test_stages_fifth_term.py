@@ -22,14 +22,14 @@ from mixval.errors import ConfigError, ContractError
 from mixval.publish.explain import explain, explanation_text
 from mixval.publish.stored_run import StoredRun, open_run
 from mixval.publish.terminal import print_ranking
-from mixval.stages.coalitions import Together, coalition_job, coalition_steps, coalition_tables
+from mixval.stages.coalitions import CoalitionResults, coalition_job, coalition_steps, coalition_tables
 from mixval.stages.in_process import ValuedRun, value_here
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.measured import Masks, Measured
 from mixval.stages.measurements import COALITION_MEASUREMENTS, MEASUREMENTS
 from mixval.stages.publishing import RunAccount, publish
+from mixval.stages.statistics import read_statistics, statistics_ref
 from mixval.stages.steps import make_here
-from mixval.stages.summaries import read_summary, summary_ref
 from mixval.storage.pointer import read_latest
 from mixval.storage.root import open_location
 from tests.worlds import planted
@@ -47,7 +47,7 @@ LENGTH = TermSpec(
 FOUR = ("loss", "discrepancy", "ntk", "composition")
 EXACT: dict[str, Any] = {"method": "exact"}
 SKETCHED: dict[str, Any] = {"method": "sketched", "sketch_features": 64}
-EQ_8 = {"method": "bound", "weights": "equal-z", "uninformative": "keep", "half_samples": 8, "coalitions": 16}
+EQ_8 = {"method": "eq8", "weights": "equal-z", "uninformative": "keep", "half_samples": 8, "coalitions": 16}
 
 
 def mean_length(job: MeasureJob, counts: np.ndarray) -> Measured:
@@ -56,17 +56,17 @@ def mean_length(job: MeasureJob, counts: np.ndarray) -> Measured:
     return Measured(float(counts.mean()), np.zeros(job.value.half_samples), len(counts), error, {"longest": counts.max()})
 
 
-def summed_length(job: MeasureJob, _: MeasureJob, summary: Any) -> Measured:
-    tokens, n = sums(summary)
+def summed_length(job: MeasureJob, _: MeasureJob, by_part: Any) -> Measured:
+    tokens, n = sums(by_part)
     return Measured(tokens / n, np.zeros(job.value.half_samples), n, None, {})
 
 
-def sums(summary: Any) -> tuple[float, int]:
-    return sum(one.losses.estimate("token").total_count for one in summary.values()), sum(one.n for one in summary.values())
+def sums(by_part: Any) -> tuple[float, int]:
+    return sum(one.losses.estimate("token").total_count for one in by_part.values()), sum(one.n for one in by_part.values())
 
 
 def length_of_coalitions(jobs: Sequence[MeasureJob], target: MeasureJob) -> Callable[[Masks], float]:
-    tokens, rows = np.array([sums(read_summary(job, summary_ref(job, target))) for job in jobs]).T
+    tokens, rows = np.array([sums(read_statistics(job, statistics_ref(job, target))) for job in jobs]).T
     return lambda members: float(tokens[members].sum() / rows[members].sum())
 
 
@@ -91,16 +91,16 @@ def run(folder: Path, ntk: dict[str, Any] = EXACT, **value: Any) -> tuple[Valued
     """A small valuation with values of coalitions where there are some, published, and read back."""
     config = planted(folder, "language-modelling").config(ntk=ntk, value=EQ_8 | value)
     made = value_here(config)
-    work, together = coalition_job(config, made.jobs, made.prepared.target_job, made.reduced), None
+    work, coalition_results = coalition_job(config, made.jobs, made.prepared.target_job, made.reduced), None
     if work is not None:
         for step in coalition_steps(work):
             make_here(step)
-        together = coalition_tables(work)
-        assert isinstance(together, Together)
+        coalition_results = coalition_tables(work)
+        assert isinstance(coalition_results, CoalitionResults)
     latest = read_latest(open_location(config.output))
     account = RunAccount(datetime.now(UTC), {}, {}, {}, [], list(made.terms.values()), made.gate_refs)
-    summary = publish(config, made.prepared, list(made.outcomes.values()), made.reduced, account, latest, together)
-    return made, open_run(summary.url)
+    by_part = publish(config, made.prepared, list(made.outcomes.values()), made.reduced, account, latest, coalition_results)
+    return made, open_run(by_part.url)
 
 
 def column(stored: StoredRun, name: str) -> dict[str, float]:
@@ -144,7 +144,7 @@ def test_it_is_measured_weighed_and_published(ntk: dict[str, Any], tmp_path: Pat
         weight, own = stored.manifest.weights.values["ntk"], column(stored, "value")
         as_sketched = {name: made.jobs[name].store.read_tensors(ref)["ntk_as_sketched"][0] for name, ref in made.terms.items()}
         ntk_terms = column(stored, "ntk")
-        for name, found in alone.items():  # summaries are stored in float32
+        for name, found in alone.items():  # sufficient statistics are stored in float32
             assert found == pytest.approx(own[name] - weight * (as_sketched[name] - ntk_terms[name]), rel=1e-5)
 
 
@@ -166,7 +166,7 @@ def test_it_stands_in_every_file_and_view(tmp_path: Path) -> None:
     for width in (200, 90):
         assert re.search(r"loss +discrepancy +ntk +composition +length ", printed(stored, width))
     last = stored.ranking["contributor"].to_pylist()[-1]
-    found = explain(stored.ranking, stored.terms, stored.rejected, last, stored.manifest.doubts)
+    found = explain(stored.ranking, stored.terms, stored.rejected, last, stored.manifest.warnings)
     assert [entry.term for entry in found.contributions] == [*FOUR, "length"]
     assert f"\n  {'length':<12} " in explanation_text(found)
     assert [part.n for part in found.parts if part.term == "length"] == [column(stored, "n_rows")[last]]

@@ -40,7 +40,7 @@ def test_fitted_weights_replaced_in_place_are_another_run(folder: Path) -> None:
     weights = folder / "weights.json"
     weights.write_text("{}", encoding="utf-8")
     config = load_config(folder / "config.yaml")
-    fitted = config.value.model_copy(update={"method": "bound", "weights": "fitted", "fitted_weights": str(weights)})
+    fitted = config.value.model_copy(update={"method": "eq8", "weights": "fitted", "fitted_weights": str(weights)})
     config = config.model_copy(update={"value": fitted})
     before = fingerprint_of(config)
     weights.write_text('{"weights": {}}', encoding="utf-8")

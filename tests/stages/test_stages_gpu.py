@@ -16,10 +16,10 @@ from benchmarks.worlds import WORLDS, jobs, lay_out, make_config
 from mixval.contracts.record import ArtifactRef
 from mixval.stages import resident
 from mixval.stages.forward import forward_pass
-from mixval.stages.frame import make_frame
 from mixval.stages.gradients import gram_parts, whole_gram
 from mixval.stages.jobs import MeasureJob
-from mixval.stages.summaries import merged_summary, pieces, summarise
+from mixval.stages.shared_sketch import make_shared_sketch
+from mixval.stages.statistics import make_statistics, merged_statistics, pieces
 from tests.device_stand_in import STAND_IN, StandIn, moved
 
 # peft asks a transformers model for a property that transformers has renamed.
@@ -104,17 +104,18 @@ def test_the_gram_matrix(name: str, dtype: str, device: str, tmp_path: Path) -> 
 
 @everywhere
 @pytest.mark.parametrize("name", WORLDS)
-def test_a_summary_end_to_end(name: str, dtype: str, device: str, tmp_path: Path) -> None:
-    """T's pass and the frame are made on each device by itself; the stand-in cannot, since they run without any autograd."""
+def test_statistics_end_to_end(name: str, dtype: str, device: str, tmp_path: Path) -> None:
+    """T's pass and the shared sketch are made on each device by itself; the stand-in cannot, since they run without any
+    autograd."""
     lay_out(tmp_path, WORLDS[name])
     found = []
     for place in ("cpu", device):
         job, target = prepared(tmp_path, name, place, dtype, SKETCHED)
         forward_pass(target)
-        make_frame(target)
+        make_shared_sketch(target)
         with running_on(place, job):
-            summarise(job, target, pieces(job))
-        found.append(_read(job, merged_summary(job, target)))
+            make_statistics(job, target, pieces(job))
+        found.append(_read(job, merged_statistics(job, target)))
     compare(found[1], found[0], dtype)
 
 

@@ -66,8 +66,8 @@ def test_half_masks_differ_by_replicate_and_seed_and_treat_rows_alike() -> None:
     assert not np.array_equal(masks[:50], half_masks(keys(20), is_real, 50, seed=4))
     # 4000 fair draws of a half: 5 standard deviations are 0.04.
     assert np.abs(masks.mean(axis=0) - 0.5).max() < 0.04
-    together = (masks[:, 0] & masks[:, 1]).mean()
-    assert together == pytest.approx(0.5 * 9 / 19, abs=0.04)
+    coalition_results = (masks[:, 0] & masks[:, 1]).mean()
+    assert coalition_results == pytest.approx(0.5 * 9 / 19, abs=0.04)
 
 
 def test_splitmix64_is_the_published_sequence() -> None:

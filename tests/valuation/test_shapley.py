@@ -254,7 +254,7 @@ def test_values_that_are_not_finite_are_named() -> None:
         exact_shapley(broken, 3)
     with pytest.raises(NumericalError, match=r"players \[.*1, 2\] is nan"):
         sampled_shapley(broken, 3, 10, seed=0)
-    with pytest.raises(NumericalError, match="value of nobody is inf"):
+    with pytest.raises(NumericalError, match="value of the empty coalition is inf"):
         sampled_shapley(plain_game(lambda m: float(m[0]), 3, float("inf")), 3, 10, seed=0)
 
 

@@ -36,7 +36,7 @@ def test_sampled_within_the_tolerance_otherwise(n_players: int, coalitions: int)
         assert found.sampled.standard_errors.max() <= TOLERANCE * found.values.std()
 
 
-def test_orders_that_a_number_of_unions_pays_for() -> None:
+def test_orders_that_a_number_of_coalitions_pays_for() -> None:
     assert [shapley_orders(50, 1000), shapley_orders(13, 1000), shapley_orders(50, 10)] == [20, 76, 4]
 
 

@@ -20,7 +20,7 @@ Seen = TypeVar("Seen")
 
 
 @dataclass(frozen=True)
-class Sight:
+class AttackerView:
     """What the author of an attack can see beside its own rows; None is what it cannot."""
 
     task: Task
@@ -39,18 +39,18 @@ class Attack:
     """A way to raise a score."""
 
     name: str
-    alter: Callable[[pa.Table, Sight, float, np.random.Generator], pa.Table]
+    alter: Callable[[pa.Table, AttackerView, float, np.random.Generator], pa.Table]
     """The altered table from one's own, what is seen, the strength, and a generator."""
     strength: float
     """As it is measured, in (0, 1]: rows added, replaced or dropped, as a share of the contributor's own."""
-    says: str
+    description: str
     """What it does, in a sentence's end."""
     needs: frozenset[Knowledge] = frozenset()
     tasks: tuple[Task, ...] = EVERY_TASK
     is_copy: bool = False
     """Whether what it adds is somebody's already: worth nothing more, whatever a training on it alone gains."""
 
-    def apply(self, table: pa.Table, sight: Sight, strength: float | None = None, seed: int = 0) -> pa.Table:
+    def apply(self, table: pa.Table, sight: AttackerView, strength: float | None = None, seed: int = 0) -> pa.Table:
         """The altered table, with the columns of `table`, in a shuffled order; the same seed gives the same rows.
 
         Raises ConfigError for a strength outside (0, 1], another task, or what the attack needs and `sight` lacks.
@@ -63,7 +63,7 @@ class Attack:
                 f"attack {self.name!r} does not apply to the task {sight.task!r}. It serves: {', '.join(self.tasks)}."
             )
         if hidden := sorted(name for name in self.needs if getattr(sight, name) is None):
-            raise ConfigError(f"attack {self.name!r}: its author must see {', '.join(hidden)}. Add it to `Sight`.")
+            raise ConfigError(f"attack {self.name!r}: its author must see {', '.join(hidden)}. Add it to `AttackerView`.")
         random = generator("gaming", self.name, seed)  # the stream's name: with another one, other rows
         altered = self.alter(table, sight, strength, random)
         return altered.take(pa.array(random.permutation(altered.num_rows), pa.int64())).combine_chunks()
@@ -72,7 +72,9 @@ class Attack:
 def seen(what: Seen | None) -> Seen:
     """What `Attack.apply` has found there. Raises ConfigError where an attack was called past it."""
     if what is None:
-        raise ConfigError("an attack looked at what `Sight` hides. Call it through `Attack.apply`, with all that it needs.")
+        raise ConfigError(
+            "an attack looked at what `AttackerView` hides. Call it through `Attack.apply`, with all that it needs."
+        )
     return what
 
 

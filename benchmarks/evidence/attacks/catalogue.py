@@ -10,11 +10,11 @@ gets, and what notices it, is measured by `benchmarks/evidence/attacks/run.py`.
 from __future__ import annotations
 
 from benchmarks.evidence.attacks import features, labels, rows
-from benchmarks.evidence.attacks.attack import Attack, Knowledge, Sight
+from benchmarks.evidence.attacks.attack import Attack, AttackerView, Knowledge
 from mixval.config.tasks import Task
 from mixval.errors import ConfigError
 
-__all__ = ["ATTACKS", "Attack", "Knowledge", "Sight", "attack_named", "attacks_for"]
+__all__ = ["ATTACKS", "Attack", "AttackerView", "Knowledge", "attack_named", "attacks_for"]
 
 _TARGET: frozenset[Knowledge] = frozenset({"target"})
 _DONOR: frozenset[Knowledge] = frozenset({"donor"})

@@ -1,11 +1,12 @@
 """What an altered contributor is worth beside all others: its leave-one-out and Shapley values before and after.
 
-Letters: K contributors; q features of a union's sketch; F frequencies. Two games over contributors:
+Letters: K contributors; q features of a coalition's sketch; F frequencies. Two games over contributors:
 
-    eq8       v(U) of Eq. 8 from sums (`mixval/valuation/unions.py`), as a run publishes it, weights as they were before
-    tangent   minus the cross-entropy of tangent regression on the union; of nobody, log C (`mixval/valuation/risk_unions.py`)
+    eq8       v(U) of Eq. 8 from sums (`mixval/valuation/eq8_coalitions.py`), as a run publishes it, weights as they were before
+    tangent   minus the cross-entropy of NTK regression on the coalition; of nobody, log C
+    (`mixval/valuation/regression_coalitions.py`)
 
-Sketches are folded to q columns with random signs, which leaves inner products unbiased: a union is a ranking of many, and
+Sketches are folded to q columns with random signs, which leaves inner products unbiased: a coalition is a ranking of many, and
 each costs q^3.
 """
 
@@ -22,13 +23,13 @@ from mixval.seeds import generator
 from mixval.terms.arrays import Floats, Masks
 from mixval.terms.discrepancy.bandwidth import median_bandwidth
 from mixval.terms.discrepancy.random_features import FourierFeatures, embed, fourier_features
-from mixval.terms.ntk.judge import Judge, lengths
-from mixval.terms.ntk.risk import one_hot
+from mixval.terms.ntk.objective import TargetObjective, lengths
 from mixval.terms.ntk.statistics import GradientStatistics
-from mixval.valuation.coalitions import NtkCoalitions
-from mixval.valuation.risk_unions import RiskGame, RiskSums
+from mixval.terms.ntk.target_metrics import one_hot
+from mixval.valuation.eq8_coalitions import Eq8Game, PartSums, TargetEmbedding, part_sums, target_embedding
+from mixval.valuation.ntk_coalitions import NtkCoalitions
+from mixval.valuation.regression_coalitions import RegressionGame, RegressionSums
 from mixval.valuation.shapley import Game, leave_one_out, sampled_shapley
-from mixval.valuation.unions import PartSums, TargetEmbedding, UnionGame, part_sums, target_embedding
 from mixval.valuation.weights import Weights
 
 FOLDED = 512
@@ -38,7 +39,7 @@ FREQUENCIES = 320
 
 
 @dataclass(frozen=True)
-class UnionValues:
+class MarginalPair:
     """Values of contributors beside each other."""
 
     shapley: Floats
@@ -47,14 +48,14 @@ class UnionValues:
     """(K,) v of all less v without each."""
 
 
-def union_values(game: Game, n_players: int, orders: int, seed: int = 0) -> UnionValues:
-    """Both values of all contributors. Cost: K (orders + 1) + 1 unions."""
+def coalition_values(game: Game, n_players: int, orders: int, seed: int = 0) -> MarginalPair:
+    """Both values of all contributors. Cost: K (orders + 1) + 1 coalitions."""
     values = sampled_shapley(game, n_players, orders, seed).values
-    return UnionValues(values, leave_one_out(game, n_players))
+    return MarginalPair(values, leave_one_out(game, n_players))
 
 
-def tangent_game(inputs: PooledInputs) -> RiskGame:
-    """The game of tangent regression over classes. Raises ConfigError, from labels, where rows have none."""
+def ntk_regression_game(inputs: PooledInputs) -> RegressionGame:
+    """The game of NTK regression over classes. Raises ConfigError, from labels, where rows have none."""
     sketches, labels = inputs.gradients("mix"), inputs.labels()
     signs = _signs(sketches.target.shape[1])
     whole = [
@@ -62,21 +63,21 @@ def tangent_game(inputs: PooledInputs) -> RiskGame:
         for rows, own in zip(sketches.contributors, labels.contributors, strict=True)
     ]
     rows = np.array([one.n for one in whole], dtype=np.int64)
-    sums = RiskSums(rows, rows, np.array([one.gram for one in whole]), np.array([one.responses for one in whole]))
+    sums = RegressionSums(rows, rows, np.array([one.gram for one in whole]), np.array([one.responses for one in whole]))
     of_target = _folded(sketches.target, signs)
-    judge = Judge(labels=labels.target, n_classes=inputs.n_classes, norms=lengths(of_target))
-    return RiskGame(sums, of_target, judge, LABEL_DAMPING)
+    objective = TargetObjective(labels=labels.target, n_classes=inputs.n_classes, norms=lengths(of_target))
+    return RegressionGame(sums, of_target, objective, LABEL_DAMPING)
 
 
-def eq8_game(inputs: PooledInputs, weights: Weights) -> UnionGame:
+def eq8_game(inputs: PooledInputs, weights: Weights) -> Eq8Game:
     """The game of Eq. 8; nobody is worth as much as the worst of them alone."""
     features = inputs.passes().target.features
     median = median_bandwidth(features)
     fourier = fourier_features([median * one for one in eq8.MULTIPLIERS], features.shape[1], FREQUENCIES)
     mean = _embedded(fourier, features) / len(features)
-    at_zero = float(fourier.frame.weights.sum())
+    at_zero = float(fourier.settings.weights.sum())
     parts = [_part(inputs, fourier, is_real) for is_real in (True, False)]
-    game = UnionGame(
+    game = Eq8Game(
         parts[0],
         parts[1],
         _target(mean, len(features), at_zero),
@@ -85,7 +86,7 @@ def eq8_game(inputs: PooledInputs, weights: Weights) -> UnionGame:
         weights.centres,
     )
     alone = [game.value(row) for row in np.eye(len(inputs.contributors), dtype=np.bool_)]
-    return UnionGame(game.real, game.synthetic, game.target, game.ntk, game.coefficients, game.centres, empty_value=min(alone))
+    return Eq8Game(game.real, game.synthetic, game.target, game.ntk, game.coefficients, game.centres, empty_value=min(alone))
 
 
 def _target(mean: Floats, m: int, at_zero: float) -> TargetEmbedding:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from benchmarks.evidence.attacks.attack import Sight, counted, replaced, seen, taken
+from benchmarks.evidence.attacks.attack import AttackerView, counted, replaced, seen, taken
 from benchmarks.evidence.attacks.disguise import png
 from mixval.config.tasks import spec_of
 from mixval.errors import ConfigError
@@ -39,7 +39,7 @@ TARGET_ROWS = 256
 MULTIPLIERS = (0.5, 1.0, 2.0)
 
 
-def adversarial_features(table: pa.Table, sight: Sight, strength: float, random: np.random.Generator) -> pa.Table:
+def adversarial_features(table: pa.Table, sight: AttackerView, strength: float, random: np.random.Generator) -> pa.Table:
     """The same rows and labels, a random share of the inputs moved towards T's features."""
     backbone, target = seen(sight.backbone), seen(sight.target)
     aim = taken(target, random.permutation(target.num_rows)[:TARGET_ROWS])

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from benchmarks.evidence.attacks.attack import Sight, counted, replaced, seen
+from benchmarks.evidence.attacks.attack import AttackerView, counted, replaced, seen
 from benchmarks.evidence.attacks.rows import hardest_first
 from mixval.config.tasks import spec_of
 from mixval.models.backbone import Backbone
@@ -21,17 +21,17 @@ from mixval.models.tokenise import TokenRow
 from mixval.stages.rows import in_batches
 
 
-def soften_labels(table: pa.Table, sight: Sight, strength: float, _: np.random.Generator) -> pa.Table:
+def soften_labels(table: pa.Table, sight: AttackerView, strength: float, _: np.random.Generator) -> pa.Table:
     """The same rows, the share that fits the backbone worst with its own labels or answers: most gain for the fewest rows."""
     return _as_the_model_says(table, sight, hardest_first(table, sight)[: counted(strength, table)])
 
 
-def model_labels(table: pa.Table, sight: Sight, strength: float, random: np.random.Generator) -> pa.Table:
+def model_labels(table: pa.Table, sight: AttackerView, strength: float, random: np.random.Generator) -> pa.Table:
     """The same rows, a random share of them with the backbone's labels or answers."""
     return _as_the_model_says(table, sight, random.permutation(table.num_rows)[: counted(strength, table)])
 
 
-def _as_the_model_says(table: pa.Table, sight: Sight, chosen: np.ndarray) -> pa.Table:
+def _as_the_model_says(table: pa.Table, sight: AttackerView, chosen: np.ndarray) -> pa.Table:
     backbone = seen(sight.backbone)
     if not backbone.is_causal:
         labels, said = table["label"].to_pylist(), predicted_labels(backbone, table, sight.batch_rows)

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.evidence.attacks.coalitions import UnionValues, eq8_game, tangent_game, union_values
+from benchmarks.evidence.attacks.coalitions import MarginalPair, coalition_values, eq8_game, ntk_regression_game
 from benchmarks.evidence.attacks.gate import Gate, Gated
 from benchmarks.evidence.attacks.inputs import PooledInputs, RowPool
 from benchmarks.evidence.attacks.near import NearRows, near_rows
@@ -24,9 +24,9 @@ from mixval.valuation.score import value
 from mixval.valuation.shapley import Game
 from mixval.valuation.weights import Weights, weigh
 
-GameName = Literal["eq8", "tangent"]
+GameName = Literal["eq8", "ntk-regression"]
 FEWEST_ROWS = 2
-OF_ONE = ("tangent-regression", "loss", "mmd")
+OF_ONE = ("ntk-regression", "loss", "mmd")
 """Methods whose score of a contributor depends on no other."""
 
 
@@ -42,15 +42,15 @@ class Arena:
     """That rank; the first of them is ours."""
     orders: int = 8
     """Of sampled Shapley values."""
-    games: tuple[GameName, ...] = ("eq8", "tangent")
-    """Unions that are valued."""
-    _unions: dict[GameName, UnionValues] = field(default_factory=dict, init=False, repr=False)
+    games: tuple[GameName, ...] = ("eq8", "ntk-regression")
+    """Coalitions that are valued."""
+    _coalitions: dict[GameName, MarginalPair] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
     def of(cls, inputs: Inputs, altered: Sequence[pa.Table], gate: Gate, methods: Sequence[str], orders: int) -> Arena:
         """The arena of `inputs`, ready for these altered tables."""
         tables = {one.name: one.table for one in inputs.contributors}
-        games: tuple[GameName, ...] = ("eq8", "tangent") if inputs.has_labels else ("eq8",)
+        games: tuple[GameName, ...] = ("eq8", "ntk-regression") if inputs.has_labels else ("eq8",)
         return cls(tables, RowPool.of(inputs, altered), gate, methods, orders, games)
 
     @property
@@ -80,7 +80,7 @@ class Arena:
 
     @cached_property
     def weights(self) -> Weights:
-        """Of Eq. 8, before any attack: a union's value stays one number of its rows."""
+        """Of Eq. 8, before any attack: a coalition's value stays one number of its rows."""
         return weigh(self.terms, "equal-z")
 
     def outcome(
@@ -90,7 +90,7 @@ class Arena:
         altered: pa.Table,
         truth: Change | None = None,
         beside: tuple[float, float] | None = None,
-        has_unions: bool = True,
+        has_coalitions: bool = True,
     ) -> AttackResult:
         """What contributor `name` gets with the altered rows, and who notices."""
         world = self._with(name, altered)
@@ -114,7 +114,7 @@ class Arena:
             verdict=gated.outcome.verdict,
             checks={column: severity for column, severity in gated.checks.items() if own.get(column) != severity},
             after_gate=of_rest(gated.admitted) if gated.outcome.is_in else {},
-            unions=self._union_changes(world, name) if has_unions else {},
+            coalitions=self._coalition_changes(world, name) if has_coalitions else {},
             near=near.shares,
             near_before=before.shares,
             after_near=of_rest(left),
@@ -148,19 +148,19 @@ class Arena:
             return value(estimates, weigh(estimates, "equal-z")).values
         return method_named(method).rank(self._with(name, table)).values
 
-    def _union_changes(self, world: PooledInputs, name: str) -> dict[str, Change]:
+    def _coalition_changes(self, world: PooledInputs, name: str) -> dict[str, Change]:
         at, found = self.names.index(name), dict[str, Change]()
         for game in self.games:
-            if game not in self._unions:
-                self._unions[game] = self._union_values(self.world, game)
-            before, after = self._unions[game], self._union_values(world, game)
+            if game not in self._coalitions:
+                self._coalitions[game] = self._coalition_values(self.world, game)
+            before, after = self._coalitions[game], self._coalition_values(world, game)
             found[f"shapley/{game}"] = change(before.shapley, after.shapley, at)
             found[f"leave-one-out/{game}"] = change(before.leave_one_out, after.leave_one_out, at)
         return found
 
-    def _union_values(self, world: PooledInputs, game: GameName) -> UnionValues:
-        played: Game = tangent_game(world) if game == "tangent" else eq8_game(world, self.weights)
-        return union_values(played, len(self.names), self.orders)
+    def _coalition_values(self, world: PooledInputs, game: GameName) -> MarginalPair:
+        played: Game = ntk_regression_game(world) if game == "ntk-regression" else eq8_game(world, self.weights)
+        return coalition_values(played, len(self.names), self.orders)
 
 
 def truth_change(truth: Mapping[str, float], name: str, after: float) -> Change:

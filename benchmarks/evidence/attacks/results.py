@@ -20,8 +20,8 @@ TELLING_RANKS = 1.0
 TELLING_SHARE = 0.01
 """Share of near rows from which a contributor stands out, as `gate.max_target_overlap_share`."""
 
-GAMES = {"tangent-regression": "tangent", "eq8-equal-z": "eq8"}
-"""Method -> the game over contributors that values unions as it values one."""
+GAMES = {"ntk-regression": "ntk-regression", "eq8-equal-z": "eq8"}
+"""Method -> the game over contributors that values coalitions as it values one."""
 
 
 class Change(FrozenModel):
@@ -58,7 +58,7 @@ class AttackResult(FrozenModel):
     """Checks of the gate that the attack broke and the contributor's own rows do not: column -> warn, drop or reject."""
     after_gate: dict[str, Change]
     """By method, of the rows that the gate leaves. Empty where it rejects."""
-    unions: dict[str, Change]
+    coalitions: dict[str, Change]
     """`shapley/GAME` and `leave-one-out/GAME`, GAME being `eq8` or `tangent`. Empty where they were not taken."""
     near: dict[str, float]
     """Share of the rows near T's, earlier own, and others' ones (`near.py`)."""
@@ -93,7 +93,7 @@ class AttackSummary(FrozenModel):
     """One attack over the contributors that tried it."""
 
     attack: str
-    says: str
+    description: str
     gains: dict[str, float]
     """Ranks gained by method, in the mean."""
     score_before: float
@@ -105,8 +105,8 @@ class AttackSummary(FrozenModel):
     """Of the metric."""
     beside_change: float | None
     """Of the metric beside the set that was copied from."""
-    union_gains: dict[str, float]
-    """Ranks gained by union value."""
+    coalition_gains: dict[str, float]
+    """Ranks gained by coalition value."""
     after_gate: float | None
     """Ranks gained by ours with what the gate leaves; None where it rejects everybody."""
     after_near: float
@@ -137,38 +137,39 @@ def _summary(result: WorldAttacks, name: str) -> AttackSummary:
     truths = [one.truth for one in tried if one.truth is not None]
     beside = [one.beside for one in tried if one.beside is not None]
     truth_gain = _mean([one.gain for one in truths]) if truths else None
-    played = {game: [one.unions[game].gain for one in tried if game in one.unions] for game in tried[0].unions}
-    union_gains = {game: _mean(ranked) for game, ranked in played.items()}
+    played = {game: [one.coalitions[game].gain for one in tried if game in one.coalitions] for game in tried[0].coalitions}
+    coalition_gains = {game: _mean(ranked) for game, ranked in played.items()}
     worth = 0.0 if attack.is_copy or truth_gain is None else truth_gain
     admitted = [one for one in tried if one.after_gate]
     return AttackSummary(
         attack=name,
-        says=attack.says,
+        description=attack.description,
         gains=gains,
         score_before=_mean([one.before for one in own]),
         score_after=_mean([one.after for one in own]),
         truth_gain=truth_gain,
         truth_change=_mean([one.after - one.before for one in truths]) if truths else None,
         beside_change=_mean([after - before for before, after in beside]) if beside else None,
-        union_gains=union_gains,
+        coalition_gains=coalition_gains,
         after_gate=_mean([one.after_gate[result.ours].gain for one in admitted]) if admitted else None,
         after_near=_mean([one.after_near[result.ours].gain for one in tried]),
-        caught_by=_caught(result, tried, union_gains, worth),
+        caught_by=_caught(result, tried, coalition_gains, worth),
         would_catch=_would_catch(result, tried),
         works=gains[result.ours] - max(worth, 0.0) >= TELLING_RANKS,
     )
 
 
-def _caught(result: WorldAttacks, tried: Sequence[AttackResult], unions: dict[str, float], worth: float) -> list[str]:
-    """The gravest of the gate's checks that every contributor broke, a doubt, and union values that do not follow ours."""
+def _caught(result: WorldAttacks, tried: Sequence[AttackResult], coalitions: dict[str, float], worth: float) -> list[str]:
+    """The gravest of the gate's checks that every contributor broke, a warning, and coalition values that do not follow
+    ours."""
     broken = [(column, how) for column, how in tried[0].checks.items() if all(one.checks.get(column) == how for one in tried)]
     gravest = next((how for how in ("reject", "drop", "warn") if how in {how for _, how in broken}), None)
     caught = [f"gate: {column} ({how})" for column, how in broken if how == gravest]
-    caught += [f"doubt: near-target ({share:.2f} of the rows)" for name, share in _near(result, tried) if name == "target"]
+    caught += [f"warning: near-target ({share:.2f} of the rows)" for name, share in _near(result, tried) if name == "target"]
     if _own_gain(result, tried) - worth < TELLING_RANKS:
         return caught
     own = GAMES.get(result.ours)
-    return caught + [name for name, gain in unions.items() if name.endswith(f"/{own}") and gain - worth < TELLING_RANKS]
+    return caught + [name for name, gain in coalitions.items() if name.endswith(f"/{own}") and gain - worth < TELLING_RANKS]
 
 
 def _own_gain(result: WorldAttacks, tried: Sequence[AttackResult]) -> float:

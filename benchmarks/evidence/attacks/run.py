@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from benchmarks.evidence.attacks.catalogue import ATTACKS, Attack, Sight, attacks_for
+from benchmarks.evidence.attacks.catalogue import ATTACKS, Attack, AttackerView, attacks_for
 from benchmarks.evidence.attacks.gate import Gate
 from benchmarks.evidence.attacks.measure import Arena, middling, truth_change
 from benchmarks.evidence.attacks.results import WorldAttacks, read_attacks, summaries, write_attacks
@@ -40,11 +40,11 @@ from mixval.storage.root import open_location
 from mixval.storage.tables import read_table, write_table
 
 COMMAND = "python -m benchmarks.evidence.attacks.run"
-OURS = "tangent-regression"
+OURS = "ntk-regression"
 RANKED = (OURS, "eq8-equal-z", "loss", "mmd", "knn-shapley")
 FEWEST_OF_A_PART = 5
-UNION_PLAYERS = 2
-"""Attackers whose copies are valued in unions too: each costs K (orders + 1) unions."""
+COALITION_PLAYERS = 2
+"""Attackers whose copies are valued in coalitions too: each costs K (orders + 1) coalitions."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Ground:
         """The folder with a contributor's altered rows, made unless it is there."""
         folder = self.out / "altered" / f"{attack.name}-{attack.strength:g}" / f"contributor={name}"
         if not folder.is_dir():
-            sight = Sight(self.config.task, self.target, self.tables[donor], self.backbone)
+            sight = AttackerView(self.config.task, self.target, self.tables[donor], self.backbone)
             table = attack.apply(self.tables[name], sight, seed=self.config.seed)
             write_table(open_location(folder / "part-000.parquet"), table)
         return folder
@@ -151,8 +151,8 @@ def measure(ground: Ground, n_attackers: int, n_players: int | None, attacks: li
         folder = ground.altered(attack, name, donor)
         after = truth_change(known, name, ground.truth(f"{name} {attack.name}", [folder]))
         beside = _beside(ground, attack, name, donor, folder)
-        has_unions = attack.is_copy and name in chosen[:UNION_PLAYERS]
-        found = arena.outcome(attack.name, name, altered[attack.name, name], after, beside, has_unions)
+        has_coalitions = attack.is_copy and name in chosen[:COALITION_PLAYERS]
+        found = arena.outcome(attack.name, name, altered[attack.name, name], after, beside, has_coalitions)
         result = result.model_copy(update={"attacks": [*result.attacks, found]})
         write_attacks(result, open_location(ground.out))
     return result

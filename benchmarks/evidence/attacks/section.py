@@ -24,7 +24,7 @@ class AttackLine:
     """One row of the table."""
 
     attack: str
-    says: str
+    description: str
     numbers: list[str]
     """In the order of `columns`."""
     works: str
@@ -95,7 +95,7 @@ def attack_line(result: WorldAttacks, found: Sequence[AttackSummary], one: Attac
     """The row of one of the attacks that were found."""
     return AttackLine(
         attack=visible(one.attack),
-        says=visible(one.says),
+        description=visible(one.description),
         numbers=[cell(one) for _, cell in columns(result, found)],
         works="yes" if one.works else "no",
         caught=[visible(words) for words in one.caught_by] or ["nothing"],
@@ -109,10 +109,10 @@ def limit_words(result: WorldAttacks, one: AttackSummary) -> str | None:
         return None
     gain = f"{visible(one.attack)} passes the gate and gains {fixed(one.after_gate, DECIMALS)} ranks by {visible(result.ours)}"
     left = f"; without such rows it gains {ranks(one.after_near)}" if one.after_near < one.after_gate else ""
-    if told := [visible(words) for words in one.caught_by if words.startswith("doubt: ")]:
+    if told := [visible(words) for words in one.caught_by if words.startswith("warning: ")]:
         return f"{gain}. A run says so, {', '.join(told)}{left}."
     if one.would_catch:
         near = ", ".join(visible(words) for words in one.would_catch)
         return f"{gain}. A comparison of features that no run makes would notice it: {near}{left}."
-    unions = ", ".join(f"{ranks(ranked)} by {visible(name)}" for name, ranked in one.union_gains.items())
-    return f"{gain}; among all contributors' rows it gains {unions}." if unions else f"{gain}."
+    coalitions = ", ".join(f"{ranks(ranked)} by {visible(name)}" for name, ranked in one.coalition_gains.items())
+    return f"{gain}; among all contributors' rows it gains {coalitions}." if coalitions else f"{gain}."

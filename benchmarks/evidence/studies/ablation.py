@@ -1,6 +1,6 @@
 """What each switch does to the ranking of worlds whose truth is known: Eq. 8 and NTK-regression taken apart.
 
-    python -m benchmarks.evidence.studies.ablation cifar10 sentiment --out FOLDER [--results DIR] [--of tangent-regression]
+    python -m benchmarks.evidence.studies.ablation cifar10 sentiment --out FOLDER [--results DIR] [--of ntk-regression]
         [--gradient-rows 150] [--one-pass] [--figures]
 
 FOLDER/WORLD is a world with its truth, as `measure.py` or `run.py` leaves it; it is only read. Writes DIR/WORLD/ablation.json,
@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.evidence.studies import ablation_eq8, ablation_tangent
+from benchmarks.evidence.studies import ablation_eq8, ablation_ntk_regression
 from benchmarks.evidence.studies.results import Ablation, AblationResult, ablate, read_ablations, write_study
 from benchmarks.evidence.worlds.world_folder import WorldFolder, read_world, recorded_truth
 from benchmarks.figures import Figure, figure, write_beside
@@ -27,7 +27,7 @@ from mixval.evidence.table import p_words, spread
 from mixval.storage.root import open_location
 
 COMMAND = "python -m benchmarks.evidence.studies.ablation"
-METHODS = (ablation_tangent.METHOD, ablation_eq8.METHOD)
+METHODS = (ablation_ntk_regression.METHOD, ablation_eq8.METHOD)
 GRADIENT_BYTES = 2**28
 """Of gradients that a stage holds at a time."""
 
@@ -36,8 +36,8 @@ def study(world: WorldFolder, given: argparse.Namespace) -> AblationResult:
     """The methods that are asked for, taken apart in one world."""
     truth, command = recorded_truth(world), command_of(world.name, given)
     made: dict[str, Ablation] = {one.method: one for held in stored(world.name, given) for one in held.ablations}
-    if (method := ablation_tangent.METHOD) in given.of:
-        base, candidates, skipped = ablation_tangent.tangent_variants(world, given.one_pass)
+    if (method := ablation_ntk_regression.METHOD) in given.of:
+        base, candidates, skipped = ablation_ntk_regression.regression_variants(world, given.one_pass)
         made[method] = ablate(world.name, method, base, candidates, truth, {}, skipped, command)
     if (method := ablation_eq8.METHOD) in given.of:
         settings = eq8_settings(given)
@@ -58,7 +58,7 @@ def eq8_settings(given: argparse.Namespace) -> dict[str, Any]:
     """Laid over the world's configuration for every variant."""
     settings: dict[str, Any] = {
         "runtime": {"gradient_bytes": GRADIENT_BYTES},
-        "value": {"method": "bound", "weights": "equal-z"},
+        "value": {"method": "eq8", "weights": "equal-z"},
     }
     if given.gradient_rows is not None:
         settings["ntk"] = {"sample": {"count": given.gradient_rows}}

@@ -72,8 +72,8 @@ def _of(room: str, **settings: Any) -> Switch:
     return Switch({room: settings})
 
 
-EQ_8 = {"value": {"method": "bound"}, "ntk": {"output": "logit", "residual": "one-minus-output"}}
-"""What is varied; a world that was laid out for the risk has the mix's kernel written out."""
+EQ_8 = {"value": {"method": "eq8"}, "ntk": {"output": "logit", "residual": "one-minus-output"}}
+"""What is varied; a world that was laid out for the regression value has the mix's kernel written out."""
 SWITCHES: tuple[Switch, ...] = (
     Switch({"loss": {"average": "token"}}, CAUSAL),
     _of("discrepancy", estimator="biased"),

@@ -159,7 +159,7 @@ def ablate(
     mean = np.array([np.mean(truth[name]) for name in names])
     picks = resamples(world, len(names), n_resamples)
 
-    def judged(name: str, scores: Mapping[str, float]) -> tuple[float, Floats]:
+    def rated(name: str, scores: Mapping[str, float]) -> tuple[float, Floats]:
         if scores.keys() != truth.keys():
             raise ContractError(
                 f"world {world!r}, {name!r}: expected scores of the {len(names)} contributors that have truth, found "
@@ -168,10 +168,10 @@ def ablate(
         values = np.array([scores[one] for one in names])
         return of_world(STATISTIC, values, mean), resampled(STATISTIC, values, mean, picks)
 
-    value, draws = judged(method, base)
+    value, draws = rated(method, base)
     variants: list[Variant] = []
     for one in candidates:
-        own, own_draws = judged(one.name, one.scores)
+        own, own_draws = rated(one.name, one.scores)
         gain, p = interval(own - value, own_draws - draws), two_sided_p(own_draws - draws)
         variants.append(Variant(**one.model_dump(), spearman=interval(own, own_draws), gain=gain, p=p, p_holm=1.0))
     adjusted = holm(np.array([one.p for one in variants], dtype=np.float64))
@@ -199,12 +199,12 @@ def agreements(
     for at, size in enumerate(sizes):
         own = rankings[size]
         further = rankings[sizes[at + 1]] if at + 1 < len(sizes) else np.broadcast_to(whole, own.shape)
-        judged = [] if truth is None else [of_world(STATISTIC, scores, truth) for scores in own]
+        rated = [] if truth is None else [of_world(STATISTIC, scores, truth) for scores in own]
         against_all = [of_world("kendall", scores, whole) for scores in own]
         against_next = [of_world("kendall", scores, larger) for scores, larger in zip(own, further, strict=True)]
         found.append(
             SubsetAgreement(
-                method=method, form=form, n_rows=size, against_all=against_all, against_next=against_next, spearman=judged
+                method=method, form=form, n_rows=size, against_all=against_all, against_next=against_next, spearman=rated
             )
         )
     return found

@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.evidence.studies.ablation_tangent import Reading, TangentWorld
+from benchmarks.evidence.studies.ablation_ntk_regression import Reading, RegressionWorld
+from benchmarks.evidence.studies.ntk_kernels import FEATURES, Gradients, folded, kernels_of, sketches
 from benchmarks.evidence.studies.results import StabilityResult, SubsetAgreement, SwitchAgreement, agreements, write_study
-from benchmarks.evidence.studies.subsets import READ, Eq8Subsets, TangentSubsets, all_rows, first_rows
-from benchmarks.evidence.studies.tangent_kernels import FEATURES, Gradients, folded, kernels_of, sketches
+from benchmarks.evidence.studies.subsets import READ, Eq8Subsets, RegressionSubsets, all_rows, first_rows
 from benchmarks.evidence.worlds.datasets import read_dataset
 from benchmarks.evidence.worlds.design import WorldDesign
 from benchmarks.evidence.worlds.settings import FAULTS, RESNET
@@ -63,9 +63,11 @@ def lay_out(folder: Path, data: Path) -> None:
     write_world(world, open_location(folder), BackboneConfig.model_validate(RESNET))
 
 
-def tangent_agreements(world: WorldFolder, sizes: Sequence[int], n_seeds: int, truth: Floats | None) -> list[SubsetAgreement]:
+def regression_agreements(
+    world: WorldFolder, sizes: Sequence[int], n_seeds: int, truth: Floats | None
+) -> list[SubsetAgreement]:
     """NTK-regression from subsets by whom its values speak for, against its ranking from all rows."""
-    side = TangentSubsets(world)
+    side = RegressionSubsets(world)
     nested = {n: [side.nested(n, seed) for seed in range(n_seeds)] for n in sizes}
     found: list[SubsetAgreement] = []
     for form in next(iter(nested.values()))[0]:
@@ -88,7 +90,7 @@ def eq8_agreements(world: WorldFolder, sizes: Sequence[int], n_seeds: int, truth
 def switch_agreements(world: WorldFolder, n_seeds: int) -> list[SwitchAgreement]:
     """NTK-regression from the same rows under other lambdas, sketches, mixes and initialisations; of seeds, the mean tau."""
     cut = first_rows(world, SWITCH_ROWS, 0)
-    side, rows = TangentWorld(cut), sketches(cut, Gradients(), FEATURES)
+    side, rows = RegressionWorld(cut), sketches(cut, Gradients(), FEATURES)
     base = kernels_of(rows)
     first = _values(side.scores(base, Reading()))
     rankings = [("lambda", f"{damping:g}", [side.scores(base, Reading(damping))]) for damping in DAMPINGS]
@@ -136,7 +138,7 @@ def study(world: WorldFolder, given: argparse.Namespace) -> StabilityResult:
     if world.root.child("truth").exists():
         by_name = recorded_truth(world)
         truth = np.array([np.mean(by_name[one.name]) for one in world.contributors])
-    subsets = tangent_agreements(world, sizes, given.subset_seeds, truth)
+    subsets = regression_agreements(world, sizes, given.subset_seeds, truth)
     if not given.one_pass:
         subsets += eq8_agreements(world, sizes, given.subset_seeds, truth)
     return StabilityResult(
@@ -155,7 +157,7 @@ def figures(result: StabilityResult) -> list[Figure]:
     """Mean Kendall correlations over subset seeds with the ranking from all rows, and those of seeds and settings."""
     claims: list[tuple[str, float, str]] = []
     for one in result.subsets:
-        is_plain, is_ours = one.form in (READ, COUNTS_OF_ALL), one.method == TangentSubsets.method
+        is_plain, is_ours = one.form in (READ, COUNTS_OF_ALL), one.method == RegressionSubsets.method
         name = f"kendall_{one.n_rows}" + ("" if is_ours else f"/{one.method}") + ("" if is_plain else f"/{one.form}")
         target = ">= 0.9" if is_ours and is_plain and one.n_rows >= 400 else "-"
         claims += [(name, float(np.mean(one.against_all)), target)]

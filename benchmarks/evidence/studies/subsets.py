@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.evidence.studies.tangent_kernels import BATCH_ROWS, FEATURES, PLANNED_ROWS, Gradients, sketches
+from benchmarks.evidence.studies.ntk_kernels import BATCH_ROWS, FEATURES, PLANNED_ROWS, Gradients, sketches
 from benchmarks.evidence.worlds.world_folder import WorldFolder
 from mixval.config.tasks import LABEL_DAMPING, TOKEN_DAMPING
 from mixval.contracts.terms import TERMS
@@ -23,12 +23,12 @@ from mixval.seeds import generator
 from mixval.stages.gradients import Passes
 from mixval.terms.arrays import Floats
 from mixval.terms.composition.term import composition_term
-from mixval.terms.ntk.all_rows import HeadCrossEntropy, HeadValues, value_of_all_rows
 from mixval.terms.ntk.groups import layer_groups
-from mixval.terms.ntk.judge import Judge, lengths
 from mixval.terms.ntk.kernel import exact_kernel, weight_bytes
 from mixval.terms.ntk.kinds import select_parameters
-from mixval.terms.ntk.risk import one_hot
+from mixval.terms.ntk.objective import TargetObjective, lengths
+from mixval.terms.ntk.target_metrics import one_hot
+from mixval.terms.ntk.two_phase import AuxiliaryCrossEntropy, TwoPhaseRatio, two_phase_value
 from mixval.terms.ntk.value import regression_of_rows, regression_value
 from mixval.terms.ntk.wide_head import wide_head
 from mixval.valuation.estimates import TermEstimates
@@ -52,20 +52,20 @@ def all_rows(world: WorldFolder) -> Floats:
     return np.array([one.n_rows for one in world.contributors], dtype=np.float64)
 
 
-class TangentSubsets:
+class RegressionSubsets:
     """NTK-regression on any rows of a contributor."""
 
-    method = "tangent-regression"
+    method = "ntk-regression"
 
     def __init__(self, world: WorldFolder) -> None:
         """Sketches all rows, and makes a forward pass over them; a causal LM's gains are to first order, each its own."""
         self.world = world
-        self.method = "tangent-regression-first-order" if world.backbone.is_causal else type(self).method
+        self.method = "ntk-regression-first-order" if world.backbone.is_causal else type(self).method
         *self._features, target = sketches(world, Gradients(), FEATURES)
         self._target = target.astype(np.float64)
         passes = [forward_pass.run(world.backbone, table, BATCH_ROWS) for table in world.tables]
         if world.backbone.is_causal:
-            self._objective, self.damping = Judge(tokens=passes[-1].counts), TOKEN_DAMPING
+            self._objective, self.damping = TargetObjective(tokens=passes[-1].counts), TOKEN_DAMPING
             unit = self._objective.unit
             self._responses = [((1 - one.probabilities) * one.counts / unit)[:, None] for one in passes[:-1]]
             return
@@ -73,21 +73,21 @@ class TangentSubsets:
         labels = [raw_inputs.class_labels(world.backbone, table) for table in world.tables]
         self._responses = [one_hot(own, n_classes) for own in labels[:-1]]
         self.damping = LABEL_DAMPING
-        self._objective = Judge(labels=labels[-1], n_classes=n_classes, norms=lengths(self._target))
+        self._objective = TargetObjective(labels=labels[-1], n_classes=n_classes, norms=lengths(self._target))
         *self._frozen, self._frozen_target = (one.features for one in passes)
         self._head = wide_head(self._frozen_target)
-        self._judge = self._head.judge(self._frozen_target, labels[-1], n_classes)
+        self._objective = self._head.objective(self._frozen_target, labels[-1], n_classes)
 
     def score(self, at: int, rows: np.ndarray) -> float:
         """Minus the cross-entropy on T, or the gain, from these rows of contributor `at`. The smaller matrix is solved."""
         regression = regression_of_rows(self._features[at][rows], self._target, self._responses[at][rows])
         return regression_value(regression, self._objective, self.damping).value
 
-    def head(self, at: int, rows: np.ndarray) -> HeadCrossEntropy:
+    def head(self, at: int, rows: np.ndarray) -> AuxiliaryCrossEntropy:
         """Minus the cross-entropy on T from frozen features of these rows; no deviations."""
         regression = self._head.regression(self._frozen[at][rows], self._frozen_target, self._responses[at][rows])
-        value = regression_value(regression, self._judge, self.damping).value
-        return HeadCrossEntropy(value, np.zeros(0), np.zeros(0))
+        value = regression_value(regression, self._objective, self.damping).value
+        return AuxiliaryCrossEntropy(value, np.zeros(0), np.zeros(0))
 
     @cached_property
     def whole(self) -> Floats:
@@ -95,7 +95,7 @@ class TangentSubsets:
         return np.array([self.score(at, np.arange(one.n_rows)) for at, one in enumerate(self.world.contributors)])
 
     @cached_property
-    def heads(self) -> list[HeadCrossEntropy]:
+    def heads(self) -> list[AuxiliaryCrossEntropy]:
         """Of all rows of each contributor."""
         return [self.head(at, np.arange(one.n_rows)) for at, one in enumerate(self.world.contributors)]
 
@@ -111,8 +111,8 @@ class TangentSubsets:
         read = measured.copy()
         for at, own in rows.items():
             every = self.heads[at]
-            head = HeadValues(n, int(n_all[at]), self._judge.of_nobody, self.head(at, own), every, every)
-            read[at], _ = value_of_all_rows(measured[at], np.zeros(0), head)
+            head = TwoPhaseRatio(n, int(n_all[at]), self._objective.empty_value, self.head(at, own), every, every)
+            read[at], _ = two_phase_value(measured[at], np.zeros(0), head)
         return {READ: read, GRADIENTS: measured}
 
 

@@ -12,8 +12,8 @@ from mixval.config.valuation import ValuationConfig, merge
 from mixval.evidence.baselines.inputs import Budget, Contributor, Inputs
 from mixval.evidence.baselines.product import ProductValues, product_values
 from mixval.models.backbone import Backbone
-from mixval.terms.ntk.judge import Judge, lengths
-from mixval.terms.ntk.risk import one_hot
+from mixval.terms.ntk.objective import TargetObjective, lengths
+from mixval.terms.ntk.target_metrics import one_hot
 from mixval.terms.ntk.value import regression_of_rows, regression_value, run_values
 
 
@@ -44,7 +44,7 @@ def measured(config: ValuationConfig, budget: Budget) -> ValuationConfig:
             "sketch_features": budget.sketch_features,
             "parameters": list(budget.parameters),
         },
-        "value": {"method": "risk", "gain": "trained", "half_samples": 0, "coalitions": 0},
+        "value": {"method": "ntk-regression", "gain": "trained", "half_samples": 0, "coalitions": 0},
         "runtime": {"batch_rows": budget.batch_rows},
     }
     return ValuationConfig.model_validate(merge(config.model_dump(mode="json", exclude_unset=True), settings))
@@ -55,11 +55,11 @@ def sketched_values(inputs: Inputs) -> ProductValues:
     sketches, target = inputs.gradients("mix"), inputs.gradients("mix").target.astype(np.float64)
     if inputs.has_labels:
         labels, n = inputs.labels(), inputs.n_classes
-        objective = Judge(labels=labels.target, n_classes=n, norms=lengths(target))
+        objective = TargetObjective(labels=labels.target, n_classes=n, norms=lengths(target))
         responses, damping = [one_hot(own, n) for own in labels.contributors], LABEL_DAMPING
     else:
         passes = inputs.passes()
-        objective = Judge(tokens=passes.target.counts)
+        objective = TargetObjective(tokens=passes.target.counts)
         asked = [(1 - one.probabilities) * one.counts for one in passes.contributors]
         responses, damping = [(one / objective.unit)[:, None] for one in asked], TOKEN_DAMPING
     regressions = [

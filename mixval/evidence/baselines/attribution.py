@@ -55,8 +55,8 @@ def last_checkpoint(inputs: Inputs, seed: int) -> LossModule:
 
 def row_sets(inputs: Inputs) -> tuple[RowSet, RowSet]:
     """All contributors' rows, by contributor, and T's."""
-    union = pa.concat_tables([one.table for one in inputs.contributors], promote_options="default")
-    return RowSet(inputs.backbone.encode(union)), RowSet(inputs.backbone.encode(inputs.target))
+    pooled = pa.concat_tables([one.table for one in inputs.contributors], promote_options="default")
+    return RowSet(inputs.backbone.encode(pooled)), RowSet(inputs.backbone.encode(inputs.target))
 
 
 def loader(rows: RowSet, batch_rows: int) -> DataLoader[Batch]:

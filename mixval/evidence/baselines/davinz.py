@@ -29,10 +29,10 @@ def davinz(inputs: Inputs, seed: int) -> Floats:
         passes = inputs.passes()
         parts = [one.features for one in passes.contributors]
         distances = pooled_mmd(parts, passes.target.features, [median_bandwidth(passes.target.features)])
-    return balanced(tangent_terms(inputs, seed), distances)
+    return balanced(ntk_terms(inputs, seed), distances)
 
 
-def tangent_terms(inputs: Inputs, seed: int) -> Floats:
+def ntk_terms(inputs: Inputs, seed: int) -> Floats:
     """(K,) its NTK terms."""
     forms = [quadratic_form(gram.theta, 1 - gram.outputs, DAMPING, "absolute", BLOCKS) for gram in inputs.grams(seed)]
     return np.array([form.term for form in forms])

@@ -8,7 +8,7 @@ one-hot labels; k the kernel of `raw_ridge.py`; mu = 0.01, theirs.
     d = A^-1[:, S] (A^-1[S, S])^-1 alpha[S]
 
 d is alpha less the solution without S, zeros in S's place (the inverse of a matrix without some rows), so one inverse serves
-all contributors. Where there are more than `Budget.union_rows` rows, each contributor keeps the same share of its own.
+all contributors. Where there are more than `Budget.pooled_rows` rows, each contributor keeps the same share of its own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mixval.evidence.baselines.inputs import Inputs
 from mixval.evidence.baselines.raw_ridge import raw_kernels
 from mixval.seeds import generator
 from mixval.terms.arrays import Floats
-from mixval.terms.ntk.risk import one_hot
+from mixval.terms.ntk.target_metrics import one_hot
 
 DAMPING = 0.01
 
@@ -29,7 +29,7 @@ DAMPING = 0.01
 def deviation(inputs: Inputs, seed: int) -> Floats:
     """(K,) squared distances between the two regressions, in the kernel's own norm."""
     (kernel, raw), labels = raw_kernels(inputs), inputs.labels().contributors
-    share = min(1.0, inputs.budget.union_rows / sum(one.n_rows for one in inputs.contributors))
+    share = min(1.0, inputs.budget.pooled_rows / sum(one.n_rows for one in inputs.contributors))
     kept = [
         np.sort(generator("baselines", "deviation", seed, one.name).permutation(one.n_rows)[: max(1, int(share * one.n_rows))])
         for one in inputs.contributors

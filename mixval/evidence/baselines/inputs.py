@@ -77,12 +77,12 @@ class Budget(FrozenModel):
     """Rows of a contributor whose exact tangent kernel is taken (Eq. 8 and DAVINZ)."""
     gram_bytes: int = Field(default=512 * 2**20, gt=0)
     """Of gradients that are held at a time for it."""
-    union_rows: int = Field(default=4000, gt=0)
-    """Rows of all contributors together, for a method that solves over their union."""
+    pooled_rows: int = Field(default=4000, gt=0)
+    """Rows of all contributors together, for a method that solves over their coalition."""
     transport_rows: int = Field(default=1000, gt=0)
     """Rows on a side of an optimal transport problem."""
     recipe: TrainingRecipe = TrainingRecipe(max_steps=300)
-    """How the backbone is trained on the union of all contributors, for methods that need checkpoints."""
+    """How the backbone is trained on the coalition of all contributors, for methods that need checkpoints."""
     n_checkpoints: int = Field(default=3, gt=0)
     """Kept at equal distances along that training, the last at its end."""
 
@@ -182,8 +182,8 @@ class Inputs:
         """The backbone on its way through a training on all contributors' rows together, the last at its end."""
 
         def make() -> list[Backbone]:
-            union = pa.concat_tables([one.table for one in self.contributors], promote_options="default")
-            return checkpoints.trained(self.backbone, union, self.budget.recipe, self.budget.n_checkpoints, seed)
+            pooled = pa.concat_tables([one.table for one in self.contributors], promote_options="default")
+            return checkpoints.trained(self.backbone, pooled, self.budget.recipe, self.budget.n_checkpoints, seed)
 
         return self.ledger.take(("checkpoints", seed), make)
 

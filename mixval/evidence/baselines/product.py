@@ -1,6 +1,6 @@
 """What a run publishes of contributors: their values, measured by the stages of the run in this process.
 
-What the ranking `tangent-regression` says is this `value` column and no computation of its own; what stands beside the value in
+What the ranking `ntk-regression` says is this `value` column and no computation of its own; what stands beside the value in
 the table of terms gives the two rankings that are derived from it. Artifacts below the run's output are found.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mixval.config.valuation import ValuationConfig
-from mixval.contracts.results import RISK
+from mixval.contracts.results import NTK_REGRESSION
 from mixval.errors import ConfigError
 from mixval.evidence.baselines.metering import Ledger
 from mixval.stages.in_process import ValuedRun, gate_here, value_gated
@@ -80,5 +80,5 @@ def product_values(config: ValuationConfig) -> ProductValues:
 
 
 def _regressions(run: ValuedRun) -> dict[str, dict[str, Any]]:
-    rows = [row for row in run.reduced.terms.to_pylist() if row["term"] == RISK and row["part"] == "all"]
+    rows = [row for row in run.reduced.terms.to_pylist() if row["term"] == NTK_REGRESSION and row["part"] == "all"]
     return {row["contributor"]: json.loads(row["diagnostics"]) | {"estimate": row["estimate"]} for row in rows}

@@ -1,7 +1,7 @@
 """Kernel ridge regression on raw inputs, no backbone at all: Gaussian on pixels, linear on TF-IDF vectors.
 
 Letters: N rows of a contributor; M of T; C classes; Y one-hot labels. F = k(T,S) (k(S,S) + lambda I)^-1 Y, and the value is
-what `mixval/terms/ntk/risk.py` says of F: minus its cross-entropy on T, one scale fitted to T, or its accuracy.
+what `mixval/terms/ntk/target_metrics.py` says of F: minus its cross-entropy on T, one scale fitted to T, or its accuracy.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mixval.evidence.baselines.supervised import Metric
 from mixval.terms.arrays import Floats
 from mixval.terms.discrepancy.bandwidth import median_bandwidth
 from mixval.terms.discrepancy.kernel import make_kernel
-from mixval.terms.ntk.risk import one_hot, risk_exact
+from mixval.terms.ntk.target_metrics import one_hot, target_metrics_exact
 
 DAMPING = 0.01
 """lambda, relative to the mean diagonal of k, which is 1 in both cases."""
@@ -46,6 +46,6 @@ def raw_ridge(inputs: Inputs, metric: Metric) -> Floats:
     values = []
     for rows, own in zip(raw.contributors, labels.contributors, strict=True):
         responses = one_hot(own, inputs.n_classes)
-        risk = risk_exact(kernel(rows, rows), kernel(raw.target, rows), responses, labels.target, DAMPING)
-        values.append(risk.accuracy if metric == "accuracy" else -risk.cross_entropy)
+        on_target = target_metrics_exact(kernel(rows, rows), kernel(raw.target, rows), responses, labels.target, DAMPING)
+        values.append(on_target.accuracy if metric == "accuracy" else -on_target.cross_entropy)
     return np.array(values)

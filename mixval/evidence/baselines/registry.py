@@ -113,7 +113,7 @@ _ALL: tuple[Method, ...] = (
     ),
     Method("kernel-mean-matching", kernel_mean_matching, _GRADIENTS, source="Zeng et al., arXiv 2605.16704"),
     Method(
-        "tangent-regression",
+        "ntk-regression",
         ntk_regression,
         _BOTH,
         source="NTK regression as a run publishes it",
@@ -121,7 +121,7 @@ _ALL: tuple[Method, ...] = (
         revision=3,
     ),
     Method(
-        "tangent-regression-first-order",
+        "ntk-regression-first-order",
         first_order_gain,
         _BOTH,
         CAUSAL,
@@ -130,7 +130,7 @@ _ALL: tuple[Method, ...] = (
         revision=1,
     ),
     Method(
-        "tangent-regression-accuracy",
+        "ntk-regression-accuracy",
         regression_accuracy,
         _LABELS | _GRADIENTS,
         source="the accuracy that NTK regression predicts",

@@ -26,15 +26,15 @@ DAMPING = 1e-3
 def trak(inputs: Inputs, seed: int) -> Floats:
     """(K,) sums of row scores against T's mean margin."""
     scores: list[Floats] = []
-    misfits: list[Floats] = []
+    residuals: list[Floats] = []
     for place, backbone in enumerate(inputs.checkpoints(seed)):
         sketches = inputs.gradients("margin", seed, place)
         features = np.concatenate(sketches.contributors).astype(np.float64)
         scores.append(row_scores(features, sketches.target.mean(axis=0, dtype=np.float64)))
         tables = [one.table for one in inputs.contributors]
         passes = [forward_pass.run(backbone, table, inputs.budget.batch_rows) for table in tables]
-        misfits.append(1 - np.concatenate([one.probabilities for one in passes]))
-    rows = np.mean(scores, axis=0) * np.mean(misfits, axis=0)
+        residuals.append(1 - np.concatenate([one.probabilities for one in passes]))
+    rows = np.mean(scores, axis=0) * np.mean(residuals, axis=0)
     return by_contributor(rows, [one.n_rows for one in inputs.contributors])
 
 

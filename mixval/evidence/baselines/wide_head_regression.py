@@ -11,7 +11,7 @@ import numpy as np
 from mixval.config.tasks import LABEL_DAMPING
 from mixval.evidence.baselines.inputs import Inputs
 from mixval.terms.arrays import Floats
-from mixval.terms.ntk.risk import one_hot
+from mixval.terms.ntk.target_metrics import one_hot
 from mixval.terms.ntk.value import regression_value
 from mixval.terms.ntk.wide_head import wide_head
 
@@ -21,9 +21,9 @@ def wide_head_regression(inputs: Inputs, _seed: int) -> Floats:
     passes, labels = inputs.passes(), inputs.labels()
     of_target = passes.target.features
     head = wide_head(of_target)
-    judge = head.judge(of_target, labels.target, inputs.n_classes)
+    objective = head.objective(of_target, labels.target, inputs.n_classes)
     regressions = [
         head.regression(own.features, of_target, one_hot(held, inputs.n_classes))
         for own, held in zip(passes.contributors, labels.contributors, strict=True)
     ]
-    return np.array([regression_value(one, judge, LABEL_DAMPING).value for one in regressions])
+    return np.array([regression_value(one, objective, LABEL_DAMPING).value for one in regressions])

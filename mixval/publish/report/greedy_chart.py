@@ -1,4 +1,4 @@
-"""Chart: the greedy order from top to bottom, with the value of the union after each step."""
+"""Chart: the greedy order from top to bottom, with the value of the coalition after each step."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WIDER_NAMES = 1.3
 
 
 def greedy_chart(found: CoalitionValues, value_of_all: float, decimals: int, layout: Layout, description: str) -> Markup:
-    """The chart as inline SVG. Marks: `step-i` a union, `path` between them, `all` at the value of everybody together."""
+    """The chart as inline SVG. Marks: `step-i` a coalition, `path` between them, `all` at the value of everybody together."""
     n_steps, best = len(found.greedy), int(found.greedy_values.argmax())
     layout = closer(replace(layout, label_width=round(WIDER_NAMES * layout.label_width)), n_steps)
     with drawing("greedy", layout):
@@ -42,5 +42,7 @@ def greedy_chart(found: CoalitionValues, value_of_all: float, decimals: int, lay
         row_names(axes, [INK if step <= best else MUTED for step in range(n_steps)])
         axes.margins(x=0.06)
         value_axis(axes, n_steps)
-        axes.set_xlabel("value of the union", labelpad=8)
-        return inline_svg(figure, "greedy", layout, "The value of the union as contributors join", description, names, tooltips)
+        axes.set_xlabel("value of the coalition", labelpad=8)
+        return inline_svg(
+            figure, "greedy", layout, "The value of the coalition as contributors join", description, names, tooltips
+        )

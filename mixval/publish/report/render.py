@@ -11,7 +11,6 @@ from markupsafe import Markup
 
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.terms import TERMS
-from mixval.publish.doubts import Doubt
 from mixval.publish.manifest import Manifest
 from mixval.publish.names import shortened
 from mixval.publish.numerals import count
@@ -19,11 +18,12 @@ from mixval.publish.ranking import tie_labels
 from mixval.publish.report import view
 from mixval.publish.report.answer import answer
 from mixval.publish.report.chart_rows import chart_rows
+from mixval.publish.report.coalition_section import coalition_section
 from mixval.publish.report.ranking_chart import ranking_chart
 from mixval.publish.report.share_chart import references, share_chart
 from mixval.publish.report.term_chart import term_chart
 from mixval.publish.report.theme import LAYOUTS, term_style
-from mixval.publish.report.together_section import together_section
+from mixval.publish.run_warnings import RunWarning
 from mixval.publish.templates import templates
 from mixval.publish.term_statistics import standard_errors, term_statistics
 from mixval.publish.value_kind import kind_of
@@ -35,7 +35,7 @@ def render_report(
     rejected: pa.Table,  # REJECTED
     outcomes: Sequence[GateOutcome],
     manifest: Manifest,
-    doubts: Sequence[Doubt],
+    warnings: Sequence[RunWarning],
     coalitions: pa.Table | None = None,  # COALITIONS
     redundancy: pa.Table | None = None,  # REDUNDANCY
 ) -> str:
@@ -48,16 +48,16 @@ def render_report(
     template = templates("mixval.publish.report").get_template("report.html.j2")
     text: str = template.render(
         style=Markup(style + term_style()),  # noqa: S704  (our own file, and colours of our own)
-        **_answer(ranking, rejected, outcomes, manifest, doubts),
+        **_answer(ranking, rejected, outcomes, manifest, warnings),
         **_charts(ranking, terms),
         **_tables(ranking, terms, rejected, outcomes, manifest),
-        together=together_section(ranking, coalitions, redundancy, manifest),
+        coalition_results=coalition_section(ranking, coalitions, redundancy, manifest),
     )
     return text
 
 
 def _answer(
-    ranking: pa.Table, rejected: pa.Table, outcomes: Sequence[GateOutcome], manifest: Manifest, doubts: Sequence[Doubt]
+    ranking: pa.Table, rejected: pa.Table, outcomes: Sequence[GateOutcome], manifest: Manifest, warnings: Sequence[RunWarning]
 ) -> dict[str, Any]:
     level = view.confidence(manifest)
     return {
@@ -70,7 +70,9 @@ def _answer(
         "has_intervals": ranking.num_rows > 0 and ranking["value_low"].null_count == 0,
         "level": None if level is None else f"{100 * level:g} %",
         "has_ties": bool(tie_labels(ranking)),
-        "doubts": [(doubt.words, [shortened(name, view.NAME_LIMIT) for name in doubt.contributors]) for doubt in doubts],
+        "warnings": [
+            (warning.words, [shortened(name, view.NAME_LIMIT) for name in warning.contributors]) for warning in warnings
+        ],
     }
 
 

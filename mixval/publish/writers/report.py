@@ -18,7 +18,7 @@ def write_report(folder: Location, results: ValuationResults) -> None:
         results.rejected,
         manifest.outcomes,
         manifest,
-        manifest.doubts,
+        manifest.warnings,
         results.coalitions,
         results.redundancy,
     )

@@ -14,18 +14,18 @@ from mixval.config.sample import SampleConfig
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.plan import ContributorPlan, ShardRef, WorkPlan
 from mixval.contracts.record import ArtifactRef
-from mixval.publish.departures import RouteDepartures
+from mixval.publish.paper_deviations import RouteDeviations
 from mixval.stages.footprint import Footprint
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.measured import Floats, Measured
 from mixval.stages.measurements import measured_terms
 from mixval.stages.steps import Step
 from mixval.storage.sample import part_counts
-from mixval.valuation.risk_unions import RiskGame
-from mixval.valuation.unions import UnionGame
+from mixval.valuation.eq8_coalitions import Eq8Game
+from mixval.valuation.regression_coalitions import RegressionGame
 
 Stored = TypeVar("Stored")
-CoalitionGame = RiskGame | UnionGame
+CoalitionGame = RegressionGame | Eq8Game
 """Coalitions valued by regression, or by Eq. 8."""
 
 PROCESS_BYTES = 700 * 2**20
@@ -47,7 +47,7 @@ class Sizes:
 
     def beside(self, sample: SampleConfig) -> int:
         """Rows of T that a sample draws, where they go beside a contributor's: where the value is a regression."""
-        return rows_drawn(self.n_target, sample) if self.config.value.method == "risk" else 0
+        return rows_drawn(self.n_target, sample) if self.config.value.method == "ntk-regression" else 0
 
 
 class Coalitions(Protocol):
@@ -68,16 +68,16 @@ class Route(ABC, Generic[Stored]):
 
     name: ClassVar[str]
     """What `ntk.method` calls it, and `mixval/stages/measurements.py`, which says how it measures each term."""
-    ways_to_fit: ClassVar[str]
+    how_to_fit: ClassVar[str]
     """What to do where a task does not fit a worker: the beginning of a sentence."""
     coalitions: ClassVar[Coalitions | None] = None
     """None where what is stored of contributors does not add up."""
 
     @abstractmethod
-    def charge_contributor(self, name: str, shards: list[ShardRef], sizes: Sizes) -> ContributorPlan:
+    def plan_contributor(self, name: str, shards: list[ShardRef], sizes: Sizes) -> ContributorPlan:
         """What measuring a contributor takes."""
 
-    def charge_target(self, shards: list[ShardRef], sizes: Sizes) -> ContributorPlan:
+    def plan_target(self, shards: list[ShardRef], sizes: Sizes) -> ContributorPlan:
         """What T's own steps take: a forward pass, and what the route makes of it."""
         n_rows = sum(shard.n_rows for shard in shards)
         n_sampled = rows_drawn(n_rows, sizes.config.discrepancy.target_sample)
@@ -107,7 +107,7 @@ class Route(ABC, Generic[Stored]):
         """Sentences for the plan: what will be large."""
 
     @abstractmethod
-    def departures(self, config: ValuationConfig) -> RouteDepartures:
+    def paper_deviations(self, config: ValuationConfig) -> RouteDeviations:
         """Where measuring this way departs from the published method."""
 
     @abstractmethod

@@ -14,16 +14,16 @@ from mixval.config.valuation import ValuationConfig
 from mixval.contracts.plan import ContributorPlan, ShardRef, WorkPlan
 from mixval.contracts.record import ArtifactRef
 from mixval.errors import CapacityError
-from mixval.publish.departures import RouteDepartures, limit_words, terms_from
+from mixval.publish.paper_deviations import RouteDeviations, limit_words, terms_from
 from mixval.stages.forward import forward_pass, forward_ref
 from mixval.stages.frozen_head import head_bytes
 from mixval.stages.gradients import gram_ref, gram_work
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.measured import Measured
-from mixval.stages.risk import measured_risk
+from mixval.stages.regression_value import exact_regression_value
 from mixval.stages.routes.base import PROCESS_BYTES, Route, Sizes, held_bytes, rows_drawn
 from mixval.stages.steps import Step, one_call
-from mixval.terms.ntk.groups import HELD, layer_groups, least_bytes
+from mixval.terms.ntk.groups import GRADIENTS_SHARE, layer_groups, least_bytes
 
 GRAM_COPIES = 3
 """Gram matrices that a task holds at most: the matrix, its damped factor or another part, and the file that it goes into."""
@@ -37,12 +37,12 @@ class ExactRoute(Route[Blocks]):
     """Gram matrices of rows."""
 
     name = "exact"
-    ways_to_fit = (
+    how_to_fit = (
         "Set `ntk.method: sketched`, which holds sums instead of a Gram matrix, whatever the rows; or lower `sample.count`, "
         "`ntk.sample.count` or `runtime.gradient_bytes`"
     )
 
-    def charge_contributor(self, name: str, shards: list[ShardRef], sizes: Sizes) -> ContributorPlan:
+    def plan_contributor(self, name: str, shards: list[ShardRef], sizes: Sizes) -> ContributorPlan:
         """T's gradient sample goes through the gradient passes with the contributor's, where the value is a regression."""
         config, footprint, budget = sizes.config, sizes.footprint, sizes.budget_bytes
         n_rows = sum(shard.n_rows for shard in shards)
@@ -50,7 +50,7 @@ class ExactRoute(Route[Blocks]):
         held = held_bytes(shards, max(n_sampled, n_gradient), n_sampled, footprint)
         n_kernel = n_gradient + sizes.beside(config.ntk.sample)
         # What a task holds of gradients is the budget, or less where all of them take less.
-        taken = min(budget, n_kernel * sum(footprint.weight_bytes.values()) / HELD)
+        taken = min(budget, n_kernel * sum(footprint.weight_bytes.values()) / GRADIENTS_SHARE)
         # The terms, which are told from features too, are made in a task of their own.
         has_head = config.values_rows_read and 0 < n_gradient < n_sampled
         kernels = max(GRAM_COPIES * 8 * n_kernel * n_kernel, head_bytes(n_sampled) if has_head else 0)
@@ -87,15 +87,15 @@ class ExactRoute(Route[Blocks]):
             return []
         return ["every row's gradient is taken (`ntk.sample` is not set): the Gram matrix grows with rows squared"]
 
-    def departures(self, config: ValuationConfig) -> RouteDepartures:
+    def paper_deviations(self, config: ValuationConfig) -> RouteDeviations:
         """Samples of rows, and smaller ones of gradients."""
         read, taken = limit_words(config.sample), limit_words(config.ntk.sample)
         told = terms_from("read")
         estimated = f"{told[:1].upper()}{told[1:]} are estimated on {read} of a contributor; the paper uses all rows."
         rows = [estimated] if read else []
         if taken is None:
-            return RouteDepartures(rows, [])
-        return RouteDepartures(
+            return RouteDeviations(rows, [])
+        return RouteDeviations(
             rows,
             [
                 f"NTK: gradients of {taken} a contributor, and the term moves with that number; "
@@ -125,8 +125,8 @@ class ExactRoute(Route[Blocks]):
     def inputs(self, job: MeasureJob, target: MeasureJob) -> dict[str, Any]:
         """Both passes."""
         measured: dict[str, Any] = {"forward": forward_ref(job).fingerprint, "gram": gram_ref(job, target).fingerprint}
-        if job.is_regression:
-            measured["risk"] = [job.risk_damping] + (["rows-read", 1] if job.values_rows_read else [])
+        if job.is_ntk_regression:
+            measured["regression_value"] = [job.regression_damping] + (["rows-read", 1] if job.values_rows_read else [])
         return measured | {"ntk": job.ntk.model_dump(include=SWITCHES)}
 
     def stored(self, job: MeasureJob, target: MeasureJob) -> Blocks:
@@ -135,4 +135,4 @@ class ExactRoute(Route[Blocks]):
 
     def value(self, job: MeasureJob, target: MeasureJob, stored: Blocks) -> Measured:
         """From the kernel blocks; of labelled rows, from the features of all that were read too."""
-        return measured_risk(job, target, *stored)
+        return exact_regression_value(job, target, *stored)

@@ -1,6 +1,7 @@
 """Sketches: of each contributor one pass, shard by shard, into sums that add up over shards and over contributors.
 
-T comes first: its forward pass, what all summaries share, and where the value is a regression its sketched gradients.
+T comes first: its forward pass, what all sufficient statistics share, and where the value is a regression its sketched
+gradients.
 """
 
 from __future__ import annotations
@@ -15,61 +16,61 @@ from mixval.config.valuation import ValuationConfig
 from mixval.contracts.plan import ContributorPlan, ShardRef, WorkPlan
 from mixval.contracts.record import ArtifactRef
 from mixval.errors import CapacityError
-from mixval.publish.departures import RouteDepartures, limit_words, terms_from
-from mixval.stages.bound_unions import bound_game
+from mixval.publish.paper_deviations import RouteDeviations, limit_words, terms_from
+from mixval.stages.eq8_coalitions import eq8_game
 from mixval.stages.forward import forward_pass, forward_ref
-from mixval.stages.frame import frame_ref, make_frame, most_features
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.measured import Floats, Measured
-from mixval.stages.risk import summary_risk
-from mixval.stages.risk_unions import risk_game
+from mixval.stages.regression_coalitions import regression_game
+from mixval.stages.regression_value import sketched_regression_value
 from mixval.stages.routes.base import PROCESS_BYTES, USABLE_SHARE, CoalitionGame, Route, Sizes
-from mixval.stages.steps import Step, one_call
-from mixval.stages.summaries import (
+from mixval.stages.shared_sketch import make_shared_sketch, most_features, shared_sketch_ref
+from mixval.stages.statistics import (
     PIECE_ROWS,
-    Summary,
+    PartStatistics,
     halved_share,
     piece_refs,
-    read_summary,
-    summary_ref,
-    summary_work,
+    read_statistics,
+    statistics_ref,
+    statistics_work,
 )
-from mixval.stages.summary_terms import require_rows
+from mixval.stages.statistics_terms import require_rows
+from mixval.stages.steps import Step, one_call
 from mixval.stages.target_gradients import make_target_gradients, read_target_gradients, target_gradients_ref
 
-SUMMARY_MATRICES = 9
+STATISTICS_MATRICES = 9
 """Matrices of q x q in float64 that the terms of a summary hold at once: two parts, their sum, and five to solve with."""
 SKETCH_BYTES = 12
 """Of each feature of T's sketch in a task: as it is stored, and in float64."""
 
 
 class SummedContributors:
-    """Games over contributors whose summaries add up."""
+    """Games over contributors whose sufficient statistics add up."""
 
     most_players: int = 50
     """The best-ranked contributors that take part. Their pairs are 1,225 coalitions: a minute at q = 2,048."""
 
     def inputs(self, jobs: Sequence[MeasureJob], target: MeasureJob) -> dict[str, Any]:
-        """Summaries, and T's gradients where the value is a regression."""
-        summaries: dict[str, Any] = {"summaries": [summary_ref(job, target).fingerprint for job in jobs]}
-        return summaries | ({"target": target_gradients_ref(target).fingerprint} if target.is_regression else {})
+        """Sufficient statistics, and T's gradients where the value is a regression."""
+        summaries: dict[str, Any] = {"statistics": [statistics_ref(job, target).fingerprint for job in jobs]}
+        return summaries | ({"target": target_gradients_ref(target).fingerprint} if target.is_ntk_regression else {})
 
     def game(self, jobs: Sequence[MeasureJob], target: MeasureJob, coefficients: Floats, centres: Floats) -> CoalitionGame:
         """Of the value by regression, or of Eq. 8, of which nobody is worth what the worst contributor alone is."""
-        if target.is_regression:
-            return risk_game(jobs, target)
-        game = bound_game(jobs, target, coefficients, centres)
+        if target.is_ntk_regression:
+            return regression_game(jobs, target)
+        game = eq8_game(jobs, target, coefficients, centres)
         return replace(game, empty_value=min(game.value(alone) for alone in np.eye(len(jobs), dtype=np.bool_)))
 
 
-class SketchedRoute(Route[Summary]):
-    """Mergeable summaries."""
+class SketchedRoute(Route[PartStatistics]):
+    """Mergeable sufficient statistics."""
 
     name = "sketched"
-    ways_to_fit = "Lower `ntk.sketch_features`, `runtime.batch_rows` or `discrepancy.target_sample.count`"
+    how_to_fit = "Lower `ntk.sketch_features`, `runtime.batch_rows` or `discrepancy.target_sample.count`"
     coalitions = SummedContributors()
 
-    def charge_contributor(self, name: str, shards: list[ShardRef], sizes: Sizes) -> ContributorPlan:
+    def plan_contributor(self, name: str, shards: list[ShardRef], sizes: Sizes) -> ContributorPlan:
         """One pass over the drawn rows, a piece at a time; then sums of q x q, whatever the rows."""
         config, footprint = sizes.config, sizes.footprint
         n_rows, q = sum(shard.n_rows for shard in shards), most_features(config.ntk)
@@ -80,7 +81,7 @@ class SketchedRoute(Route[Summary]):
         # Of each row of a piece: its content, features and sketch, with the copies that splitting by part makes.
         held = piece * (row_bytes + 2 * 4 * (footprint.n_dimensions + q))
         batch = min(config.runtime.batch_rows, piece) * sum(footprint.weight_bytes.values())
-        task_bytes = PROCESS_BYTES + held + batch + SUMMARY_MATRICES * 8 * q * q + footprint.model_bytes
+        task_bytes = PROCESS_BYTES + held + batch + STATISTICS_MATRICES * 8 * q * q + footprint.model_bytes
         task_bytes += sizes.beside(config.discrepancy.target_sample) * SKETCH_BYTES * q
         drawn = round(share * n_rows)
         return ContributorPlan(
@@ -101,11 +102,12 @@ class SketchedRoute(Route[Summary]):
     def refuse(self, plan: WorkPlan, sizes: Sizes) -> None:
         """Values of coalitions hold every player's Gram matrix at once, in float32, and a few in float64."""
         players, q = min(len(plan.contributors), SummedContributors.most_players), most_features(sizes.config.ntk)
-        needed = PROCESS_BYTES + (4 * players + 8 * SUMMARY_MATRICES) * q * q
+        needed = PROCESS_BYTES + (4 * players + 8 * STATISTICS_MATRICES) * q * q
         limit = USABLE_SHARE * plan.worker_memory_bytes
         if sizes.config.value.coalitions and players > 1 and needed > limit:
             raise CapacityError(
-                f"plan: values of unions of {players} contributors do not fit a worker. Expected at most {limit / 2**30:.1f} "
+                f"plan: values of coalitions of {players} contributors do not fit a worker. Expected at most "
+                f"{limit / 2**30:.1f} "
                 f"GiB, found {needed / 2**30:.1f} GiB for sketches of {q:,} features. Lower `ntk.sketch_features`, set "
                 "`value.coalitions: 0`, or take fewer and larger workers (`runtime.workers`)."
             )
@@ -114,29 +116,29 @@ class SketchedRoute(Route[Summary]):
         """None."""
         return []
 
-    def departures(self, config: ValuationConfig) -> RouteDepartures:
+    def paper_deviations(self, config: ValuationConfig) -> RouteDeviations:
         """Samples of rows, and the sketch."""
         read, ntk = limit_words(config.sample), config.ntk
         told = f"All terms but {terms_from('all')} are estimated on {read} of a contributor; the paper uses all rows."
         rows = [told] if read else []
         wanted = "" if ntk.sketch_error is None else f" or more, for an error of {ntk.sketch_error:g} on the target"
         sketch = f"NTK: from sketches of {ntk.sketch_features:,} features{wanted}; their error is in terms.parquet."
-        return RouteDepartures(rows, [sketch])
+        return RouteDeviations(rows, [sketch])
 
     def passes(self, jobs: Sequence[MeasureJob], target: MeasureJob) -> dict[str, list[ArtifactRef]]:
-        """T's forward pass and gradients, and the summaries of single pieces."""
+        """T's forward pass and gradients, and the sufficient statistics of single pieces."""
         found = {
             "forward": [forward_ref(target)],
-            "piece-summary": [ref for job in jobs for ref in piece_refs(job, target)],
+            "piece-statistics": [ref for job in jobs for ref in piece_refs(job, target)],
         }
-        return found | ({"target-gradients": [target_gradients_ref(target)]} if target.is_regression else {})
+        return found | ({"target-gradients": [target_gradients_ref(target)]} if target.is_ntk_regression else {})
 
     def shared_steps(self, target: MeasureJob) -> list[Step]:
-        """T's forward pass, then what all summaries share, then T's gradients where the value is a regression."""
+        """T's forward pass, then what all sufficient statistics share, then T's gradients where the value is a regression."""
         store = target.store
         forward = one_call("forward target", store, forward_ref(target), forward_pass, target)
-        shared = one_call("frame", store, frame_ref(target), make_frame, target, after=[forward])
-        if not target.is_regression:
+        shared = one_call("shared_sketch", store, shared_sketch_ref(target), make_shared_sketch, target, after=[forward])
+        if not target.is_ntk_regression:
             return [forward, shared]
         gradients = one_call(
             "target gradients", store, target_gradients_ref(target), make_target_gradients, target, after=[forward, shared]
@@ -145,23 +147,26 @@ class SketchedRoute(Route[Summary]):
 
     def own_steps(self, job: MeasureJob, target: MeasureJob) -> list[Step]:
         """The summary: pieces of the shards side by side, then their sum. It needs no gradients of T."""
-        after = (forward_ref(target), frame_ref(target))
+        after = (forward_ref(target), shared_sketch_ref(target))
         label = f"summary {job.contributor.name}"
-        return [Step(label, job.store, summary_ref(job, target), lambda: summary_work(job, target), after)]
+        return [Step(label, job.store, statistics_ref(job, target), lambda: statistics_work(job, target), after)]
 
     def inputs(self, job: MeasureJob, target: MeasureJob) -> dict[str, Any]:
         """The summary, and T's gradients where the value is a regression."""
-        measured: dict[str, Any] = {"summary": summary_ref(job, target).fingerprint}
-        if job.is_regression:
-            measured |= {"risk": [job.risk_damping], "target_gradients": target_gradients_ref(target).fingerprint}
+        measured: dict[str, Any] = {"statistics": statistics_ref(job, target).fingerprint}
+        if job.is_ntk_regression:
+            measured |= {
+                "regression_value": [job.regression_damping],
+                "target_gradients": target_gradients_ref(target).fingerprint,
+            }
         return measured | {"ntk": job.ntk.model_dump(include={"residual", "damping", "damping_mode"})}
 
-    def stored(self, job: MeasureJob, target: MeasureJob) -> Summary:
+    def stored(self, job: MeasureJob, target: MeasureJob) -> PartStatistics:
         """The summary. Raises NumericalError where too few rows of a part were drawn."""
-        summary = read_summary(job, summary_ref(job, target))
-        require_rows(job, summary)
-        return summary
+        by_part = read_statistics(job, statistics_ref(job, target))
+        require_rows(job, by_part)
+        return by_part
 
-    def value(self, job: MeasureJob, target: MeasureJob, stored: Summary) -> Measured:
+    def value(self, job: MeasureJob, target: MeasureJob, stored: PartStatistics) -> Measured:
         """From sums, against T's gradients."""
-        return summary_risk(job, stored, read_target_gradients(target))
+        return sketched_regression_value(job, stored, read_target_gradients(target))

@@ -23,7 +23,7 @@ def embedded_half_samples(
 ) -> Floats:  # (R,)
     """The MMD of each half of the part against the same half of T. Cost: 2 R G F products for each."""
     (m, t), (n, s) = _halves(target, kept), _halves(part, kept)
-    at_zero = float(target.frame.weights.sum())
+    at_zero = float(target.settings.weights.sum())
     tt, ss = (t**2).sum(axis=1) - m * at_zero, (s**2).sum(axis=1) - n * at_zero
     return scaled(squared_mmd(tt, ss, (t * s).sum(axis=1), m, n, at_zero, estimator), scale)
 

@@ -85,7 +85,8 @@ def measure_part(
     """The MMD between a part and T, and (R,) values of it on half-samples, from one pass over the kernel matrices.
 
     Replicate r compares the rows that `masks[r]` keeps with those of T that `target.masks[r]` keeps. Without masks, R = 0.
-    Raises NumericalError when the unbiased estimate would have fewer than 2 rows on a side, ShapeError for misfits.
+    Raises NumericalError when the unbiased estimate would have fewer than 2 rows on a side, ShapeError for inputs that do not
+    fit.
     """
     features = target.kernel.centred(_features("features of the part", part))
     kept = _masks("masks of the part", masks, len(features))

@@ -33,7 +33,7 @@ COMBINES: tuple[Combine, ...] = get_args(Combine)
 
 
 @dataclass(frozen=True)
-class FourierFrame:
+class FourierSettings:
     """What must agree for two embeddings to be compared or added; it fixes the frequencies."""
 
     bandwidths: tuple[float, ...]
@@ -62,7 +62,7 @@ class FourierFrame:
 class FourierFeatures:
     """The feature map phi, the same wherever it is drawn."""
 
-    frame: FourierFrame
+    settings: FourierSettings
     kernel: Kernel
     """The kernel that phi approximates, about the origin: phases must mean the same to everybody."""
     frequencies: Floats
@@ -73,7 +73,7 @@ class FourierFeatures:
 class MeanEmbedding:
     """Sums of phi over the rows of a set. `+` gives that of the union, in any order; the one of no rows changes nothing."""
 
-    frame: FourierFrame
+    settings: FourierSettings
     group_sums: Floats
     """(G, 2F): cosines of all frequencies, then sines."""
     group_counts: Floats
@@ -91,40 +91,40 @@ class MeanEmbedding:
         return total
 
     def __add__(self, other: "MeanEmbedding") -> "MeanEmbedding":
-        """The embedding of both sets' rows together. Raises ShapeError when they were made in different frames."""
-        _same_frame(self, other)
-        return MeanEmbedding(self.frame, self.group_sums + other.group_sums, self.group_counts + other.group_counts)
+        """The embedding of both sets' rows together. Raises ShapeError when they were made in different settings."""
+        _same_settings(self, other)
+        return MeanEmbedding(self.settings, self.group_sums + other.group_sums, self.group_counts + other.group_counts)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """Numbers alone, for a tensor file."""
-        frame = self.frame
-        integers = (COMBINES.index(frame.combine), frame.n_columns, frame.n_frequencies, frame.seed)
+        settings = self.settings
+        integers = (COMBINES.index(settings.combine), settings.n_columns, settings.n_frequencies, settings.seed)
         return {
             "group_sums": self.group_sums,
             "group_counts": self.group_counts,
-            "bandwidths": np.array(frame.bandwidths, dtype=np.float64),
-            "frame": np.array(integers, dtype=np.int64),
+            "bandwidths": np.array(settings.bandwidths, dtype=np.float64),
+            "settings": np.array(integers, dtype=np.int64),
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> Self:
         """The embedding that `to_arrays` gave. Raises ShapeError when an array is missing or does not fit."""
-        if missing := sorted({"group_sums", "group_counts", "bandwidths", "frame"} - set(arrays)):
+        if missing := sorted({"group_sums", "group_counts", "bandwidths", "settings"} - set(arrays)):
             raise ShapeError(f"mean embedding: no array {missing}. Embed the rows again.")
-        if arrays["frame"].shape != (4,):
+        if arrays["settings"].shape != (4,):
             raise ShapeError(
-                f"mean embedding: expected 4 numbers in 'frame', found {arrays['frame'].shape}. Embed the rows again."
+                f"mean embedding: expected 4 numbers in 'settings', found {arrays['settings'].shape}. Embed the rows again."
             )
-        combine, n_columns, n_frequencies, seed = (int(one) for one in arrays["frame"])
+        combine, n_columns, n_frequencies, seed = (int(one) for one in arrays["settings"])
         bandwidths = tuple(float(s) for s in arrays["bandwidths"])
-        frame = FourierFrame(bandwidths, COMBINES[combine], n_columns, n_frequencies, seed)
+        settings = FourierSettings(bandwidths, COMBINES[combine], n_columns, n_frequencies, seed)
         sums, counts = floats("group sums", arrays["group_sums"], 2), floats("group counts", arrays["group_counts"], 1)
         if sums.shape != (GROUPS, 2 * n_frequencies) or counts.shape != (GROUPS,):
             raise ShapeError(
                 f"mean embedding: expected sums {(GROUPS, 2 * n_frequencies)} and counts {(GROUPS,)}, found {sums.shape} "
                 f"and {counts.shape}. Embed the rows again."
             )
-        return cls(frame, sums, counts)
+        return cls(settings, sums, counts)
 
 
 @dataclass(frozen=True)
@@ -158,11 +158,11 @@ def fourier_features(
             f"random Fourier features: expected at least 2 frequencies for each of {n_bandwidths} bandwidths, found "
             f"{n_frequencies} in all. Ask for {2 * n_bandwidths} or more; hundreds are useful."
         )
-    frame = FourierFrame(kernel.bandwidths, combine, n_columns, n_frequencies, seed)
+    settings = FourierSettings(kernel.bandwidths, combine, n_columns, n_frequencies, seed)
     # Keyed by the bandwidth's place and not its digits: one that was rounded otherwise moves phases by rounding alone.
-    drawn = [_directions(n, n_columns, seed, place) for place, n in enumerate(frame.counts)]
-    scaled = [directions / s for directions, s in zip(drawn, frame.bandwidths, strict=True)]
-    return FourierFeatures(frame, kernel, np.concatenate(scaled))
+    drawn = [_directions(n, n_columns, seed, place) for place, n in enumerate(settings.counts)]
+    scaled = [directions / s for directions, s in zip(drawn, settings.bandwidths, strict=True)]
+    return FourierFeatures(settings, kernel, np.concatenate(scaled))
 
 
 def embed(
@@ -172,7 +172,7 @@ def embed(
 ) -> MeanEmbedding:
     """Sums of phi over rows, N >= 0 of them, whose keys name them by content: equal rows are in one group, wherever they are.
 
-    Cost: N x F x (D + G) products and 2 N x F cosines. Raises ShapeError for misfits, NumericalError for NaN.
+    Cost: N x F x (D + G) products and 2 N x F cosines. Raises ShapeError for inputs that do not fit, NumericalError for NaN.
     """
     return embed_with_halves(fourier, features, keys, np.zeros((0, len(keys)), dtype=np.bool_))[0]
 
@@ -187,7 +187,7 @@ def embed_with_halves(
     rows = fourier.kernel.centred(floats("features to embed", features, 2))
     if keys.shape != (len(rows),) or keys.dtype != np.uint64:
         raise ShapeError(f"features to embed: expected ({len(rows)},) uint64 keys, found {keys.dtype} {keys.shape}.")
-    summed = np.concatenate([np.arange(GROUPS)[:, None] == row_groups(keys, fourier.frame.seed), masks])
+    summed = np.concatenate([np.arange(GROUPS)[:, None] == row_groups(keys, fourier.settings.seed), masks])
     n_frequencies = len(fourier.frequencies)
     sums = np.zeros((len(summed), 2 * n_frequencies))
     for start in range(0, len(rows), fourier.kernel.block_rows):
@@ -195,9 +195,9 @@ def embed_with_halves(
         phases, kept = rows[block] @ fourier.frequencies.T, summed[:, block].astype(np.float64)
         sums[:, :n_frequencies] += kept @ np.cos(phases)
         sums[:, n_frequencies:] += kept @ np.sin(phases)
-    sums *= np.tile(np.sqrt(fourier.frame.weights), 2)
+    sums *= np.tile(np.sqrt(fourier.settings.weights), 2)
     counts = summed[:GROUPS].sum(axis=1).astype(np.float64)
-    return MeanEmbedding(fourier.frame, sums[:GROUPS], counts), sums[GROUPS:]
+    return MeanEmbedding(fourier.settings, sums[:GROUPS], counts), sums[GROUPS:]
 
 
 def embedding_mmd(
@@ -205,9 +205,9 @@ def embedding_mmd(
 ) -> EmbeddedMmd:
     """The MMD between two embedded sets, with the errors of its rows and of its frequencies.
 
-    Raises ShapeError for different frames, NumericalError when the unbiased estimate would have fewer than 2 rows on a side.
+    Raises ShapeError for different settings, NumericalError when the unbiased estimate would have fewer than 2 rows on a side.
     """
-    _same_frame(target, part)
+    _same_settings(target, part)
     least = 2 if estimator == "unbiased" else 1
     for name, n in (("target set T", target.n), ("part", part.n)):
         if n < least:
@@ -219,7 +219,7 @@ def embedding_mmd(
     squared = float(by_frequency.sum())
     value = float(scaled(np.asarray(squared), scale))
     error = _standard_error(target, part)
-    return EmbeddedMmd(value, squared, error, part.n, target.n, _approximation_error(target.frame, by_frequency))
+    return EmbeddedMmd(value, squared, error, part.n, target.n, _approximation_error(target.settings, by_frequency))
 
 
 def _directions(n: int, n_columns: int, seed: int, place: int) -> Floats:
@@ -238,16 +238,16 @@ def _directions(n: int, n_columns: int, seed: int, place: int) -> Floats:
 def _by_frequency(target: MeanEmbedding, part: MeanEmbedding, estimator: Estimator) -> Floats:
     """(F,) what each frequency adds to MMD^2."""
     t, s = target.sums.reshape(2, -1), part.sums.reshape(2, -1)
-    m, n, weights = target.n, part.n, target.frame.weights
+    m, n, weights = target.n, part.n, target.settings.weights
     tt, ss, ts = (t**2).sum(axis=0), (s**2).sum(axis=0), (t * s).sum(axis=0)
     if estimator == "biased":
         return np.asarray(tt / m**2 + ss / n**2 - 2 * ts / (m * n))
     return np.asarray((tt - m * weights) / (m * (m - 1)) + (ss - n * weights) / (n * (n - 1)) - 2 * ts / (m * n))
 
 
-def _approximation_error(frame: FourierFrame, by_frequency: Floats) -> float:
+def _approximation_error(settings: FourierSettings, by_frequency: Floats) -> float:
     """Standard error of the sum, a frequency being one draw of those of its bandwidth."""
-    of_bandwidths = np.split(by_frequency, np.cumsum(frame.counts)[:-1])
+    of_bandwidths = np.split(by_frequency, np.cumsum(settings.counts)[:-1])
     return math.sqrt(sum(float(one.var(ddof=1)) * one.size for one in of_bandwidths))
 
 
@@ -281,9 +281,9 @@ def _squared_trace(spread: Floats) -> float:
     return max(excess, 0.0) * freedom**2 / ((freedom - 1) * (freedom + 2))
 
 
-def _same_frame(one: MeanEmbedding, other: MeanEmbedding) -> None:
-    if one.frame != other.frame:
+def _same_settings(one: MeanEmbedding, other: MeanEmbedding) -> None:
+    if one.settings != other.settings:
         raise ShapeError(
-            f"mean embeddings: expected one frame, found {one.frame} and {other.frame}. Embed both with the same "
+            f"mean embeddings: expected the same settings, found {one.settings} and {other.settings}. Embed both with the same "
             f"bandwidths (T's), seed and number of frequencies."
         )

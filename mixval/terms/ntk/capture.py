@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from mixval.errors import ModelError, NumericalError, ShapeError
 from mixval.terms.ntk.assemble import Assembly, Form
 from mixval.terms.ntk.kinds import Owner, parameter_owners
-from mixval.terms.ntk.record import Recorder
+from mixval.terms.ntk.recorder import Recorder
 from mixval.terms.ntk.slice import GradientSlice, joined
 
 Batch = Any

@@ -1,4 +1,4 @@
-"""What training on S, made linear, would gain a causal language model on T: the change of T's mean log-probability, in nats.
+"""What training on S, linearised, would gain a causal language model on T: the change of T's mean log-probability, in nats.
 
 Letters: n rows of S; m rows of T; f(x) the mean over x's answer tokens of log p of the true token, g its gradient, Theta of
 g; r (n,) how far each row of S would have its own f move; lambda as in `regression.py`.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-HELD, STREAMED, PRODUCTS = 3 / 4, 1 / 8, 1 / 8
+GRADIENTS_SHARE, STREAMED_SHARE, PRODUCTS_SHARE = 3 / 4, 1 / 8, 1 / 8
 """Shares of the budget: gradients of the rows held, of those that stream past them, and products."""
 
 
@@ -11,7 +11,7 @@ def layer_groups(bytes_by_weight: Mapping[str, int], n_rows: int, budget_bytes: 
     groups: list[list[str]] = []
     filled = 0
     for name, size in bytes_by_weight.items():
-        if not groups or filled + size * n_rows > HELD * budget_bytes:
+        if not groups or filled + size * n_rows > GRADIENTS_SHARE * budget_bytes:
             groups.append([])
             filled = 0
         groups[-1].append(name)
@@ -22,4 +22,4 @@ def layer_groups(bytes_by_weight: Mapping[str, int], n_rows: int, budget_bytes: 
 def least_bytes(bytes_by_weight: Mapping[str, int], n_rows: int, batch_rows: int) -> int:
     """The smallest budget that can be kept: the widest weight fits for all rows, or where rows are cut, for one batch."""
     widest = max(bytes_by_weight.values(), default=0)
-    return int(min(widest * n_rows / HELD, widest * batch_rows / (STREAMED / 2)))
+    return int(min(widest * n_rows / GRADIENTS_SHARE, widest * batch_rows / (STREAMED_SHARE / 2)))

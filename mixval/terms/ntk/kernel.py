@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from mixval.errors import CapacityError
 from mixval.terms.ntk.capture import Batch, Scalar, capture_slices, captured_batches
 from mixval.terms.ntk.gram import add_gram, mirror
-from mixval.terms.ntk.groups import HELD, PRODUCTS, STREAMED
+from mixval.terms.ntk.groups import GRADIENTS_SHARE, PRODUCTS_SHARE, STREAMED_SHARE
 from mixval.terms.ntk.slice import GradientSlice
 
 RowsFrom = Callable[[int], Iterable[Batch]]
@@ -76,7 +76,7 @@ def exact_kernel(
             f"a kernel needs a budget of bytes and weights that count, found {budget_bytes} bytes and {len(groups)} groups. "
             f"Raise `runtime.gradient_bytes`, or choose other `ntk.parameters`."
         )
-    limits = [int(HELD * budget_bytes), int(STREAMED / 2 * budget_bytes), int(PRODUCTS * budget_bytes)]
+    limits = [int(GRADIENTS_SHARE * budget_bytes), int(STREAMED_SHARE / 2 * budget_bytes), int(PRODUCTS_SHARE * budget_bytes)]
     device = next(module.parameters()).device
     theta = torch.zeros(n_rows, n_rows, dtype=torch.float64, device=device)
     outputs: list[Tensor] = []

@@ -1,4 +1,4 @@
-"""Regression on the tangent kernel: what training on S, made linear in the parameters, would predict on T.
+"""Regression on the tangent kernel: what training on S, linearised in the parameters, would predict on T.
 
 Letters: n rows of S; m rows of T; q features; C responses a row; R (n, C) what they still lack, Y - f0(S); g a row's gradient.
 float64 throughout. lambda is `damping` times
@@ -62,7 +62,7 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class TangentRegression:
+class KernelRegression:
     """left (matrix + lambda I)^-1 right for any lambda. Made by `kernel_regression` or `feature_regression`."""
 
     matrix: Floats
@@ -78,12 +78,12 @@ class TangentRegression:
     common: float | None = None
     """|mean g|^2, the mean entry of Theta(S,S). None: unknown, and there is no centred lambda."""
 
-    def rows(self, own: Masks) -> "TangentRegression":
+    def rows(self, own: Masks) -> "KernelRegression":
         """The regression over the marked rows of S (n,). Raises ShapeError where S's rows are in sums."""
         if not self.is_kernel:
             raise ShapeError("parts of S need S's rows, found sums over them. Take Gram blocks, or sums over the parts.")
         matrix, right = self.matrix[np.ix_(own, own)], self.right[own]
-        return TangentRegression(matrix, right, self.left[:, own], len(right), is_kernel=True, common=float(matrix.mean()))
+        return KernelRegression(matrix, right, self.left[:, own], len(right), is_kernel=True, common=float(matrix.mean()))
 
     def change(self, damping: float, mode: Mode = "relative") -> Change:
         """What one lambda changes on T.
@@ -117,7 +117,7 @@ def kernel_regression(
     theta_ss: ArrayLike,  # (n, n)
     theta_ts: ArrayLike,  # (m, n)
     responses: ArrayLike,  # (n, C): R
-) -> TangentRegression:
+) -> KernelRegression:
     """The regression of R from exact Gram blocks.
 
     Raises ShapeError when they do not fit; NumericalError for NaN or infinity (counted), or no rows.
@@ -129,7 +129,7 @@ def kernel_regression(
             f"found {own.shape}, {cross.shape} and {r.shape}. Use one sample of S for all."
         )
     _require_rows(len(r), len(cross))
-    return TangentRegression(own, r, cross, len(r), is_kernel=True, common=float(own.mean()))
+    return KernelRegression(own, r, cross, len(r), is_kernel=True, common=float(own.mean()))
 
 
 def feature_regression(
@@ -138,7 +138,7 @@ def feature_regression(
     n: int,
     features_t: ArrayLike,  # (m, q): Phi_T
     total: ArrayLike | None = None,  # (q,): Phi'1
-) -> TangentRegression:
+) -> KernelRegression:
     """The regression of R from sums over S's rows, which add up over contributors, and T's features under the same sketch.
 
     `total`, the sum of one-hot responses' products over classes, is needed for a centred lambda. Raises as
@@ -152,7 +152,7 @@ def feature_regression(
         )
     _require_rows(n, len(side))
     common = None if total is None else float((floats("Phi'1", total, 1) ** 2).sum()) / n**2
-    return TangentRegression(own, right, side, n, is_kernel=False, common=common)
+    return KernelRegression(own, right, side, n, is_kernel=False, common=common)
 
 
 def regression_shift(

@@ -33,7 +33,7 @@ from mixval.terms.ntk.folding import Folding
 from mixval.terms.ntk.gram import gram_block
 from mixval.terms.ntk.hashing import CountHash, TensorHash, count_hash, tensor_hash
 from mixval.terms.ntk.kinds import is_conv
-from mixval.terms.ntk.record import Recorder
+from mixval.terms.ntk.recorder import Recorder
 
 Route = Literal["count", "tensor"]
 Products = Literal["float32", "bfloat16"]

@@ -78,7 +78,7 @@ class SketchedForm:
     too full: the exact one lies somewhere below."""
 
 
-class Held(Protocol):
+class NormalEquations(Protocol):
     """Sketched rows as they are held: as sums over them, or themselves (`sketched_rows.py`)."""
 
     @property
@@ -100,7 +100,7 @@ class Held(Protocol):
     def value(self, found: Solved) -> tuple[float, float]:
         """r'(Phi Phi' + lambda I)^-1 r from an x that may be inexact, and its relative error."""
 
-    def folded(self, fold: int) -> "Held":
+    def folded(self, fold: int) -> "NormalEquations":
         """The same rows with q / 2 features, each the sum or difference of a random pair."""
 
 
@@ -131,9 +131,9 @@ class _Sums:
         """
         x, shift, square = found.solution, found.shift, self.held.square
         along = self.matrix @ x
-        fitted, misfit = float(self.right @ x), float(x @ along)
-        value = max(square - 2 * fitted + misfit, 0.0) / shift + float(x @ x)
-        rounding = float(np.finfo(np.float64).eps) * (square + 2 * abs(fitted) + misfit) / shift
+        fitted, quadratic = float(self.right @ x), float(x @ along)
+        value = max(square - 2 * fitted + quadratic, 0.0) / shift + float(x @ x)
+        rounding = float(np.finfo(np.float64).eps) * (square + 2 * abs(fitted) + quadratic) / shift
         excess = float(((along + shift * x - self.right) ** 2).sum()) / shift**2
         return value, relative_error(value, rounding + excess, shift, square, self.matrix)
 
@@ -156,7 +156,7 @@ def sketched_form(statistics: GradientStatistics, damping: float, mode: DampingM
     return form_of(_Sums(statistics), damping, mode)
 
 
-def form_of(held: Held, damping: float, mode: DampingMode) -> SketchedForm:
+def form_of(held: NormalEquations, damping: float, mode: DampingMode) -> SketchedForm:
     """The NTK term of sketched rows, whatever holds them. Raises as `sketched_form` does."""
     _require_fit(held)
     found = solved(held.matrix, held.right, _shift(held, damping, mode))
@@ -200,7 +200,7 @@ def random_pairs(q: int, fold: int) -> tuple[Indices, Indices, Floats]:
     return first, second, rng.choice([-1.0, 1.0], size=first.size)
 
 
-def _require_fit(held: Held) -> None:
+def _require_fit(held: NormalEquations) -> None:
     if held.n == 0:
         raise NumericalError("the NTK term needs at least one row, found none. Leave empty contributors out.")
     if held.q < 2 or held.q % 2:
@@ -210,12 +210,14 @@ def _require_fit(held: Held) -> None:
         )
 
 
-def _shift(held: Held, damping: float, mode: DampingMode) -> float:
+def _shift(held: NormalEquations, damping: float, mode: DampingMode) -> float:
     """lambda in units of Theta. Phi'Phi and Phi Phi' have one trace."""
     return damping_shift(float(np.trace(held.matrix)) / held.n, held.n, damping, mode, "Phi Phi'")
 
 
-def _extrapolated(held: Held, damping: float, mode: DampingMode, term: float, rank: float) -> tuple[float | None, float | None]:
+def _extrapolated(
+    held: NormalEquations, damping: float, mode: DampingMode, term: float, rank: float
+) -> tuple[float | None, float | None]:
     """The term for q to infinity and its standard error, both None when the effective rank nearly fills the sketch."""
     scale = _scale(held, _shift(held, damping, mode), rank)
     if scale is None:
@@ -228,7 +230,7 @@ def _extrapolated(held: Held, damping: float, mode: DampingMode, term: float, ra
     return centre, math.sqrt(sum((one - centre) ** 2 for one in found) / N_FOLDS)
 
 
-def _scale(held: Held, shift: float, rank: float) -> float | None:
+def _scale(held: NormalEquations, shift: float, rank: float) -> float | None:
     """lambda' / lambda with lambda' = lambda (1 - d(lambda') / q), from the effective rank at lambda; None when too full.
 
     Steps fall monotonically from lambda to the largest solution, since d grows as lambda' falls.
@@ -243,7 +245,7 @@ def _scale(held: Held, shift: float, rank: float) -> float | None:
     return None
 
 
-def _rescaled_term(held: Held, damping: float, mode: DampingMode, scale: float) -> float:
+def _rescaled_term(held: NormalEquations, damping: float, mode: DampingMode, scale: float) -> float:
     """sqrt((lambda' / lambda) value(lambda') / n), lambda from the trace of what is held."""
     found = solved(held.matrix, held.right, scale * _shift(held, damping, mode))
     return math.sqrt(scale * held.value(found)[0] / held.n)

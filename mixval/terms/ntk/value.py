@@ -2,7 +2,7 @@
 
 Letters: n rows of S; m rows of T; C responses; K contributors of a run; R replicates.
 
-    a contributor's     what T says (`judge.py`) of F, which regression of its responses on the tangent kernel predicts
+    a contributor's     what T says (`objective.py`) of F, which regression of its responses on the tangent kernel predicts
     a run's             these, or for causal LMs what a training gains by them (`trained_gain.py`), which compares contributors
 """
 
@@ -15,8 +15,8 @@ import numpy as np
 
 from mixval.errors import ShapeError
 from mixval.terms.arrays import ArrayLike, Floats, floats
-from mixval.terms.ntk.judge import Judge
-from mixval.terms.ntk.regression import Change, Mode, TangentRegression, feature_regression, kernel_regression
+from mixval.terms.ntk.objective import TargetObjective
+from mixval.terms.ntk.regression import Change, KernelRegression, Mode, feature_regression, kernel_regression
 from mixval.terms.ntk.trained_gain import slope, trained_gains
 
 
@@ -31,11 +31,11 @@ class RegressionValue:
 
 
 def regression_value(
-    regression: TangentRegression, objective: Judge, damping: float, mode: Mode | None = None
+    regression: KernelRegression, objective: TargetObjective, damping: float, mode: Mode | None = None
 ) -> RegressionValue:
     """The value of the regression's rows on the objective's T, with lambda `damping` times what the objective says, or `mode`.
 
-    Raises as `TangentRegression.change`, and ShapeError where the objective is of other rows of T.
+    Raises as `KernelRegression.change`, and ShapeError where the objective is of other rows of T.
     """
     change = regression.change(damping, mode or objective.mode)
     return RegressionValue(objective.value(change.values), change)
@@ -45,7 +45,7 @@ def regression_of_rows(
     features: ArrayLike,  # (n, q): Phi
     features_t: ArrayLike,  # (m, q): Phi_T
     responses: ArrayLike,  # (n, C): R
-) -> TangentRegression:
+) -> KernelRegression:
     """The regression from gradient features of single rows, by the smaller of two matrices. Raises as `kernel_regression`."""
     rows, of_target = floats("features of S", features, 2), floats("features of T", features_t, 2)
     right = floats("responses", responses, 2)

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.arrays import ArrayLike, Floats, floats
-from mixval.terms.ntk.judge import Judge, squared_lengths
-from mixval.terms.ntk.regression import TangentRegression, kernel_regression
+from mixval.terms.ntk.objective import TargetObjective, squared_lengths
+from mixval.terms.ntk.regression import KernelRegression, kernel_regression
 
 BLOCK_ROWS = 1024
 """Rows of a block of the kernel: what is made on the way takes 8 MiB a block and 1,000 rows of the other side."""
@@ -48,14 +48,14 @@ class WideHead:
             theta[rows] = _kernel(x[rows] @ z.T, np.outer(lengths_x[rows], lengths_z))
         return theta
 
-    def regression(self, own: ArrayLike, target: ArrayLike, responses: ArrayLike) -> TangentRegression:
+    def regression(self, own: ArrayLike, target: ArrayLike, responses: ArrayLike) -> KernelRegression:
         """Of S's responses (n, C), from its features (n, D) and T's (m, D). Raises as `kernel` and `kernel_regression` do."""
         return kernel_regression(self.kernel(own, own), self.kernel(target, own), responses)
 
-    def judge(self, target: ArrayLike, labels: NDArray[np.int64], n_classes: int) -> Judge:  # (m, D), (m,)
-        """What T's labelled rows judge by, with lengths in this kernel. Raises as `kernel` and `Judge` do."""
+    def objective(self, target: ArrayLike, labels: NDArray[np.int64], n_classes: int) -> TargetObjective:  # (m, D), (m,)
+        """What T's labelled rows judge by, with lengths in this kernel. Raises as `kernel` and `TargetObjective` do."""
         lengths = np.sqrt(np.maximum(squared_lengths(self.kernel(target, target)), 0.0))
-        return Judge(labels=labels, n_classes=n_classes, norms=lengths)
+        return TargetObjective(labels=labels, n_classes=n_classes, norms=lengths)
 
     def _moved(self, name: str, given: ArrayLike) -> Floats:
         features = floats(f"features, {name}", given, 2)

@@ -87,7 +87,7 @@ def test_labels_outside_the_target_are_refused() -> None:
             with_labels(block, rows, np.where(np.arange(6) == 4, outside, labels))
 
 
-def test_misfits_are_refused() -> None:
+def test_inputs_that_do_not_fit_are_refused() -> None:
     rows, labels = world(6, 0)
     block = label_block(labels, 1.0)
     with pytest.raises(ShapeError, match="one label a row, found 6 rows and 5 labels"):

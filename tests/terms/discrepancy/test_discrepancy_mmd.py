@@ -130,7 +130,7 @@ def test_too_few_rows_are_refused_by_name() -> None:
     assert single.standard_error is None
 
 
-def test_misfits_are_refused() -> None:
+def test_inputs_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ShapeError, match="3 columns, as T has, found 2"):
         mmd(features(5), features(5, width=2), BANDWIDTHS)
     with pytest.raises(NumericalError, match="positive, finite bandwidths"):

@@ -72,7 +72,7 @@ def test_equal_statistics_count_as_reached() -> None:
     assert permutation_test(rows[:5], rows[5:], BANDWIDTHS).p_value == 1.0
 
 
-def test_misfits_are_refused() -> None:
+def test_inputs_that_do_not_fit_are_refused() -> None:
     with pytest.raises(NumericalError, match="at least 2 rows on each side and 1 permutation, found M=5, N=1 and 999"):
         permutation_test(features(5), features(1), BANDWIDTHS)
     with pytest.raises(NumericalError, match="found M=5, N=5 and 0"):

@@ -1,4 +1,4 @@
-"""The MMD from Fourier features against the exact one, unions of embeddings, both of its errors, what it refuses."""
+"""The MMD from Fourier features against the exact one, coalitions of embeddings, both of its errors, what it refuses."""
 
 import math
 
@@ -41,7 +41,7 @@ def test_equals_the_matrix_of_its_own_kernel(combine: str, estimator: str, m: in
     fourier = fourier_features(BANDWIDTHS, WIDTH, n_frequencies, 3, combine, block_rows=4)
     rows = np.concatenate([features(m), features(n, 0.5, seed=1)])
     phases = (rows[:, None, :] - rows[None, :, :]) @ fourier.frequencies.T
-    split = np.split(np.cos(phases), np.cumsum(fourier.frame.counts)[:-1], axis=2)
+    split = np.split(np.cos(phases), np.cumsum(fourier.settings.counts)[:-1], axis=2)
     k = sum(one.mean(axis=2) for one in split) / (len(split) if combine == "mean" else 1)
     tt, ss, ts = k[:m, :m], k[m:, m:], k[:m, m:]
     if estimator == "biased":
@@ -72,7 +72,7 @@ def test_error_shrinks_as_one_over_the_root_of_the_frequencies() -> None:
 
 
 @pytest.mark.parametrize("seed", range(15))
-def test_a_union_is_the_sum_in_any_split_and_order(seed: int) -> None:
+def test_a_coalition_is_the_sum_in_any_split_and_order(seed: int) -> None:
     draw = np.random.default_rng(seed)
     n, pieces = int(draw.integers(6, 90)), int(draw.integers(1, 7))
     fourier = fourier_features(BANDWIDTHS, WIDTH, 24, block_rows=int(draw.integers(1, 40)))
@@ -81,13 +81,13 @@ def test_a_union_is_the_sum_in_any_split_and_order(seed: int) -> None:
     cuts = np.sort(draw.integers(0, n + 1, size=pieces - 1))  # some pieces are empty
     parts = [embed(fourier, rows[i], names[i]) for i in np.split(draw.permutation(n), cuts)]
     for order in (parts, parts[::-1]):
-        union = order[0]
+        coalition = order[0]
         for one in order[1:]:
-            union = union + one
-        assert union.n == whole.n == n
-        assert union.group_counts.tolist() == whole.group_counts.tolist()
-        np.testing.assert_allclose(union.sums, whole.sums, rtol=0, atol=1e-12 * n)
-        found, truth = embedding_mmd(target, union), embedding_mmd(target, whole)
+            coalition = coalition + one
+        assert coalition.n == whole.n == n
+        assert coalition.group_counts.tolist() == whole.group_counts.tolist()
+        np.testing.assert_allclose(coalition.sums, whole.sums, rtol=0, atol=1e-12 * n)
+        found, truth = embedding_mmd(target, coalition), embedding_mmd(target, whole)
         assert found.squared == pytest.approx(truth.squared, rel=1e-10, abs=1e-13)
         assert found.standard_error == pytest.approx(truth.standard_error, rel=1e-9)
         assert found.approximation_error == pytest.approx(truth.approximation_error, rel=1e-9)
@@ -158,8 +158,8 @@ def test_survives_as_arrays() -> None:
         MeanEmbedding.from_arrays({name: array for name, array in arrays.items() if name != "group_counts"})
     with pytest.raises(ShapeError, match=rf"expected sums \({GROUPS}, 48\)"):
         MeanEmbedding.from_arrays(arrays | {"group_sums": arrays["group_sums"][:, :-1]})
-    with pytest.raises(ShapeError, match=r"expected 4 numbers in 'frame', found \(3,\)"):
-        MeanEmbedding.from_arrays(arrays | {"frame": arrays["frame"][:3]})
+    with pytest.raises(ShapeError, match=r"expected 4 numbers in 'settings', found \(3,\)"):
+        MeanEmbedding.from_arrays(arrays | {"settings": arrays["settings"][:3]})
 
 
 def test_copies_of_a_row_lie_in_one_group() -> None:
@@ -169,12 +169,12 @@ def test_copies_of_a_row_lie_in_one_group() -> None:
     assert embedding_mmd(embed(fourier, features(50), keys(50)), copies).standard_error is None
 
 
-def test_misfits_are_refused() -> None:
+def test_inputs_that_do_not_fit_are_refused() -> None:
     fourier = fourier_features(BANDWIDTHS, WIDTH, 24)
     target = embed(fourier, features(20), keys(20))
-    with pytest.raises(ShapeError, match=r"expected one frame.*Embed both with the same bandwidths"):
+    with pytest.raises(ShapeError, match=r"expected the same settings.*Embed both with the same bandwidths"):
         embedding_mmd(target, embed(fourier_features(BANDWIDTHS, WIDTH, 24, 1), features(5), keys(5)))
-    with pytest.raises(ShapeError, match="expected one frame"):
+    with pytest.raises(ShapeError, match="expected the same settings"):
         target + embed(fourier_features(BANDWIDTHS[:2], WIDTH, 24), features(5), keys(5))
     with pytest.raises(NumericalError, match="the part has 1"):
         embedding_mmd(target, embed(fourier, features(1), keys(1)))

@@ -8,8 +8,8 @@ import numpy.typing as npt
 from mixval.terms.arrays import ArrayLike, Floats
 from mixval.terms.ntk.gain import LogProbabilityGain, gain_of
 from mixval.terms.ntk.regression import feature_regression, kernel_regression
-from mixval.terms.ntk.risk import RegressionRisk, risk_of
 from mixval.terms.ntk.statistics import GradientStatistics
+from mixval.terms.ntk.target_metrics import TargetMetrics, target_metrics
 
 
 def log_probability_gain(
@@ -25,9 +25,9 @@ def gain_from_statistics(statistics: GradientStatistics, features_t: Floats, dam
     return gain_of(regression.predict(damping))
 
 
-def risk_from_statistics(
+def target_metrics_from_statistics(
     statistics: GradientStatistics, features_t: Floats, labels_t: npt.NDArray[np.int64], damping: float
-) -> RegressionRisk:
-    """The risk on T from sums over S's rows and their labels."""
+) -> TargetMetrics:
+    """The regression value on T from sums over S's rows and their labels."""
     regression = feature_regression(statistics.gram, statistics.responses, statistics.n, features_t)
-    return risk_of(regression.predict(damping), labels_t)
+    return target_metrics(regression.predict(damping), labels_t)

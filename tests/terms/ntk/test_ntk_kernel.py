@@ -17,7 +17,7 @@ from mixval.errors import CapacityError, ModelError
 from mixval.terms.ntk.capture import capture_slices
 from mixval.terms.ntk.contribution import Factors
 from mixval.terms.ntk.gram import pairing_is_cheaper
-from mixval.terms.ntk.groups import HELD, layer_groups, least_bytes
+from mixval.terms.ntk.groups import GRADIENTS_SHARE, layer_groups, least_bytes
 from mixval.terms.ntk.kernel import exact_kernel, weight_bytes
 from mixval.terms.ntk.kinds import select_parameters
 from mixval.terms.ntk.slice import WeightGradients
@@ -91,7 +91,7 @@ def test_what_is_held_stays_within_the_budget(perceptron: nn.Module, layers_that
     n, batch_rows = 48, 2
     batch, names, scalar = vectors(n), select_parameters(perceptron, ["linear"]), own_logit(perceptron)
     sizes = weight_bytes(perceptron, names, scalar, split(batch, batch_rows)[0])
-    budget = int(layers_that_fit * n * max(sizes.values()) / HELD)
+    budget = int(layers_that_fit * n * max(sizes.values()) / GRADIENTS_SHARE)
     assert budget >= least_bytes(sizes, n, batch_rows)
     groups = layer_groups(sizes, n, budget)
     assert len(groups) == n_groups
@@ -115,7 +115,7 @@ def test_slices_follow_their_limits(perceptron: nn.Module) -> None:
 def test_groups_keep_the_order_and_fill_the_budget() -> None:
     sizes = {"a": 30, "b": 30, "c": 50, "d": 200, "e": 10, "f": 5}
     groups = [("a", "b"), ("c",), ("d",), ("e", "f")]
-    assert layer_groups(sizes, 10, int(750 / HELD)) == groups
+    assert layer_groups(sizes, 10, int(750 / GRADIENTS_SHARE)) == groups
     assert layer_groups(sizes, 1, 10**6) == [tuple(sizes)]
     assert layer_groups(sizes, 10, 1) == [(name,) for name in sizes]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mixval.errors import NumericalError, ShapeError
-from mixval.terms.ntk.regression import TangentRegression, feature_regression, kernel_regression
+from mixval.terms.ntk.regression import KernelRegression, feature_regression, kernel_regression
 from mixval.terms.ntk.statistics import GradientStatistics
 
 DAMPINGS = (1e-3, 0.1, 1.0)
@@ -18,11 +18,11 @@ def world(n: int = 9, m: int = 5, q: int = 14, n_classes: int = 3, seed: int = 0
     return generator.normal(size=(n, q)), generator.normal(size=(m, q)), generator.normal(size=(n, n_classes))
 
 
-def from_kernel(phi_s: np.ndarray, phi_t: np.ndarray, responses: np.ndarray) -> TangentRegression:
+def from_kernel(phi_s: np.ndarray, phi_t: np.ndarray, responses: np.ndarray) -> KernelRegression:
     return kernel_regression(phi_s @ phi_s.T, phi_t @ phi_s.T, responses)
 
 
-def from_sums(phi_s: np.ndarray, phi_t: np.ndarray, responses: np.ndarray) -> TangentRegression:
+def from_sums(phi_s: np.ndarray, phi_t: np.ndarray, responses: np.ndarray) -> KernelRegression:
     return feature_regression(phi_s.T @ phi_s, phi_s.T @ responses, len(phi_s), phi_t)
 
 
@@ -48,13 +48,13 @@ def test_ridge_is_the_dense_formula_from_blocks_and_from_sums(make, n, q) -> Non
     np.testing.assert_allclose(absolute.values, wanted, rtol=1e-9, atol=1e-11)
 
 
-def test_sums_over_parts_give_the_union() -> None:
+def test_sums_over_parts_give_the_coalition() -> None:
     phi_s, phi_t, responses = world(n=11)
     parts = [
         GradientStatistics.of(phi_s[part], responses[part, 0], responses[part]) for part in np.split(np.arange(11), [2, 7])
     ]
-    union = reduce(GradientStatistics.__add__, parts)
-    merged = feature_regression(union.gram, union.responses, union.n, phi_t)
+    coalition = reduce(GradientStatistics.__add__, parts)
+    merged = feature_regression(coalition.gram, coalition.responses, coalition.n, phi_t)
     exact = from_kernel(phi_s, phi_t, responses)
     np.testing.assert_allclose(merged.predict(0.1).values, exact.predict(0.1).values, rtol=1e-9)
 

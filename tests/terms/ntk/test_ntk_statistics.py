@@ -73,7 +73,7 @@ def test_sums_are_the_products() -> None:
     n_classes=st.integers(0, 3),
     scale=st.sampled_from([1e-6, 1, 1e6]),
 )
-def test_any_split_in_any_order_is_the_union(data: st.DataObject, n: int, q: int, n_classes: int, scale: float) -> None:
+def test_any_split_in_any_order_is_the_coalition(data: st.DataObject, n: int, q: int, n_classes: int, scale: float) -> None:
     phi, r, y = rows(n, q, n_classes, seed=n)
     phi = scale * phi
     parts = data.draw(st.lists(st.integers(0, 4), min_size=n, max_size=n).map(np.array))
@@ -147,7 +147,7 @@ def test_equals_the_dense_kernel_of_the_features(n: int, half: int, seed: int, m
     assert found.residual_norm < 1e-10
 
 
-def test_the_term_of_a_union_needs_no_row_again() -> None:
+def test_the_term_of_a_coalition_needs_no_row_again() -> None:
     phi, r, _ = rows(20, 8)
     merged = GradientStatistics.of(phi[:7], r[:7]) + GradientStatistics.of(phi[7:], r[7:])
     assert sketched_form(merged, 1e-2).term == pytest.approx(sketched_form(GradientStatistics.of(phi, r), 1e-2).term, rel=1e-12)

@@ -1,0 +1,167 @@
+"""Where a configuration departs from the published method (arXiv 2511.13640), or fills in what it leaves open, in words.
+
+Published: Eq. 8 with weights from a linear regression onto the average of loss and MMD score, gradients of 1 % of the
+training rows for language models. Left open: lambda, f and r for causal models, features and bandwidths of the MMD.
+DAVINZ is the method's public ancestor, whose code settles f and r for classification.
+"""
+
+from typing import NamedTuple
+
+from mixval.config.sample import SampleConfig
+from mixval.config.valuation import ValuationConfig
+from mixval.contracts.terms import TERMS
+from mixval.publish.names import listed
+
+WEIGHT_RULES = {
+    "equal-z": "Weights: each term is standardised over the contributors and counts alike.",
+    "shipped": "Weights: of standardised terms, fitted to truth by training in other worlds.",
+    "scale-matched": "Weights: each term is divided by its mean over the contributors, as DAVINZ's kappa does.",
+    "fitted": "Weights: fitted on the true performance of calibration contributors.",
+    "davinz": "Weights: DAVINZ's, -kappa NTK - MMD; the other terms carry none.",
+}
+FEATURES = {
+    "backbone": "the backbone's pooled features",
+    "pixels": "flattened pixels",
+    "backbone-and-answer": "the backbone's pooled features and their mean over the answer",
+}
+PUBLISHED_WEIGHTS = "The paper's regression gives (1/2, 1/2, 0, 0)."
+
+
+class RouteDeviations(NamedTuple):
+    """Sentences that differ between ways of measuring (`mixval/stages/routes/`)."""
+
+    rows: list[str]
+    """Which rows of a contributor are read."""
+    ntk: list[str]
+    """What the NTK term is told from."""
+
+
+def paper_deviations(config: ValuationConfig, of_route: RouteDeviations) -> list[str]:
+    """One sentence for every choice that is not the published method's own."""
+    return [
+        *_value(config),
+        *_weights(config),
+        *of_route.rows,
+        *_target_rows(config),
+        *_loss(config),
+        *_discrepancy(config),
+        *_ntk(config, of_route.ntk),
+        *_backbone(config),
+    ]
+
+
+def _value(config: ValuationConfig) -> list[str]:
+    if config.value.method == "eq8":
+        return []
+    has_labels = config.task_spec.has_labels
+    measured_by = "the cross-entropy" if has_labels else "the mean log-probability of the answer tokens"
+    scale = "the kernel's mean diagonal less its mean entry" if has_labels else "the kernel's mean diagonal"
+    way = ", less what the way costs" if config.has_trained_gain else ""
+    found = [
+        f"Value: not Eq. 8, but {measured_by} that regression on the tangent kernel predicts for the target{way}, with lambda "
+        f"{config.value.damping_for(config.task):g} times {scale}. Eq. 8's terms are shown beside it, standardised over the "
+        "contributors."
+    ]
+    if config.values_rows_read:
+        found.append("Value: of all rows that were read; what those without gradients do is told from the backbone's features.")
+    return found
+
+
+def _weights(config: ValuationConfig) -> list[str]:
+    found = []
+    if config.preset is not None:
+        found.append(f"Preset {config.preset}: the switches of the method's ancestor, not of the paper.")
+    if config.value.method == "ntk-regression":  # weighs nothing
+        return found
+    if config.value.rule in WEIGHT_RULES:
+        found.append(f"{WEIGHT_RULES[config.value.rule]} {PUBLISHED_WEIGHTS}")
+    if config.value.rule in ("equal-z", "shipped") and config.value.uninformative == "drop":
+        found.append("Weights: a term whose spread is within its standard error is left out instead of blown up.")
+    return found
+
+
+def _target_rows(config: ValuationConfig) -> list[str]:
+    limit = limit_words(config.discrepancy.target_sample)
+    return [f"Discrepancy uses {limit} of the target set; the paper uses all of it."] if limit else []
+
+
+def _loss(config: ValuationConfig) -> list[str]:
+    if config.task_spec.is_causal and config.loss.average == "token":
+        return ["Loss is averaged over tokens, so long rows count for more; the paper averages over examples."]
+    return []
+
+
+def _discrepancy(config: ValuationConfig) -> list[str]:
+    chosen = config.discrepancy
+    found = []
+    where = FEATURES[chosen.features] + (" joined with one-hot labels" if chosen.labels is not None else "")
+    width = "the target's median distance times " if chosen.bandwidths == "median" else "fixed bandwidths "
+    factors = chosen.multipliers if chosen.bandwidths == "median" else chosen.bandwidths
+    listed = ", ".join(f"{factor:g}" for factor in factors if isinstance(factor, float))
+    found.append(f"Discrepancy: features and bandwidths are open in the paper; here {where}, {width}{listed}.")
+    if chosen.method == "random-features":
+        found.append(
+            f"Discrepancy: from means of {chosen.frequencies:,} random Fourier features; their error is in terms.parquet."
+        )
+    if chosen.estimator == "biased":
+        found.append("Discrepancy: the biased estimate (V-statistic) is used.")
+    if chosen.scale == "squared":
+        found.append("Discrepancy: squared MMD is used instead of its root.")
+    if chosen.combine == "sum":
+        found.append("Discrepancy: kernels are summed instead of averaged.")
+    if chosen.parts == "pooled":
+        found.append("Discrepancy is taken of real and synthetic rows pooled, as in DAVINZ, not part by part as in Eq. 8.")
+    return found
+
+
+def _ntk(config: ValuationConfig, of_route: list[str]) -> list[str]:
+    chosen = config.ntk
+    unit = "times the kernel's mean diagonal" if chosen.damping_mode == "relative" else "absolute"
+    found = [f"NTK: lambda is open in the paper; here {chosen.damping:g}, {unit}."]
+    if config.task_spec.is_causal:
+        output = {
+            "logit": "the mean true-token logit",
+            "margin": "log(p / (1 - p))",
+            "log-probability": "log p",
+            "mix": "log p",
+        }[chosen.output]
+        residual = "1 - f" if chosen.residual == "one-minus-output" else "1 - p"
+        found.append(f"NTK: f and r for causal models are open in the paper; here f is {output}, r = {residual}.")
+    elif chosen.output == "mix":
+        found.append(
+            "NTK: f is a random mix of all logits, one kernel for all classes, and r one-minus-probability; DAVINZ takes the "
+            "own label's logit and r = 1 - f."
+        )
+    elif (chosen.output, chosen.residual) != ("logit", "one-minus-output"):
+        found.append(
+            f"NTK: f is the {chosen.output} and r {chosen.residual}; DAVINZ takes the own label's logit and r = 1 - f."
+        )
+    found += of_route
+    if chosen.n_blocks > 1:
+        found.append(f"NTK: the kernel is cut into {chosen.n_blocks} diagonal blocks; the paper's formula has the whole of it.")
+    found.append(f"NTK: which parameters count is open in the paper; here {', '.join(chosen.parameters)}.")
+    return found
+
+
+def _backbone(config: ValuationConfig) -> list[str]:
+    chosen = config.backbone
+    found = []
+    if config.task_spec.is_image and chosen.batch_norm == "neutral":
+        found.append("Batch normalisation is neutral (weight 1, bias 0), as in DAVINZ's code; the paper does not say.")
+    if chosen.lora is not None:
+        found.append(f"Adapters of rank {chosen.lora.rank} were added to the backbone before gradients were taken.")
+    if config.task_spec.is_text and chosen.overlong == "truncate":
+        found.append(f"Rows longer than {chosen.max_length} tokens are cut; the paper does not say.")
+    return found
+
+
+def terms_from(rows: str) -> str:
+    """The terms that are told from such rows (`TermSpec.rows`), in words."""
+    return listed([term.word for term in TERMS.values() if term.rows == rows])
+
+
+def limit_words(sample: SampleConfig) -> str | None:
+    """How many rows of a contributor a sample takes, in words; None for all."""
+    if sample.count is not None:
+        return f"at most {sample.count:,} rows"
+    return f"{100 * sample.fraction:g} % of the rows" if sample.fraction is not None and sample.fraction < 1 else None

@@ -1,0 +1,240 @@
+"""What a reader should not trust in a ranking, found in its own numbers. One small function a warning.
+
+Sources: arXiv 2511.13640, Eq. 8 (terms) and Table 1 (K = 4, where a perfect order has chance 1/24).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
+from typing import Any, Literal
+
+import pyarrow as pa
+from pydantic import Field
+
+from mixval.config.base import FrozenModel
+from mixval.contracts.outcomes import Finding, GateOutcome
+from mixval.contracts.parts import REAL, SYNTHETIC
+from mixval.errors import ContractError
+from mixval.publish.numerals import count, counted, percent
+from mixval.publish.term_statistics import term_statistics
+from mixval.publish.value_kind import kind_of
+
+FEW_CONTRIBUTORS = 10
+ILL_CONDITIONED = 1e12
+"""Condition number above which float64 leaves fewer than about four digits of a solve."""
+UNEQUAL_ROWS = 1.2
+"""Largest over smallest number of gradient rows up to which the NTK terms count as comparable."""
+NOTED_SHARE = 0.01
+"""Share of rows dropped or truncated from which it is worth a word."""
+KNOWS_NOTHING = 0.1
+"""A loss within this share of log C is what guessing gives."""
+
+WarningKind = Literal[
+    "uninformative-term",
+    "no-intervals",
+    "wide-intervals",
+    "few-contributors",
+    "ntk-jitter",
+    "ntk-ill-conditioned",
+    "full-sketch",
+    "full-sketch-regression",
+    "full-sketch-coalitions",
+    "value-of-sampled-rows",
+    "no-better-than-guessing",
+    "coalitions-failed",
+    "unequal-gradient-rows",
+    "one-origin-only",
+    "dropped-rows",
+    "truncated-rows",
+    "shared-rows",
+    "composition-blind",
+    "shapley-neighbours",
+    "coalitions-left-out",
+    "covered-by-another",
+    "covered-by-several",
+    "near-target",
+]
+
+
+class RunWarning(FrozenModel):
+    """One reason to be careful."""
+
+    kind: WarningKind
+    words: str
+    """What was found and what it means, without names."""
+    contributors: list[str] = Field(default_factory=list)
+    """Whom it touches; empty when it touches everybody."""
+
+
+def find_warnings(
+    ranking: pa.Table,  # ranking_schema()
+    terms: pa.Table,  # terms_schema()
+    outcomes: Sequence[GateOutcome] = (),
+    n_classes: int | None = None,
+) -> list[RunWarning]:
+    """Every warning that the numbers give, those about the whole ranking first.
+
+    `n_classes` (classification only) lets a loss near log C be named as what it is: guessing.
+    """
+    if not ranking.num_rows:
+        return []
+    rows = ranking.to_pylist()
+    if kind_of(ranking).adds_terms:
+        own = [*_uninformative(ranking, terms, n_classes), *_solves(terms), *_gradient_rows(rows)]
+        return [*_few(rows), *_intervals(rows), *own, *_origins(rows), *_composition(rows), *_gate(outcomes), *_near(terms)]
+    # A term of Eq. 8 is no reason to distrust a ranking that it does not make; see `regression_warnings.py` for what is.
+    return [*_few(rows), *_intervals(rows), *_origins(rows), *_gate(outcomes), *_near(terms)]
+
+
+def _near(terms: pa.Table) -> Iterator[RunWarning]:
+    rows = [row for row in terms.to_pylist() if (row["term"], row["part"]) == ("discrepancy", "all")]
+    told = {row["contributor"]: diagnostics_of(row).get("near_target") or 0.0 for row in rows}
+    shares = {name: share for name, share in told.items() if share >= NOTED_SHARE}
+    if shares:
+        words = (
+            f"Up to {percent(max(shares.values()))} of a contributor's rows lie next to rows of the target in feature space, "
+            "as copies do that were altered to pass the gate, and honest rows do not. A copy of the target brings nothing "
+            "new, whatever its value: look at those rows, and keep the target where contributors cannot read it."
+        )
+        yield RunWarning(kind="near-target", words=words, contributors=sorted(shares))
+
+
+def _few(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
+    if 1 < len(rows) < FEW_CONTRIBUTORS:
+        chance = math.factorial(len(rows))
+        words = f"Only {len(rows)} contributors were ranked: guessing gives a perfect order with chance 1 in {count(chance)}."
+        yield RunWarning(kind="few-contributors", words=words)
+
+
+def _intervals(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
+    if any(row["value_low"] is None or row["value_high"] is None for row in rows):
+        words = (
+            "Values have no intervals, so nothing says which differences are more than noise. Set value.half_samples above 0."
+        )
+        yield RunWarning(kind="no-intervals", words=words)
+        return
+    pairs = list(combinations(rows, 2))
+    apart = sum(a["value_low"] > b["value_high"] or b["value_low"] > a["value_high"] for a, b in pairs)
+    if pairs and apart < len(pairs) / 2:
+        more = (
+            "All rows were measured: only more of them, or of the target, narrow them."
+            if all(row["n_sampled"] >= row["n_rows"] for row in rows)
+            else "More rows a contributor (sample.count, ntk.sample) narrow them."
+        )
+        words = (
+            f"Intervals are wide: only {count(apart)} of {counted(len(pairs), 'pair')} of contributors do not overlap. {more}"
+        )
+        yield RunWarning(kind="wide-intervals", words=words)
+
+
+def _uninformative(ranking: pa.Table, terms: pa.Table, n_classes: int | None) -> Iterator[RunWarning]:
+    if ranking.num_rows < 2:
+        return
+    for entry in term_statistics(ranking, terms):
+        guessing = _guesses(entry.term, ranking, n_classes)
+        if not entry.uninformative and not guessing:
+            continue
+        words = f"The {entry.term} term says little: contributors differ by {entry.spread:.3g} (standard deviation)"
+        if entry.standard_error is not None:
+            words += f", a single one is known to {entry.standard_error:.3g} (standard error)"
+        words += "."
+        if guessing:
+            words += f" Everybody's loss is near log {n_classes}: the backbone guesses before any training."
+        yield RunWarning(kind="uninformative-term", words=words)
+
+
+def _guesses(term: str, ranking: pa.Table, n_classes: int | None) -> bool:
+    if term != "loss" or n_classes is None or n_classes < 2:
+        return False
+    chance = math.log(n_classes)
+    return all(abs(loss - chance) <= KNOWS_NOTHING * chance for loss in ranking["loss"].to_pylist())
+
+
+def _solves(terms: pa.Table) -> Iterator[RunWarning]:
+    solved = [(row["contributor"], diagnostics_of(row)) for row in terms.to_pylist() if row["term"] == "ntk"]
+    jittered = [name for name, found in solved if found.get("jitter")]
+    if jittered:
+        words = (
+            "The NTK matrix was not positive definite with the damping asked for; a little more was added (see terms.parquet)."
+        )
+        yield RunWarning(kind="ntk-jitter", words=words, contributors=jittered)
+    # Of a sketch, rounding is stated by itself; its matrix is steep where there are fewer rows than features.
+    steep = [n for n, found in solved if "cancellation" not in found and (found.get("condition") or 0.0) > ILL_CONDITIONED]
+    if steep:
+        words = (
+            f"The NTK matrix is ill-conditioned (above {ILL_CONDITIONED:.0e}): few digits of the term hold. Raise ntk.damping."
+        )
+        yield RunWarning(kind="ntk-ill-conditioned", words=words, contributors=steep)
+    full = [name for name, found in solved if found.get("is_full")]
+    if full:
+        words = (
+            "The gradient sketch is too full to tell its bias (see effective_rank in terms.parquet), so the NTK term is as "
+            "sketched for everybody. Raise ntk.sketch_features or ntk.damping."
+        )
+        yield RunWarning(kind="full-sketch", words=words, contributors=full)
+
+
+def diagnostics_of(row: dict[str, Any]) -> dict[str, Any]:
+    """What a row of the terms table says of how it was computed. Raises ContractError where that is no JSON object."""
+    try:
+        return dict(json.loads(row["diagnostics"]))
+    except (ValueError, TypeError) as error:
+        raise ContractError(
+            f"terms, contributor {row['contributor']!r}, term {row['term']!r}: diagnostics must be a JSON object, "
+            f"found {row['diagnostics'][:80]!r}. Write the terms again."
+        ) from error
+
+
+def _gradient_rows(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
+    sampled = [row["n_sampled"] for row in rows]
+    if min(sampled) > 0 and max(sampled) / min(sampled) <= UNEQUAL_ROWS:
+        return
+    words = (
+        f"Gradients were taken of {count(min(sampled))} to {counted(max(sampled), 'row')} a contributor. "
+        "The NTK term depends on that number, so part of its differences is the number of rows, not their worth."
+    )
+    yield RunWarning(kind="unequal-gradient-rows", words=words)
+
+
+def _origins(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
+    for missing, alone in ((SYNTHETIC, 1.0), (REAL, 0.0)):
+        if all(row["real_share"] == alone for row in rows):
+            words = f"No contributor brought {missing} rows: the ranking says nothing about mixing."
+            yield RunWarning(kind="one-origin-only", words=words)
+
+
+def _composition(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
+    pure = [row["contributor"] for row in rows if row["real_share"] in (0.0, 1.0)]
+    if len({row["real_share"] for row in rows} & {0.0, 1.0}) == 2:
+        words = (
+            "The composition term, sqrt(max(pi, 1 - pi) / |S|), rates a purely real and a purely synthetic contributor "
+            "of one size alike. That is the published formula."
+        )
+        yield RunWarning(kind="composition-blind", words=words, contributors=pure)
+
+
+def _gate(outcomes: Iterable[GateOutcome]) -> Iterator[RunWarning]:
+    admitted = [outcome for outcome in outcomes if outcome.is_in and outcome.n_rows > 0]
+    dropped = [o for o in admitted if o.n_dropped / o.n_rows >= NOTED_SHARE]
+    if dropped:
+        worst = max(o.n_dropped / o.n_rows for o in dropped)
+        words = (
+            f"Bad rows were dropped before measuring, up to {percent(worst)} of a contributor; the value is of what is left."
+        )
+        yield RunWarning(kind="dropped-rows", words=words, contributors=[o.contributor for o in dropped])
+    cut = [o for o in admitted if o.n_truncated / o.n_rows >= NOTED_SHARE]
+    if cut:
+        worst = max(o.n_truncated / o.n_rows for o in cut)
+        words = f"Rows were cut to the model's context, up to {percent(worst)} of a contributor; what was cut was not valued."
+        yield RunWarning(kind="truncated-rows", words=words, contributors=[o.contributor for o in cut])
+    sharing = [o.contributor for o in admitted if any(_is_shared(finding) for finding in o.findings)]
+    if sharing:
+        words = "Contributors hold rows of one another; each is valued as if it alone had brought them."
+        yield RunWarning(kind="shared-rows", words=words, contributors=sharing)
+
+
+def _is_shared(finding: Finding) -> bool:
+    return "shared" in (finding.column or "") or "shared" in finding.expectation

@@ -1,0 +1,279 @@
+"""Mergeable sufficient statistics: one pass over a contributor's rows, shard by shard, into sums that need no row again.
+
+A shard's summary depends on that shard's rows alone, so adding a shard reads only that shard. Large shards are cut into
+pieces by row key, each the work of one task. Rows are drawn by a threshold on their content keys: the same rows whatever
+the other shards hold, which a sample of a fixed count could not give.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import reduce
+
+import numpy as np
+import pyarrow as pa
+
+from mixval.config.base import FrozenModel
+from mixval.config.fingerprint import fingerprint
+from mixval.config.sample import SampleConfig
+from mixval.contracts.parts import PARTS
+from mixval.contracts.plan import ShardRef
+from mixval.contracts.record import ArtifactRef
+from mixval.stages.jobs import MeasureJob
+from mixval.stages.measured import parts_with_rows
+from mixval.stages.memory import peak_bytes
+from mixval.stages.one_pass import measured_rows
+from mixval.stages.rows import bad_rows, real_rows, threshold_rows
+from mixval.stages.shared_sketch import read_shared_sketch, shared_sketch_ref
+from mixval.stages.steps import Work
+from mixval.stages.target import target_neighbourhood
+from mixval.terms.discrepancy.labelled import with_labels
+from mixval.terms.discrepancy.random_features import FourierFeatures, fourier_features
+from mixval.terms.sufficient_statistics import SufficientStatistics
+
+VERSION = 5
+"""Raised whenever the numbers change."""
+NEAR = "near_target"
+"""Rows near T, of a piece or of all, in the record's numbers: there it is known without the sums being read."""
+PIECE_ROWS = 4096
+"""Rows drawn from a shard above which it is cut. A piece's sketches are held at once: 32 MiB at q = 2,048."""
+TASK_ROWS = 1024
+"""Rows drawn that make a task worth its few milliseconds; small shards are measured several to a task."""
+TASK_ROWS_READ = 65_536
+"""Rows read that do, where few of them are drawn."""
+LEAST_DRAWN = 64
+"""Rows of each part that halving the share leaves, where there are so many."""
+
+
+class Piece(FrozenModel):
+    """Some rows of one shard: those whose key leaves `part` when divided by `n_parts`."""
+
+    shard: int
+    """Place in the contributor's sorted listing."""
+    ref: ShardRef
+    part: int
+    n_parts: int
+
+
+PartStatistics = dict[str, SufficientStatistics]
+"""By part; a part without rows is left out."""
+
+
+def drawn_share(job: MeasureJob) -> float:
+    """Share of the admitted rows that are read."""
+    smallest = min((part for part in (job.n_real, job.n_synthetic) if part), default=0)
+    return halved_share(job.sample, job.n_real + job.n_synthetic, smallest)
+
+
+def halved_share(sample: SampleConfig, n: int, smallest: int) -> float:
+    """The share of n rows that is configured, or halved until `count` is not exceeded; `smallest` is the smaller part's rows.
+
+    By halves, since a share that moved with every added row would make every shard's summary anew. No part is thinned below
+    `LEAST_DRAWN` rows, so beside a small part more than `count` rows are read.
+    """
+    if sample.fraction is not None:
+        return sample.fraction
+    share = 1.0
+    while sample.count is not None and n * share > sample.count and smallest * share / 2 >= LEAST_DRAWN:
+        share /= 2
+    return share
+
+
+def pieces(job: MeasureJob) -> list[Piece]:
+    """The contributor's pieces, shard by shard."""
+    share = drawn_share(job)
+    parts = [max(1, math.ceil(shard.n_rows * share / PIECE_ROWS)) for shard in job.contributor.shards]
+    return [
+        Piece(shard=place, ref=shard, part=part, n_parts=n)
+        for place, (shard, n) in enumerate(zip(job.contributor.shards, parts, strict=True))
+        for part in range(n)
+        if shard.n_rows
+    ]
+
+
+def batches(job: MeasureJob) -> list[list[Piece]]:
+    """The pieces as tasks: consecutive ones together until they are worth a task, by rows drawn or by rows read."""
+    share, tasks, drawn, read = drawn_share(job), list[list[Piece]](), 0.0, 0
+    for piece in pieces(job):
+        if not tasks or drawn >= TASK_ROWS or read >= TASK_ROWS_READ:
+            tasks.append([])
+            drawn, read = 0.0, 0
+        tasks[-1].append(piece)
+        drawn += piece.ref.n_rows * share / piece.n_parts
+        read += piece.ref.n_rows
+    return tasks
+
+
+def piece_refs(job: MeasureJob, target: MeasureJob) -> list[ArtifactRef]:
+    """Where the pieces' sufficient statistics are, or will be, committed."""
+    dropped, shared, store = _dropped(job), _shared(job, target), job.store
+    return [store.ref("piece-statistics", VERSION, **_inputs(job, piece, dropped, shared)) for piece in pieces(job)]
+
+
+def make_statistics(job: MeasureJob, target: MeasureJob, chosen: Sequence[Piece]) -> list[ArtifactRef]:
+    """Commit the sufficient statistics of these pieces, each by one pass over its rows; those that are there are not made
+    again.
+
+    The job may come without its shards: pieces carry theirs.
+    """
+    dropped, shared = _dropped(job), _shared(job, target)
+    return [_make_statistics(job, target, piece, dropped, shared) for piece in chosen]
+
+
+def statistics_ref(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
+    """Where the contributor's summary is, or will be, committed. That of a single piece is the piece's."""
+    return _merged_ref(job, piece_refs(job, target))
+
+
+def merged_statistics(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
+    """Commit the sum of the pieces' sufficient statistics."""
+    refs = piece_refs(job, target)
+    ref = _merged_ref(job, refs)
+    if job.store.committed(ref) is not None:
+        return ref
+    started = time.perf_counter()
+    total = reduce(_added, (read_statistics(job, piece) for piece in refs))
+    tensors = _as_arrays(total)
+    counts = [_numbers(job, piece).get(NEAR) for piece in refs]
+    numbers = _as_numbers(total, None if None in counts else sum(one for one in counts if one is not None))
+    seconds = time.perf_counter() - started
+    job.store.commit(
+        ref, inputs={"pieces": [one.fingerprint for one in refs]}, tensors=tensors, numbers=numbers, seconds=seconds
+    )
+    return ref
+
+
+def statistics_work(job: MeasureJob, target: MeasureJob) -> Work:
+    """What commits the contributor's summary: its pieces side by side, then their sum."""
+    # A task carries the shards of its own pieces alone: with all thousand of a contributor it would weigh 160 KB.
+    light = job.model_copy(update={"contributor": job.contributor.without_shards()})
+    return Work(merged_statistics, (job, target), make_statistics, [(light, target, chosen) for chosen in batches(job)])
+
+
+def read_statistics(job: MeasureJob, ref: ArtifactRef) -> PartStatistics:
+    """A committed summary, of a piece or of a contributor."""
+    arrays = job.store.read_tensors(ref)
+    held = {part: {k.removeprefix(f"{part}/"): a for k, a in arrays.items() if k.startswith(f"{part}/")} for part in PARTS}
+    return {part: SufficientStatistics.from_arrays(named) for part, named in held.items() if named}
+
+
+def near_target(job: MeasureJob, ref: ArtifactRef) -> float | None:
+    """Share of a committed summary's rows that are near T (`mixval/terms/discrepancy/near.py`); None where T tells none."""
+    numbers = _numbers(job, ref)
+    rows = sum(numbers.get(f"n_{part}", 0) for part in PARTS)
+    return numbers[NEAR] / max(rows, 1) if NEAR in numbers else None
+
+
+def rows_represented(job: MeasureJob, by_part: PartStatistics) -> dict[str, float]:
+    """Part -> rows admitted for each that was measured."""
+    return {part: job.rows_by_part[part] / one.n for part, one in by_part.items()}
+
+
+def frequencies_of(target: MeasureJob, n_columns: int) -> FourierFeatures:
+    """The feature map of the run's shared sketch for features of this many columns."""
+    switches = target.discrepancy
+    return fourier_features(
+        read_shared_sketch(target).bandwidths, n_columns, switches.frequencies, target.seed, switches.combine
+    )
+
+
+def _shared(job: MeasureJob, target: MeasureJob) -> str:
+    """One name for all that a contributor's pieces have in common: a million of them would else be named at length."""
+    return fingerprint(
+        "pieces",
+        1,
+        **job.model_key(),
+        **job.source.naming_key(),
+        columns=job.source.columns,
+        origin=job.source.origin,
+        task=job.task,
+        seed=job.seed,
+        share=drawn_share(job),
+        shared=shared_sketch_ref(target).fingerprint,
+        ntk=[job.ntk.output, job.ntk.residual, sorted(job.ntk.parameters)],
+        discrepancy=job.discrepancy.model_dump(include={"features", "frequencies", "combine"}),
+        kept=_most_kept(job),
+    )
+
+
+def _inputs(job: MeasureJob, piece: Piece, dropped: dict[int, list[int]], shared: str) -> dict[str, object]:
+    return {
+        "shared": shared,
+        "content": [piece.ref.digest, piece.ref.rows_of],
+        "bad_rows": dropped.get(piece.shard, []),
+        # An origin told by the folder is not in the file's digest.
+        "folder": piece.ref.url if job.source.origin == "folder" else None,
+        "piece": [piece.part, piece.n_parts],
+    }
+
+
+def _most_kept(job: MeasureJob) -> int:
+    return job.value.half_sample_rows if job.value.half_samples else 0
+
+
+def _dropped(job: MeasureJob) -> dict[int, list[int]]:
+    """Rows that the gate dropped, by shard."""
+    found: dict[int, list[int]] = {}
+    for shard, row in sorted(bad_rows(job)):
+        found.setdefault(shard, []).append(row)
+    return found
+
+
+def _merged_ref(job: MeasureJob, refs: list[ArtifactRef]) -> ArtifactRef:
+    if len(refs) == 1:
+        return refs[0]
+    return job.store.ref("statistics", VERSION, pieces=sorted(ref.fingerprint for ref in refs))
+
+
+def _make_statistics(
+    job: MeasureJob, target: MeasureJob, piece: Piece, dropped: dict[int, list[int]], shared: str
+) -> ArtifactRef:
+    inputs = _inputs(job, piece, dropped, shared)
+    ref = job.store.ref("piece-statistics", VERSION, **inputs)
+    if job.store.committed(ref) is not None:
+        return ref
+    started = time.perf_counter()
+    rows = threshold_rows(job, piece.ref, dropped.get(piece.shard, []), drawn_share(job), (piece.part, piece.n_parts))
+    by_part, near = ({}, 0) if rows.num_rows == 0 else _of(job, target, rows)
+    numbers = _as_numbers(by_part, near)
+    seconds = time.perf_counter() - started
+    tensors = _as_arrays(by_part) | {"rows": np.array(rows.num_rows)}
+    job.store.commit(ref, inputs=inputs, tensors=tensors, numbers=numbers, seconds=seconds, peak_bytes=peak_bytes())
+    return ref
+
+
+def _of(job: MeasureJob, target: MeasureJob, rows: pa.Table) -> tuple[PartStatistics, float | None]:
+    """The rows' summary, and how many of them are near T; None where T tells no row from another."""
+    shared = read_shared_sketch(target)
+    measured = measured_rows(job, rows, shared.plan)
+    near = target_neighbourhood(target).count(measured.features)
+    if shared.labels is not None:
+        labels = np.array(rows["label"].to_pylist(), dtype=np.int64)
+        measured = replace(measured, features=with_labels(shared.labels, measured.features, labels))
+    fourier = frequencies_of(target, measured.features.shape[1])
+    is_real = real_rows(rows).astype(bool)
+    split = {part: measured.take(rows) for part, rows in parts_with_rows(is_real)}
+    return {part: SufficientStatistics.of(own, fourier, _most_kept(job)) for part, own in split.items()}, near
+
+
+def _numbers(job: MeasureJob, ref: ArtifactRef) -> dict[str, float]:
+    record = job.store.committed(ref)
+    held = {} if record is None else record.numbers
+    return {name: number for name, number in held.items() if isinstance(number, int | float)}
+
+
+def _as_numbers(by_part: PartStatistics, near: float | None) -> dict[str, float]:
+    counts: dict[str, float] = {f"n_{part}": one.n for part, one in by_part.items()}
+    return counts if near is None else counts | {NEAR: near}
+
+
+def _added(one: PartStatistics, other: PartStatistics) -> PartStatistics:
+    both = {part: one[part] + other[part] for part in PARTS if part in one and part in other}
+    return one | other | both
+
+
+def _as_arrays(by_part: PartStatistics) -> dict[str, np.ndarray]:
+    return {f"{part}/{name}": array for part, one in by_part.items() for name, array in one.to_arrays().items()}

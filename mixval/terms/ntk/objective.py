@@ -1,0 +1,115 @@
+"""What a prediction of training is worth on T, in nats, higher is better: T's rows as the judges of what `regression.py` says.
+
+Letters: m rows of T; C responses; F (m, C) what training on S, linearised, changes of T's outputs; R replicates.
+
+    labels    minus the cross-entropy: mean over rows of log softmax(s F / l)_label, s as in `temperature.py`, l the length of
+              the row's gradient less T's mean gradient: it scales all of a row's F alike and says nothing of its class; nobody:
+              -log C
+    tokens    causal LM, C = 1: the gain in mean log-probability, sum of t F over sum of t, t the rows' answer tokens; nobody: 0
+
+Both are means of what single rows say, so that half of T's rows is judged without another regression.
+Other forms are compared in docs/laboratory.md.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mixval.errors import ShapeError
+from mixval.terms.arrays import Floats, Masks, row_masks
+from mixval.terms.ntk.gain import gain_of
+from mixval.terms.ntk.regression import Mode, Prediction
+from mixval.terms.ntk.target_metrics import target_metrics
+from mixval.terms.ntk.temperature import left_out_cross_entropy, per_norm
+
+Measure = Literal["cross-entropy", "log-probability-gain"]
+
+
+@dataclass(frozen=True)
+class TargetObjective:
+    """T's labels or answer tokens, one of the two. Raises ShapeError for both, none, or labels without at least two classes."""
+
+    labels: npt.NDArray[np.int64] | None = None
+    """(m,) class indices."""
+    tokens: Floats | None = None
+    """(m,) answer tokens, at least 1 each."""
+    n_classes: int = 1
+    """C."""
+    norms: Floats | None = None
+    """(m,) l of T's rows, beside labels. None: 1."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot judge."""
+        if (self.labels is None) == (self.tokens is None) or (self.labels is not None) != (self.n_classes > 1):
+            raise ShapeError(
+                f"T judges by labels over two classes at least or by answer tokens, found labels: {self.labels is not None}, "
+                f"tokens: {self.tokens is not None} and {self.n_classes} classes. Give one of the two."
+            )
+        if self.norms is not None and (self.labels is None or self.norms.shape != self.labels.shape):
+            raise ShapeError(f"expected the gradient norms of T's labelled rows, found {self.norms.shape}. Use the same rows.")
+
+    @property
+    def measure(self) -> Measure:
+        """What the value is, or its opposite."""
+        return "log-probability-gain" if self.labels is None else "cross-entropy"
+
+    @property
+    def empty_value(self) -> float:
+        """The value of no rows, F = 0."""
+        return 0.0 if self.labels is None else -math.log(self.n_classes)
+
+    @property
+    def mode(self) -> Mode:
+        """What lambda is a multiple of: rows of a causal LM gain by what they have in common, classes do not."""
+        return "relative" if self.labels is None else "centred"
+
+    @property
+    def unit(self) -> float:
+        """What responses are divided by: the answer tokens of a row of T in the mean, since S's rows ask by their tokens."""
+        return 1.0 if self.tokens is None else float(self.tokens.mean())
+
+    def value(self, outputs: Floats) -> float:  # (m, C) F
+        """What all of T says."""
+        return float(np.average(self._row_values(outputs), weights=self.tokens))
+
+    def half_values(self, outputs: Floats, masks: Masks) -> Floats:  # (m, C) F; (R, m) bool
+        """(R,) what the rows of T say that a replicate keeps, all of them at the scale of the whole T."""
+        kept = row_masks("half-sample masks of T", masks, len(outputs)).astype(np.float64)
+        weights = np.ones(len(outputs)) if self.tokens is None else self.tokens
+        return np.asarray((kept @ (weights * self._row_values(outputs))) / (kept @ weights))
+
+    def diagnostics(self, prediction: Prediction) -> dict[str, Any]:
+        """Fields of `TargetMetrics` or `LogProbabilityGain`."""
+        if self.labels is None:
+            return asdict(gain_of(prediction, self.tokens))
+        return asdict(target_metrics(prediction, self.labels, norms=self.norms))
+
+    def _row_values(self, outputs: Floats) -> Floats:
+        """(m,) nats."""
+        if self.labels is None:
+            return outputs[:, 0]
+        return -left_out_cross_entropy(per_norm(outputs, self.norms), self.labels)[0]
+
+
+def damping_excess(filled: float) -> float:
+    """How far a sketch lifts lambda, relative, where the effective rank fills this share of it; infinity when it is full.
+
+    A sketch acts like the exact kernel with kappa = lambda / (1 - filled) (`sketched.py`).
+    """
+    return filled / (1 - filled) if filled < 1 else math.inf
+
+
+def lengths(features: Floats) -> Floats:  # (m, q)
+    """(m,) l, from the gradients' sketches."""
+    return np.asarray(np.linalg.norm(features - features.mean(0), axis=1))
+
+
+def squared_lengths(theta_tt: Floats) -> Floats:  # (m, m)
+    """(m,) l squared, from Theta(T,T). It adds up over groups of layers."""
+    means = theta_tt.mean(1)
+    return np.asarray(np.diag(theta_tt) - 2 * means + means.mean())

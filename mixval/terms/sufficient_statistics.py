@@ -1,0 +1,133 @@
+"""Everything that the terms of Eq. 8 (arXiv 2511.13640) need of a part of a contributor, as sums that add up.
+
+Letters: N rows; q sketch features; F frequencies; C classes.
+
+    loss           sums over 32 groups of rows                                            (32, 8)
+    discrepancy    sums of random Fourier features over the same groups                   (32, 2F)
+    NTK            Phi'Phi, Phi'r, r'r, Phi'Y over all rows                               (q, q), (q,), 1, (q, C)
+    half-samples   sketched gradients of at most M rows, those with the smallest keys     (M, q)
+                   with their residuals, labels and token counts                          (M,)
+
+`a + b` is the summary of the rows of both, whatever the split and order, up to the order of additions. Both must have been
+made in one shared sketch: the same bandwidths, frequencies, sketch and seeds, which whoever stores sufficient statistics keeps
+in the fingerprint.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mixval.errors import ShapeError
+from mixval.terms.discrepancy.random_features import FourierFeatures, MeanEmbedding, embed
+from mixval.terms.half_samples import Keys
+from mixval.terms.loss.sums import LossSums
+from mixval.terms.ntk.kept_rows import KeptRows
+from mixval.terms.ntk.statistics import GradientStatistics
+
+Arrays = dict[str, npt.NDArray[Any]]
+FROM_ROWS = ("gram", "cross")
+"""Sums that are made again from the kept rows, where those are all the rows."""
+
+
+@dataclass(frozen=True)
+class MeasuredRows:
+    """What one pass gives of N rows."""
+
+    keys: Keys
+    """(N,) uint64, by content."""
+    losses: npt.NDArray[np.float64]
+    """(N,) nats, summed over what counts."""
+    counts: npt.NDArray[np.float64]
+    """(N,) 1, or answer tokens."""
+    features: npt.NDArray[Any]
+    """(N, D), for the discrepancy."""
+    gradients: npt.NDArray[Any]
+    """(N, q) phi."""
+    residual: npt.NDArray[np.float64]
+    """(N,) r."""
+    responses: npt.NDArray[np.float64]
+    """(N, C) Y: one-hot labels; of causal LMs (N, 1) the residual times the row's answer tokens."""
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """(N,) class indices; -1 where rows have no label."""
+        n, n_classes = self.responses.shape
+        return self.responses.argmax(axis=1) if n_classes > 1 else np.full(n, -1, dtype=np.int64)
+
+    def take(self, chosen: npt.NDArray[np.bool_]) -> "MeasuredRows":
+        """The rows that the mask (N,) marks."""
+        return MeasuredRows(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
+
+
+@dataclass(frozen=True)
+class SufficientStatistics:
+    """Sums over the rows of one part. Raises ShapeError when they are not of the same number of rows."""
+
+    losses: LossSums
+    embedding: MeanEmbedding
+    gradients: GradientStatistics
+    kept: KeptRows
+
+    def __post_init__(self) -> None:
+        """Refuse sums over different rows."""
+        if not self.losses.n == self.embedding.n == self.gradients.n:
+            raise ShapeError(
+                f"summary: expected sums over the same rows, found losses of {self.losses.n}, features of {self.embedding.n} "
+                f"and gradients of {self.gradients.n}. Make it again."
+            )
+
+    @classmethod
+    def of(cls, rows: MeasuredRows, fourier: FourierFeatures, most_kept: int) -> "SufficientStatistics":
+        """Of N rows, N may be 0; `most_kept` of them go into half-samples."""
+        return cls(
+            LossSums.of(rows.losses, rows.counts, rows.keys, fourier.settings.seed),
+            embed(fourier, rows.features, rows.keys),
+            GradientStatistics.of(rows.gradients, rows.residual, rows.responses),
+            KeptRows.of(most_kept, rows.keys, rows.gradients, rows.residual, rows.labels, rows.counts),
+        )
+
+    @property
+    def n(self) -> int:
+        """Rows."""
+        return self.losses.n
+
+    def __add__(self, other: "SufficientStatistics") -> "SufficientStatistics":
+        """Of the rows of both. Raises ShapeError when they were made in different settings."""
+        return SufficientStatistics(
+            self.losses + other.losses,
+            self.embedding + other.embedding,
+            self.gradients + other.gradients,
+            self.kept + other.kept,
+        )
+
+    def to_arrays(self) -> Arrays:
+        """Contiguous arrays by name, e.g. for safetensors. Of few rows, the rows' sketches alone: their products are larger."""
+        gradients = self.gradients.to_arrays()
+        if len(self.kept.keys) == self.n:
+            gradients = {name: array for name, array in gradients.items() if name not in FROM_ROWS}
+        parts = {"embedding": self.embedding.to_arrays(), "gradients": gradients, "kept": self.kept.to_arrays()}
+        nested = {f"{part}/{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+        return {"losses": self.losses.groups} | nested
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> "SufficientStatistics":
+        """What `to_arrays` wrote. Raises ShapeError when something is missing or does not fit."""
+        if "losses" not in arrays:
+            raise ShapeError(f"a summary needs 'losses', found {sorted(arrays)[:5]}. Make it again.")
+        kept, gradients = KeptRows.from_arrays(_below(arrays, "kept/")), _below(arrays, "gradients/")
+        if "gram" not in gradients:
+            again = GradientStatistics.of(kept.features, kept.residual).to_arrays()
+            gradients |= {name: again[name] for name in FROM_ROWS}
+        return cls(
+            LossSums(arrays["losses"]),
+            MeanEmbedding.from_arrays(_below(arrays, "embedding/")),
+            GradientStatistics.from_arrays(gradients),
+            kept,
+        )
+
+
+def _below(arrays: Mapping[str, npt.NDArray[Any]], prefix: str) -> Arrays:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -1,0 +1,187 @@
+"""The NTK-regression value of any coalition of contributors, from sums of their statistics: a game over contributors.
+
+Letters: K contributors; q features; C responses; Phi (n, q) a coalition's sketched gradients and R (n, C) its responses, labels
+Y or the residual; Phi_T (m, q) T's sketch; A = Phi'Phi and c = Phi'R add up over contributors.
+
+    v(U) = what T says (`objective.py`) of F = Phi_T (A + lambda I)^-1 c,          lambda as `regression.py` and the judge say
+
+A contributor of whom n of N rows were measured counts by its size: its sums come weighted by N / n, and the coalition's are
+scaled so as to add up to the rows measured, since a row that is repeated would fit itself. v of the empty coalition is what T
+says of F = 0.
+
+The system is solved by a Cholesky factor in float32 and iterative refinement in float64 (Higham & Mary, Acta Numerica 31, 2022,
+section 8) until F stands still; where it does not, by a factor in float64. A is kept while the coalition changes: a step to
+another one costs the contributors that join and leave (`coalition_sums.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import linalg
+
+from mixval.errors import NumericalError, ShapeError
+from mixval.terms.ntk.damped import effective_rank, solved
+from mixval.terms.ntk.objective import TargetObjective
+from mixval.terms.ntk.regression import Change, KernelRegression, Mode
+from mixval.terms.ntk.value import regression_value
+from mixval.valuation.coalition_sums import GramSums
+from mixval.valuation.estimates import Floats
+from mixval.valuation.shapley import Members, Order
+
+STILL = 1e-5
+"""Relative change of F at which it counts as solved: what is left is smaller by the rate at which changes shrink."""
+MOST_REFINEMENTS = 6
+"""In float32. At C = 10 six of them cost about as much as the factor in float64 that follows where they do not do."""
+
+
+@dataclass(frozen=True)
+class RegressionSums:
+    """What K contributors' rows add up to. Raises ShapeError where sums do not fit, NumericalError for NaN or infinity."""
+
+    admitted: npt.NDArray[np.int64]
+    """(K,) rows N, at least 1."""
+    measured: npt.NDArray[np.int64]
+    """(K,) rows n behind the sums."""
+    gram: npt.NDArray[Any]
+    """(K, q, q) float32 or float64: A, weighted by N / n. Kept, not copied."""
+    cross: Floats
+    """(K, q, C): c, weighted alike."""
+
+    def __post_init__(self) -> None:
+        """Refuse sums that do not fit together."""
+        k, q = self.gram.shape[:2]
+        shapes = (self.admitted.shape, self.measured.shape, self.gram.shape, self.cross.shape[:2])
+        if shapes != ((k,), (k,), (k, q, q), (k, q)) or self.cross.ndim != 3 or k == 0:
+            raise ShapeError(
+                f"values of coalitions: expected rows (K,), A (K, q, q) and c (K, q, C), found {self.admitted.shape}, "
+                f"{self.measured.shape}, {self.gram.shape} and {self.cross.shape}. Use one sketch."
+            )
+        if not (np.isfinite(self.cross).all() and all(np.isfinite(one).all() for one in self.gram)):
+            raise NumericalError(
+                "values of coalitions: sums are NaN or infinite. Leave out rows that overflow the backbone's precision."
+            )
+        if (self.admitted < 1).any() or (self.measured < 1).any():
+            raise ShapeError(f"rows by contributor: expected 1 at least, found {self.measured.tolist()}. Leave empty ones out.")
+
+
+class RegressionGame:
+    """A game (`mixval.valuation.shapley.Game`) whose players are contributors. Values in nats, higher is better.
+
+    The running sum is shared between calls: use one of these in one thread. Values are remembered by coalition.
+    """
+
+    def __init__(
+        self,
+        sums: RegressionSums,
+        of_target: npt.NDArray[Any],  # (m, q): Phi_T
+        objective: TargetObjective,
+        damping: float,  # of what the judge's mode says
+    ) -> None:
+        """Take the sums of K contributors. Raises ShapeError for T under another sketch, NumericalError for no damping."""
+        q = sums.cross.shape[1]
+        if of_target.ndim != 2 or of_target.shape[1] != q:
+            raise ShapeError(f"values of coalitions: expected T's sketch (m, {q}), found {of_target.shape}. Use one sketch.")
+        if not damping > 0:
+            raise NumericalError(f"expected a positive damping, found {damping:g}. Set `value.damping`.")
+        self._of, self._target = sums, of_target.astype(np.float64)
+        self._objective, self._damping = objective, damping
+        diagonals = np.diagonal(sums.gram, axis1=1, axis2=2).astype(np.float64)
+        self._total = GramSums(sums.gram, diagonals, lower=False)
+        self._known: dict[bytes, float] = {}
+
+    def empty(self) -> float:
+        """v of the empty coalition."""
+        return self._objective.empty_value
+
+    def value(self, members: Members) -> float:
+        """v of the contributors that `members` (K,) marks, at least one. Raises NumericalError where all gradients are zero."""
+        if members.dtype != np.bool_ or members.shape != self._total.members.shape or not members.any():
+            raise ShapeError(f"members: expected a bool mask {self._total.members.shape} that marks somebody, found {members}.")
+        key = members.tobytes()
+        if key not in self._known:
+            self._known[key] = regression_value(self._regression(members), self._objective, self._damping).value
+        return self._known[key]
+
+    def prefixes(self, order: Order) -> Iterator[float]:
+        """v of the growing prefixes of an order."""
+        members = np.zeros_like(self._total.members)
+        for joining in order:
+            members[joining] = True
+            yield self.value(members)
+
+    def sketch_fill(self) -> float:
+        """Effective rank of everybody's coalition over q: the share of the sketch that it fills, 0 to 1."""
+        regression = self._regression(np.ones_like(self._total.members))
+        found = solved(regression.matrix, regression.right, regression.shift(self._damping, self._objective.mode))
+        return effective_rank(found) / len(regression.matrix)
+
+    def _regression(self, members: Members) -> _RefinedRegression:
+        """Of the sums, which are scaled to admitted rows: with n measured rows the same system as of these.
+
+        Its matrix is the running sum, which the next coalition changes.
+        """
+        self._total.become(members)
+        n, represented = (int(rows[members].sum()) for rows in (self._of.measured, self._of.admitted))
+        if not float(self._total.diagonal.sum()) > 0:
+            raise NumericalError(
+                f"the gradients of all {n} rows of a coalition are zero, so damping has no scale. Choose other "
+                f"`ntk.parameters`, "
+                "or leave these contributors out."
+            )
+        total = self._of.cross[members].sum(axis=(0, 2))  # Phi'1 where responses are labels
+        common = float(total @ total) / (represented * n)
+        right = self._of.cross[members].sum(axis=0)
+        return _RefinedRegression(self._total.gram, right, self._target, n, is_kernel=False, common=common)
+
+
+class _RefinedRegression(KernelRegression):
+    """A regression from sums, solved in float32 and refined."""
+
+    def change(self, damping: float, mode: Mode = "relative") -> Change:
+        """As of `KernelRegression`, to `STILL` of F; without a factor, unless only one in float64 will do."""
+        shift = self.shift(damping, mode)
+        if (found := _refined(self.matrix, self.right, shift, self.left)) is None:
+            return super().change(damping, mode)
+        return found
+
+
+def _refined(matrix: Floats, right: Floats, shift: float, left: Floats) -> Change | None:
+    """left (matrix + shift I)^-1 right (m, C); None where refinement does not stand still."""
+    precondition = _single_factor(matrix, shift)
+    if precondition is not None:
+        x = precondition(right)
+        outputs = left @ x
+        for _ in range(MOST_REFINEMENTS):
+            step = precondition(right - matrix @ x - shift * x)
+            x += step
+            moved = left @ step
+            outputs = outputs + moved
+            if np.linalg.norm(moved) <= STILL * np.linalg.norm(outputs):
+                return Change(np.asarray(outputs), float(np.linalg.norm(x)))
+    return None
+
+
+def _single_factor(matrix: Floats, shift: float) -> Callable[[Floats], Floats] | None:
+    """What multiplies by nearly (matrix + shift I)^-1; None where float32 takes the matrix for indefinite."""
+    q = len(matrix)
+    scale = float(np.trace(matrix)) / q + shift  # keeps float32 away from overflow
+    work = np.multiply(matrix.T, 1 / scale, dtype=np.float32, casting="same_kind")  # columns are LAPACK's order
+    work[np.diag_indices(q)] += np.float32(shift / scale)
+    try:
+        factor = linalg.cholesky(work, lower=True, overwrite_a=True, check_finite=False)
+    except linalg.LinAlgError:
+        return None
+
+    def precondition(rest: Floats) -> Floats:
+        size = float(np.linalg.norm(rest))
+        if size == 0:
+            return np.zeros_like(rest)
+        x = linalg.cho_solve((factor, True), (rest / size).astype(np.float32), check_finite=False)
+        return np.asarray(x, dtype=np.float64) * (size / scale)
+
+    return precondition

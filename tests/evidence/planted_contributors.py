@@ -41,7 +41,8 @@ SMALL = Budget(
     sketch_features=512,
     gram_rows=40,
     gram_bytes=2**24,
-    recipe=TrainingRecipe(min_steps=40, max_steps=40, batch_rows=32, learning_rate=5e-3),
+    # At five times this rate, what another processor rounds differently grows to a tenth of the scores that checkpoints give.
+    recipe=TrainingRecipe(min_steps=40, max_steps=40, batch_rows=32, learning_rate=1e-3),
     n_checkpoints=2,
 )
 

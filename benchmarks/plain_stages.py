@@ -8,7 +8,7 @@ from pathlib import Path
 from mixval.config.valuation import ValuationConfig
 from mixval.stages import publishing
 from mixval.stages.coalitions import CoalitionResults, coalition_job, coalition_steps, coalition_tables
-from mixval.stages.in_process import ValuedRun, value_here
+from mixval.stages.in_process import ValuedRun, gate_here, value_gated
 from mixval.stages.steps import make_here
 from mixval.storage.pointer import read_latest
 from mixval.storage.root import open_location
@@ -18,7 +18,7 @@ EXAMPLE = Path(__file__).parents[1] / "examples" / "images" / "config.yaml"
 
 def run_plainly(config: ValuationConfig) -> None:
     """Plan, gate, measure, reduce, value coalitions and publish."""
-    run = value_here(config)
+    run = value_gated(gate_here(config))
     coalition_results = value_coalitions_plainly(config, run)
     account = publishing.RunAccount(datetime.now(UTC), {}, {}, {}, [], [], run.gate_refs)
     expected = read_latest(open_location(config.output))

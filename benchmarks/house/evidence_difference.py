@@ -39,7 +39,7 @@ from mixval.evidence.results import WorldResult, read_result
 from mixval.models.load import load_backbone
 from mixval.models.tokenizers import byte_tokenizer
 from mixval.publish.stored_run import open_run
-from mixval.stages.in_process import value_here
+from mixval.stages.in_process import gate_here, value_gated
 from mixval.stages.planning import list_inputs
 
 COMMAND = "python -m benchmarks.house.evidence_difference"
@@ -91,7 +91,7 @@ class Ground:
         output = str(self._folder / "product" / case.task)
         config = parse_config(merge(self.settings(case) | {"output": output}, changes))
         if not case.is_published:
-            return value_here(config).values
+            return value_gated(gate_here(config)).values
         run_plainly(config)
         ranking = open_run(output).ranking
         return dict(zip(ranking["contributor"].to_pylist(), ranking["value"].to_pylist(), strict=True))

@@ -60,15 +60,6 @@ class ValuedRun(GatedRun):
         return list(dict.fromkeys([*passes, *refs_of(route.shared_steps(target)), *self.terms.values()]))
 
 
-def value_here(config: ValuationConfig) -> ValuedRun:
-    """Plan, gate, measure and reduce; what is committed below the output is found.
-
-    Raises as a run does: what is wrong with configuration, target or model stops it; a contributor that fails is marked so in
-    `outcomes`, and NobodyAdmittedError is raised where none is left.
-    """
-    return value_gated(gate_here(config))
-
-
 def gate_here(config: ValuationConfig) -> GatedRun:
     """Plan and gate. Raises NobodyAdmittedError where nobody is admitted, and as the plan does."""
     prepared = prepare_run(config, 1, config.runtime.worker_memory_bytes or WORKER_BYTES)
@@ -80,7 +71,10 @@ def gate_here(config: ValuationConfig) -> GatedRun:
 
 
 def value_gated(run: GatedRun) -> ValuedRun:
-    """Measure and reduce. Raises as `value_here`."""
+    """Measure and reduce; what is committed below the output is found.
+
+    A contributor that fails is marked so in `outcomes`, and NobodyAdmittedError is raised where none is left.
+    """
     jobs, target = run.jobs, run.prepared.target_job
     failed = measure_here(list(jobs.values()), target)
     outcomes = run.outcomes | {

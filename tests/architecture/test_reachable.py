@@ -121,3 +121,8 @@ def test_figures_count_the_library_and_what_is_not_reached(planted: Path) -> Non
     named = {one["name"]: one["figure"] for one in figures(planted, found, beside=", before")}
     assert named["modules of mixval, before"] == sum(name.startswith("mixval/") and name.endswith(".py") for name in FILES)
     assert named["lines unreachable from the entry points, before"] == sum(one.n_lines for one in found) > 0
+
+
+def test_a_user_reaches_all_that_the_packages_define() -> None:
+    found = unreached()
+    assert not found, "delete, or move to where it is used:\n" + "\n".join(f"{one.module}.{one.name}" for one in found)

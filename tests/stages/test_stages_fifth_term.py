@@ -23,7 +23,7 @@ from mixval.publish.explain import explain, explanation_text
 from mixval.publish.stored_run import StoredRun, open_run
 from mixval.publish.terminal import print_ranking
 from mixval.stages.coalitions import CoalitionResults, coalition_job, coalition_steps, coalition_tables
-from mixval.stages.in_process import ValuedRun, value_here
+from mixval.stages.in_process import ValuedRun, gate_here, value_gated
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.measured import Masks, Measured
 from mixval.stages.measurements import COALITION_MEASUREMENTS, MEASUREMENTS
@@ -90,7 +90,7 @@ def fifth() -> Iterator[None]:
 def run(folder: Path, ntk: dict[str, Any] = EXACT, **value: Any) -> tuple[ValuedRun, StoredRun]:
     """A small valuation with values of coalitions where there are some, published, and read back."""
     config = planted(folder, "language-modelling").config(ntk=ntk, value=EQ_8 | value)
-    made = value_here(config)
+    made = value_gated(gate_here(config))
     work, coalition_results = coalition_job(config, made.jobs, made.prepared.target_job, made.reduced), None
     if work is not None:
         for step in coalition_steps(work):

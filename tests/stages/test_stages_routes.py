@@ -9,7 +9,7 @@ import pytest
 
 from mixval.errors import ConfigError
 from mixval.stages.coalitions import CoalitionJob, answer_ref
-from mixval.stages.in_process import gate_here, value_here
+from mixval.stages.in_process import gate_here, value_gated
 from mixval.stages.preparing import prepare_run
 from mixval.stages.routes import route_of
 from mixval.stages.steps import make_here
@@ -57,7 +57,7 @@ def test_steps_wait_for_those_above_and_make_what_is_counted(ntk: dict[str, obje
 
 def test_who_fails_is_named_and_the_others_go_on(tmp_path: Path) -> None:
     """Of few rows so small a share draws less than the two that an unbiased MMD needs."""
-    run = value_here(planted(tmp_path, "language-modelling").config(ntk=SKETCHED, sample={"fraction": 0.08}))
+    run = value_gated(gate_here(planted(tmp_path, "language-modelling").config(ntk=SKETCHED, sample={"fraction": 0.08})))
     failed = {name for name, one in run.outcomes.items() if one.verdict == "failed"}
     assert failed
     assert failed.isdisjoint(run.values)

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.evidence.studies.ntk_kernels import BATCH_ROWS, FEATURES, PLANNED_ROWS, Gradients, sketches
+from benchmarks.evidence.worlds.row_regression import regression_of_rows
 from benchmarks.evidence.worlds.world_folder import WorldFolder
 from mixval.config.tasks import LABEL_DAMPING, TOKEN_DAMPING
 from mixval.contracts.terms import TERMS
@@ -29,7 +30,7 @@ from mixval.terms.ntk.kinds import select_parameters
 from mixval.terms.ntk.objective import TargetObjective, lengths
 from mixval.terms.ntk.target_metrics import one_hot
 from mixval.terms.ntk.two_phase import AuxiliaryCrossEntropy, TwoPhaseRatio, two_phase_value
-from mixval.terms.ntk.value import regression_of_rows, regression_value
+from mixval.terms.ntk.value import regression_value
 from mixval.terms.ntk.wide_head import wide_head
 from mixval.valuation.estimates import TermEstimates
 from mixval.valuation.score import value

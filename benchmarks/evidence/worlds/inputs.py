@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from benchmarks.evidence.worlds.row_regression import regression_of_rows
 from benchmarks.evidence.worlds.world import World
 from mixval.config.tasks import LABEL_DAMPING, TOKEN_DAMPING
 from mixval.config.valuation import ValuationConfig, merge
@@ -14,7 +15,7 @@ from mixval.evidence.baselines.product import ProductValues, product_values
 from mixval.models.backbone import Backbone
 from mixval.terms.ntk.objective import TargetObjective, lengths
 from mixval.terms.ntk.target_metrics import one_hot
-from mixval.terms.ntk.value import regression_of_rows, regression_value, run_values
+from mixval.terms.ntk.value import regression_value, run_values
 
 
 def inputs_of(world: World, backbone: Backbone, budget: Budget | None = None, config: ValuationConfig | None = None) -> Inputs:

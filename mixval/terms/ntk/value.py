@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixval.errors import ShapeError
-from mixval.terms.arrays import ArrayLike, Floats, floats
+from mixval.terms.arrays import Floats, floats
 from mixval.terms.ntk.objective import TargetObjective
-from mixval.terms.ntk.regression import Change, KernelRegression, Mode, feature_regression, kernel_regression
+from mixval.terms.ntk.regression import Change, KernelRegression, Mode
 from mixval.terms.ntk.trained_gain import slope, trained_gains
 
 
@@ -39,20 +39,6 @@ def regression_value(
     """
     change = regression.change(damping, mode or objective.mode)
     return RegressionValue(objective.value(change.values), change)
-
-
-def regression_of_rows(
-    features: ArrayLike,  # (n, q): Phi
-    features_t: ArrayLike,  # (m, q): Phi_T
-    responses: ArrayLike,  # (n, C): R
-) -> KernelRegression:
-    """The regression from gradient features of single rows, by the smaller of two matrices. Raises as `kernel_regression`."""
-    rows, of_target = floats("features of S", features, 2), floats("features of T", features_t, 2)
-    right = floats("responses", responses, 2)
-    if len(rows) <= rows.shape[1]:
-        return kernel_regression(rows @ rows.T, of_target @ rows.T, right)
-    # Each row of one-hot labels adds up to 1; a centred lambda is for such rows alone.
-    return feature_regression(rows.T @ rows, rows.T @ right, len(rows), of_target, rows.sum(axis=0))
 
 
 @dataclass(frozen=True)

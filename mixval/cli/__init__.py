@@ -1,4 +1,4 @@
-"""The command line: `mixval --help`. Imports what is heavy inside commands, so that help and completion stay fast."""
+"""The command line: `mixval --help`. Heavy packages are imported inside commands, so that help and completion stay fast."""
 
 from mixval.cli.app import app
 

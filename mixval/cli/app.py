@@ -1,6 +1,6 @@
 """Commands, their exit codes and how errors are shown.
 
-Exit codes: 0 done; 1 unexpected; 2 configuration or usage; 3 nobody admitted; 4 rows or target break the contract;
+Exit codes: 0 done; 1 unexpected; 2 configuration or usage; 3 no contributor admitted; 4 rows or target break the contract;
 5 storage; 6 model; 7 numerics; 8 does not fit memory; 130 interrupted.
 """
 
@@ -39,20 +39,24 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def main(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Which contributors' data is worth training on, how sure are we, and may this batch enter?
+    """Rank data contributors by how much their rows would improve a model on a target set, before any training.
 
-    Exit codes: 0 done, 1 unexpected, 2 configuration, 3 nobody admitted, 4 row contract, 5 storage, 6 model,
-    7 numerics, 8 memory, 130 interrupted.
+    Start with `mixval init DIR`, then `mixval plan`, then `mixval value`.
+
+    Exit codes: 0 done, 1 unexpected error, 2 configuration or usage, 3 no contributor admitted, 4 rows or target break the
+    row contract, 5 storage, 6 model, 7 numerical error, 8 not enough memory, 130 interrupted.
     """
 
 
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where to write mixval.yaml.", show_default=False)],
-    task: Annotated[str, typer.Option(help=f"{', '.join(EVERY_TASK[:-1])} or {EVERY_TASK[-1]}.")] = "image-classification",
+    folder: Annotated[Path, typer.Argument(help="Folder in which to write mixval.yaml.", show_default=False)],
+    task: Annotated[
+        str, typer.Option(help=f"What the rows are for: {', '.join(EVERY_TASK[:-1])} or {EVERY_TASK[-1]}.")
+    ] = "image-classification",
 ) -> None:
     """Write a commented configuration for your data."""
     from mixval.cli.template import write_template
@@ -63,7 +67,7 @@ def init(
 
 @app.command()
 def plan(config: ConfigFile, as_json: Json = False) -> None:
-    """Print what a run would do, cost and hold in memory. Computes nothing but a probe of the backbone."""
+    """Print the rows, time and memory that a run would take. Runs only a short probe of the backbone."""
     with _errors(as_json):
         from mixval.cli.plan_view import plan_document, print_plan
 
@@ -77,51 +81,51 @@ def plan(config: ConfigFile, as_json: Json = False) -> None:
 
 @app.command()
 def value(config: ConfigFile, as_json: Json = False) -> None:
-    """Run the valuation: gate, measure, rank, publish. Recomputes only what has changed."""
+    """Check, measure and rank all contributors, and write tables and a report. Recomputes only what has changed."""
     _run("valuation", config, as_json)
 
 
 @app.command()
 def calibrate(config: ConfigFile, as_json: Json = False) -> None:
-    """Train on every contributor and fit the weights of the terms to what came of it. Trains only what is missing."""
+    """Train on each contributor and fit the weights of Eq. 8's terms to the results. Repeats no finished training."""
     _run("calibration", config, as_json)
 
 
 @app.command(cls=FlowCommand)
 def run(
-    flow: Annotated[str, typer.Argument(help="A flow's name; see below.", show_default=False)],
-    config: Annotated[Path, typer.Argument(help="The flow's own configuration.", show_default=False)],
+    flow: Annotated[str, typer.Argument(help="Name of the flow; listed below.", show_default=False)],
+    config: Annotated[Path, typer.Argument(help="YAML configuration of that flow.", show_default=False)],
     as_json: Json = False,
 ) -> None:
-    """Run any flow by its name. `value` and `calibrate` are two of them."""
+    """Run any flow by its name. `value` and `calibrate` are short for two of them."""
     _run(flow, config, as_json)
 
 
 @app.command()
 def evidence(
     config: Annotated[
-        Path | None, typer.Argument(help="A calibration's configuration, as `mixval calibrate` takes it.", show_default=False)
+        Path | None, typer.Argument(help="The configuration that was given to `mixval calibrate`.", show_default=False)
     ] = None,
     results: Annotated[
         list[str] | None,
         typer.Option(
-            help="Compute nothing: show what is stored below this URL, an output root's or a folder of worlds. Repeatable."
+            help="Compute nothing; show the evidence stored below this URL (an output root or a folder of results). Repeatable."
         ),
     ] = None,
     methods: Annotated[
-        str | None, typer.Option(help="Methods to rank with, joined by commas. Default: all that apply.")
+        str | None, typer.Option(help="Methods to compare, separated by commas. Default: all that apply to the task.")
     ] = None,
-    ours: Annotated[str, typer.Option(help="The method that the others are compared with.")] = "ntk-regression",
+    ours: Annotated[str, typer.Option(help="Method that all others are compared with.")] = "ntk-regression",
     as_json: Json = False,
 ) -> None:
-    """Hold rankings against truth: how well does each method order your contributors, and at what cost? Needs `calibrate`."""
+    """Compare rankings with the results of training: accuracy and cost of each method. Run `calibrate` first."""
     with _errors(as_json):
         from mixval.cli.evidence_view import shown_evidence
 
         if (config is None) == (not results) or (methods is not None and config is None):
             raise ConfigError(
-                "evidence: expected a configuration (and, where wanted, --methods), or --results URL of stored evidence. Give "
-                "one of the two."
+                "evidence: expected either a configuration (optionally with --methods) or --results URL of stored evidence. "
+                "Give exactly one of the two."
             )
         stored, folder = _stored(results) if config is None else _measured(config, methods, ours, as_json)
         typer.echo(shown_evidence(stored, ours, folder, as_json))
@@ -132,7 +136,7 @@ def report(
     run_folder: Annotated[str, typer.Argument(help="URL of a run, or of an output root (its latest run).", metavar="RUN")],
     as_json: Json = False,
 ) -> None:
-    """Rebuild the report of a stored run."""
+    """Write report.html of a stored run again."""
     with _errors(as_json):
         from mixval.publish.stored_run import open_run, rebuild_report
 
@@ -143,10 +147,10 @@ def report(
 @app.command()
 def explain(
     run_folder: Annotated[str, typer.Argument(help="URL of a run, or of an output root (its latest run).", metavar="RUN")],
-    contributor: Annotated[str, typer.Argument(help="As the data spells it.")],
+    contributor: Annotated[str, typer.Argument(help="Its name as the data spells it.")],
     as_json: Json = False,
 ) -> None:
-    """Say why a contributor has its rank, or why it was refused."""
+    """Show why a contributor has its rank, or why it was rejected."""
     with _errors(as_json):
         from mixval.publish import explain as explaining
         from mixval.publish.stored_run import open_run
@@ -165,7 +169,7 @@ def _run(flow: str, config: Path, as_json: bool) -> None:
 
 
 def _measured(config: Path, methods: str | None, ours: str, quiet: bool) -> tuple[list[WorldResult], Location]:
-    """The evidence of one configuration, under its file's name, and the folder that it lies in."""
+    """The evidence of one configuration, named after its file, and the folder in which it is stored."""
     from mixval.cli.progress_view import front_end
     from mixval.config.load import load_config_as
     from mixval.evidence.calibrating_config import CalibrationConfig
@@ -205,5 +209,5 @@ def _errors(as_json: bool) -> Iterator[None]:
             typer.echo(f"{type(error).__name__}: {error}", err=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        typer.echo("interrupted; what was finished is kept, run again to go on", err=True)
+        typer.echo("interrupted; finished work is stored, run the same command again to continue", err=True)
         sys.exit(130)

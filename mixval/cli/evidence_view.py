@@ -1,4 +1,4 @@
-"""What `mixval evidence` prints and writes: the table, who could not be ranked, and the page."""
+"""What `mixval evidence` prints and writes: the table, which contributors have no rank, and the page."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def shown_evidence(results: Sequence[WorldResult], ours: str, folder: Location, 
 
 
 def _text(results: Sequence[WorldResult], comparison: Comparison, page: Location) -> str:
-    """The table, then who could not be ranked or judged and why, then where the page lies."""
+    """The table, then which methods and contributors are missing and why, then the URL of the page."""
     lines = [table_text(comparison)]
     for one in results:
         world = visible(one.world)
         lines += [f"{world}: {skipped.method} could not run: {visible(skipped.reason)}" for skipped in one.skipped]
         lines += [f"{world}: {method.method}: {visible(method.note)}" for method in one.methods if method.note]
         if one.without_truth:
-            lines.append(f"{world}: left out for want of truth: {', '.join(visible(name) for name in one.without_truth)}")
+            lines.append(f"{world}: left out, no training result: {', '.join(visible(name) for name in one.without_truth)}")
         for name, reason in one.without_value.items():
-            lines.append(f"{world}: left out for want of a value: {visible(name)}: {visible(reason)}")
+            lines.append(f"{world}: left out, no value: {visible(name)}: {visible(reason)}")
     return "\n".join([*lines, f"Page: {page.url}"])
 
 

@@ -1,4 +1,4 @@
-"""The flows installed beside the library, found through an entry point: the library imports nothing that stands above it."""
+"""The installed flows, found through an entry point, because the library must not import the packages above it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GROUP, ENTRY = "mixval.runners", "registry"
 
 
 class InstalledFlow(Protocol):
-    """What the command line asks of a flow, as `flows/registry.py` answers it."""
+    """What the command line needs of a flow; `flows/registry.py` implements it."""
 
     name: str
     sentence: str
@@ -47,10 +47,10 @@ class Registry(Protocol):
 
 
 class FlowCommand(TyperCommand):
-    """A command whose help lists the flows, which are looked for only when somebody asks for help."""
+    """A command whose help lists the flows. They are looked up only when the help is printed."""
 
     def format_help(self, *given: Any) -> None:
-        """The help text, flows at its end."""
+        """The help text, with the flows at its end."""
         self.epilog = registry().listed_flows()
         super().format_help(*given)
 
@@ -59,13 +59,13 @@ def registry() -> Registry:
     """The flows that are installed. Raises ConfigError when none are."""
     found = entry_points(group=GROUP, name=ENTRY)
     if not found:
-        raise ConfigError(f"no entry point `{ENTRY}` of {GROUP} is installed beside the library. Run: pip install mixval")
+        raise ConfigError(f"no entry point `{ENTRY}` of {GROUP} is installed. Run: pip install mixval")
     flows: Registry = next(iter(found)).load()
     return flows
 
 
 def run_flow(name: str, file: Path, as_json: bool) -> str | None:
-    """Run a flow on a configuration file under the front end that fits standard error.
+    """Run a flow on a configuration file, with progress on standard error.
 
     Its summary as JSON, or None when it has been printed for people.
     """

@@ -1,4 +1,4 @@
-"""Ctrl-C during long work: obeyed at once, or at the next step of the progress at the latest.
+"""Ctrl-C during long work: it interrupts at once, or at the next progress event at the latest.
 
 Python raises KeyboardInterrupt wherever the main thread happens to be. In a callback of the garbage collector, a destructor or
 a library's own clean-up it is printed and lost, and the work would go on to its end.
@@ -19,21 +19,21 @@ from mixval.progress import Progress
 def interruptible(progress: Progress) -> Iterator[Progress]:
     """The same progress, which raises KeyboardInterrupt at its next event where an interrupt within this block was lost.
 
-    Outside the main thread, where Python delivers no signal, it is handed on as it is.
+    Outside the main thread, where Python delivers no signal, the progress is returned unchanged.
     """
     if threading.current_thread() is not threading.main_thread():
         yield progress
         return
-    heeding = _InterruptibleProgress(progress)
-    before = signal.signal(signal.SIGINT, heeding.interrupted)
+    checking = _InterruptibleProgress(progress)
+    before = signal.signal(signal.SIGINT, checking.interrupted)
     try:
-        yield heeding
+        yield checking
     finally:
         signal.signal(signal.SIGINT, before)
 
 
 class _InterruptibleProgress:
-    """Hands every event on, unless an interrupt came before it."""
+    """Passes every event on, or raises KeyboardInterrupt if an interrupt came before it."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -45,17 +45,17 @@ class _InterruptibleProgress:
         signal.default_int_handler(signum, frame)
 
     def begin(self, stage: str, total: int) -> None:
-        self._heed()
+        self._check()
         self._progress.begin(stage, total)
 
     def step(self, stage: str, words: str) -> None:
-        self._heed()
+        self._check()
         self._progress.step(stage, words)
 
     def end(self, stage: str, words: str) -> None:
-        self._heed()
+        self._check()
         self._progress.end(stage, words)
 
-    def _heed(self) -> None:
+    def _check(self) -> None:
         if self._is_interrupted:
             raise KeyboardInterrupt

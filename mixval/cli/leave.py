@@ -1,4 +1,4 @@
-"""The end of a process that ran a valuation: taking torch and Prefect apart takes the interpreter seconds that nobody needs."""
+"""Exit of a process that ran a valuation, without the seconds that the interpreter takes to unload torch and Prefect."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def leaving_at_once(main: Callable[[], object]) -> None:
         main()
     except SystemExit as leaving:
         if not isinstance(leaving.code, int | None):
-            raise  # words, which the interpreter prints
+            raise  # a message, which the interpreter prints
         codes.append(leaving.code or 0)
     else:
         codes.append(0)

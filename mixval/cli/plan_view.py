@@ -20,7 +20,7 @@ def plan_document(prepared: PreparedRun) -> dict[str, Any]:
 
 
 def print_plan(prepared: PreparedRun, console: Console | None = None) -> None:
-    """The plan on a terminal: rows, gradients, passes, memory and time a contributor."""
+    """The plan on a terminal: rows, gradients, passes, memory and time per contributor."""
     plan = prepared.plan
     table = Table(title="What a run would do", title_justify="left")
     table.add_column("contributor")
@@ -34,10 +34,10 @@ def print_plan(prepared: PreparedRun, console: Console | None = None) -> None:
     console.print(table)
     total = sum(one.seconds for one in (*plan.contributors, plan.target))
     gib = plan.worker_memory_bytes / 2**30
-    console.print(f"{plan.n_parameters:,} parameters count in the NTK. {plan.workers} worker(s) of {gib:.1f} GiB:")
-    console.print(f"about {total / plan.workers:.0f} s of passes, before start-up, gate and report.")
+    console.print(f"{plan.n_parameters:,} parameters in the NTK. {plan.workers} worker(s) with {gib:.1f} GiB each:")
+    console.print(f"about {total / plan.workers:.0f} s of passes, without start-up, gate and report.")
     for note in plan.notes:
         console.print(f"Note: {note}.")
     problems = [(one.name, shard) for one in plan.contributors for shard in one.shards if shard.problem]
     for name, shard in problems:
-        console.print(escape(f"The gate will refuse {visible(name)}: {visible(shard.name)}: {shard.problem}"))
+        console.print(escape(f"The gate will reject {visible(name)}: {visible(shard.name)}: {shard.problem}"))

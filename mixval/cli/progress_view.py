@@ -1,4 +1,4 @@
-"""How progress looks: bars on a terminal, plain lines elsewhere, nothing for machines. Always on standard error."""
+"""Display of progress: bars on a terminal, plain lines elsewhere, nothing with `--json`. Always on standard error."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from mixval.progress import Progress, Silence
 WORDS = {
     "start": "starting up",
     "plan": "planning",
-    "gate": "gating",
+    "gate": "checking",
     "measure": "measuring",
-    "reduce": "weighing",
+    "reduce": "computing values",
     "coalitions": "valuing coalitions",
-    "training": "training for truth",
+    "training": "training",
     "fitting": "fitting weights",
     "ranking": "ranking",
     "publish": "publishing",
@@ -31,9 +31,9 @@ WORDS = {
 
 @contextmanager
 def front_end(quiet: bool) -> Iterator[Progress]:
-    """The front end for this standard error, which no interrupt passes by."""
-    with _shown(quiet) as progress, interruptible(progress) as heeding:
-        yield heeding
+    """The display that fits standard error; an interrupt is never lost in it."""
+    with _shown(quiet) as progress, interruptible(progress) as checking:
+        yield checking
 
 
 @contextmanager

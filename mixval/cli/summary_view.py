@@ -1,4 +1,4 @@
-"""What `mixval value` prints when it is done: the ranking, what was refused, and where everything lies."""
+"""What `mixval value` prints when it is done: the ranking, rejected contributors, and the URL of the report."""
 
 from rich.console import Console
 from rich.markup import escape
@@ -9,7 +9,7 @@ from mixval.publish.terminal import print_ranking
 
 
 def print_summary(summary: RunSummary, console: Console | None = None) -> None:
-    """The ranking as a table, what was computed and what was found, and the way to the report."""
+    """The ranking as a table, what was computed and what was reused, and the URL of the report."""
     console = console or Console()
     stored = open_run(summary.url)
     print_ranking(stored.ranking, stored.rejected, console, stored.coalitions)
@@ -19,9 +19,9 @@ def print_summary(summary: RunSummary, console: Console | None = None) -> None:
 
 def _work(summary: RunSummary) -> str:
     if summary.up_to_date:
-        return f"Nothing has changed since run {summary.run_id}: nothing was recomputed, its results stand."
+        return f"Nothing has changed since run {summary.run_id}: nothing was recomputed, its results are current."
     made, found = sum(summary.recomputed.values()), sum(summary.reused.values())
     names = summary.recomputed_contributors
-    who = f" Measured anew: {', '.join(names)}." if found and 0 < len(names) <= 5 else ""
+    who = f" Measured again: {', '.join(names)}." if found and 0 < len(names) <= 5 else ""
     seconds = sum(summary.timings_seconds.values())
-    return f"{made} artifacts computed, {found} found as they were, {seconds:.0f} s.{who}"
+    return f"{made} artifacts computed, {found} reused, {seconds:.0f} s.{who}"

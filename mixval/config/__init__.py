@@ -1,1 +1,1 @@
-"""Frozen configuration models, one stage a file."""
+"""Frozen configuration models, one file per section."""

@@ -1,4 +1,4 @@
-"""The backbone: which model, at which checkpoint, in which precision."""
+"""The backbone: model, checkpoint, precision."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from mixval.config.base import FrozenModel
 
 
 class RandomInitConfig(FrozenModel):
-    """A model made from a transformers config and a seed, for where there is no checkpoint."""
+    """A randomly initialised model, made from a transformers config and a seed, when there is no checkpoint."""
 
     architecture: Literal["resnet", "bert", "distilbert", "gpt2", "llama", "qwen2"]
     """The transformers model type."""
@@ -20,7 +20,7 @@ class RandomInitConfig(FrozenModel):
 
 
 class LoraConfig(FrozenModel):
-    """LoRA adapters (peft) whose parameters become the NTK's."""
+    """LoRA adapters (peft). With `ntk.parameters: [lora]` the NTK is taken over their parameters."""
 
     rank: int = Field(default=8, gt=0)
     """Rank of each adapter."""
@@ -33,32 +33,32 @@ class LoraConfig(FrozenModel):
 
 
 class BackboneConfig(FrozenModel):
-    """One of `path` (local folder or hub name) or `random_init`."""
+    """The model. Give exactly one of `path` (local folder or hub name) and `random_init`."""
 
     path: str | None = None
     """A local folder with `config.json` and `*.safetensors`, or a hub name such as `org/model`."""
     revision: str | None = None
-    """Commit, tag or branch on the hub. A hub name needs one, so that a run can be repeated."""
+    """Commit, tag or branch on the hub. Required with a hub name, so that a run can be repeated."""
     random_init: RandomInitConfig | None = None
     """A randomly initialised model instead of a checkpoint."""
     tokenizer: str | Literal["byte"] | None = None
-    """`byte`, or a folder with `tokenizer.json`. None: the checkpoint's own. Unused for images."""
+    """`byte`, or a folder with `tokenizer.json`. None: the tokenizer of the checkpoint. Unused for images."""
     stem: Literal["original", "3x3"] = "original"
     """`3x3` replaces a ResNet's 7x7 stride-2 stem and its pooling by a 3x3 stride-1 convolution, for 32x32 images."""
     image_size: int | None = Field(default=None, gt=0)
-    """Side in pixels to which images are resized (bilinear). None: rows must already share one size."""
+    """Side in pixels to which images are resized (bilinear). None: all images must have the same size."""
     batch_norm: Literal["neutral", "eval"] = "neutral"
-    """`neutral` as in DAVINZ: evaluation mode, weight 1, bias 0. `eval`: as in the checkpoint."""
+    """`neutral`: evaluation mode with weight 1 and bias 0, as in DAVINZ. `eval`: evaluation mode as in the checkpoint."""
     max_length: int = Field(default=256, gt=0)
-    """Context in tokens. Never more than the model's own."""
+    """Most tokens of a row. Limited by the model's own context length."""
     overlong: Literal["truncate", "reject"] = "truncate"
-    """What becomes of a row longer than `max_length`: cut (counted), or refused by the gate (counted)."""
+    """Rows longer than `max_length` tokens: `truncate` cuts them, `reject` drops them at the gate. Both are counted."""
     prompt_format: Literal["plain", "chat"] = "plain"
-    """`plain`: prompt, newline, response. `chat`: the tokenizer's chat template."""
+    """How prompt and response are joined. `plain`: by a newline. `chat`: by the tokenizer's chat template."""
     lora: LoraConfig | None = None
-    """Adapters, when the NTK is to be taken over them."""
+    """LoRA adapters added to the model. None: no adapters."""
     dtype: Literal["float32", "float64", "bfloat16"] = "float32"
-    """Precision of forward and backward passes. Sums and solves are float64 always."""
+    """Precision of forward and backward passes. Sums and linear solves are always float64."""
 
     @model_validator(mode="after")
     def _one_model(self) -> "BackboneConfig":

@@ -1,4 +1,4 @@
-"""Fingerprints: the same inputs give the same name for ever, and what has no stable form is refused."""
+"""Fingerprints: the same inputs always give the same name; a value without a stable text form is refused."""
 
 import hashlib
 import json
@@ -27,4 +27,7 @@ def _stable(value: Any, where: str) -> Any:
         return value
     if isinstance(value, float) and math.isfinite(value):
         return repr(value)
-    raise ConfigError(f"{where}: {type(value).__name__} has no stable form and cannot be part of a fingerprint")
+    raise ConfigError(
+        f"{where}: {type(value).__name__} has no stable text form and cannot be part of a fingerprint. Give a finite number, a "
+        "string, a list, a dict or a model."
+    )

@@ -1,4 +1,4 @@
-"""Configuration files: YAML in, a checked `ValuationConfig` out, errors that name the line's key and the remedy."""
+"""Read configuration files: YAML in, a checked `ValuationConfig` out; errors name the key and the remedy."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def load_config(path: str | Path) -> ValuationConfig:
 
 
 def load_config_as(model: type[Config], path: str | Path) -> Config:
-    """The same for the configuration of another flow, or one that adds fields to a valuation's."""
+    """The same for another configuration model, such as that of another flow."""
     return parse_config_as(model, _given(path), where=str(path))
 
 
 def _given(path: str | Path) -> dict[str, Any]:
-    """What stands in the file, paths made absolute against its folder."""
+    """The contents of the file, with paths made absolute against its folder."""
     file = Path(path)
     try:
         given = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -52,15 +52,15 @@ def _given(path: str | Path) -> dict[str, Any]:
 
 
 def parse_config(given: dict[str, Any], where: str = "configuration") -> ValuationConfig:
-    """The configuration in a dict, with every problem named by its key in one ConfigError.
+    """The configuration in a dict. Raises one ConfigError that names every problem by its key.
 
-    From Python this is the way in, too: `ValuationConfig(...)` raises pydantic's own error.
+    Use it from Python, too: `ValuationConfig(...)` raises pydantic's own error instead.
     """
     return parse_config_as(ValuationConfig, given, where)
 
 
 def parse_config_as(model: type[Config], given: dict[str, Any], where: str = "configuration") -> Config:
-    """The same for a configuration that adds fields to a valuation's."""
+    """The same for another configuration model."""
     try:
         return model.model_validate(given)
     except ValidationError as error:
@@ -75,7 +75,7 @@ def anchor_paths(given: dict[str, Any], folder: Path) -> dict[str, Any]:
         holder = anchored if len(field) == 1 else anchored.get(field[0])
         if not isinstance(holder, dict) or not isinstance(text := holder.get(field[-1]), str) or not text.strip():
             continue
-        # A hub name such as org/model is no path: only what exists, or says so with a dot, is anchored.
+        # A hub name such as org/model is no path: only existing paths, and those that begin with a dot, are made absolute.
         is_model = field[0] == "backbone"
         if "://" in text or text == "byte" or (is_model and not text.startswith(".") and not (folder / text).exists()):
             continue
@@ -87,11 +87,11 @@ def _explain(problem: Any, model: type[BaseModel]) -> str:
     key = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
     if problem["type"] in ("extra_forbidden", "literal_error") and (instead := remedy(key, problem["input"])) is not None:
         what = key if problem["type"] == "extra_forbidden" else f"{key}: {problem['input']}"
-        return f"{what}: was removed: {instead}."
+        return f"{what}: was removed. {instead}."
     if problem["type"] == "extra_forbidden":
         known = _known_keys(problem["loc"][:-1], model)
-        near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
-        hint = f"Did you mean `{near[0]}`?" if near else f"Known keys: {', '.join(known)}."
+        similar = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1)
+        hint = f"Did you mean `{similar[0]}`?" if similar else f"Known keys: {', '.join(known)}."
         return f"{key}: unknown key. {hint}"
     if problem["type"] == "missing":
         return f"{key}: is missing. Add it; `mixval init DIR` writes a commented example."

@@ -1,23 +1,23 @@
-"""Keys and choices of earlier versions that are gone, and what to write instead.
+"""Keys and choices of earlier versions that were removed, and what to write instead.
 
-A configuration that still names one is refused like any unknown key; the message then says what has become of it.
+A configuration with one of them is refused like one with an unknown key; the message then gives the replacement.
 """
 
 KEYS: dict[str, str] = {
-    "ntk.slice_rows": "`runtime.gradient_bytes` says in bytes what a task may hold of gradients",
-    "ntk.nystroem_rank": "it belonged to `ntk.method: nystroem`. Leave it out",
-    "ntk.extrapolate": "leave it out; `ntk.method: sketched` measures all rows that are read",
+    "ntk.slice_rows": "Write `runtime.gradient_bytes`, the bytes of gradients that a task may have in memory",
+    "ntk.nystroem_rank": "Leave it out; it belonged to `ntk.method: nystroem`",
+    "ntk.extrapolate": "Leave it out; `ntk.method: sketched` measures all rows that are read",
 }
 """By the key's path."""
 CHOICES: dict[tuple[str, str], str] = {
-    ("discrepancy.method", "linear-time"): "write `random-features`, which is for many rows, too, and has a smaller error",
-    ("ntk.method", "iterative"): "write `exact`, which gives the same number",
-    ("ntk.method", "nystroem"): "write `exact`, or `sketched` for more rows than a Gram matrix can hold",
+    ("discrepancy.method", "linear-time"): "Write `random-features`, which also works for many rows and has a smaller error",
+    ("ntk.method", "iterative"): "Write `exact`, which gives the same number",
+    ("ntk.method", "nystroem"): "Write `exact`, or `sketched` when there are too many rows for a Gram matrix",
 }
-"""By the key's path and what stood there."""
+"""By the key's path and its old value."""
 
 
 def remedy(key: str, given: object) -> str | None:
-    """What to write instead of a removed key, or of a removed choice of a key that is there; None for all others."""
+    """What to write instead of a removed key, or of a removed choice of an existing key. None for all others."""
     found = CHOICES.get((key, given)) if isinstance(given, str) else None
     return found or KEYS.get(key)

@@ -1,4 +1,4 @@
-"""How many rows of a contributor are read through the backbone."""
+"""How many rows of a contributor are used."""
 
 from pydantic import Field, model_validator
 
@@ -6,12 +6,16 @@ from mixval.config.base import FrozenModel
 
 
 class SampleConfig(FrozenModel):
-    """At most one of `count` and `fraction`; neither takes every row. Drawn by content, stratified by part, nested."""
+    """A sample of rows: give at most one of `count` and `fraction`; with neither, every row is taken.
+
+    Rows are drawn by a hash of their content, in proportion to the real and synthetic parts; a smaller sample is part of a
+    larger one.
+    """
 
     count: int | None = Field(default=None, gt=1)
-    """Rows a contributor, both parts together, in proportion to the parts."""
+    """Most rows per contributor, real and synthetic together."""
     fraction: float | None = Field(default=None, gt=0, le=1)
-    """Share of each part. Dimensionless."""
+    """Share (0 to 1) of the rows of each part."""
 
     @model_validator(mode="after")
     def _one_rule(self) -> "SampleConfig":

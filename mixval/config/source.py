@@ -1,4 +1,4 @@
-"""Where rows come from: contributors' shards and the target set."""
+"""Where rows come from: the contributors' Parquet files (shards) and the target set."""
 
 from typing import Literal
 
@@ -8,44 +8,46 @@ from mixval.config.base import FrozenModel
 
 
 class StorageConfig(FrozenModel):
-    """How a URL is opened. Secrets are never fields: they come from the environment or from a Prefect block."""
+    """How URLs are opened. Secrets are never fields: they come from the environment or from a Prefect block."""
 
     endpoint_url: str | None = None
-    """An S3-compatible endpoint, e.g. `http://127.0.0.1:9000`. None: the environment's (`AWS_ENDPOINT_URL`), else AWS."""
+    """An S3-compatible endpoint, e.g. `http://127.0.0.1:9000`. None: `AWS_ENDPOINT_URL` of the environment, else AWS."""
     region: str | None = None
-    """The bucket's region. None: the environment's."""
+    """The bucket's region. None: that of the environment."""
     anonymous: bool = False
-    """True reads public buckets without credentials."""
+    """Whether to read public buckets without credentials."""
     credentials_block: str | None = None
-    """Name of a Prefect `aws-credentials` block that holds the keys. None: the environment's credentials."""
+    """Name of a Prefect `aws-credentials` block with the keys. None: the credentials of the environment."""
 
 
 class SourceConfig(FrozenModel):
     """Contributors, target set, and how their columns map to the row contract."""
 
     contributors: str
-    """URL of a folder with one subfolder a contributor (`contributor=NAME/` or `NAME/`) that holds Parquet shards."""
+    """URL of a folder with one subfolder per contributor (`contributor=NAME/` or `NAME/`), each with Parquet shards."""
     target: str
-    """URL of the target set T: a Parquet file, or a folder of them, real and held out."""
+    """URL of the target set T, real and held-out rows: a Parquet file, or a folder of them."""
     layout: Literal["folders", "column"] = "folders"
-    """`folders`: a contributor is a subfolder. `column`: a contributor is a value of `contributor_column`."""
+    """How contributors are marked. `folders`: one subfolder each. `column`: by the value of `contributor_column`."""
     contributor_column: str = "contributor"
-    """Name of the column that names the contributor when `layout` is `column`."""
+    """Column with the contributor's name when `layout` is `column`."""
     columns: dict[str, str | list[str]] = Field(default_factory=dict)
-    """Contract column -> the data's own column, e.g. `{prompt: question}`. A list is joined by a blank line, blanks left
-    out: `{prompt: [instruction, input]}`. `{messages: NAME}` takes prompt and response from a chat column."""
+    """Column of the row contract -> column in the data, e.g. `{prompt: question}`. Several columns are joined by a blank line,
+    empty ones skipped: `{prompt: [instruction, input]}`. `{messages: NAME}` takes prompt and response from a chat column."""
     origin: Literal["column", "folder", "real", "synthetic"] = "column"
-    """Where a row's origin stands: the `origin` column, an `origin=real/` folder, or one value for all rows."""
+    """Where a row's origin (real or synthetic) is found: the `origin` column, a folder `origin=real/`, or one value for all
+    rows."""
     storage: StorageConfig = StorageConfig()
     """How the URLs above and the output are opened."""
 
     def naming_key(self) -> dict[str, str]:
-        """What says whose rows are meant, for fingerprints: a file's digest does not, where a column names contributors."""
+        """Part of the fingerprint where a column names the contributors: then a file's digest alone does not identify a
+        contributor's rows."""
         return {"contributor_column": self.contributor_column} if self.layout == "column" else {}
 
     @field_validator("contributors", "target")
     @classmethod
     def _not_blank(cls, url: str) -> str:
         if not url.strip():
-            raise ValueError("a URL or folder is needed, found an empty string")
+            raise ValueError("expected a URL or folder, found an empty string")
         return url

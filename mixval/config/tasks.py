@@ -1,7 +1,7 @@
-"""What a task is, said once: its rows, what is learnt from them, which models and features fit, and its own defaults.
+"""Specification of each task: columns of its rows, what is learnt from them, fitting models and features, defaults.
 
-A new task is a name in `Task` and an entry in `TASKS`. Whatever depends on what rows are made of (a tokenizer, an encoder, a
-check of the gate) is looked up by `modality` or by a column's `kind`, so that an unknown one is an error and never a default.
+A new task is a name in `Task` and an entry in `TASKS`. What depends on the data type of rows (tokenizer, encoder,
+checks of the gate) is looked up by `modality` or by a column's `kind`, so that an unknown one is an error and never a default.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Task = Literal["image-classification", "text-classification", "instruction", "la
 Made = TypeVar("Made")
 ParameterKind = Literal["linear", "conv", "embedding", "norm", "bias", "lora"]
 PARAMETERS: tuple[ParameterKind, ...] = ("linear", "conv")
-"""What counts unless a task or a configuration says otherwise: the weights of all products."""
+"""Kinds of parameters in the NTK by default: the weights of linear and convolutional layers."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class ContractColumn:
     expected: str
     """The type in words, for error messages."""
     is_input: bool
-    """Whether it is part of what makes two rows the same row (duplicates, overlap with the target)."""
+    """Whether rows with equal values of it count as duplicates of one another, or of target rows."""
     kind: str
     """How its cells are read and checked: `image`, `label`, `text`, or `prompt` (text or chat messages)."""
     example: str
@@ -37,29 +37,29 @@ class ContractColumn:
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """One task. Everything that differs between tasks stands here or is looked up by what stands here."""
+    """One task. All differences between tasks are fields of this class, or are looked up by one of them."""
 
     name: str
     modality: str
-    """What rows are made of: `image` or `text`."""
+    """Data type of rows: `image` or `text`."""
     learns: Literal["label", "response", "text"]
-    """What is to be learnt of a row: its class, the response to its prompt, or all tokens of its text but the first."""
+    """What a model learns from a row: its class, the response to its prompt, or all tokens of its text but the first."""
     columns: tuple[ContractColumn, ...]
-    """The row contract; `origin` and `id` come beside it."""
+    """The row contract; `origin` and `id` are columns of every task."""
     damping: float
     """lambda of `value.method: ntk-regression`, see `value.damping`. Dimensionless."""
     features: tuple[str, ...]
-    """What the discrepancy can compare: values of `discrepancy.features`."""
+    """Values of `discrepancy.features` that fit the task."""
     architectures: tuple[str, ...]
-    """Which `random_init.architecture` can do the task."""
+    """Values of `random_init.architecture` that fit the task."""
     example_backbone: str
     """The `backbone` section that `mixval init` writes, indented by two spaces."""
     parameters: tuple[ParameterKind, ...] = PARAMETERS
-    """Kinds of parameters whose gradients are taken where `ntk.parameters` is not written."""
+    """Default of `ntk.parameters`."""
 
     @property
     def is_text(self) -> bool:
-        """Whether rows are read through a tokenizer."""
+        """Whether rows need a tokenizer."""
         return self.modality == "text"
 
     @property
@@ -69,12 +69,12 @@ class TaskSpec:
 
     @property
     def has_labels(self) -> bool:
-        """Whether a row has one class out of those of T."""
+        """Whether each row has a label, one of the classes of T."""
         return self.learns == "label"
 
     @property
     def is_causal(self) -> bool:
-        """Whether the tokens of a row are learnt, each from those before it."""
+        """Whether a causal language model learns the row, each token from those before it."""
         return self.learns in ("response", "text")
 
     @property
@@ -84,12 +84,12 @@ class TaskSpec:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Names of the columns that make two rows the same row."""
+        """Names of the columns by which duplicates are found."""
         return tuple(column.name for column in self.columns if column.is_input)
 
     @property
     def content(self) -> str:
-        """Name of the input column that counts most: the response where there is one, else the only one."""
+        """Name of the main input column: the response where there is one, else the only one."""
         return self.inputs[-1]
 
 
@@ -112,7 +112,7 @@ _CAUSAL_MODELS = ("gpt2", "llama", "qwen2")
 _EXAMPLE_RESNET = """\
   random_init: {architecture: resnet, seed: 0}   # ResNet-18; or `path:` as below
   # path: ./my-resnet                            # a folder with config.json and *.safetensors, or a hub name
-  # revision: 0123abc                            # a hub name needs one, so that a run can be repeated
+  # revision: 0123abc                            # required with a hub name, so that a run can be repeated
   stem: 3x3                                      # for 32x32 images; leave out for larger ones
   # image_size: 224                              # resize, in pixels; needed when sizes differ"""
 _EXAMPLE_BERT = """\
@@ -121,7 +121,7 @@ _EXAMPLE_BERT = """\
     settings: {hidden_size: 128, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 512}
     seed: 0
   # path: ./my-encoder
-  tokenizer: byte                                # a checkpoint brings its own: then leave this out
+  tokenizer: byte                                # leave out for a checkpoint with its own tokenizer
   max_length: 128                                # tokens"""
 _EXAMPLE_LLAMA = """\
   random_init:                                   # or `path:` to a checkpoint (safetensors)
@@ -133,7 +133,7 @@ _EXAMPLE_LLAMA = """\
 _EXAMPLE_CHAT = "  # prompt_format: chat                          # the tokenizer's chat template\n"
 _EXAMPLE_CAUSAL = """\
   # lora: {rank: 8}                              # then ntk.parameters: [lora]
-  tokenizer: byte                                # a checkpoint brings its own: then leave this out
+  tokenizer: byte                                # leave out for a checkpoint with its own tokenizer
   max_length: 256                                # tokens"""
 
 _SPECS = (
@@ -187,7 +187,7 @@ TEXTS: tuple[Task, ...] = tuple(task for task in EVERY_TASK if TASKS[task].is_te
 
 
 def spec_of(task: str) -> TaskSpec:
-    """What the task is. Raises ConfigError for a name that is none."""
+    """The specification of a task. Raises ConfigError for an unknown name."""
     if task not in TASKS:
         raise ConfigError(f"task: expected one of {', '.join(TASKS)}, found {task!r}. Correct the name.")
     return TASKS[task]

@@ -1,4 +1,4 @@
-"""The whole of a valuation: the one parameter of the flow, and what a run writes beside its results."""
+"""The complete configuration of a valuation: the only parameter of the flow, stored with the results of each run."""
 
 from typing import Any, Literal
 
@@ -15,10 +15,10 @@ from mixval.config.terms import DiscrepancyConfig, LossConfig, NtkConfig
 from mixval.config.value import ValueConfig
 
 FEATURES_OF = {"backbone": "a backbone", "pixels": "images", "backbone-and-answer": "prompts and responses"}
-"""What `discrepancy.features` are taken from, in words."""
+"""What each of `discrepancy.features` needs, in words."""
 DEFAULT_METHOD = ValueConfig.model_fields["method"].default
 PRESETS: dict[str, dict[str, Any]] = {
-    # v = -kappa NTK - MMD, with the switches of DAVINZ's public code (see docs/method.md).
+    # v = -kappa NTK - MMD, with the settings of DAVINZ's public code (see docs/method.md).
     "davinz": {
         "backbone": {"batch_norm": "neutral"},
         "discrepancy": {
@@ -42,22 +42,22 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 class ValuationConfig(FrozenModel):
-    """Everything that a valuation needs. `preset` fills in fields that are not written out."""
+    """Everything that a valuation needs. `preset` fills in fields that are not given."""
 
     task: Task
-    """What the rows are for; it fixes the row contract."""
+    """What the rows are for. It determines the columns that rows must have (the row contract)."""
     source: SourceConfig
-    """Contributors and target set."""
+    """Contributors and target set: where the rows are."""
     output: str
     """URL under which runs, artifacts and `latest.json` are written."""
     backbone: BackboneConfig
     """The model at its initial checkpoint."""
     preset: Literal["davinz"] | None = None
-    """A named set of switches; fields that are written out win over it."""
+    """A named set of settings. Fields that are given override it."""
     sample: SampleConfig = SampleConfig(count=2000)
-    """Rows a contributor that are read through the backbone for losses and features."""
+    """Rows per contributor that pass through the backbone, for losses and features."""
     gate: GateConfig = GateConfig()
-    """Who may enter."""
+    """Limits that rows and contributors must meet."""
     loss: LossConfig = LossConfig()
     """The loss term."""
     discrepancy: DiscrepancyConfig = DiscrepancyConfig()
@@ -67,25 +67,27 @@ class ValuationConfig(FrozenModel):
     value: ValueConfig = ValueConfig()
     """From terms to values."""
     runtime: RuntimeConfig = RuntimeConfig()
-    """Where it computes."""
+    """Cluster, workers and memory."""
     seed: int = Field(default=0, ge=0)
-    """Seed of every draw: samples, half-samples, permutations."""
+    """Seed of all random draws: samples, half-samples, permutations."""
 
     @property
     def task_spec(self) -> TaskSpec:
-        """What the task is."""
+        """The specification of the task."""
         return spec_of(self.task)
 
     @property
     def has_trained_gain(self) -> bool:
-        """Whether the value is a causal LM's gain less what the way costs: `value.gain`, or the backbone's own."""
+        """Whether the value is a causal LM's gain less the displacement penalty: `value.gain`, or its default for the
+        backbone."""
         if self.value.method != "ntk-regression" or not self.task_spec.is_causal:
             return False
         return self.value.gain == "trained" or (self.value.gain is None and self.backbone.path is not None)
 
     @property
     def values_rows_read(self) -> bool:
-        """Whether a value speaks for rows without gradients, too: `value.rows`, or the task's own. Sketched, all have one."""
+        """Whether rows without gradients enter the value, too: `value.rows`, or its default. Sketched, all rows have
+        gradients."""
         if self.value.method != "ntk-regression" or self.ntk.method == "sketched":
             return False
         return (self.value.rows or self._default_rows) == "read"
@@ -94,19 +96,19 @@ class ValuationConfig(FrozenModel):
     def _default_rows(self) -> Literal["read", "gradients"]:
         return "read" if self.task_spec.has_labels and self.discrepancy.features == "backbone" else "gradients"
 
-    # The last one of those below runs first: a preset comes before what follows from it, and both before the task's own.
+    # The last validator below runs first: a preset is applied before what follows from it, and both before task defaults.
     @model_validator(mode="before")
     @classmethod
-    def _parameters_of_the_task(cls, given: Any) -> Any:
+    def _default_parameters(cls, given: Any) -> Any:
         task = given.get("task") if isinstance(given, dict) else None
-        if not isinstance(task, str) or task not in TASKS:  # an unknown one is refused by its field
+        if not isinstance(task, str) or task not in TASKS:  # an unknown task is refused by its field
             return given
         return merge({"ntk": {"parameters": list(TASKS[task].parameters)}}, given)
 
     @model_validator(mode="before")
     @classmethod
-    def _regression_means_one_kernel(cls, given: Any) -> Any:
-        """The regression value needs one kernel for all classes, so that is the NTK's output when nothing else is written."""
+    def _default_output_of_regression(cls, given: Any) -> Any:
+        """The regression value needs one kernel for all classes, so `mix` is the default of `ntk.output` with it."""
         value = given.get("value", {}) if isinstance(given, dict) else None
         method = value.get("method", DEFAULT_METHOD) if isinstance(value, dict) else getattr(value, "method", None)
         if method != "ntk-regression" or not isinstance(given.get("ntk", {}), dict):
@@ -125,8 +127,8 @@ class ValuationConfig(FrozenModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _sketched_means_random_features(cls, given: Any) -> Any:
-        """Sufficient statistics hold mean embeddings, so that is how they give the discrepancy when nothing else is written."""
+    def _default_discrepancy_of_sketched(cls, given: Any) -> Any:
+        """Sufficient statistics contain mean embeddings, so `random-features` is the default discrepancy with `sketched`."""
         ntk = given.get("ntk") if isinstance(given, dict) else None
         if not isinstance(ntk, dict) or ntk.get("method") != "sketched":
             return given
@@ -136,7 +138,7 @@ class ValuationConfig(FrozenModel):
     def _fits_sketched(self) -> "ValuationConfig":
         if self.ntk.method == "sketched" and (self.discrepancy.method != "random-features" or self.discrepancy.permutations):
             raise ValueError(
-                "`ntk.method: sketched` keeps sums and no rows: it goes with `discrepancy.method: random-features` and "
+                "`ntk.method: sketched` stores sums and no rows, so it needs `discrepancy.method: random-features` and "
                 f"`permutations: 0`, found `{self.discrepancy.method}` and {self.discrepancy.permutations}"
             )
         return self
@@ -148,8 +150,7 @@ class ValuationConfig(FrozenModel):
         if self.ntk.output != "mix":
             raise ValueError(
                 f"`value.method: ntk-regression` needs one kernel for all classes, so `ntk.output: mix`; found "
-                f"`{self.ntk.output}`. "
-                "Leave `ntk.output` out, or rank by `value.method: eq8`"
+                f"`{self.ntk.output}`. Leave `ntk.output` out, or use `value.method: eq8`"
             )
         return self
 
@@ -157,8 +158,8 @@ class ValuationConfig(FrozenModel):
     def _fits_rows(self) -> "ValuationConfig":
         if self.values_rows_read and self._default_rows != "read":
             raise ValueError(
-                "`value.rows: read` tells rows without gradients by their labels and the backbone's features; the task is "
-                f"{self.task}, with `discrepancy.features: {self.discrepancy.features}`. Leave it out"
+                "`value.rows: read` needs labels, and the backbone's features of rows without gradients; the task is "
+                f"{self.task}, with `discrepancy.features: {self.discrepancy.features}`. Leave `value.rows` out"
             )
         return self
 
@@ -173,7 +174,9 @@ class ValuationConfig(FrozenModel):
         if self.discrepancy.labels is not None and not spec.has_labels:
             raise ValueError(f"`discrepancy.labels` needs rows with a label; the task is {self.task}. Leave it out")
         if self.backbone.lora is None and "lora" in self.ntk.parameters:
-            raise ValueError("`ntk.parameters` names lora, but `backbone.lora` is not set")
+            raise ValueError(
+                "`ntk.parameters` contains lora, but `backbone.lora` is not set. Set it, or choose other parameters"
+            )
         made = self.backbone.random_init
         if made is not None and made.architecture not in spec.architectures:
             raise ValueError(
@@ -184,7 +187,7 @@ class ValuationConfig(FrozenModel):
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """`base` with the entries of `over` laid on top, folder by folder."""
+    """`base` with the entries of `over` on top, section by section."""
     merged = dict(base)
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)

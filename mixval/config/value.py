@@ -1,4 +1,4 @@
-"""What a value is, and how it gets intervals and ties: the NTK-regression value, or Eq. 8 with its weights."""
+"""How values, intervals and ties are computed: the NTK-regression value, or Eq. 8 with its weights."""
 
 from typing import Literal
 
@@ -11,77 +11,79 @@ Rule = Literal["equal-z", "scale-matched", "published", "shipped", "fitted", "da
 
 
 class ValueConfig(FrozenModel):
-    """The reduce stage. Changing it recomputes no term, but for the half-samples, which are replicates of the terms."""
+    """From terms to values. Changing it recomputes no term, except for the number of half-samples and their rows."""
 
     method: Literal["ntk-regression", "eq8"] = "ntk-regression"
-    """`ntk-regression`: what training on the contributor, linearised, would do for T, in nats: minus the cross-entropy on T,
-    for causal LMs the gain in mean log-probability of T's answer tokens. `eq8`: Eq. 8, minus its weighted terms. Both show the
-    terms."""
+    """`ntk-regression`: predicted result on T of training on the contributor, with the model linearised at its initial
+    parameters, in nats: minus the cross-entropy on T, for causal LMs the gain in mean log-probability of T's answer tokens.
+    `eq8`: Eq. 8, minus the weighted sum of its terms. The terms are reported with both."""
     gain: Literal["trained", "first-order"] | None = None
-    """Of causal LMs by `method: ntk-regression`. `first-order`: as regression predicts it, whatever the way. `trained`: less
-    what the way costs, half the mean slope over the run's contributors a unit, since a loss bends up. Unless written, `trained`
-    for a checkpoint and `first-order` for `random_init`, where every way still leads down."""
+    """Causal LMs with `method: ntk-regression`. `first-order`: the gain in log-probability as regression predicts it.
+    `trained`: less a displacement penalty, since the loss curves upwards: per unit of parameter displacement, half the mean
+    slope over the run's contributors. None: `trained` for a checkpoint, `first-order` for `random_init`, where loss still falls
+    in every direction."""
     damping: float | None = Field(default=None, gt=0)
-    """lambda of `method: ntk-regression`; `ntk.damping` is Eq. 8's. Classification: times the mean diagonal of Theta less its
-    mean entry, 1 unless written. Causal LMs: times the mean diagonal, 0.01 unless written. Dimensionless."""
+    """lambda of `method: ntk-regression` (that of Eq. 8 is `ntk.damping`), dimensionless. Classification: multiple of the mean
+    diagonal of Theta less its mean entry; None: 1. Causal LMs: multiple of the mean diagonal; None: 0.01."""
     rows: Literal["read", "gradients"] | None = None
-    """Whose rows a value by `method: ntk-regression` speaks for. `gradients`: those whose gradients are taken, `ntk.sample`.
-    `read`: all that `sample` reads, 8,192 at most; what the others do is told by a regression on the backbone's frozen
-    features. Unless written, `read` for classification with `discrepancy.features: backbone`, else `gradients`."""
+    """Rows that a value by `method: ntk-regression` is computed from, with `ntk.method: exact`. `gradients`: those of
+    `ntk.sample`, whose gradients are taken. `read`: all rows of `sample`, at most 8,192; those without gradients enter through
+    a regression on the backbone's frozen features. None: `read` for classification with `discrepancy.features: backbone`, else
+    `gradients`."""
     weights: Rule | None = None
-    """Of Eq. 8's terms; unless written `shipped` for `eq8`, and `equal-z` beside a regression value. `equal-z`: each term
-    standardised over contributors. `scale-matched`: w_j = 1 / mean of term j. `published`: (1/2, 1/2, 0, 0), what the paper's
-    regression gives. `shipped`: of standardised terms, fitted to truth by training in the worlds of mixval's evidence.
-    `fitted`: from `fitted_weights`. `davinz`: -kappa NTK - MMD."""
+    """Weights of Eq. 8's terms. None: `shipped` for `eq8`, `equal-z` where the value is the regression's. `equal-z`: each term
+    standardised over contributors, all alike. `scale-matched`: w_j = 1 / mean of term j. `published`: (1/2, 1/2, 0, 0), as the
+    paper's regression gives. `shipped`: standardised terms, weights fitted to trainings on mixval's benchmark data. `fitted`:
+    from `fitted_weights`. `davinz`: -kappa NTK - MMD."""
     fitted_weights: str | None = None
-    """URL of a `weights.json` that `mixval calibrate` has published: fitted weights and their provenance."""
+    """URL of a `weights.json` written by `mixval calibrate`: fitted weights and their provenance."""
     fitted_elsewhere: Literal["refuse", "accept"] = "refuse"
-    """What to do with `fitted_weights` of another task or backbone than this run's."""
+    """Whether to accept `fitted_weights` from another task or backbone than this run's."""
     uninformative: Literal["drop", "keep"] = "drop"
-    """Whether a term whose spread is within its standard error counts in `equal-z` and `shipped`, where it would be noise blown
-    up."""
+    """What `equal-z` and `shipped` do with a term whose spread over contributors is within its standard error: `drop` gives it
+    weight 0, as standardising would amplify noise."""
     half_samples: int = Field(default=200, ge=0, le=10_000)
-    """Replicates behind the intervals: each recomputes every term on half of each part's rows. 0: no intervals."""
+    """Half-sample (delete-half jackknife) replicates for the intervals: each recomputes every term on half of each part's rows.
+    0: no intervals."""
     half_sample_rows: int = Field(default=1000, gt=3)
-    """Gradient rows at most in a replicate; the spread is rescaled to the rows used."""
+    """Most gradient rows in a replicate; the spread is rescaled to the number of rows used."""
     coalitions: int = Field(default=1000, ge=0)
-    """`ntk.method: sketched` with two contributors or more: coalitions that Shapley values may take. They are exact where all
-    2^K are no more, with K up to 12 (4096), else sampled until the largest standard error is a tenth of their spread. 0:
-    none."""
+    """`ntk.method: sketched` with two or more contributors: most coalitions valued for Shapley values. With K up to 12
+    contributors and all 2^K coalitions within this number, Shapley values are exact; else they are sampled until the largest
+    standard error is a tenth of their spread. 0: no coalition values."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
-    """Level of intervals and ties. Dimensionless."""
+    """Confidence level (0.5 to 1) of intervals and ties."""
     delta: float = Field(default=0.05, gt=0, lt=1)
-    """Probability with which the bound of Theorem 1 may fail."""
+    """Probability (0 to 1) with which the bound of Theorem 1 may fail."""
     bound_constant: float = Field(default=1.0, gt=0)
-    """C in the bound; the paper leaves it open, so only differences between bounds mean something."""
+    """C in the bound of Theorem 1. The paper does not give it, so only differences between bounds can be interpreted."""
 
     @property
     def rule(self) -> Rule:
-        """`weights`, or the method's own."""
+        """`weights`, or the default of the method."""
         return self.weights or ("shipped" if self.method == "eq8" else "equal-z")
 
     def damping_for(self, task: Task) -> float:
-        """`damping`, or the task's own."""
+        """`damping`, or the default of the task."""
         return self.damping or spec_of(task).damping
 
     @model_validator(mode="after")
-    def _one_replicate_has_no_spread(self) -> "ValueConfig":
+    def _several_replicates(self) -> "ValueConfig":
         if self.half_samples == 1:
-            raise ValueError("`half_samples: 1` has no spread. Take some hundreds, or 0 for no intervals")
+            raise ValueError("`half_samples: 1` gives no spread. Write some hundreds, or 0 for no intervals")
         return self
 
     @model_validator(mode="after")
-    def _weights_are_of_eq_8(self) -> "ValueConfig":
+    def _weights_need_eq8(self) -> "ValueConfig":
         if self.method == "ntk-regression" and self.weights not in (None, "equal-z"):
             raise ValueError(
-                f"`weights: {self.weights}` are of Eq. 8's terms, which `method: ntk-regression` does not weigh. Write "
-                f"`method: eq8` "
-                "too, or leave them out"
+                f"`weights: {self.weights}` weigh Eq. 8's terms, which `method: ntk-regression` does not use. Write "
+                "`method: eq8` too, or leave `weights` out"
             )
         return self
 
     @model_validator(mode="after")
     def _fitted_needs_artifact(self) -> "ValueConfig":
         if (self.weights == "fitted") != (self.fitted_weights is not None):
-            raise ValueError("`weights: fitted` and `fitted_weights: URL` go together")
+            raise ValueError("`weights: fitted` and `fitted_weights: URL` must be given together")
         return self

@@ -69,14 +69,14 @@ def test_progress_is_plain_lines_where_no_terminal_is(valued: Valued) -> None:
     lines = valued.first.stderr.splitlines()
     assert all(line.startswith("[") and " s] " in line for line in lines), lines
     assert any(line.endswith("measuring 3/3: far") or "measuring 3/3: " in line for line in lines)
-    assert any("gating done: 3 of 4 admitted" in line for line in lines)
+    assert any("checking done: 3 of 4 admitted" in line for line in lines)
     assert "\x1b" not in valued.first.stderr
 
 
 def test_a_second_value_stands_in_people_s_words_and_in_json(valued: Valued) -> None:
     again = invoke("value", valued.config)
     assert again.exit_code == 0
-    assert "nothing was recomputed, its results stand" in " ".join(again.stdout.split())
+    assert "nothing was recomputed, its results are current" in " ".join(again.stdout.split())
     document = json.loads(invoke("value", valued.config, "--json").stdout)
     assert document["up_to_date"] is True
     assert (document["n_planned"], document["n_ranked"], document["n_rejected"]) == (4, 3, 1)
@@ -188,7 +188,7 @@ def test_init_never_writes_over_a_file(tmp_path: Path) -> None:
     (tmp_path / "mixval.yaml").write_text("mine")
     said = invoke("init", tmp_path)
     assert said.exit_code == 2
-    assert "there is one already" in said.stderr
+    assert "the file exists already" in said.stderr
     assert (tmp_path / "mixval.yaml").read_text() == "mine"
     assert invoke("init", tmp_path / "other", "--task", "imagery").exit_code == 2
 

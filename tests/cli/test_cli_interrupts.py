@@ -45,7 +45,7 @@ def test_events_go_on_without_one(capsys: pytest.CaptureFixture[str]) -> None:
         progress.begin("gate", 1)
         progress.step("gate", "alpha: admitted")
         progress.end("gate", "1 of 1 admitted")
-    assert "gating 1/1: alpha: admitted" in capsys.readouterr().err
+    assert "checking 1/1: alpha: admitted" in capsys.readouterr().err
 
 
 def test_the_handler_before_is_back_afterwards() -> None:

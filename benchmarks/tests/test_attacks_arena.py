@@ -26,7 +26,7 @@ from mixval.evidence.baselines.registry import METHODS
 from mixval.models.load import load_backbone
 from mixval.storage.root import open_location
 from mixval.storage.tables import read_table
-from mixval.terms.discrepancy.near import RADIUS
+from mixval.terms.discrepancy.near_target import RADIUS
 from mixval.terms.ntk.objective import lengths
 from mixval.terms.ntk.target_metrics import one_hot, target_metrics_exact
 

@@ -161,7 +161,7 @@ def read_statistics(job: MeasureJob, ref: ArtifactRef) -> PartStatistics:
 
 
 def near_target(job: MeasureJob, ref: ArtifactRef) -> float | None:
-    """Share of a committed summary's rows that are near T (`mixval/terms/discrepancy/near.py`); None where T tells none."""
+    """Share of the rows of committed statistics that are near T (`mixval/terms/discrepancy/near_target.py`); None: unknown."""
     numbers = _numbers(job, ref)
     rows = sum(numbers.get(f"n_{part}", 0) for part in PARTS)
     return numbers[NEAR] / max(rows, 1) if NEAR in numbers else None

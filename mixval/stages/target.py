@@ -16,7 +16,7 @@ from mixval.stages.measured import half_sample_masks
 from mixval.terms.discrepancy.bandwidth import median_bandwidth
 from mixval.terms.discrepancy.forms import FORMS, Against, Form, Rows
 from mixval.terms.discrepancy.labelled import LabelBlock, label_block, with_labels
-from mixval.terms.discrepancy.near import Neighbourhood, neighbourhood
+from mixval.terms.discrepancy.near_target import Neighbourhood, neighbourhood
 
 TESTED_ROWS = 2000
 """Rows of T, and of a part, that a permutation test looks at: those of the smallest keys, which are drawn at

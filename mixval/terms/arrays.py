@@ -1,4 +1,4 @@
-"""Numbers on their way into a term: float64, of the shape that was asked for, finite."""
+"""Checks of the inputs of a term: float64, of the expected dimensions, finite."""
 
 from typing import Any
 

@@ -1,17 +1,17 @@
-"""Half-samples: which rows each replicate keeps, and what their spread says of the whole.
+"""Half-samples: which rows each replicate keeps, and the standard deviation of the whole from their spread.
 
 Letters: N rows, R replicates, n rows of the whole, m rows of a replicate.
 
 A replicate keeps the floor(n_part / 2) rows of each part whose hash of (content key, replicate, seed) is smallest, so the
-choice follows the rows and not their order. The hash is splitmix64's finaliser (Steele, Lea, Flood, OOPSLA 2014).
+choice depends on the rows and not on their order. The hash is splitmix64's finaliser (Steele, Lea, Flood, OOPSLA 2014).
 
 Rows drawn without replacement give a mean's replicate the variance (s^2 / n) (n - m) / m, so deviations from the replicates'
 mean are multiplied by sqrt(m / (n - m)): the delete-d jackknife (Shao and Wu, Annals of Statistics 17, 1989; Politis and
 Romano, Annals of Statistics 22, 1994). They are centred on the replicates' own mean, not on the estimate, since a term such
-as the NTK's moves with n.
+as the NTK's depends on n.
 
-Where sums are all that is kept, rows fall into `GROUPS` groups by a hash of their key, and a replicate keeps half of the
-groups: the same spread, known to an eighth of it, from sums that add up over any split of the rows.
+Where only sums are stored, rows fall into `GROUPS` groups by a hash of their key, and a replicate keeps half of the groups: the
+same spread, with a relative error of an eighth, from sums that are additive over any split of the rows.
 """
 
 import math
@@ -25,7 +25,7 @@ from mixval.terms.arrays import ArrayLike, Floats, Masks, floats
 
 Keys = npt.NDArray[np.uint64]
 GROUPS = 32
-"""Groups of rows whose sums are kept. They know a standard error to an eighth of it; to a quarter where two sets agree."""
+"""Groups of rows whose sums are stored. Standard errors from them are off by an eighth; by a quarter where two sets agree."""
 
 
 def half_masks(keys: Keys, is_real: npt.NDArray[np.bool_], replicates: int, seed: int) -> Masks:
@@ -43,7 +43,7 @@ def half_masks(keys: Keys, is_real: npt.NDArray[np.bool_], replicates: int, seed
     for replicate in range(replicates):
         hashed = splitmix64(keys ^ np.uint64(derive_seed("half-samples", seed, replicate)))
         for rows in parts:
-            # Rows with one key are one content: which of them is kept makes no difference.
+            # Rows with one key are one content: which of them a replicate keeps makes no difference.
             order = np.argsort(hashed[rows], kind="stable")
             masks[replicate, rows[order[: max(1, rows.size // 2)]]] = True
     return masks
@@ -55,7 +55,7 @@ def row_groups(keys: Keys, seed: int) -> npt.NDArray[np.int64]:
 
 
 def half_groups(replicates: int, seed: int) -> Masks:
-    """(replicates, GROUPS) bool: the half of the groups that each replicate keeps, the same for everybody."""
+    """(replicates, GROUPS) bool: the half of the groups that each replicate keeps, the same for T and all contributors."""
     order = generator("half-groups", seed).random((replicates, GROUPS)).argsort(axis=1, kind="stable")
     return np.asarray(order < GROUPS // 2)
 
@@ -69,7 +69,7 @@ def splitmix64(keys: Keys) -> Keys:
 
 
 def deviations(replicates: ArrayLike, n: int, m: int) -> Floats:
-    """(R,) deviations of the replicates from their mean, rescaled from m rows drawn of n to the whole's own spread.
+    """(R,) deviations of the replicates from their mean, rescaled from m rows drawn of n to the spread of the whole.
 
     Raises NumericalError unless 0 < m < n and there are at least two replicates.
     """

@@ -1,4 +1,4 @@
-"""From parts to a whole: pi x(S1) + (1 - pi) x(S2), pi = n_real / n (Eq. 8 of arXiv 2511.13640)."""
+"""From the parts of a contributor to the whole: pi x(S1) + (1 - pi) x(S2), pi = n_real / n (Eq. 8 of arXiv 2511.13640)."""
 
 from collections.abc import Mapping
 

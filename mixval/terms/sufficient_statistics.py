@@ -1,4 +1,4 @@
-"""Everything that the terms of Eq. 8 (arXiv 2511.13640) need of a part of a contributor, as sums that add up.
+"""Sufficient statistics of a part of a contributor: additive sums from which all terms of Eq. 8 (arXiv 2511.13640) follow.
 
 Letters: N rows; q sketch features; F frequencies; C classes.
 
@@ -8,9 +8,8 @@ Letters: N rows; q sketch features; F frequencies; C classes.
     half-samples   sketched gradients of at most M rows, those with the smallest keys     (M, q)
                    with their residuals, labels and token counts                          (M,)
 
-`a + b` is the summary of the rows of both, whatever the split and order, up to the order of additions. Both must have been
-made in one shared sketch: the same bandwidths, frequencies, sketch and seeds, which whoever stores sufficient statistics keeps
-in the fingerprint.
+`a + b` are the statistics of the rows of both, whatever the split and order, up to rounding. Both must have been made in one
+shared sketch (bandwidths, frequencies, gradient sketch and seeds), whose fingerprint is part of that of stored statistics.
 """
 
 from collections.abc import Mapping
@@ -29,17 +28,17 @@ from mixval.terms.ntk.statistics import GradientStatistics
 
 Arrays = dict[str, npt.NDArray[Any]]
 FROM_ROWS = ("gram", "cross")
-"""Sums that are made again from the kept rows, where those are all the rows."""
+"""Sums that are not stored where the kept rows are all rows: they are computed from those."""
 
 
 @dataclass(frozen=True)
 class MeasuredRows:
-    """What one pass gives of N rows."""
+    """Quantities of N rows from one pass."""
 
     keys: Keys
     """(N,) uint64, by content."""
     losses: npt.NDArray[np.float64]
-    """(N,) nats, summed over what counts."""
+    """(N,) nats, summed over the answer tokens where there are any."""
     counts: npt.NDArray[np.float64]
     """(N,) 1, or answer tokens."""
     features: npt.NDArray[Any]
@@ -75,13 +74,13 @@ class SufficientStatistics:
         """Refuse sums over different rows."""
         if not self.losses.n == self.embedding.n == self.gradients.n:
             raise ShapeError(
-                f"summary: expected sums over the same rows, found losses of {self.losses.n}, features of {self.embedding.n} "
-                f"and gradients of {self.gradients.n}. Make it again."
+                f"sufficient statistics: expected sums over the same rows, found losses of {self.losses.n}, features of "
+                f"{self.embedding.n} and gradients of {self.gradients.n}. Make it again."
             )
 
     @classmethod
     def of(cls, rows: MeasuredRows, fourier: FourierFeatures, most_kept: int) -> "SufficientStatistics":
-        """Of N rows, N may be 0; `most_kept` of them go into half-samples."""
+        """Of N rows, N may be 0; at most `most_kept` of them are stored for half-samples."""
         return cls(
             LossSums.of(rows.losses, rows.counts, rows.keys, fourier.settings.seed),
             embed(fourier, rows.features, rows.keys),
@@ -104,7 +103,9 @@ class SufficientStatistics:
         )
 
     def to_arrays(self) -> Arrays:
-        """Contiguous arrays by name, e.g. for safetensors. Of few rows, the rows' sketches alone: their products are larger."""
+        """Contiguous arrays by name, e.g. for safetensors. Of few rows, only the rows' sketches: their products would be
+        larger.
+        """
         gradients = self.gradients.to_arrays()
         if len(self.kept.keys) == self.n:
             gradients = {name: array for name, array in gradients.items() if name not in FROM_ROWS}
@@ -116,7 +117,7 @@ class SufficientStatistics:
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> "SufficientStatistics":
         """What `to_arrays` wrote. Raises ShapeError when something is missing or does not fit."""
         if "losses" not in arrays:
-            raise ShapeError(f"a summary needs 'losses', found {sorted(arrays)[:5]}. Make it again.")
+            raise ShapeError(f"sufficient statistics need 'losses', found {sorted(arrays)[:5]}. Make it again.")
         kept, gradients = KeptRows.from_arrays(_below(arrays, "kept/")), _below(arrays, "gradients/")
         if "gram" not in gradients:
             again = GradientStatistics.of(kept.features, kept.residual).to_arrays()

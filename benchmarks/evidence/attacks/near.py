@@ -1,5 +1,5 @@
 """Rows that say what other rows say, told by their features where their digests differ: near T's, which a run tells
-(`mixval/terms/discrepancy/near.py`), and near earlier own and others' ones, which nothing looks at.
+(`mixval/terms/discrepancy/near_target.py`), and near earlier own and others' ones, which nothing looks at.
 
 Letters: N rows; M others; D frozen features. Two rows are near where they are closer than RADIUS medians of T's distances.
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from mixval.terms.arrays import Floats, Masks
 from mixval.terms.discrepancy.bandwidth import median_bandwidth
-from mixval.terms.discrepancy.near import RADIUS, nearest
+from mixval.terms.discrepancy.near_target import RADIUS, nearest
 
 
 @dataclass(frozen=True)

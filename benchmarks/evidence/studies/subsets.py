@@ -111,8 +111,8 @@ class RegressionSubsets:
             return {GRADIENTS: measured}
         read = measured.copy()
         for at, own in rows.items():
-            every = self.heads[at]
-            head = TwoPhaseRatio(n, int(n_all[at]), self._objective.empty_value, self.head(at, own), every, every)
+            all_read = self.heads[at]
+            head = TwoPhaseRatio(n, int(n_all[at]), self._objective.empty_value, self.head(at, own), all_read, all_read)
             read[at], _ = two_phase_value(measured[at], np.zeros(0), head)
         return {READ: read, GRADIENTS: measured}
 

@@ -6,9 +6,9 @@ from mixval.errors import NumericalError
 from mixval.terms.arrays import ArrayLike, floats
 
 MAX_ROWS = 2000
-"""Rows that are looked at, the first ones as passed: two million pairs fix a median well."""
+"""The first rows as passed, at most: two million pairs determine a median well."""
 SAME_POINT = 1e-13
-"""Squared distance, relative to the rows' squared norms, below which rounding cannot tell two rows apart."""
+"""Squared distance, relative to the rows' squared norms, below which two rows are equal up to rounding."""
 
 
 def median_bandwidth(features: ArrayLike) -> float:

@@ -11,7 +11,7 @@ from mixval.terms.discrepancy.mmd import Estimator, Scale, scaled, squared_mmd
 from mixval.terms.discrepancy.random_features import MeanEmbedding
 
 FEWEST = 4
-"""Rows below which a half is too small for an unbiased MMD: the replicate then keeps the set whole."""
+"""Rows below which a half is too small for an unbiased MMD: the replicate then takes the whole set."""
 
 
 def embedded_half_samples(

@@ -1,11 +1,11 @@
-"""The forms of the MMD behind one signature: T's side is made once, and every part is measured against it.
+"""The two estimators of the MMD with one signature: T's side is made once, and every part is compared with it.
 
     exact            all pairs (`mmd.py`): M N + N^2 kernel values a part
     random-features  means of F Fourier features (`random_features.py`): N F cosines, with an error of the frequencies
 
 Each gives an estimate and (R,) replicates of it whose deviations from their mean spread as the estimate does. Replicate r is
 the form on the half of the rows that the masks keep, of T and of the part; so it shares its rows with the other terms'
-replicate r, and keeps the same half of T for every part. An error of the frequencies is no part of the replicates: all
+replicate r, and keeps the same half of T for every part. The error of the frequencies is not in the replicates: all
 contributors share the frequencies.
 
 Letters: M rows of T, N of a part, D features, R replicates, F frequencies.
@@ -33,14 +33,14 @@ class Rows:
     features: Floats
     """(N, D)."""
     keys: Keys
-    """(N,) that name the rows by content."""
+    """(N,) content keys."""
     masks: Masks
     """(R, N) rows that each replicate keeps."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """What the forms need besides rows; each takes what it knows."""
+    """Settings of all forms; each uses those that concern it."""
 
     bandwidths: tuple[float, ...]
     """Standard deviations s, in feature units."""
@@ -54,7 +54,7 @@ class Form:
 
 
 Against = Callable[[Rows], tuple[MmdEstimate, Floats]]
-"""From a part to its MMD against T and (R,) replicates of it. Raises as the form's own file says."""
+"""From a part to its MMD against T and (R,) replicates of it. Raises as the form's own module."""
 
 
 def exact(target: Rows, form: Form) -> Against:

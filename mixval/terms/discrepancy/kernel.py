@@ -2,7 +2,7 @@
 
 Letters: N, M rows of two feature sets; D features; R replicates. Inputs of any float type, all arithmetic float64. Squared
 distances are expanded as |x|^2 + |y|^2 - 2 x'y about a common centre, and clamped at 0. A block of the matrix, rows and columns
-both bounded, is formed once and serves the point estimate, its variance and every replicate; the whole matrix is never held.
+both bounded, is formed once for the point estimate, its variance and every replicate; the whole matrix is never in memory.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,8 +16,8 @@ from mixval.terms.arrays import Floats, Masks
 
 Combine = Literal["mean", "sum"]
 BLOCK_COLUMNS = 4096
-"""Columns of a kernel matrix formed at a time: with 512 rows 16 MiB a block, of which three are held. Measured: 20,000 x
-20,000 rows with 200 replicates add 80 MiB to what held the rows."""
+"""Columns of a kernel matrix formed at a time: with 512 rows 16 MiB a block, of which three are in memory. Measured:
+20,000 x 20,000 rows with 200 replicates take 80 MiB more than the rows."""
 
 
 @dataclass(frozen=True)

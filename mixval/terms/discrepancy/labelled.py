@@ -1,4 +1,4 @@
-"""Features that know their class, so that the MMD compares the joint distribution of rows and labels.
+"""Features with the label joined to them, so that the MMD compares the joint distribution of rows and labels.
 
 A one-hot block of the class y, scaled by a, joins the features x:  z = [x, a onehot(y) / sqrt(2)],  hence
 
@@ -7,10 +7,10 @@ A one-hot block of the class y, scaled by a, joins the features x:  z = [x, a on
 which for every bandwidth s is the Gaussian kernel of the features times a kernel of the labels (a product of characteristic
 kernels is one of the joint distribution: Szabo and Sriperumbudur, JMLR 18, 2018). Bandwidths stay those of the features alone.
 
-a is given relative to the median distance within T. At 1, the default, two rows of unlike classes lie as far apart as if they
-were a median distance further off, at a right angle: with multipliers 1/4 to 4 of the median the label kernel is 0.0003 to
-0.97, so the narrow bandwidths compare class by class and the wide ones hardly see it. More than 1 sees labels little better and
-rows much worse (docs/laboratory.md). All arithmetic is float64.
+a is given relative to the median distance within T. At 1, the default, a different class adds the square of a median distance
+to the squared distance: with multipliers 1/4 to 4 of the median the label kernel is 0.0003 to 0.97, so the narrow bandwidths
+compare class by class and the wide ones hardly depend on the class. Larger values detect label noise little better and
+differences of the inputs much worse (docs/laboratory.md). All arithmetic is float64.
 """
 
 import math
@@ -31,7 +31,7 @@ class LabelBlock:
     classes: npt.NDArray[np.int64]
     """(C,) labels of T, ascending."""
     distance: float
-    """a: what unlike classes add to a distance, at a right angle, in feature units."""
+    """a, in feature units: a different class adds a^2 to the squared distance."""
 
 
 def label_block(
@@ -39,7 +39,7 @@ def label_block(
     median_distance: float,  # in feature units, as `median_bandwidth` gives it
     relative_distance: float = 1.0,
 ) -> LabelBlock:
-    """The block for T's classes, unlike ones `relative_distance` medians apart.
+    """The block for T's classes, a being `relative_distance` medians.
 
     Raises ShapeError unless the labels are (M,) integers, NumericalError for no labels or distances that are not positive.
     """

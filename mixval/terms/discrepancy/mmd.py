@@ -6,8 +6,8 @@ Letters: M rows of T, N rows of S, D features, R replicates.
     biased:    the same with the diagonals in, over M^2 and N^2
     value:     max(MMD^2, 0), its square root when `scale` is "root"
 
-T's own sums are the same for every contributor: `target_statistics` makes them once, with those of T's half-samples, and
-`measure_part` takes them. Bandwidths are fixed from outside, so replicates share them. Sums are float64.
+T's own sums are the same for every contributor: `target_statistics` makes them once, with those of T's half-samples, for
+`measure_part`. Bandwidths are arguments, so replicates share them. Sums are float64.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ Scale = Literal["root", "squared"]
 
 @dataclass(frozen=True)
 class MmdEstimate:
-    """How far a part lies from T, with its diagnostics."""
+    """The MMD between a part and T, with its diagnostics."""
 
     value: float
     """In kernel units, clamped at 0; the square root of `squared` when asked for."""
@@ -41,7 +41,7 @@ class MmdEstimate:
     """Rows of T."""
 
     def diagnostics(self) -> dict[str, float | None]:
-        """What a report says of the estimate besides its value and its rows."""
+        """Diagnostics of the estimate besides its value and its rows."""
         return {"squared": self.squared, "squared_se": self.standard_error}
 
 

@@ -1,7 +1,8 @@
-"""Could the part be drawn as T was? A permutation test of the unbiased MMD^2 (Gretton et al., JMLR 13, 2012, section 5).
+"""Permutation test of the hypothesis that a part and T have one distribution, by the unbiased MMD^2 (Gretton et al., JMLR 13,
+2012, section 5).
 
 Letters: M rows of T, N of the part, n = M + N pooled; P permutations. K is the pooled kernel matrix without its diagonal, r its
-row sums. An assignment e in {-1, +1}^n, +1 for the N rows that play the part, gives every sum of the estimate:
+row sums. An assignment e in {-1, +1}^n, +1 for the N rows assigned to the part, gives every sum of the estimate:
 
     ss + tt - 2 ts = e'Ke,    ss - tt = r'e,    ss + tt + 2 ts = 1'K1        (ts counted once, ss and tt over i != j)
 
@@ -22,7 +23,7 @@ from mixval.terms.discrepancy.kernel import Combine, Kernel, make_kernel
 ASSIGNMENTS_AT_ONCE = 256
 """Assignments that a block of the matrix is multiplied with at a time, as float64."""
 ROUNDING = 1e-12
-"""Of MMD^2, relative to k(x, x): statistics nearer than this are equal, as those of exchanged equal rows must be."""
+"""Of MMD^2, relative to k(x, x): statistics closer than this count as equal, as they are when equal rows are exchanged."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def permutation_test(
 ) -> PermutationTest:
     """The p-value of the part's unbiased MMD^2, the same for the same rows, seed and blocks.
 
-    Exact for independent rows and bandwidths that do not look at which rows are T's; a part with copies of its own rows gets
+    Exact for independent rows and bandwidths that do not depend on which rows are T's; a part with copies of its own rows gets
     too small a p. Cost: (M + N)^2 kernel values and as many times P products; memory: block_rows x (M + N) kernel values and
     P x (M + N) bytes. Raises NumericalError for fewer than 2 rows on a side, no permutations, NaN or bad bandwidths, and
     ShapeError when the two sets' columns differ.
@@ -73,7 +74,7 @@ def permutation_test(
 
 
 def _assignments(m: int, n: int, n_permutations: int, seed: int) -> np.ndarray:
-    """(1 + P, m + n) int8, +1 for rows that play the part: first as they are, then permuted."""
+    """(1 + P, m + n) int8, +1 for rows assigned to the part: first the observed assignment, then permuted ones."""
     assignments = np.tile(np.repeat(np.array([-1, 1], dtype=np.int8), [m, n]), (1 + n_permutations, 1))
     draws = generator("mmd-permutations", seed)
     for permuted in assignments[1:]:

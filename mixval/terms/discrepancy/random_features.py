@@ -1,18 +1,18 @@
-"""The MMD from sums of random Fourier features: a few numbers a set, added to compare any union of sets with T.
+"""The MMD from sums of random Fourier features: 2F numbers a set, which add up to those of any union of sets.
 
 Letters: M rows of T, N rows of S, D input features, F frequencies w, G groups of rows. For the Gaussian kernel of bandwidth s,
 
     phi(x) = sqrt(1 / F_s) [cos(w'x), sin(w'x)],   w ~ N(0, 1 / s^2),   <phi(x), phi(y)> = mean over w of cos(w'(x - y))
 
 has the kernel as its expectation (Rahimi and Recht, NeurIPS 2007); these pairs have a lower variance than cosines with a random
-phase (Sutherland and Schneider, UAI 2015), and |phi(x)|^2 is k(x, x) exactly, so the diagonal of the unbiased estimate costs
-nothing to store. Each bandwidth has F / (number of bandwidths) frequencies, orthogonal in blocks of D (Yu et al., NeurIPS
+phase (Sutherland and Schneider, UAI 2015), and |phi(x)|^2 is k(x, x) exactly, so the diagonal of the unbiased estimate need not
+be stored. Each bandwidth has F / (number of bandwidths) frequencies, orthogonal in blocks of D (Yu et al., NeurIPS
 2016). The error of MMD^2 against the exact one falls as 1 / sqrt(F) (figures: docs/laboratory.md).
 
-Sums are kept in G groups, given by a hash of each row's content, whose spread is that of the rows; copies of a row share a
-group, so that they do not narrow it. With C the covariance of
-phi, u = E phi(t) - E phi(s) and the letters of `variance.py`, z_t = u' C_t u, e_tt = tr C_t^2, e_ts = tr C_t C_s, and the same
-correction for estimated projections holds. All sums are float64.
+Sums are stored by G groups of rows, chosen by a hash of each row's content; the spread of the groups estimates that of the
+rows. Copies of a row share a group, so that they do not narrow it. With C the covariance of phi, u = E phi(t) - E phi(s) and
+the letters of `variance.py`, z_t = u' C_t u, e_tt = tr C_t^2, e_ts = tr C_t C_s, and the same correction for estimated
+projections holds. All sums are float64.
 """
 
 import math
@@ -60,11 +60,11 @@ class FourierSettings:
 
 @dataclass(frozen=True)
 class FourierFeatures:
-    """The feature map phi, the same wherever it is drawn."""
+    """The feature map phi, the same in every process."""
 
     settings: FourierSettings
     kernel: Kernel
-    """The kernel that phi approximates, about the origin: phases must mean the same to everybody."""
+    """The kernel that phi approximates, with its centre at the origin: all sets must have the same phases."""
     frequencies: Floats
     """(F, D), in 1 / feature units, bandwidth after bandwidth."""
 
@@ -129,13 +129,13 @@ class MeanEmbedding:
 
 @dataclass(frozen=True)
 class EmbeddedMmd(MmdEstimate):
-    """An MMD from embeddings; `standard_error` is that of the rows, and may be None with few of them."""
+    """An MMD from embeddings; `standard_error` is from the rows, and may be None with few of them."""
 
     approximation_error: float
-    """Of `squared`, against the exact kernel on the same rows: the frequencies' spread. Orthogonal ones do better still."""
+    """Of `squared` against the exact kernel on the same rows, from the frequencies' spread; too large for orthogonal ones."""
 
     def diagnostics(self) -> dict[str, float | None]:
-        """Those of every estimate, and the approximation's error."""
+        """As of every estimate, and the approximation's error."""
         return super().diagnostics() | {"approximation_error": self.approximation_error}
 
 
@@ -149,7 +149,8 @@ def fourier_features(
 ) -> FourierFeatures:
     """Draw the feature map for rows of `n_columns` features. Memory: F x D numbers; a block of rows holds 3 F numbers a row.
 
-    Bandwidths are shared by everybody, from T. Raises NumericalError for bad bandwidths or fewer than two frequencies each.
+    Bandwidths come from T and are the same for all contributors. Raises NumericalError for bad bandwidths or fewer than two
+    frequencies each.
     """
     kernel = make_kernel(np.zeros((1, n_columns)), bandwidths, combine, block_rows)
     n_bandwidths = len(kernel.bandwidths)
@@ -159,7 +160,7 @@ def fourier_features(
             f"{n_frequencies} in all. Ask for {2 * n_bandwidths} or more; hundreds are useful."
         )
     settings = FourierSettings(kernel.bandwidths, combine, n_columns, n_frequencies, seed)
-    # Keyed by the bandwidth's place and not its digits: one that was rounded otherwise moves phases by rounding alone.
+    # Keyed by the bandwidth's place and not its digits: a bandwidth that differs by rounding gives phases that do so too.
     drawn = [_directions(n, n_columns, seed, place) for place, n in enumerate(settings.counts)]
     scaled = [directions / s for directions, s in zip(drawn, settings.bandwidths, strict=True)]
     return FourierFeatures(settings, kernel, np.concatenate(scaled))
@@ -236,7 +237,7 @@ def _directions(n: int, n_columns: int, seed: int, place: int) -> Floats:
 
 
 def _by_frequency(target: MeanEmbedding, part: MeanEmbedding, estimator: Estimator) -> Floats:
-    """(F,) what each frequency adds to MMD^2."""
+    """(F,) the contribution of each frequency to MMD^2."""
     t, s = target.sums.reshape(2, -1), part.sums.reshape(2, -1)
     m, n, weights = target.n, part.n, target.settings.weights
     tt, ss, ts = (t**2).sum(axis=0), (s**2).sum(axis=0), (t * s).sum(axis=0)

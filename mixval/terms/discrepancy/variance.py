@@ -4,13 +4,12 @@ Letters: M rows x of T, N rows y of the part. Hoeffding's decomposition of the u
 
     var U = 4 z_t / M + 4 z_s / N + V2,    V2 = 2 e_tt / (M (M - 1)) + 2 e_ss / (N (N - 1)) + 4 e_ts / (M N)
 
-with z the variance of the projections h(x) = E k(x, x') - E k(x, y) and h(y) likewise, and e the variance of what is left of
-k after its two projections (Serfling 1980, section 5.2; Gretton et al., JMLR 13, 2012). The variance of *estimated*
+with z the variance of the projections h(x) = E k(x, x') - E k(x, y) and h(y) likewise, and e the variance of k less its two
+projections (Serfling 1980, section 5.2; Gretton et al., JMLR 13, 2012). The variance of *estimated*
 projections is too large by their own noise, e_tt / (M - 1) + e_ts / N for x and likewise for y, which in the first two terms
 sums to exactly 2 V2. So var U is estimated by (plug-in first order) - V2, and by V2 where that is larger: where the two sets
-agree, the first order vanishes and V2 is all there is. Taking the larger errs on the wide side there, by a fifth of the
-standard error (measured: Gaussian rows, M = N = 40), and by nothing once the sets differ. The biased estimate has the same
-limit.
+agree, the first order vanishes and V2 is all there is. The larger one is too wide there, by a fifth of the standard error
+(measured: Gaussian rows, M = N = 40), and not at all once the sets differ. The biased estimate has the same limit.
 """
 
 import math
@@ -40,7 +39,7 @@ def _rest_within(sums: KernelSums) -> float:
     n = sums.row_sums.size
     pairs = n * (n - 1)
     whole = sums.squares / pairs - (sums.total / pairs) ** 2
-    if n < 5:  # too few rows to tell the parts of the variance apart: all of it is taken, which errs on the wide side
+    if n < 5:  # too few rows to separate the parts of the variance: all of it is taken, which is too wide if anything
         return max(whole, 0.0)
     return max((whole - 2 * _variance(sums.row_sums / (n - 1))) / (1 - 2 / (n - 1)), 0.0)
 

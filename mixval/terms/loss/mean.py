@@ -23,12 +23,12 @@ Average = Literal["example", "token"]
 
 @dataclass(frozen=True)
 class LossEstimate:
-    """The mean loss of a part, with what merging it with other parts needs."""
+    """The mean loss of a part, with the totals that merging it with other parts needs."""
 
     mean: float
     """In nats, an example or a token as asked."""
     standard_error: float | None
-    """Of the mean, in nats; None for a single row, from which no spread can be told."""
+    """Of the mean, in nats; None for a single row, which has no spread."""
     n: int
     """Rows."""
     total: float

@@ -1,4 +1,4 @@
-"""The loss term from sums over groups of rows, which add up over any split of the rows; formulas as in `mean.py`."""
+"""The loss term from sums over groups of rows, additive over any split of the rows; formulas as in `mean.py`."""
 
 import math
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ COLUMNS = ("rows", "per_row", "per_row_squared", "loss", "count", "loss_squared"
 
 
 def columns_of(average: Average) -> tuple[int, int]:
-    """Places in `COLUMNS` of the sum that is averaged, and of what it is divided by."""
+    """Places in `COLUMNS` of the numerator and the denominator of the mean."""
     return (COLUMNS.index("loss"), COLUMNS.index("count")) if average == "token" else (COLUMNS.index("per_row"), 0)
 
 
@@ -27,7 +27,7 @@ class LossSums:
     """(GROUPS, len(COLUMNS))."""
 
     def __post_init__(self) -> None:
-        """Refuse what is no such table."""
+        """Refuse another shape."""
         if self.groups.shape != (GROUPS, len(COLUMNS)):
             expected = (GROUPS, len(COLUMNS))
             raise ShapeError(f"loss sums: expected an array of {expected}, found {self.groups.shape}. Make them again.")

@@ -1,21 +1,21 @@
-"""From the contributions of a batch to its gradient slice, each weight kept the cheaper way.
+"""From the contributions of a batch to its gradient slice, each weight stored in the cheaper form.
 
 Letters: n rows, T positions, a weight of O x I.
 
-    kept as      bytes a row      Gram of two slices
+    form         bytes a row      Gram of two slices
     gradient     O I              n m O I multiply-adds
     factors      T (O + I)        the lesser of n m T T' (O + I), and (n + m) T O I + n m O I (gradients formed a few rows of
                                   the weight at a time, see `gram.py`)
 
-`auto` keeps what takes fewer bytes on the first batch. It loses nothing to speak of in operations: where the gradient is
+`auto` takes the form with fewer bytes on the first batch. That is near the fewest operations too: where the gradient is
 smaller, T >= O I / (O + I), pairing positions is never the cheaper route; where the factors are smaller, forming gradients
-from them costs no more than an ordinary backward pass. `gradient` and `factors` keep every weight that way, except that
-biases, norms and grouped convolutions are vectors always. The rule looks at weights and positions, never at n, and slices
-that chose differently still fit together.
+from them costs no more than an ordinary backward pass. `gradient` and `factors` store every weight in that form, except that
+biases, norms and grouped convolutions are vectors always. The rule depends on weights and positions, never on n, and slices
+of different forms fit together.
 
-A layer is turned into what is kept the moment that the backward pass reaches it, so that a batch's raw inputs and output
-gradients do not wait for each other. Two exact savings on factors: positions whose output has no gradient are dropped, and
-where every position has at most one non-zero output (the true token's logit), `left` becomes the number of that output.
+A layer is reduced to its form as soon as the backward pass reaches it, so that the raw inputs and output gradients of a batch
+are not all in memory at once. Two exact savings on factors: positions whose output has no gradient are dropped, and where every
+position has at most one non-zero output (the true token's logit), `left` becomes the number of that output.
 """
 
 from typing import Literal, cast
@@ -30,11 +30,11 @@ from mixval.terms.ntk.slice import GradientSlice, Kept, WeightGradients
 
 Form = Literal["auto", "gradient", "factors"]
 FEWEST_FOR_IDS = 16
-"""Outputs from which on it is worth looking whether each position has a single one."""
+"""Least outputs for which it pays to check whether each position has a single non-zero one."""
 
 
 class Assembly:
-    """Takes what layers contribute to one batch after the other; weights keep the form that the first batch gave them."""
+    """Collects the contributions of layers, batch by batch; each weight has the form that the first batch chose."""
 
     def __init__(self, shapes: dict[str, tuple[int, ...]], form: Form) -> None:
         """`shapes` of the parameters by name."""
@@ -43,7 +43,7 @@ class Assembly:
         self._as_gradient: dict[str, bool] = {}
         self._batch: dict[str, Kept] = {}
         self._order: dict[str, None] = {}
-        """Weights in the order in which the backward pass has reached them first."""
+        """Weights in the order in which the backward pass reached them first."""
 
     def take(self, name: str, module: nn.Module, local: str, call: Call, grad: Tensor) -> None:
         """Add one use of a weight to the batch, in the form that the weight has."""
@@ -92,7 +92,7 @@ def matrix_shape(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def slim(factors: Factors) -> Factors:
-    """The same gradients without idle positions, and with row numbers for one-hot left sides."""
+    """The same gradients without zero positions, and with row numbers for one-hot left sides."""
     left, right = factors.left, factors.right
     if not factors.has_ids and left.shape[2] >= FEWEST_FOR_IDS and int((left != 0).sum(2).max()) <= 1:
         size, place = left.abs().max(2)
@@ -126,12 +126,12 @@ def widened(use: Factors | Tensor) -> Factors | Tensor:
 
 
 def wide(tensor: Tensor) -> Tensor:
-    """float64 as it is, everything else in float32."""
+    """float64 unchanged, everything else in float32."""
     return tensor if tensor.dtype == torch.float64 else tensor.float()
 
 
 def _conv_factor_size(module: nn.Module, grad: Tensor) -> int:
-    """Numbers an example that a convolution's factors would take, unfolded; 0 for what has none."""
+    """Numbers an example of a convolution's factors, unfolded; the weight's own size where there are no factors."""
     if not is_conv(module) or module.groups != 1:
         return module.get_parameter("weight").numel()
     rows, columns = matrix_shape(tuple(module.weight.shape))

@@ -7,8 +7,8 @@ alone, that gradient's row i is d f(x_i) / d output_i, and `contribution.py` mak
 arXiv 1510.01799; Rochette et al., arXiv 1912.06015). No weight needs `requires_grad`, and none gets a `.grad`.
 
 Exact for weights used more than once (tied, or a module called twice): uses are kept apart and their gradients add up. What
-hooks cannot see (a weight read outside its module, examples that mix) is found, not assumed: on the first batch, one row's
-gradient is compared with autograd's own, weight by weight.
+hooks cannot see (a weight read outside its module, examples that mix) is detected: on the first batch, one row's gradient is
+compared with autograd's own, weight by weight.
 """
 
 import itertools
@@ -43,11 +43,11 @@ def capture(
 ) -> GradientSlice:
     """Outputs and gradients, over the parameters `names`, of all rows of `batches`, in their order.
 
-    `scalar` runs `module` and returns f (B,). `form` says how weights are kept, see `assemble.py`; it does not change the
+    `scalar` runs `module` and returns f (B,). `form` is how weights are stored, see `assemble.py`; it does not change the
     kernel. `verify` compares one row of the first batch with plain autograd. While it runs, the module's parameters do not
     require gradients: use one module from one thread at a time.
 
-    Raises ModelError for a module in training mode, a layer whose examples cannot be told apart, or a failed comparison;
+    Raises ModelError for a module in training mode, a layer without one output an example, or a failed comparison;
     ShapeError when f is not (B,); NumericalError when f is NaN or infinite, or there are no rows.
     """
     return next(capture_slices(module, names, scalar, batches, itertools.repeat(None), form, verify))
@@ -62,20 +62,20 @@ def capture_slices(
     form: Form = "auto",
     verify: bool = True,
 ) -> Iterator[GradientSlice]:
-    """What `capture` gives, as slices of consecutive whole batches: each as many as fit its limit in bytes, one at least.
+    """As `capture`, in slices of consecutive whole batches: each as many as fit its limit in bytes, one at least.
 
-    Beside the slice that is being filled, the batch that no longer fitted is held, and none of the slices handed out.
+    Memory: the slice that is being filled and the batch that no longer fitted; none of the slices handed out.
     """
     limit_bytes = iter(limits)
     limit = next(limit_bytes)
-    held: list[GradientSlice] = []
+    parts: list[GradientSlice] = []
     for one in captured_batches(module, names, scalar, batches, form, verify):
-        if held and limit is not None and sum(part.n_bytes for part in held) + one.n_bytes > limit:
-            yield joined(_emptied(held))
+        if parts and limit is not None and sum(part.n_bytes for part in parts) + one.n_bytes > limit:
+            yield joined(_emptied(parts))
             limit = next(limit_bytes)
-        held.append(one)
+        parts.append(one)
         del one  # a name would keep it alive beyond its slice
-    yield joined(_emptied(held))
+    yield joined(_emptied(parts))
 
 
 def captured_batches(
@@ -84,7 +84,7 @@ def captured_batches(
     """A gradient slice for each batch; see `capture`."""
     require_evaluation(module)
     owners = chosen_owners(module, names)
-    shapes = {name: held[0].module._parameters[held[0].local] for name, held in owners.items()}
+    shapes = {name: modules[0].module._parameters[modules[0].local] for name, modules in owners.items()}
     assembly = Assembly({name: tuple(p.shape) for name, p in shapes.items() if p is not None}, form)
     index = -1
     for index, batch in enumerate(batches):
@@ -99,16 +99,16 @@ def captured_batches(
         raise NumericalError("gradients need at least one row, found none. Leave empty contributors out.")
 
 
-def _emptied(held: list[GradientSlice]) -> list[GradientSlice]:
-    """What was held, held no longer: a generator that waits at `yield` must not keep what it hands out."""
-    taken = list(held)
-    held.clear()
+def _emptied(parts: list[GradientSlice]) -> list[GradientSlice]:
+    """The slice, with the list emptied: a generator paused at `yield` must hold no reference to what it hands out."""
+    taken = list(parts)
+    parts.clear()
     return taken
 
 
 def chosen_owners(module: nn.Module, names: Sequence[str]) -> dict[str, list[Owner]]:
     """The modules that hold each of the parameters `names`. Raises ModelError when there is no such parameter."""
-    owners = {name: held for name, held in parameter_owners(module).items() if name in set(names)}
+    owners = {name: modules for name, modules in parameter_owners(module).items() if name in set(names)}
     if missing := sorted(set(names) - set(owners)):
         raise ModelError(f"the module has no parameters {missing}. Take names from `select_parameters`.")
     return owners
@@ -149,7 +149,7 @@ def require_evaluation(module: nn.Module) -> None:
 
 
 def one_pass(module: nn.Module, recorder: Recorder, scalar: Scalar, batch: Batch) -> Tensor:
-    """One forward and backward pass; (B,) outputs. The recorder has had all contributions afterwards."""
+    """One forward and backward pass; (B,) outputs. The recorder has all contributions afterwards."""
     required = [p for p in module.parameters() if p.requires_grad]
     try:
         for parameter in required:
@@ -223,7 +223,7 @@ def _mismatch(module: nn.Module, taken: GradientSlice, scalar: Scalar, batch: Ba
     for (name, parameter), true in zip(named.items(), truth, strict=True):
         found = taken.weights[name].row(row).to(true.device)
         error = _norm(found - true.reshape(-1))
-        # A weight whose gradient is nothing beside the others' is rounding: it is measured against them.
+        # A gradient that is negligible against the other weights' is rounding: the error is relative to those.
         scale = max(_norm(true), 1e-3 * whole)
         if error > TOLERANCE.get(parameter.dtype, 1e-2) * scale:
             off[name] = error / max(scale, 1e-300)

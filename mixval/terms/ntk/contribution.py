@@ -57,14 +57,14 @@ class Factors:
 
 @dataclass(frozen=True)
 class Call:
-    """What one call of a module was given."""
+    """The inputs of one call of a module."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     given: Tensor
     """(B, ...): the first tensor among the inputs."""
     version: int
-    """Of `given`'s storage at the call: it tells whether something wrote over it since."""
+    """Of `given`'s storage at the call: another one later means that it was overwritten."""
 
 
 def contribution(module: nn.Module, local: str, call: Call, grad: Tensor) -> Factors | Tensor:

@@ -3,7 +3,7 @@
 Letters: B examples; C channels in, O out; k^2 taps of the kernel; T places of the output.
 
     conv_gradients   whole gradients by the library's own backward kernel, each example a group of one grouped convolution
-    windows          what each tap sees, as views of the input, for sketches that need no gradients
+    windows          the input window of each tap, as views, for sketches that need no gradients
 
 Below `FEWEST_PLACES` the product with unfolded inputs is faster, as it is on GPUs (docs/laboratory.md).
 """
@@ -18,11 +18,11 @@ from torch.nn.grad import conv1d_weight, conv2d_weight
 from mixval.terms.ntk.kinds import is_conv
 
 FEWEST_PLACES = 32
-"""Of the output, from which on the kernel is the faster way."""
+"""Of the output: fewer, and unfolded inputs are faster."""
 
 
 def has_kernel(module: nn.Module, given: Tensor, grad: Tensor) -> TypeGuard[nn.Conv1d | nn.Conv2d]:
-    """Whether `conv_gradients` is the faster way: a convolution larger than a pixel, many places, on a CPU, padded by zeros."""
+    """Whether `conv_gradients` is faster: a convolution larger than a pixel, many places, on a CPU, padded by zeros."""
     if not is_conv(module) or module.padding_mode != "zeros" or max(module.kernel_size) == 1:
         return False
     return given.device.type == "cpu" and grad[0, 0].numel() >= FEWEST_PLACES
@@ -48,9 +48,9 @@ def conv_gradients(module: nn.Conv1d | nn.Conv2d, given: Tensor, grad: Tensor) -
 
 
 def windows(module: nn.Conv1d | nn.Conv2d, given: Tensor) -> Iterator[tuple[int, tuple[slice, slice], Tensor]]:
-    """For each tap of a convolution without groups: its number, the places of the output that it reaches, and what it sees.
+    """For each tap of a convolution without groups: its number, the places of the output that it reaches, and its input window.
 
-    Places are slices along the output's height and width, what it sees is a view (B, height, width, C) of the input (B, C,
+    Places are slices along the output's height and width, the window is a view (B, height, width, C) of the input (B, C,
     ...). Taps that fall into the padding everywhere are left out.
     """
     padding = module.padding
@@ -76,7 +76,7 @@ def windows(module: nn.Conv1d | nn.Conv2d, given: Tensor) -> Iterator[tuple[int,
 def _reach(size: int, kernel: int, stride: int, dilation: int, padding: int, offset: int) -> tuple[slice, slice]:
     """Along one side: the outputs whose input at a tap's offset lies inside the image, and those inputs."""
     n_out = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
-    shift = offset * dilation - padding  # output t sees input t stride + shift
+    shift = offset * dilation - padding  # output t reads input t stride + shift
     first = max(0, -(shift // stride))
     last = min(n_out, (size - 1 - shift) // stride + 1)
     start = first * stride + shift

@@ -1,4 +1,4 @@
-"""Damped matrices M + lambda I: Cholesky factor, solution, condition, and what the damping leaves of the rank.
+"""Damped matrices M + lambda I: Cholesky factor, solution, condition number and effective rank.
 
 M is symmetric without negative eigenvalues, a kernel or a matrix of sums of products. float64 throughout. Where the
 factorisation fails although lambda > 0, jitter is added in steps from 1e-12 to 1e-6 of the mean diagonal and reported.
@@ -43,7 +43,7 @@ def solved(
     right: Floats,  # (k,) or (k, C): b
     shift: float,
 ) -> Solved:
-    """x of (M + shift I) x = b, with jitter where it must be. One matrix of M's size is held beside it, the factor.
+    """x of (M + shift I) x = b, with jitter where it must be. Memory besides M: the factor, of M's size.
 
     Raises NumericalError when the factorisation fails with the last step of jitter too.
     """
@@ -66,13 +66,13 @@ def solved(
 
 
 def missed(matrix: Floats, right: Floats, found: Solved) -> Floats:
-    """M x + (lambda + jitter) x - b: what the solution leaves."""
+    """M x + (lambda + jitter) x - b: the residual of the solution."""
     left: Floats = matrix @ found.solution + found.added * found.solution - right
     return left
 
 
 def energy_norm(right: Floats, found: Solved) -> float:
-    """sqrt(trace(x' M x)): with M x = b - (lambda + jitter) x, by what x solves, it takes no product with M."""
+    """sqrt(trace(x' M x)): with M x = b - (lambda + jitter) x, which x solves, no product with M is needed."""
     return math.sqrt(max(float((found.solution * (right - found.added * found.solution)).sum()), 0.0))
 
 

@@ -20,15 +20,15 @@ from mixval.terms.ntk.hashing import CountHash, TensorHash
 from mixval.terms.ntk.kinds import is_conv
 
 CHUNK_BYTES = 2**23
-"""Of gradients formed at a time. Less means more, smaller calls."""
+"""Of gradients formed at a time. Less means more and smaller calls."""
 SHORT_BYTES = 2**21
 """Of short sketches transformed at a time: they are gone over five times and should stay in a core's cache."""
 
 
 class Folding:
-    """Takes the uses of all weights in one batch after the other, each of n examples.
+    """Adds up the uses of all weights, batch by batch, each of n examples.
 
-    Gradients are formed in one buffer that is kept from layer to layer: with it a sketch took 3 to 7 % less CPU time.
+    Gradients are formed in one buffer, reused from layer to layer: that saves 3 to 7 % of a sketch's CPU time.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Folding:
         self.begin(0)
 
     def begin(self, n: int) -> None:
-        """Forget the batch before; the next one has n examples."""
+        """Start a batch of n examples."""
         self._n = n
         self._sums: Tensor | None = None
         self._spectrum: Tensor | None = None
@@ -66,7 +66,7 @@ class Folding:
             self._add_count(name, hashed, contribution(module, local, call, grad))
 
     def features(self, like: Tensor) -> Tensor:
-        """(B, q) sketches of the batch; zeros beside `like` where it used no weight."""
+        """(B, q) sketches of the batch; zeros like `like` where it used no weight."""
         if self._sums is None:
             return like.new_zeros(self._n, self._width, dtype=like.dtype if like.dtype == torch.float64 else torch.float32)
         sums = self._sums[:, : self._width] + self._sums[:, self._width :]
@@ -116,7 +116,9 @@ class Folding:
         self._add_product(hashed, use.left, lambda own: _folded(hashed.columns, right[own]))
 
     def _add_product(self, hashed: TensorHash, left: Tensor, short: Callable[[slice], Tensor]) -> None:
-        """Add the cyclic convolutions of sketches of `left` (B, T, O) and of what belongs to its rows, `short` (b, T, q)."""
+        """Add the cyclic convolutions of sketches of `left` (B, T, O) with `short` (b, T, q), the sketches of its right
+        side.
+        """
         positions, bins = left.shape[1], self._width // 2 + 1
         if self._spectrum is None:
             kind = torch.complex128 if left.dtype == torch.float64 else torch.complex64
@@ -128,11 +130,11 @@ class Folding:
             self._spectrum[own] += spectra.view(-1, positions, bins).sum(1)
 
     def _rounded(self, factor: Tensor) -> Tensor:
-        """The factor as its products are formed."""
+        """The factor in the precision in which its products are formed."""
         return factor.bfloat16() if self._is_half and factor.dtype == torch.float32 else _formable(factor)
 
     def _made(self, shape: tuple[int, int], like: Tensor) -> Tensor:
-        """Memory of that shape in the buffer, to be written over; what was made there before is gone."""
+        """Memory of that shape in the buffer, to be written over, with whatever it held before."""
         size = math.prod(shape)
         if self._buffer.numel() < size or (self._buffer.dtype, self._buffer.device) != (like.dtype, like.device):
             self._buffer = like.new_empty(size)
@@ -154,7 +156,7 @@ def _folded(columns: CountHash, right: Tensor) -> Tensor:
 
 
 def _seen(columns: CountHash, module: nn.Conv1d | nn.Conv2d, given: Tensor, grad: Tensor) -> Tensor:
-    """(b, T, q) sketches of what a convolution sees at each place, its columns counted tap by tap and then by channel."""
+    """(b, T, q) sketches of a convolution's input window at each place, columns numbered tap by tap and then by channel."""
     channels, signs = given.shape[1], columns.signs(0, columns.size, given)
     places = grad.shape[2:] if grad.ndim == 4 else (1, grad.shape[2])
     short = given.new_zeros(len(given), *places, columns.width)
@@ -165,5 +167,5 @@ def _seen(columns: CountHash, module: nn.Conv1d | nn.Conv2d, given: Tensor, grad
 
 
 def _formable(tensor: Tensor) -> Tensor:
-    """bfloat16, float32 and float64 as they are; float16 in float32, since products of it overflow."""
+    """bfloat16, float32 and float64 unchanged; float16 in float32, since products of it overflow."""
     return tensor if tensor.dtype == torch.bfloat16 else wide(tensor)

@@ -1,12 +1,12 @@
-"""What training on S, linearised, would gain a causal language model on T: the change of T's mean log-probability, in nats.
+"""Gain of a causal language model on T from training on S, linearised: the change of T's mean log-probability, in nats.
 
 Letters: n rows of S; m rows of T; f(x) the mean over x's answer tokens of log p of the true token, g its gradient, Theta of
-g; r (n,) how far each row of S would have its own f move; lambda as in `regression.py`.
+g; r (n,) the responses, the change of f wanted at each row of S; lambda as in `regression.py`.
 
     delta f(T) = Theta(T,S) (Theta(S,S) + lambda I)^-1 r = Phi_T (Phi'Phi + lambda I)^-1 Phi'r
 
     r = 1       descent on the mean loss of S itself, whose derivative in f is -1 everywhere, until each row has gained a nat
-    r = 1 - p   rows that the model knows already ask for less; p is the geometric mean of the answer tokens' probabilities
+    r = 1 - p   smaller for rows that the model already predicts; p is the geometric mean of the answer tokens' probabilities
 """
 
 import math
@@ -42,7 +42,7 @@ class LogProbabilityGain:
 
 
 def gain_of(prediction: Prediction, tokens_t: ArrayLike | None = None) -> LogProbabilityGain:
-    """The gain of what a regression predicts on T. Raises ShapeError or NumericalError for tokens that do not fit."""
+    """The gain on T that a regression predicts. Raises ShapeError or NumericalError for tokens that do not fit."""
     gains = prediction.values[:, 0]
     tokens = np.ones(gains.size) if tokens_t is None else floats("answer tokens of T", tokens_t, 1)
     if tokens.shape != gains.shape:

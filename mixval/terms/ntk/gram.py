@@ -8,7 +8,7 @@ throughout. For factors, with exact routes of the same result:
     paired           sum_{t, s} <left_it, left_js> <right_it, right_js>                        n m T T' ((O + I) a + b)
     formed           gradients, a few rows of the weight at a time, then an ordinary product   ((n T + m T') c + n m a) O I
 
-The cheaper of the last two is taken, weight by weight, with nanoseconds measured on one core of a CPU in float32: a = 0.022 a
+The cheaper of the last two is taken, weight by weight, by nanoseconds measured on one core of a CPU in float32: a = 0.022 a
 multiply-add of a large product, c = 0.03 one of the small products that form gradients, b = 0.5 multiplying and summing one
 pair of positions. Temporary memory stays near `block_bytes`, and one row of the weight for all examples at least.
 """
@@ -113,9 +113,9 @@ def _add_paired(theta: Tensor, a: WeightGradients, b: WeightGradients, block_byt
         for start, right in _factor_runs(b):
             for rows, cols in _tiles(left, right, block_bytes):
                 below = slice(top + rows.start, top + rows.stop)
-                beside = slice(start + cols.start, start + cols.stop)
-                if a is not b or beside.stop > below.start:
-                    theta[below, beside] += _paired(_cut(left, rows), _cut(right, cols))
+                across = slice(start + cols.start, start + cols.stop)
+                if a is not b or across.stop > below.start:
+                    theta[below, across] += _paired(_cut(left, rows), _cut(right, cols))
 
 
 def _paired(a: Factors, b: Factors) -> Tensor:

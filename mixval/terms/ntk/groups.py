@@ -1,9 +1,9 @@
-"""Which weights' gradients fit a budget of bytes together: the groups that `kernel.py` goes through. Arithmetic only."""
+"""Groups of weights whose gradients fit a budget of bytes together, for `kernel.py`. Arithmetic only."""
 
 from collections.abc import Mapping
 
 GRADIENTS_SHARE, STREAMED_SHARE, PRODUCTS_SHARE = 3 / 4, 1 / 8, 1 / 8
-"""Shares of the budget: gradients of the rows held, of those that stream past them, and products."""
+"""Shares of the budget: gradients of the rows in memory, of those that stream past them, and products."""
 
 
 def layer_groups(bytes_by_weight: Mapping[str, int], n_rows: int, budget_bytes: int) -> list[tuple[str, ...]]:
@@ -20,6 +20,6 @@ def layer_groups(bytes_by_weight: Mapping[str, int], n_rows: int, budget_bytes: 
 
 
 def least_bytes(bytes_by_weight: Mapping[str, int], n_rows: int, batch_rows: int) -> int:
-    """The smallest budget that can be kept: the widest weight fits for all rows, or where rows are cut, for one batch."""
+    """The smallest budget that suffices: the widest weight fits for all rows, or where rows are cut, for one batch."""
     widest = max(bytes_by_weight.values(), default=0)
     return int(min(widest * n_rows / GRADIENTS_SHARE, widest * batch_rows / (STREAMED_SHARE / 2)))

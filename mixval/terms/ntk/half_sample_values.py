@@ -1,8 +1,8 @@
-"""Values of half-samples of S: what regression on half of its rows is worth on T (`objective.py`).
+"""Values of half-samples of S: the NTK-regression value (`value.py`) of the rows that each replicate keeps.
 
-Letters: n rows of S; m rows of T; C responses; R replicates. Each replicate has its own lambda and is judged by the whole T;
-what T's finite number of rows leaves is told apart by `TargetObjective.half_values`, without another regression, since the two
-kinds of deviations add up to first order and stand on different scales where S has fewer rows here than in all.
+Letters: n rows of S; m rows of T; C responses; R replicates. Each replicate has its own lambda and is evaluated on all of T.
+The spread from T's finite number of rows is estimated apart, by `TargetObjective.half_values` and without another regression:
+the two kinds of deviations are additive to first order, and have different scales where S has fewer rows here than in all.
 
 Cost: R factorisations of (n / 2, n / 2) and products of (m, n / 2) by (n / 2, C).
 """
@@ -20,12 +20,12 @@ from mixval.terms.ntk.value import regression_value
 
 @dataclass(frozen=True)
 class HalfSamples:
-    """R half-samples of S, each regressed anew."""
+    """R half-samples of S, each with its own regression."""
 
     values: Floats
     """(R,) nats."""
     displacements: Floats
-    """(R,) as `regression.Prediction` says."""
+    """(R,) as `regression.Change` has it."""
 
     @property
     def slopes(self) -> Floats:

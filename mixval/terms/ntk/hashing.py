@@ -10,7 +10,7 @@ independent buckets, and runs are added at the speed of memory: 0.2 to 0.3 ns a 
 
 `tensor` is the TensorSketch (Pham and Pagh, KDD 2013): the sketch of an outer product is the cyclic convolution of two short
 sketches. The longer side's is a count-sketch as above: with independent h_o, two coordinates still meet with probability 1 / q
-at most, which is all that the bound Var <= (3^2 - 1) |x|^2 |y|^2 / q asks of buckets, beside signs independent in fours.
+at most, which, with signs independent in fours, is all that the bound Var <= (3^2 - 1) |x|^2 |y|^2 / q needs.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class CountHash:
         sums.view(-1).index_add_(0, place.view(-1), signed.reshape(-1))
 
     def _pieces(self, start: int, stop: int, room: int) -> Iterator[tuple[int, int]]:
-        """Bucket and length of what lies together both in the weight and in `room` buckets, q or 2 q."""
+        """Bucket and length of each run that is contiguous both in the weight and in `room` buckets, q or 2 q."""
         at = start
         while at < stop:
             run, place = divmod(at, self.width)

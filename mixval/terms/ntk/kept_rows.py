@@ -1,8 +1,8 @@
-"""The sketched gradients of a few rows, those with the smallest content keys, kept beside the sums for half-samples.
+"""The sketched gradients of the rows with the smallest content keys, stored with the sums for half-samples.
 
-A bottom-k sample (Cohen and Kaplan, PODC 2007): that of a union is made from those of its sets, in any order and split, and
-a smaller one is nested in it. The NTK term of half of the rows, or regression on them, cannot be told from sums over all of
-them; the spread is told from the kept rows, and rescaled to all.
+A bottom-k sample (Cohen and Kaplan, PODC 2007): the sample of a union follows from those of its sets, in any order and split,
+and a smaller sample is nested in it. The NTK term of half of the rows, or regression on them, does not follow from sums over
+all of them; so their spread is estimated on the sampled rows and rescaled to all.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ BY_ROW = ("keys", "features", "residual", "labels", "counts")
 
 @dataclass(frozen=True)
 class KeptRows:
-    """At most `limit` rows with the smallest keys. `a + b` is what the union would have kept."""
+    """At most `limit` rows with the smallest keys. `a + b` is the sample of the union."""
 
     limit: int
     keys: Keys
@@ -67,7 +67,7 @@ class KeptRows:
         return KeptRows.of(self.limit, *(getattr(self, name)[:count] for name in BY_ROW))
 
     def __add__(self, other: "KeptRows") -> "KeptRows":
-        """What both together would have kept. Raises ShapeError for other limits or numbers of features."""
+        """The sample of both sets together. Raises ShapeError for other limits or numbers of features."""
         if (self.limit, self.features.shape[1]) != (other.limit, other.features.shape[1]):
             raise ShapeError(
                 f"kept rows: expected one limit and one q, found {self.limit} and {other.limit}, {self.features.shape[1]} and "

@@ -1,23 +1,23 @@
-"""The exact tangent kernel of n rows within a budget of bytes, one group of layers after the other.
+"""The exact NTK of n rows within a budget of bytes, one group of layers after the other.
 
 Letters: n rows; P chosen parameters; G groups of weights.
 
     Theta = sum over groups g of J_g J_g',   J_g (n, P_g) the gradients over one group's weights
 
-For each group one pass runs over all rows; what its layers contribute is kept for all rows, multiplied into Theta, and freed.
-No n x P array ever exists, and the backward pass ends at the group's lowest layer: G groups take G forward passes and about
-G / 2 backward passes through layers, while each weight's gradients are formed once. Computing a pass again is cheaper than
-storing gradients for somebody else: they are 20 MB a row for a Llama of 7 million weights on 128 tokens.
+For each group one pass runs over all rows; the group's gradients are stored for all rows, multiplied into Theta, and freed. No
+n x P array ever exists, and the backward pass ends at the group's lowest layer: G groups take G forward passes and about G / 2
+backward passes through layers, while each weight's gradients are formed once. Repeating a pass is cheaper than writing
+gradients to storage: they are 20 MB a row for a Llama of 7 million weights on 128 tokens.
 
-A weight that does not fit for all rows stands alone, and rows are cut: as many as fit are held, all later ones stream past
-them in slices, and the next range of rows follows. R ranges take (R + 1) / 2 passes.
+A weight whose gradients do not fit for all rows is a group by itself, and rows are cut into ranges: a range is in memory while
+all later rows stream past it in slices, and the next range follows. R ranges take (R + 1) / 2 passes.
 
-    share of the budget     holds
-    3/4                     gradients of the rows held
+    share of the budget     use
+    3/4                     gradients of the range in memory
     1/8                     gradients of the rows that stream past: a slice of half of it, and the batch that did not fit in
     1/8                     products: gradients formed, position pairs
 
-Beside it stand Theta, 8 n^2 bytes, and what one forward and backward pass of a batch takes by itself.
+Not in the budget: Theta, 8 n^2 bytes, and the forward and backward pass of a batch.
 """
 
 import itertools
@@ -39,7 +39,7 @@ RowsFrom = Callable[[int], Iterable[Batch]]
 
 @dataclass(frozen=True)
 class Kernel:
-    """The tangent kernel of n rows."""
+    """The empirical NTK of n rows."""
 
     outputs: Tensor
     """(n,) float64: f(x)."""
@@ -73,8 +73,8 @@ def exact_kernel(
     """
     if budget_bytes < 1 or not groups:
         raise CapacityError(
-            f"a kernel needs a budget of bytes and weights that count, found {budget_bytes} bytes and {len(groups)} groups. "
-            f"Raise `runtime.gradient_bytes`, or choose other `ntk.parameters`."
+            f"a kernel needs a budget of bytes and at least one group of weights, found {budget_bytes} bytes and "
+            f"{len(groups)} groups. Raise `runtime.gradient_bytes`, or choose other `ntk.parameters`."
         )
     limits = [int(GRADIENTS_SHARE * budget_bytes), int(STREAMED_SHARE / 2 * budget_bytes), int(PRODUCTS_SHARE * budget_bytes)]
     device = next(module.parameters()).device
@@ -85,24 +85,24 @@ def exact_kernel(
         while start < n_rows:
             per_slice = itertools.chain(limits[:1], itertools.repeat(limits[1]))
             slices = capture_slices(module, names, scalar, rows_from(start), per_slice, verify=verify and start == 0)
-            held = next(slices)
-            seen = [held.outputs, *_add_products(theta, held, slices, start, limits[2])]
+            current = next(slices)
+            seen = [current.outputs, *_add_products(theta, current, slices, start, limits[2])]
             outputs = outputs or seen
-            start += held.n
-            del held  # before the next range is captured
+            start += current.n
+            del current  # before the next range is captured
     mirror(theta)
     return Kernel(torch.cat(outputs), theta)
 
 
 def _add_products(
-    theta: Tensor, held: GradientSlice, later: Iterator[GradientSlice], start: int, block_bytes: int
+    theta: Tensor, current: GradientSlice, later: Iterator[GradientSlice], start: int, block_bytes: int
 ) -> list[Tensor]:
-    """Add the products of the held rows, from `start` on, with themselves and with all later ones; outputs of those."""
-    at = start + held.n
+    """Add the products of the range from `start` on with itself and with all later rows; returns the outputs of those."""
+    at = start + current.n
     rows, seen = slice(start, at), []
-    add_gram(theta[rows, rows], held, held, block_bytes)
+    add_gram(theta[rows, rows], current, current, block_bytes)
     while (one := next(later, None)) is not None:
-        add_gram(theta[rows, at : at + one.n], held, one, block_bytes)
+        add_gram(theta[rows, at : at + one.n], current, one, block_bytes)
         seen.append(one.outputs)
         at += one.n
         del one  # before the next slice is captured

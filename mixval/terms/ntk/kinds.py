@@ -1,4 +1,4 @@
-"""Which parameters of a module count in the kernel: kinds, owners, and what cannot be captured.
+"""Which parameters of a module enter the kernel: their kinds, the modules that own them, and which cannot be captured.
 
 A parameter has an owner for each module that holds it: GPT-2's token table belongs to an Embedding and to the output Linear,
 and counts as soon as one of them is of a selected kind. A parameter is known by its first name in `named_parameters()`.
@@ -30,9 +30,9 @@ class Owner:
     local: str
     """The parameter's name within it."""
     kind: str | None
-    """None: the parameter counts in no kind."""
+    """None: the parameter is of no kind that can be chosen."""
     is_captured: bool
-    """Whether per-example gradients of it can be had."""
+    """Whether per-example gradients of it can be taken."""
 
 
 def select_parameters(module: nn.Module, kinds: Collection[str]) -> list[str]:
@@ -40,20 +40,20 @@ def select_parameters(module: nn.Module, kinds: Collection[str]) -> list[str]:
 
     A kind that the module lacks selects nothing: linear and conv weights are the linear ones of a language model. Raises
     ModelError when all kinds together select nothing (naming the kinds that are there), or when a parameter of a kind belongs
-    to a module whose per-example gradients cannot be had (naming it), so that nothing is left out unseen.
+    to a module whose per-example gradients cannot be taken (naming it), so that nothing is left out silently.
     """
     owners, wanted = parameter_owners(module), set(kinds)
     if unknown := sorted(wanted - set(KINDS)):
         raise ModelError(f"unknown kinds of parameters {unknown}; choose from {', '.join(KINDS)}.")
-    present = {owner.kind for held in owners.values() for owner in held if owner.kind is not None}
+    present = {owner.kind for modules in owners.values() for owner in modules if owner.kind is not None}
     if not wanted & present:
         raise ModelError(
             f"`ntk.parameters`: the backbone has no parameter of kind {', '.join(sorted(wanted))}; it has "
             f"{', '.join(sorted(present)) or 'none that can count'}. Choose from those."
         )
-    chosen = {name: held for name, held in owners.items() if wanted & {owner.kind for owner in held}}
-    for name, held in chosen.items():
-        for owner in held:
+    chosen = {name: modules for name, modules in owners.items() if wanted & {owner.kind for owner in modules}}
+    for name, modules in chosen.items():
+        for owner in modules:
             if not owner.is_captured:
                 raise ModelError(
                     f"parameter '{name}' belongs to '{owner.path}' ({type(owner.module).__name__}), whose per-example "
@@ -80,7 +80,9 @@ def is_linear(module: nn.Module) -> bool:
 
 def is_transposed_linear(module: nn.Module) -> bool:
     """Whether it is the Conv1D of transformers (GPT-2): a Linear with weight (in, out)."""
-    known = sys.modules.get("transformers.pytorch_utils")  # who has one has imported it; the import takes seconds
+    known = sys.modules.get(
+        "transformers.pytorch_utils"
+    )  # a model with a Conv1D has imported it already; importing it here would take seconds
     return known is not None and isinstance(module, known.Conv1D) and type(module).forward is known.Conv1D.forward
 
 

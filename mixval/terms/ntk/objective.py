@@ -1,14 +1,14 @@
-"""What a prediction of training is worth on T, in nats, higher is better: T's rows as the judges of what `regression.py` says.
+"""The value on T, in nats, higher is better, of outputs predicted for T by regression on S (`regression.py`).
 
-Letters: m rows of T; C responses; F (m, C) what training on S, linearised, changes of T's outputs; R replicates.
+Letters: m rows of T; C responses; F (m, C) the predicted change of T's outputs by training on S, linearised; R replicates.
 
     labels    minus the cross-entropy: mean over rows of log softmax(s F / l)_label, s as in `temperature.py`, l the length of
-              the row's gradient less T's mean gradient: it scales all of a row's F alike and says nothing of its class; nobody:
-              -log C
-    tokens    causal LM, C = 1: the gain in mean log-probability, sum of t F over sum of t, t the rows' answer tokens; nobody: 0
+              the row's gradient less T's mean gradient, a scale that all classes of a row share. For no rows of S: -log C
+    tokens    causal LM, C = 1: the gain in mean log-probability, sum of t F over sum of t, t the rows' answer tokens. For no
+              rows of S: 0
 
-Both are means of what single rows say, so that half of T's rows is judged without another regression.
-Other forms are compared in docs/laboratory.md.
+Both are means over rows of T, so the value on half of T's rows needs no further regression. Other forms are compared in
+docs/laboratory.md.
 """
 
 from __future__ import annotations
@@ -41,21 +41,22 @@ class TargetObjective:
     n_classes: int = 1
     """C."""
     norms: Floats | None = None
-    """(m,) l of T's rows, beside labels. None: 1."""
+    """(m,) l of T's rows, with labels only. None: 1."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot judge."""
+        """Refuse an objective without exactly one of labels and tokens, or with norms of other rows."""
         if (self.labels is None) == (self.tokens is None) or (self.labels is not None) != (self.n_classes > 1):
             raise ShapeError(
-                f"T judges by labels over two classes at least or by answer tokens, found labels: {self.labels is not None}, "
-                f"tokens: {self.tokens is not None} and {self.n_classes} classes. Give one of the two."
+                f"an objective on T takes labels of at least two classes or answer tokens, found labels: "
+                f"{self.labels is not None}, tokens: {self.tokens is not None} and {self.n_classes} classes. Give one of the "
+                f"two."
             )
         if self.norms is not None and (self.labels is None or self.norms.shape != self.labels.shape):
             raise ShapeError(f"expected the gradient norms of T's labelled rows, found {self.norms.shape}. Use the same rows.")
 
     @property
     def measure(self) -> Measure:
-        """What the value is, or its opposite."""
+        """The quantity behind the value; of a cross-entropy the value is the negative."""
         return "log-probability-gain" if self.labels is None else "cross-entropy"
 
     @property
@@ -65,20 +66,24 @@ class TargetObjective:
 
     @property
     def mode(self) -> Mode:
-        """What lambda is a multiple of: rows of a causal LM gain by what they have in common, classes do not."""
+        """The reference of lambda: gradients that all rows share help a causal LM, but separate no classes
+        (`regression.py`).
+        """
         return "relative" if self.labels is None else "centred"
 
     @property
     def unit(self) -> float:
-        """What responses are divided by: the answer tokens of a row of T in the mean, since S's rows ask by their tokens."""
+        """What responses are divided by: T's mean answer tokens a row, since responses scale with the answer tokens of S's
+        rows.
+        """
         return 1.0 if self.tokens is None else float(self.tokens.mean())
 
     def value(self, outputs: Floats) -> float:  # (m, C) F
-        """What all of T says."""
+        """The value on all rows of T."""
         return float(np.average(self._row_values(outputs), weights=self.tokens))
 
     def half_values(self, outputs: Floats, masks: Masks) -> Floats:  # (m, C) F; (R, m) bool
-        """(R,) what the rows of T say that a replicate keeps, all of them at the scale of the whole T."""
+        """(R,) the value on the rows of T that each replicate keeps, all at the temperature of the whole T."""
         kept = row_masks("half-sample masks of T", masks, len(outputs)).astype(np.float64)
         weights = np.ones(len(outputs)) if self.tokens is None else self.tokens
         return np.asarray((kept @ (weights * self._row_values(outputs))) / (kept @ weights))
@@ -90,14 +95,14 @@ class TargetObjective:
         return asdict(target_metrics(prediction, self.labels, norms=self.norms))
 
     def _row_values(self, outputs: Floats) -> Floats:
-        """(m,) nats."""
+        """(m,) the value of single rows, in nats (a token, with tokens)."""
         if self.labels is None:
             return outputs[:, 0]
         return -left_out_cross_entropy(per_norm(outputs, self.norms), self.labels)[0]
 
 
 def damping_excess(filled: float) -> float:
-    """How far a sketch lifts lambda, relative, where the effective rank fills this share of it; infinity when it is full.
+    """By how much a sketch raises lambda, relative, where the effective rank is this share of its features; infinity at 1.
 
     A sketch acts like the exact kernel with kappa = lambda / (1 - filled) (`sketched.py`).
     """
@@ -110,6 +115,6 @@ def lengths(features: Floats) -> Floats:  # (m, q)
 
 
 def squared_lengths(theta_tt: Floats) -> Floats:  # (m, m)
-    """(m,) l squared, from Theta(T,T). It adds up over groups of layers."""
+    """(m,) l squared, from Theta(T,T). Additive over groups of layers."""
     means = theta_tt.mean(1)
     return np.asarray(np.diag(theta_tt) - 2 * means + means.mean())

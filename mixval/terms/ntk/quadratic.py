@@ -6,8 +6,8 @@ Letters: N examples; R replicates. float64 throughout. Two switches:
     n_blocks  1: exact. Above: Theta is replaced by its block diagonal over nearly equal runs of consecutive rows, which must
               stand in an order without meaning (DAVINZ permutes at random). With as many blocks as rows, the diagonal.
 
-Where the factorisation fails, jitter is added and reported (`damped.py`). Beside Theta one matrix of its size is held, the
-factor, which is made in place: 6.4 GB in all at N = 20,000.
+Where the factorisation fails, jitter is added and reported (`damped.py`). Memory: Theta and a factor of its size, 6.4 GB in all
+at N = 20,000.
 """
 
 import itertools

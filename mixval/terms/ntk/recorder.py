@@ -12,24 +12,24 @@ from mixval.terms.ntk.contribution import Call, Factors, contribution
 from mixval.terms.ntk.kinds import Owner, is_embedding
 
 Take = Callable[[str, nn.Module, str, Call, Tensor], None]
-"""Takes a parameter's name and one use of it: module, name within it, inputs, and the gradient at its output."""
+"""Receives a parameter's name and one use of it: module, name within it, inputs, and the gradient at its output."""
 
 
 class Recorder:
     """Watches the modules that own chosen parameters during the pass of one batch of `n_rows` examples."""
 
     def __init__(self, owners: Mapping[str, Sequence[Owner]], n_rows: int, take: Take | None = None) -> None:
-        """`owners` by parameter name, see `parameter_owners`. With `take`, uses go there and are not kept."""
+        """`owners` by parameter name, see `parameter_owners`. With `take`, uses go there and are not stored."""
         self.n_rows = n_rows
         self._take = take
         self.contributions: dict[str, dict[int, Factors | Tensor]] = {name: {} for name in owners}
         """By parameter, and by the order of its uses on the way forward."""
         self._watched: dict[nn.Module, list[tuple[str, str]]] = {}
         self._uses = dict.fromkeys(owners, 0)
-        for name, held in owners.items():
-            for owner in held:
+        for name, modules in owners.items():
+            for owner in modules:
                 self._watched.setdefault(owner.module, []).append((name, owner.local))
-        self._paths = {owner.module: owner.path for held in owners.values() for owner in held}
+        self._paths = {owner.module: owner.path for modules in owners.values() for owner in modules}
 
     @contextmanager
     def recording(self) -> Iterator[None]:

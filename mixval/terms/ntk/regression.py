@@ -1,17 +1,17 @@
-"""Regression on the tangent kernel: what training on S, linearised in the parameters, would predict on T.
+"""Ridge regression with the empirical NTK: outputs on T after training on S, linearised in the parameters.
 
-Letters: n rows of S; m rows of T; q features; C responses a row; R (n, C) what they still lack, Y - f0(S); g a row's gradient.
-float64 throughout. lambda is `damping` times
+Letters: n rows of S; m rows of T; q features; C responses a row; R (n, C) the responses less the initial outputs, Y - f0(S); g
+a row's gradient. float64 throughout. lambda is `damping` times
 
     relative    the mean diagonal of Theta(S,S), mean |g|^2, as in `quadratic.py`
-    centred     the mean diagonal less the mean entry, mean |g - mean g|^2: what rows do not have in common. A direction that
-                all gradients share tells no class from another, and may be most of their squared length
+    centred     the mean diagonal less the mean entry, mean |g - mean g|^2. A direction that all gradients share separates no
+                classes, and may be most of their squared length
     absolute    1
 
     F(T) - f0(T) = Theta(T,S) (Theta(S,S) + lambda I)^-1 R = Phi_T (Phi'Phi + lambda I)^-1 Phi'R
 
 the limit of training with weight decay (Jacot et al., arXiv 1806.07572; Lee et al., arXiv 1902.06720). Both forms are one
-product, left (matrix + lambda I)^-1 right, so that Gram blocks and sums over rows (`statistics.py`) go the same way: a Cholesky
+product, left (matrix + lambda I)^-1 right, so Gram blocks and sums over rows (`statistics.py`) share the code: a Cholesky
 factor.
 """
 
@@ -28,24 +28,24 @@ from mixval.terms.ntk.quadratic import DampingMode, damping_shift
 Mode = DampingMode | Literal["centred"]
 """What `damping` is a multiple of."""
 LEAST_CENTRED = 1e-5
-"""Of the mean diagonal: what rows do not have in common is taken for no less. A single row has everything in common."""
+"""Of the mean diagonal: the least that the centred scale is taken for. Of a single row it would be 0."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """What training on S changes on T."""
+    """The change of T's outputs by training on S."""
 
     values: Floats
     """(m, C): F(T) - f0(T), in units of the responses."""
     displacement: float
     """|Phi' (Theta + lambda I)^-1 R|: how far the parameters move, over all C responses, in units of their norm."""
     found: Solved | None = None
-    """The factor behind it, for diagnostics; None where another way has solved the system."""
+    """The solution and its factor, for diagnostics; None where the system was solved without one in float64."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The same with diagnostics."""
+    """A `Change` with its diagnostics."""
 
     values: Floats
     """As `Change`."""
@@ -76,17 +76,17 @@ class KernelRegression:
     is_kernel: bool
     """Whether the matrix has a row for each row of S."""
     common: float | None = None
-    """|mean g|^2, the mean entry of Theta(S,S). None: unknown, and there is no centred lambda."""
+    """|mean g|^2, the mean entry of Theta(S,S). None: unknown, so lambda cannot be centred."""
 
     def rows(self, own: Masks) -> "KernelRegression":
-        """The regression over the marked rows of S (n,). Raises ShapeError where S's rows are in sums."""
+        """The regression over the marked rows of S (n,). Raises ShapeError where there are only sums over S's rows."""
         if not self.is_kernel:
             raise ShapeError("parts of S need S's rows, found sums over them. Take Gram blocks, or sums over the parts.")
         matrix, right = self.matrix[np.ix_(own, own)], self.right[own]
         return KernelRegression(matrix, right, self.left[:, own], len(right), is_kernel=True, common=float(matrix.mean()))
 
     def change(self, damping: float, mode: Mode = "relative") -> Change:
-        """What one lambda changes on T.
+        """The change on T at one lambda.
 
         Raises NumericalError for no damping, gradients that are all zero under relative damping, or a matrix that is not
         positive semidefinite.
@@ -96,7 +96,7 @@ class KernelRegression:
         return Change(self.left @ found.solution, displacement, found)
 
     def diagnosed(self, change: Change) -> Prediction:
-        """The change with what its factor says. Raises ShapeError for a change without one."""
+        """The change with diagnostics from its factor. Raises ShapeError for a change without one."""
         found = change.found
         if found is None:
             raise ShapeError("diagnostics need the factor that solved the system, found a change without one. Take `predict`.")
@@ -139,9 +139,10 @@ def feature_regression(
     features_t: ArrayLike,  # (m, q): Phi_T
     total: ArrayLike | None = None,  # (q,): Phi'1
 ) -> KernelRegression:
-    """The regression of R from sums over S's rows, which add up over contributors, and T's features under the same sketch.
+    """The regression of R from sums over S's rows, which are additive over contributors, and T's features under the same
+    sketch.
 
-    `total`, the sum of one-hot responses' products over classes, is needed for a centred lambda. Raises as
+    `total`, the sum of Phi'R over the classes of one-hot responses, is needed for a centred lambda. Raises as
     `kernel_regression`.
     """
     own, right, side = floats("Phi'Phi", gram, 2), floats("Phi'R", products, 2), floats("features of T", features_t, 2)

@@ -1,4 +1,4 @@
-"""The residual r of the NTK term: what f(x) still lacks.
+"""The residual r of the NTK term: the distance of f(x) from its target.
 
 one-minus-output        r = 1 - f      (DAVINZ: the own label's logit should be 1)
 one-minus-probability   r = 1 - p      (p the probability of the own label, or of the answer)

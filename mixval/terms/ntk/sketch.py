@@ -1,18 +1,18 @@
-"""Sketches of per-example gradients: q numbers an example whose inner products are those of the gradients, in the mean.
+"""Sketches of per-example gradients: q numbers an example whose inner products are unbiased estimates of the gradients'.
 
 Letters: B examples of a batch, n in all; P chosen parameters; q features; T positions; a weight of O x I.
 
     phi_i = S g_i,   E_S <phi_i, phi_j> = <g_i, g_j>,   Var <= 2 |g_i|^2 |g_j|^2 / q for the count hash (see `hashing.py`)
 
-One forward and one backward pass. Each layer's contribution is folded into the B x q sums the moment that the backward pass
-reaches the layer, so no n x P array ever exists and a batch's factors do not wait for each other. Two routes, chosen once a
-run for each weight, because they are different sketches and all rows of a run need the same one:
+One forward and one backward pass. Each layer's contribution is folded into the B x q sums as soon as the backward pass reaches
+the layer, so that neither an n x P array nor the factors of a whole batch are ever in memory. There are two methods, chosen
+once a run for each weight, because they are different sketches and all rows of a run need the same one:
 
     count     form the gradients, some rows of the weight at a time, and fold them     T O I multiply-adds + O I additions
     tensor    fold both factors, convolve by FFT                                       T (O + I + 2 q log2 q) operations
 
-`count` is what long inputs take (many positions share a weight's gradient), `tensor` what few positions or wide weights take:
-a linear layer on one vector, a convolution on few places. What a pass costs is in docs/engine.md.
+`count` is the cheaper one for long inputs (many positions share a weight's gradient), `tensor` for few positions or wide
+weights: a linear layer on one vector, a convolution on few places. The cost of a pass is in docs/engine.md.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from mixval.terms.ntk.recorder import Recorder
 Route = Literal["count", "tensor"]
 Products = Literal["float32", "bfloat16"]
 CHECKED_ROWS = 4
-"""Rows of the first batch whose sketched inner products are held against exact ones."""
+"""Rows of the first batch whose sketched inner products are compared with exact ones."""
 NANOSECONDS = {"coordinate": 0.8, "product": 0.03, "entry": 1.3, "step": 0.11}
 """Of one CPU core in float32: to store and fold a coordinate of a gradient; a multiply-add that forms it; to fold an entry of
 a factor; one of the q log2 q steps of an FFT. Fitted to the layers of ResNet-18 on 32x32 rows, off by a third at most."""
@@ -54,7 +54,7 @@ class SketchPlan:
     routes: Mapping[str, Route]
     """By parameter name."""
     slimmed: frozenset[str]
-    """Parameters whose output gradient is one-hot or idle at many positions, worth looking for."""
+    """Parameters whose output gradient is one-hot or zero at many positions: `slim` pays for them."""
     products: Products = "float32"
     """In which a float32 backbone's linear layers form their gradients; float32 sums either way."""
 
@@ -133,7 +133,7 @@ def sketch(
 ) -> GradientSketch:
     """Outputs and sketched gradients of all rows of `batches`, in their order.
 
-    `verify` holds a few rows of the first batch against exact gradients (`capture`, itself held against autograd). Raises
+    `verify` compares a few rows of the first batch with exact gradients (`capture`, itself compared with autograd). Raises
     what `capture` raises, and NumericalError when a sketch is NaN, or further from the exact products than chance allows.
     """
     require_evaluation(module)
@@ -156,7 +156,7 @@ def sketch(
 
 
 def _require_one_device(module: nn.Module) -> None:
-    """Hooks see a layer's input before a dispatcher has moved it, and its gradient after: shards cannot be told to agree."""
+    """A dispatcher moves inputs after the hooks have read them: input and gradient of a layer may then differ in device."""
     first: dict[torch.device, str] = {}
     for name, parameter in module.named_parameters():
         first.setdefault(parameter.device, name)
@@ -175,8 +175,8 @@ def _hash(plan: SketchPlan, name: str, shape: tuple[int, int]) -> CountHash | Te
 
 
 def _shapes(module: nn.Module, names: Sequence[str]) -> dict[str, tuple[int, int]]:
-    held = dict(module.named_parameters())
-    return {name: matrix_shape(tuple(held[name].shape)) for name in names}
+    parameters = dict(module.named_parameters())
+    return {name: matrix_shape(tuple(parameters[name].shape)) for name in names}
 
 
 def _verify(module: nn.Module, names: Sequence[str], scalar: Scalar, rows: Batch, found: Tensor, plan: SketchPlan) -> None:

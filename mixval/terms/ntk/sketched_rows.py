@@ -1,14 +1,14 @@
 """`sketched_form` from the sketched rows themselves: n x n matrices in place of q x q, for fewer rows than features.
 
 Letters as in `sketched.py`; K = Phi Phi'. By the push-through identity Phi (Phi'Phi + lambda I)^-1 Phi' = K (K + lambda I)^-1,
-every number can be had from K as well: the effective rank, which is the same trace, and with x = (K + lambda I)^-1 r
+every number follows from K as well: the effective rank is the same trace, and with x = (K + lambda I)^-1 r
 
     r'(K + lambda I)^-1 r = max over w of 2 r'w - w'(K + lambda I) w     (at w = x)
 
 The maximum is what is computed: an error in x, or jitter, enters it squared only.
 
 Cost: (1/2 + N_FOLDS / 4) n^2 q multiply-adds and the same factorisations of n x n; memory: about 2 n q + 4 n^2 float64. In CPU
-time both take about the same at n = 3 q / 4, and this a tenth at q / 4 (docs/laboratory.md).
+time it equals `sketched_form` at n = 3 q / 4 and takes a tenth of it at q / 4 (docs/laboratory.md).
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from mixval.terms.ntk.quadratic import DampingMode
 from mixval.terms.ntk.sketched import SketchedForm, form_of, random_pairs, relative_error
 
 WORTHWHILE_SHARE = 0.7
-"""Rows over features up to which this is the cheaper way."""
+"""Rows over features up to which this is the cheaper form."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class _Rows:
         return len(self.columns)
 
     def value(self, found: Solved) -> tuple[float, float]:
-        """r'x + x'm, m = r - (K + lambda I) x, and its relative error: rounding of K, and what an inexact x takes away at most.
+        """r'x + x'm, m = r - (K + lambda I) x, and its relative error: rounding of K, and the most that an inexact x takes
+        away.
 
         Off its maximum by d, the form is lower by d'(K + lambda I) d, at most |m|^2 / lambda.
         """

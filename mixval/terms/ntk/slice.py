@@ -1,7 +1,7 @@
 """Gradients of a slice of rows, batch by batch, in a form whose Gram blocks are exact: per weight, vectors or factors.
 
-The form changes cost and never the result: a Gram block takes any mix (see `gram.py`). Batches are not joined, so that no
-second copy ever stands beside the first, and a batch of short rows is not padded to the longest of another.
+The form changes cost and never the result: a Gram block takes any mix (see `gram.py`). Batches are not joined, so that nothing
+is copied and a batch of short rows is not padded to the longest of another.
 """
 
 import itertools
@@ -54,9 +54,9 @@ class WeightGradients:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes held."""
-        held = [t for batch in self.batches for t in _tensors(batch)]
-        return sum(t.numel() * t.element_size() for t in held)
+        """Bytes in memory."""
+        tensors = [t for batch in self.batches for t in _tensors(batch)]
+        return sum(t.numel() * t.element_size() for t in tensors)
 
     def runs(self) -> list[tuple[slice, Kept]]:
         """Each batch with the rows of the slice that it holds."""
@@ -101,7 +101,7 @@ class GradientSlice:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes that the slice holds."""
+        """Bytes in memory."""
         return self.outputs.numel() * self.outputs.element_size() + sum(w.n_bytes for w in self.weights.values())
 
 

@@ -1,10 +1,10 @@
-"""What the NTK terms need of a part's gradients, as sums that add up over parts: Phi'Phi, Phi'r, r'r, Phi'Y and n.
+"""Sufficient statistics of a part's gradients, additive over parts: Phi'Phi, Phi'r, r'r, Phi'Y and n.
 
 Letters: n rows; q sketch features; C classes; Phi (n, q) rows phi_i with <phi_i, phi_j> ~ <g_i, g_j>; r (n,) residuals; Y
 (n, C) responses. Features come in any precision, sums are float64: 8 q (q + C + 1) bytes, whatever n is.
 
 Statistics of two parts add up to those of their union only if one sketch made both: the same q, the same seed, the same
-parameters in the same order. The numbers cannot show another seed, so whoever stores them keeps it in the fingerprint.
+parameters in the same order. Another seed cannot be seen in the numbers, so it belongs to the fingerprint of a stored artifact.
 """
 
 from collections.abc import Mapping
@@ -119,14 +119,14 @@ class GradientStatistics:
         ranks = {"n": 0, "gram": 1, "cross": 1, "square": 0, "responses": 2}
         if missing := sorted(set(ranks) - set(arrays)):
             raise ShapeError(f"gradient statistics need {sorted(ranks)}, {missing} are missing. Make them again.")
-        held = {name: floats(f"gradient statistics, '{name}'", arrays[name], rank) for name, rank in ranks.items()}
-        q = held["cross"].size
-        if held["gram"].size != q * (q + 1) // 2:
+        given = {name: floats(f"gradient statistics, '{name}'", arrays[name], rank) for name, rank in ranks.items()}
+        q = given["cross"].size
+        if given["gram"].size != q * (q + 1) // 2:
             raise ShapeError(
                 f"gradient statistics: expected {q * (q + 1) // 2} numbers of the lower triangle of ({q}, {q}), found "
-                f"{held['gram'].size}. Make them again."
+                f"{given['gram'].size}. Make them again."
             )
-        return cls(int(arrays["n"]), _symmetric(held["gram"], q), held["cross"], float(held["square"]), held["responses"])
+        return cls(int(arrays["n"]), _symmetric(given["gram"], q), given["cross"], float(given["square"]), given["responses"])
 
 
 def _symmetric(triangle: Floats, q: int) -> Floats:

@@ -1,18 +1,18 @@
-"""The NTK-regression value: how well training on S, linearised, would classify T, from the initial model alone.
+"""Metrics on T of classification by NTK regression on S: accuracy, squared error and cross-entropy.
 
 Letters: n rows of S; m rows of T; C classes; Y one-hot labels; F (m, C) what `regression.py` predicts, from one kernel that
-all classes share (the gradient of a random mix of the logits, `mixval/models/outputs.py`). Three metrics of F on T:
+all classes share (the gradient of a random mix of the logits, `mixval/models/outputs.py`).
 
     accuracy         share of rows whose largest F is the label's; c equal ones count 1 / c
     squared error    mean of |F - Y|^2
     cross-entropy    mean of -log softmax(s F)_label in nats, s >= 0 one scale for T (`temperature.py`); with `norms` l of T's
                      rows, of s F / l (`objective.py`)
 
-F is a regression on 0 and 1: as logits it is far too small, by a factor that depends on S. A scale fitted to S, by leaving
-rows out, is no substitute for T's: it is too sure of itself where S lacks classes or carries wrong labels.
+F is a regression on 0 and 1: as logits it is far too small, by a factor that depends on S, hence the scale s. It is fitted on
+T: one fitted on S, by leaving rows out, is overconfident where S lacks classes or carries wrong labels.
 
-One number taken from all of Y, such as 1 / C, shifts F by the same for all classes, hence neither accuracy nor cross-entropy.
-Which risk orders contributors best is in docs/laboratory.md.
+A constant subtracted from all of Y, such as 1 / C, shifts F alike for all classes and changes neither accuracy nor
+cross-entropy. The metrics are compared as values of contributors in docs/laboratory.md.
 """
 
 import math
@@ -40,7 +40,7 @@ class RowMetrics:
     cross_entropy: Floats
     """(m,) nats."""
     scale: float
-    """s that all rows of T fit best."""
+    """s that fits all rows of T best."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class TargetMetrics:
     """0 to 1."""
     squared_error: float
     cross_entropy: float
-    """Nats. log C where F says nothing."""
+    """Nats. log C where F is 0."""
     accuracy_error: float
     """Standard error; nan for one row."""
     squared_error_error: float
@@ -93,7 +93,7 @@ def target_metrics_exact(
 
 
 def target_metrics(prediction: Prediction, labels_t: ArrayLike, norms: Floats | None = None) -> TargetMetrics:
-    """The regression value of what a regression predicts on T. Raises ShapeError when labels do not fit."""
+    """The metrics of what a regression predicts on T. Raises ShapeError when labels do not fit."""
     outputs = prediction.values
     rows = row_metrics(outputs, labels_t, norms)
     return TargetMetrics(
@@ -126,8 +126,8 @@ def row_metrics(outputs: Floats, labels_t: ArrayLike, norms: Floats | None = Non
     return RowMetrics(accuracy, squared, *left_out_cross_entropy(per_norm(outputs, norms), labels))
 
 
-def _standard_error(held: Floats) -> float:
-    return float(held.std(ddof=1)) / math.sqrt(held.size) if held.size > 1 else math.nan
+def _standard_error(values: Floats) -> float:
+    return float(values.std(ddof=1)) / math.sqrt(values.size) if values.size > 1 else math.nan
 
 
 def _class_indices(labels: ArrayLike, n_classes: int) -> Labels:

@@ -1,10 +1,10 @@
-"""Cross-entropy of outputs of unknown scale: softmax(s F) at the s that fits best, each row judged at the others' s.
+"""Cross-entropy of outputs of unknown scale: softmax(s F) at the best s, each row evaluated at the s that fits the others.
 
 Letters: m rows; C classes; F (m, C) outputs; d_ic = F_ic - F_i,label; l_i(s) = logsumexp over c of s d_ic, its loss in nats.
 Temperature scaling (Guo et al., arXiv 1706.04599) with s >= 0 the inverse temperature, the minimum of the convex sum l(s).
 
-Row i is judged at s_-i, the minimum without it, by one Newton step from s: since l'(s) = 0, the slope of the others there is
-minus the row's own, s_-i = s + l_i' / (l'' - l_i''). So a scale costs no row its independence, and no rows are set aside.
+Row i is evaluated at s_-i, the minimum without it, by one Newton step from s: since l'(s) = 0, the slope of the others there is
+minus the row's own, s_-i = s + l_i' / (l'' - l_i''). So no row takes part in choosing its own scale, and none are set aside.
 """
 
 import math
@@ -25,7 +25,7 @@ def left_out_cross_entropy(
     outputs: Floats,  # (m, C)
     labels: npt.NDArray[np.int64],  # (m,)
 ) -> tuple[Floats, float]:  # (m,) nats; s
-    """Losses of each row under the scale of the others, and the scale of all; log C and 0 where outputs tell nothing."""
+    """Losses of each row under the scale of the others, and the scale of all; log C and 0 where outputs are constant."""
     against = outputs - outputs[np.arange(len(labels)), labels][:, None]
     size = float(np.sqrt((against**2).mean()))
     if size == 0:
@@ -36,7 +36,7 @@ def left_out_cross_entropy(
 
 
 def per_norm(outputs: Floats, norms: Floats | None) -> Floats:  # (m, C); (m,)
-    """Outputs over `norms`; 0 where that is 0, and as they are for None."""
+    """Outputs over `norms`; 0 where a norm is 0, unchanged for None."""
     if norms is None:
         return outputs
     column = norms[:, None]
@@ -46,7 +46,7 @@ def per_norm(outputs: Floats, norms: Floats | None) -> Floats:  # (m, C); (m,)
 def best_scale(against: Floats) -> float:  # (m, C) d, of root mean square near 1
     """The s in 0 to `LARGEST_SCALE` at which the sum of losses is least: Newton's steps between two signs of the slope."""
     if _slopes(against, 0.0)[0].sum() >= 0:
-        return 0.0  # nothing is told, or the opposite of what is true
+        return 0.0  # outputs are uncorrelated with the labels, or anti-correlated
     low, high, scale = 0.0, LARGEST_SCALE, 1.0
     for _ in range(MOST_STEPS):
         slope, curvature = (float(part.sum()) for part in _slopes(against, scale))

@@ -13,13 +13,13 @@ from torch import Tensor
 from mixval.terms.ntk.contribution import Factors
 
 Run = tuple[int, Factors]
-"""The first example of some factors, and the factors."""
+"""The number of the first example of some factors, and the factors."""
 
 
 def add_shared_rows(theta: Tensor, a: Sequence[Run], b: Sequence[Run]) -> None:
     """Add to theta (n, m) float64 the inner products over the rows of the weight that two examples both touch.
 
-    Holds a copy of what the factors hold, at most.
+    Memory: at most a copy of the factors.
     """
     first = _touched(a, theta.shape[0])
     second = first if a is b else _touched(b, theta.shape[1])

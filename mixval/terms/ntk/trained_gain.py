@@ -1,19 +1,17 @@
-"""What an ordinary training of a causal language model on each contributor would gain on T, from what regression predicts.
+"""Gain on T from training a causal language model on each contributor, from the gain that NTK regression predicts.
 
-Letters: K contributors; G the gain that regression predicts, to first order, and d the length of the way that it goes in
-parameter space (`gain.py`); a = G / d, the slope; a_bar its mean over contributors.
+Letters: K contributors; G the predicted gain, to first order, and d the displacement of the parameters (`gain.py`); a = G / d,
+the slope; a_bar its mean over contributors.
 
     v = G - p d,      p = max(a_bar, 0) / 2
 
-Regression sees the slope at the start alone, and a loss bends up. On one that bends evenly the best step gains half of what its
-slope promises, the way costs the other half; and whoever chooses one rate of training for all contributors chooses the step
-that is best for the average one. So p, half the mean slope, is what a unit of the way costs, taken as the same for all: rows
-that lead down by less than that are worth the less the more of them there are. Where the mean slope is not above 0 nothing is
-known of the price, and there is none.
+G uses the slope at the start alone, while the loss is convex along the way. Where its curvature is constant, the best step
+gains half of what the slope predicts; the other half is the displacement penalty. One learning rate for all contributors fits
+the average one, so half the mean slope, p, is the penalty of a unit of displacement for all. Where the mean slope is not
+above 0, there is no penalty.
 
-v is in nats, on the scale of G; it compares contributors of one run, whose mean slope it takes.
-
-Other prices and lengths are compared in docs/laboratory.md.
+v is in nats, on the scale of G. It compares contributors of one run, whose mean slope it takes. Other penalties and lengths are
+compared in docs/laboratory.md.
 """
 
 import numpy as np
@@ -29,7 +27,7 @@ def trained_gains(
 ) -> Floats:
     """(K,) or (R, K) v in nats, higher is better; a replicate has its own mean slope.
 
-    `slopes` are G / d, nats a unit of displacement, 0 where d is; `displacements` d; `share` the price over the mean slope.
+    `slopes` are G / d, nats a unit of displacement, 0 where d is 0; `displacements` are d; `share` is p over the mean slope.
     Raises ShapeError when they do not fit, NumericalError for no contributor or negative displacements.
     """
     a, d = floats("slopes", slopes, np.ndim(slopes)), floats("displacements", displacements, 1)
@@ -43,10 +41,10 @@ def trained_gains(
             f"trained gains: expected at least one contributor and displacements of 0 or more, found {d.size} contributors, "
             f"least displacement {d.min(initial=0.0):g}. Leave empty ones out."
         )
-    price = share * np.maximum(a.mean(axis=-1, keepdims=True), 0.0)
-    return np.asarray((a - price) * d)
+    penalty = share * np.maximum(a.mean(axis=-1, keepdims=True), 0.0)
+    return np.asarray((a - penalty) * d)
 
 
 def slope(gain: Floats, displacement: Floats) -> Floats:
-    """G / d of the same shape; 0 where regression goes nowhere, as between gradients that are all zero."""
+    """G / d of the same shape; 0 where the displacement is 0, as of gradients that are all zero."""
     return np.divide(gain, displacement, out=np.zeros_like(gain), where=displacement > 0)

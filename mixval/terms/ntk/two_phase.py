@@ -1,22 +1,21 @@
-"""The cross-entropy of all rows that were read, from gradients of some of them and features of all: a ratio estimator.
+"""Cross-entropy on T for all rows of S that were read, when only some of them have gradients: the two-phase ratio estimator.
 
-Letters: N rows of S that were read, n of them with gradients; C classes; c the cross-entropy on T by regression on the
-backbone's tangent kernel; h that on the kernel of a wide head on frozen features (`wide_head.py`), which a forward pass
-tells; R replicates.
+Letters: N rows of S that were read, n of them with gradients; C classes; c the cross-entropy on T by regression with the
+backbone's NTK; h the same with the kernel of a wide head on frozen features (`wide_head.py`), which needs a forward pass
+alone; R replicates.
 
     c(N) = c(n) h(N) / h(n)
 
-Both fall as rows are added, by how much these rows teach, and both move with the rows that chance drew: what h knows of either
-cancels. It is the ratio estimator of two-phase sampling (Cochran, Sampling Techniques, 1977, chapters 6 and 12): exact for
-n = N and where h is in proportion to c, never below 0. Where h is below a hundredth of log C, that is what counts: a head that
-puts nearly every row right tells no more. Relative deviations add up to first order, with s = n / N:
+The ratio estimator of two-phase sampling, h being the auxiliary variable (Cochran, Sampling Techniques, 1977, chapters 6 and
+12): exact for n = N and where h is proportional to c, never below 0. h is taken for at least `LEAST_SHARE` of log C, since a
+head that classifies nearly every row has no differences left to transfer. Relative deviations are additive to first order;
+with s = n / N:
 
-    dc(N) / c(N) = dc(n) / c(n) - (1 - s) dh(n) / h(n) + (1 - s) dh(rest) / h(rest)        over S's rows
+    dc(N) / c(N) = dc(n) / c(n) - (1 - s) dh(n) / h(n) + (1 - s) dh(N - n) / h(N - n)      over S's rows
                    dc(n) / c(n) + dh(N) / h(N) - dh(n) / h(n)                              over T's rows
 
-since h(N) shares a part s of its rows with h(n) and the rest are independent of them.
-
-Other forms and kernels are compared in docs/laboratory.md.
+since h(N) shares a part s of its rows with h(n), and the other N - n rows are independent of them. Other forms and kernels are
+compared in docs/laboratory.md.
 """
 
 from __future__ import annotations
@@ -34,19 +33,19 @@ from mixval.terms.ntk.regression import KernelRegression, kernel_regression
 from mixval.terms.ntk.value import regression_value
 
 LEAST_SHARE = 0.01
-"""Of log C, the cross-entropy of nobody: h is taken for no less."""
+"""Of log C, the cross-entropy without any rows of S: the least h."""
 
 
 @dataclass(frozen=True)
 class AuxiliaryCrossEntropy:
-    """-h over some rows, in nats a row of T, with deviations of (R,) replicates, or (0,) where there are none."""
+    """-h for some rows of S, in nats a row of T, with deviations (R,) of replicates; (0,) where there are none."""
 
     value: float
     """-h."""
-    of_rows: Floats
-    """From halves of S's rows, on the scale of the rows that it speaks for; zeros where they are not needed."""
-    of_target: Floats
-    """From halves of T's rows; zeros likewise."""
+    row_deviations: Floats
+    """From half-samples of S's rows, rescaled to all rows of this group; zeros where they are not needed."""
+    target_deviations: Floats
+    """From half-samples of T's rows."""
 
     def relative(self, deviations: Floats, least: float) -> Floats:
         """(R,) deviations over the value; 0 where the value is too small to count."""
@@ -55,7 +54,7 @@ class AuxiliaryCrossEntropy:
 
 @dataclass(frozen=True)
 class TwoPhaseRatio:
-    """What a contributor's features say of its rows."""
+    """h of a contributor for three groups of its rows, and the ratio h(N) / h(n)."""
 
     n: int
     """Rows with gradients."""
@@ -63,24 +62,25 @@ class TwoPhaseRatio:
     """N, above n."""
     empty_value: float
     """-log C."""
-    measured: AuxiliaryCrossEntropy
-    """Of the n rows; with deviations of both kinds."""
-    every: AuxiliaryCrossEntropy
+    with_gradients: AuxiliaryCrossEntropy
+    """Of the n rows with gradients; with deviations of both kinds."""
+    all_read: AuxiliaryCrossEntropy
     """Of all N; with deviations from T's rows."""
-    rest: AuxiliaryCrossEntropy
-    """Of rows without gradients; with deviations from its own rows, on the scale of N - n."""
+    without_gradients: AuxiliaryCrossEntropy
+    """Of rows without gradients; with deviations from their own half-samples, rescaled to N - n rows."""
 
     @property
     def ratio(self) -> float:
         """h(N) / h(n)."""
-        return min(self.every.value, -self._least) / min(self.measured.value, -self._least)
+        return min(self.all_read.value, -self._least) / min(self.with_gradients.value, -self._least)
 
     @property
     def deviations(self) -> Floats:
         """(R,) relative deviations of the ratio."""
         share, least = 1 - self.n / self.n_all, self._least
-        of_rows = self.rest.relative(self.rest.of_rows, least) - self.measured.relative(self.measured.of_rows, least)
-        of_target = self.every.relative(self.every.of_target, least) - self.measured.relative(self.measured.of_target, least)
+        first, other, both = self.with_gradients, self.without_gradients, self.all_read
+        of_rows = other.relative(other.row_deviations, least) - first.relative(first.row_deviations, least)
+        of_target = both.relative(both.target_deviations, least) - first.relative(first.target_deviations, least)
         return np.asarray(share * of_rows + of_target)
 
     @property
@@ -90,34 +90,34 @@ class TwoPhaseRatio:
 
 @dataclass(frozen=True)
 class TwoPhaseHalves:
-    """Rows that R replicates keep, the same replicates for all three."""
+    """Rows that R replicates keep; replicate r is the same one in all three."""
 
-    measured: Masks
+    with_gradients: Masks
     """(R, u) of the first u rows with gradients."""
-    rest: Masks
+    without_gradients: Masks
     """(R, w) of the first w rows without."""
     target: Masks
     """(R, M) of T's rows."""
 
 
 def two_phase_ratio(
-    every: KernelRegression, n: int, objective: TargetObjective, damping: float, halves: TwoPhaseHalves
+    all_read: KernelRegression, n: int, objective: TargetObjective, damping: float, halves: TwoPhaseHalves
 ) -> TwoPhaseRatio:
-    """What the head says of N rows, the first n of which have gradients. `every` is the regression from its kernel blocks.
+    """h and its deviations for N rows, the first n of which have gradients. `all_read` is the wide head's regression on them.
 
     Raises NumericalError as `KernelRegression.predict` does.
     """
-    n_all, u, w = every.n, halves.measured.shape[1], halves.rest.shape[1]
-    own, rest = _part(every, slice(0, u)), _part(every, slice(n, n + w))
-    of_own = _row_deviations(own, objective, damping, halves.measured) * math.sqrt(u / n)
-    of_rest = _row_deviations(rest, objective, damping, halves.rest) * math.sqrt(w / (n_all - n))
+    n_all, u, w = all_read.n, halves.with_gradients.shape[1], halves.without_gradients.shape[1]
+    first, other = _part(all_read, slice(0, u)), _part(all_read, slice(n, n + w))
+    of_first = _row_deviations(first, objective, damping, halves.with_gradients) * math.sqrt(u / n)
+    of_other = _row_deviations(other, objective, damping, halves.without_gradients) * math.sqrt(w / (n_all - n))
     return TwoPhaseRatio(
         n=n,
         n_all=n_all,
         empty_value=objective.empty_value,
-        measured=_auxiliary(_part(every, slice(0, n)), objective, damping, halves.target, of_own),
-        every=_auxiliary(every, objective, damping, halves.target, np.zeros_like(of_own)),
-        rest=_auxiliary(rest, objective, damping, halves.target, of_rest),
+        with_gradients=_auxiliary(_part(all_read, slice(0, n)), objective, damping, halves.target, of_first),
+        all_read=_auxiliary(all_read, objective, damping, halves.target, np.zeros_like(of_first)),
+        without_gradients=_auxiliary(other, objective, damping, halves.target, of_other),
     )
 
 
@@ -131,11 +131,11 @@ def _part(whole: KernelRegression, rows: slice) -> KernelRegression:
 
 
 def _auxiliary(
-    regression: KernelRegression, objective: TargetObjective, damping: float, target: Masks, of_rows: Floats
+    regression: KernelRegression, objective: TargetObjective, damping: float, target: Masks, row_deviations: Floats
 ) -> AuxiliaryCrossEntropy:
     found = regression_value(regression, objective, damping)
-    of_target = objective.half_values(found.change.values, target)
-    return AuxiliaryCrossEntropy(found.value, of_rows, own_deviations(of_target, target))
+    halves = objective.half_values(found.change.values, target)
+    return AuxiliaryCrossEntropy(found.value, row_deviations, own_deviations(halves, target))
 
 
 def _row_deviations(own: KernelRegression, objective: TargetObjective, damping: float, halves: Masks) -> Floats:

@@ -1,9 +1,9 @@
-"""The value by NTK regression, the one place that makes it: product, coalitions, evidence and studies call these functions.
+"""The NTK-regression value of rows of S on T. Product, coalitions, evidence and studies all compute it with these functions.
 
 Letters: n rows of S; m rows of T; C responses; K contributors of a run; R replicates.
 
-    a contributor's     what T says (`objective.py`) of F, which regression of its responses on the tangent kernel predicts
-    a run's             these, or for causal LMs what a training gains by them (`trained_gain.py`), which compares contributors
+    regression_value    one contributor's: the objective on T (`objective.py`) of the outputs that regression predicts
+    run_values          those of a run's contributors: unchanged, or for causal LMs the gains from training (`trained_gain.py`)
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from mixval.terms.ntk.trained_gain import slope, trained_gains
 
 @dataclass(frozen=True)
 class RegressionValue:
-    """What training on some rows of S is worth on T."""
+    """Value on T of training on some rows of S."""
 
     value: float
     """Nats, higher is better."""
     change: Change
-    """What the regression predicts, and how far it moves."""
+    """The predicted change of T's outputs, and the displacement of the parameters."""
 
 
 def regression_value(
     regression: KernelRegression, objective: TargetObjective, damping: float, mode: Mode | None = None
 ) -> RegressionValue:
-    """The value of the regression's rows on the objective's T, with lambda `damping` times what the objective says, or `mode`.
+    """The value of the regression's rows on the objective's T; lambda is `damping` in the objective's mode, or in `mode`.
 
     Raises as `KernelRegression.change`, and ShapeError where the objective is of other rows of T.
     """
@@ -58,9 +58,9 @@ def run_values(
     slope_deviations: Floats | None = None,  # (R, K)
     price: float = 0.5,
 ) -> RunValues:
-    """The run's values from each contributor's: as they are, or with `displacements` what a training gains by them.
+    """The run's values from each contributor's: unchanged, or with `displacements` the gains from training (`trained_gains`).
 
-    What a training gains has the deviations of the slopes, value over displacement; `price` as `trained_gains`. Raises
+    Gains take the deviations of the slopes, value over displacement; `price` is `share` of `trained_gains`. Raises
     ShapeError for deviations of only one of the two kinds, and as `trained_gains`.
     """
     own = floats("values", np.asarray(values), 1)

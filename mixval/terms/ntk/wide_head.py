@@ -1,15 +1,13 @@
-"""The tangent kernel of a wide head on frozen features, in closed form: a forward pass tells it, no gradient is taken.
+"""The NTK of an infinitely wide head on frozen features, in closed form: it needs a forward pass and no gradient.
 
 Letters: N, M rows; D features; x a row's features less T's mean, over the root mean square length of T's.
 
     Theta(x, z) = |x| |z| (k1 + u k0) + 1,      u the cosine between x and z
     k0 = 1 - arccos(u) / pi,    k1 = u k0 + sqrt(1 - u^2) / pi
 
-That is the limit of wide width of a head with one hidden layer of ReLUs and an output bias, both layers trained: k1 comes from
-the outer weights and u k0 from the inner ones (Cho and Saul, NeurIPS 2009; Jacot et al., arXiv 1806.07572; Arora et al.,
-arXiv 1904.11955). float64.
-
-Other kernels on the same features are compared in docs/laboratory.md.
+the kernel of a head with one hidden layer of ReLUs and an output bias, both layers trained, in the limit of infinite width: k1
+comes from the outer weights and u k0 from the inner ones (Cho and Saul, NeurIPS 2009; Jacot et al., arXiv 1806.07572; Arora et
+al., arXiv 1904.11955). float64. Other kernels on the same features are compared in docs/laboratory.md.
 """
 
 from __future__ import annotations
@@ -26,12 +24,12 @@ from mixval.terms.ntk.objective import TargetObjective, squared_lengths
 from mixval.terms.ntk.regression import KernelRegression, kernel_regression
 
 BLOCK_ROWS = 1024
-"""Rows of a block of the kernel: what is made on the way takes 8 MiB a block and 1,000 rows of the other side."""
+"""Rows of a block of the kernel: temporaries take 8 MiB a block and 1,000 rows of the other side."""
 
 
 @dataclass(frozen=True)
 class WideHead:
-    """The kernel, with where T's features lie. Made by `wide_head`."""
+    """The kernel, with mean and scale of T's features. Made by `wide_head`."""
 
     mean: Floats
     """(D,) of T's features."""
@@ -53,7 +51,9 @@ class WideHead:
         return kernel_regression(self.kernel(own, own), self.kernel(target, own), responses)
 
     def objective(self, target: ArrayLike, labels: NDArray[np.int64], n_classes: int) -> TargetObjective:  # (m, D), (m,)
-        """What T's labelled rows judge by, with lengths in this kernel. Raises as `kernel` and `TargetObjective` do."""
+        """The objective on T's labelled rows, with gradient lengths in this kernel. Raises as `kernel` and `TargetObjective`
+        do.
+        """
         lengths = np.sqrt(np.maximum(squared_lengths(self.kernel(target, target)), 0.0))
         return TargetObjective(labels=labels, n_classes=n_classes, norms=lengths)
 
@@ -67,7 +67,7 @@ class WideHead:
 
 
 def wide_head(target: ArrayLike) -> WideHead:  # (M, D)
-    """The kernel that T's features fix. Raises NumericalError where they are all alike."""
+    """The kernel, standardised by T's features. Raises NumericalError where they are all alike."""
     features = floats("T's features", target, 2)
     mean = features.mean(0)
     scale = math.sqrt(float(((features - mean) ** 2).sum(1).mean()))

@@ -125,7 +125,7 @@ def test_refusals() -> None:
     phi_s, phi_t, labels_s, labels_t = world(12)
     objective = TargetObjective(labels=labels_t, n_classes=C)
     for given in ({}, {"labels": labels_t}, {"labels": labels_t, "tokens": np.ones(M), "n_classes": C}):
-        with pytest.raises(ShapeError, match="labels over two classes at least or by answer tokens"):
+        with pytest.raises(ShapeError, match="labels of at least two classes or answer tokens"):
             TargetObjective(**given)
     with pytest.raises(ShapeError, match="over the same rows of S"):
         half_sample_values(phi_s @ phi_s.T, phi_t @ phi_s[:-1].T, one_hot(labels_s, C), objective, masks(12, 2), 0.1)

@@ -212,7 +212,7 @@ def test_folding_adds_signed_pairs_of_features() -> None:
     folding = np.stack([_Sums(unit).folded(3).right for unit in units])
     assert (np.abs(folding).sum(axis=1) == 1).all()
     assert (np.abs(folding).sum(axis=0) == 2).all()
-    assert_same(_Sums(GradientStatistics.of(phi, r)).folded(3).held, GradientStatistics.of(phi @ folding, r), 100.0)
+    assert_same(_Sums(GradientStatistics.of(phi, r)).folded(3).sums, GradientStatistics.of(phi @ folding, r), 100.0)
 
 
 def test_the_stated_error_covers_the_true_one() -> None:

@@ -18,14 +18,14 @@ from mixval.terms.ntk.wide_head import wide_head
 NONE = np.zeros(0)
 
 
-def values(n: int, n_all: int, measured: float, every: float, rest: float = -0.8, shifts: np.ndarray = NONE) -> TwoPhaseRatio:
+def values(n: int, n_all: int, first: float, all_read: float, other: float = -0.8, shifts: np.ndarray = NONE) -> TwoPhaseRatio:
     def of(value: float) -> AuxiliaryCrossEntropy:
         return AuxiliaryCrossEntropy(value, 0.3 * shifts, 0.2 * shifts)
 
-    return TwoPhaseRatio(n, n_all, -math.log(3), of(measured), of(every), of(rest))
+    return TwoPhaseRatio(n, n_all, -math.log(3), of(first), of(all_read), of(other))
 
 
-def test_a_head_in_proportion_tells_the_value_of_all_rows() -> None:
+def test_the_ratio_is_exact_where_the_head_is_proportional() -> None:
     by_gradients = {100: -0.9, 400: -0.6}
     head = values(100, 400, *(1.3 * by_gradients[n] for n in (100, 400)))
     value, shifts = two_phase_value(by_gradients[100], NONE, head)
@@ -44,7 +44,7 @@ def test_deviations_are_those_of_the_ratio() -> None:
     np.testing.assert_allclose(found, moved - (-0.8 * 0.7 / 0.9), rtol=1e-4)
 
 
-def test_a_head_that_puts_all_rows_right_tells_no_more() -> None:
+def test_the_ratio_is_one_where_the_head_classifies_all_rows() -> None:
     least = 0.01 * math.log(3)
     shifts = np.array([0.1, -0.1])
     sure = values(100, 400, -1e-9, -1e-12, -1e-10, shifts)
@@ -55,14 +55,14 @@ def test_a_head_that_puts_all_rows_right_tells_no_more() -> None:
     assert two_phase_value(0.0, NONE, values(100, 400, -0.9, -0.7))[0] == 0
 
 
-def test_it_is_near_the_value_of_all_rows_and_knows_its_spread() -> None:
-    """Over draws of rows and of T. Halves of so few rows vary by somewhat more than the whole: both values are told so."""
+def test_the_estimate_is_near_the_value_of_all_rows_and_its_spread_is_right() -> None:
+    """Over draws of rows and of T. Halves of so few rows vary by somewhat more than the whole, hence the upper limit."""
     plain, carried, whole, errors, errors_plain = [], [], [], [], []
     for seed in range(100):
         value, shifts, head, of_all = drawn(np.random.default_rng(seed))
         found, found_shifts = two_phase_value(value, shifts, head)
-        for held, number in zip((plain, carried, whole), (value, found, of_all), strict=True):
-            held.append(number)
+        for numbers, number in zip((plain, carried, whole), (value, found, of_all), strict=True):
+            numbers.append(number)
         errors.append(found_shifts.var(ddof=1))
         errors_plain.append(shifts.var(ddof=1))
     missed, missed_plain = (np.sqrt(np.mean(np.subtract(one, whole) ** 2)) for one in (carried, plain))
@@ -74,7 +74,7 @@ def test_it_is_near_the_value_of_all_rows_and_knows_its_spread() -> None:
 def drawn(random: np.random.Generator) -> tuple[float, np.ndarray, TwoPhaseRatio, float]:
     """160 rows of three classes around their means and 200 of T, gradients of 40 rows, features that are bent gradients.
 
-    The value of the 40, its deviations, what features say, and the value of all.
+    The value of the 40, its deviations, the ratio from features, and the value of all.
     """
     n, n_all, m, replicates, damping = 40, 160, 200, 20, 0.5
     means = 0.8 * np.random.default_rng(99).normal(size=(3, 6))
@@ -91,5 +91,5 @@ def drawn(random: np.random.Generator) -> tuple[float, np.ndarray, TwoPhaseRatio
     frozen, of_target = np.tanh(0.5 * own), np.tanh(0.5 * target)
     head = wide_head(of_target)
     seen = head.objective(of_target, target_labels, 3)
-    told = two_phase_ratio(head.regression(frozen, of_target, right), n, seen, damping, TwoPhaseHalves(*masks))
-    return objective.value(outputs), shifts, told, objective.value(whole)
+    ratio = two_phase_ratio(head.regression(frozen, of_target, right), n, seen, damping, TwoPhaseHalves(*masks))
+    return objective.value(outputs), shifts, ratio, objective.value(whole)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mixval.errors import NumericalError
-from mixval.terms.discrepancy.near import BLOCK_ROWS, RADIUS, nearest, neighbourhood
+from mixval.terms.discrepancy.near_target import BLOCK_ROWS, RADIUS, nearest, neighbourhood
 
 
 def test_the_share_is_of_rows_within_the_radius() -> None:

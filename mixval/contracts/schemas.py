@@ -31,11 +31,11 @@ class Schema:
 
 SCHEMAS = {
     "ranking": Schema(1),
-    "terms": Schema(2),
+    "terms": Schema(2, oldest_read=2),
     "rejected": Schema(1),
     "coalitions": Schema(1),
     "redundancy": Schema(1),
-    "manifest": Schema(3, oldest_read=1),
+    "manifest": Schema(3, oldest_read=3),
     "truth": Schema(1, made_by="mixval calibrate"),
     "contributors": Schema(1, made_by="mixval calibrate"),
     "calibration-manifest": Schema(1, made_by="mixval calibrate"),
@@ -73,7 +73,7 @@ def refuse_versions(name: str, found: int, where: str, writer: str = "a newer mi
             f"{writer}. Read it with that version, or run `{schema.made_by}` again."
         )
     if found < schema.oldest_read:
-        raise older(name, found, where, f"fields have another meaning since version {schema.oldest_read}")
+        raise older(name, found, where, f"it has other names or meanings since version {schema.oldest_read}")
 
 
 def older(name: str, found: int, where: str, fault: str) -> SchemaVersionError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,15 +15,15 @@ from published_run import NAMES, Results
 from mixval import __version__
 from mixval.contracts import schemas
 from mixval.contracts.results import published_schemas
-from mixval.contracts.schemas import SCHEMAS, Schema
+from mixval.contracts.schemas import SCHEMAS
 from mixval.errors import ContractError, SchemaError, SchemaVersionError, StorageError
 from mixval.publish.stored_run import open_run, rebuild_report
 from mixval.storage.root import open_location
 from mixval.storage.tables import read_table, write_table
 from tests.cli.command_line import invoke
 
-VERSION_1 = ("flow",)
-"""Fields that manifests of schema version 1 did not have."""
+RENAMED = {"warnings": "doubts", "paper_deviations": "departures"}
+"""Field of a manifest -> its name in schema versions 1 and 2. Version 1 did not have `flow` either."""
 
 
 def write_run(folder: Path, results: Results, coalitions: CoalitionResults) -> Path:
@@ -58,8 +59,16 @@ def old_run(run: Path) -> Path:
     """The same results as they were written before tables carried a version."""
     for name in published_schemas():
         stamped(run / f"{name}.parquet", None)
-    edited(run, drop=VERSION_1, schema_version=1)
+    manifest = json.loads((run / "manifest.json").read_text())
+    edited(run, drop=("flow", *RENAMED), schema_version=1, **{old: manifest[new] for new, old in RENAMED.items()})
     return run
+
+
+@pytest.fixture
+def readable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if nothing had got another name or meaning since the first versions."""
+    for name in ("terms", "manifest"):
+        monkeypatch.setitem(schemas.SCHEMAS, name, replace(SCHEMAS[name], oldest_read=0))
 
 
 @pytest.mark.parametrize("name", published_schemas())
@@ -68,15 +77,38 @@ def test_every_published_table_carries_its_version(run: Path, name: str) -> None
     assert (metadata[b"schema"], metadata[b"schema_version"]) == (name.encode(), str(SCHEMAS[name].version).encode())
 
 
-def test_a_run_from_before_versions_is_read_reported_and_explained(old_run: Path) -> None:
-    stored = open_run(str(old_run))
+def test_a_run_from_before_versions_is_read_reported_and_explained_where_all_of_it_fits(run: Path, readable: None) -> None:
+    for name in published_schemas():
+        stamped(run / f"{name}.parquet", None)
+    edited(run, drop=("flow",), schema_version=1)
+    stored = open_run(str(run))
     assert set(stored.ranking["contributor"].to_pylist()) == set(NAMES)
     assert stored.coalitions is not None
     assert stored.manifest.schema_version == 1
     assert NAMES[0] in rebuild_report(stored).read_bytes().decode()
-    said = invoke("explain", old_run, NAMES[0])
+    said = invoke("explain", run, NAMES[0])
     assert said.exit_code == 0, said.output
     assert "rank" in said.stdout
+
+
+@pytest.mark.parametrize("command", [("report",), ("explain", NAMES[0])])
+def test_a_run_from_before_versions_is_refused_by_name_where_fields_were_renamed(
+    old_run: Path, command: tuple[str, ...]
+) -> None:
+    said = invoke(command[0], old_run, *command[1:])
+    assert said.exit_code == 4
+    expected = SCHEMAS["manifest"].version
+    assert f"{old_run}: expected `manifest` of schema version {expected}, found version 1, written by an older" in said.stderr
+
+
+@pytest.mark.parametrize("name", published_schemas())
+def test_its_tables_are_read_but_for_those_that_mean_something_else_by_now(old_run: Path, name: str) -> None:
+    file = open_location(str(old_run)).child(f"{name}.parquet")
+    if name == "terms":
+        with pytest.raises(SchemaVersionError, match="`terms` of schema version 2, found version 0"):
+            read_table(file, published_schemas()[name])
+    else:
+        assert read_table(file, published_schemas()[name]).schema.equals(published_schemas()[name], check_metadata=True)
 
 
 @pytest.mark.parametrize("command", [("report",), ("explain", NAMES[0])])
@@ -97,23 +129,15 @@ def test_a_newer_table_is_refused_before_its_columns_are_looked_at(run: Path) ->
         read_table(open_location(str(file)), published_schemas()["ranking"], columns=["rank"])
 
 
-def test_an_older_table_whose_columns_do_not_fit_is_refused_with_column_and_versions(old_run: Path) -> None:
-    file = old_run / "terms.parquet"
-    stamped(file, None, pq.read_table(file).rename_columns({"estimate": "value"}))
+def test_an_older_table_whose_columns_do_not_fit_is_refused_with_column_and_versions(run: Path) -> None:
+    file = run / "rejected.parquet"
+    stamped(file, None, pq.read_table(file).rename_columns({"count": "n"}))
     with pytest.raises(SchemaVersionError) as caught:
-        open_run(str(old_run))
-    for words in (str(file), "`terms` of schema version 2, found version 0", "column 'estimate' is expected once, found none"):
+        open_run(str(run))
+    for words in (str(file), "`rejected` of schema version 1, found version 0", "column 'count' is expected once, found none"):
         assert words in str(caught.value)
     assert str(caught.value).endswith("or read it with the mixval that wrote it (`mixval_version` in manifest.json).")
     assert "Make the table" not in str(caught.value)
-
-
-def test_an_older_table_that_means_something_else_is_refused_though_its_columns_fit(
-    old_run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(schemas.SCHEMAS, "terms", Schema(version=3, oldest_read=2))
-    with pytest.raises(SchemaVersionError, match=r"found version 0.* fields have another meaning since version 2"):
-        open_run(str(old_run))
 
 
 def test_a_table_of_this_version_with_other_columns_is_no_matter_of_versions(run: Path) -> None:
@@ -144,9 +168,10 @@ def test_an_unknown_field_is_named_with_who_wrote_it(run: Path) -> None:
         open_run(str(run))
 
 
-def test_an_older_manifest_that_does_not_fit_is_refused_by_its_version(old_run: Path) -> None:
-    edited(old_run, drop=("weights",))
-    with pytest.raises(SchemaVersionError, match="found version 1, written by an older mixval: at `weights`"):
+def test_an_older_manifest_that_does_not_fit_is_refused_by_its_version(old_run: Path, readable: None) -> None:
+    with pytest.raises(
+        SchemaVersionError, match=r"found version 1, written by an older mixval: an unknown field `(doubts|departures)`"
+    ):
         open_run(str(old_run))
 
 

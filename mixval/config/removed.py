@@ -1,4 +1,4 @@
-"""Keys and choices of earlier versions that were removed, and what to write instead.
+"""Keys and choices of earlier versions that were removed or renamed, and what to write instead.
 
 A configuration with one of them is refused like one with an unknown key; the message then gives the replacement.
 """
@@ -7,12 +7,16 @@ KEYS: dict[str, str] = {
     "ntk.slice_rows": "Write `runtime.gradient_bytes`, the bytes of gradients that a task may have in memory",
     "ntk.nystroem_rank": "Leave it out; it belonged to `ntk.method: nystroem`",
     "ntk.extrapolate": "Leave it out; `ntk.method: sketched` measures all rows that are read",
+    "unions": "Write `coalitions`, its name in a calibration",
+    "value.risk_damping": "Write `value.damping`, its new name",
 }
 """By the key's path."""
 CHOICES: dict[tuple[str, str], str] = {
     ("discrepancy.method", "linear-time"): "Write `random-features`, which also works for many rows and has a smaller error",
     ("ntk.method", "iterative"): "Write `exact`, which gives the same number",
     ("ntk.method", "nystroem"): "Write `exact`, or `sketched` when there are too many rows for a Gram matrix",
+    ("value.method", "risk"): "Write `ntk-regression`, its new name",
+    ("value.method", "bound"): "Write `eq8`, its new name",
 }
 """By the key's path and its old value."""
 

@@ -30,7 +30,7 @@ def test_no_other_place_asks_for_the_method() -> None:
 
 
 @pytest.mark.parametrize("ntk", [{"method": "exact"}, SKETCHED])
-@pytest.mark.parametrize("method", ["regression_value", "bound"])
+@pytest.mark.parametrize("method", ["ntk-regression", "eq8"])
 def test_steps_wait_for_those_above_and_make_what_is_counted(ntk: dict[str, object], method: str, tmp_path: Path) -> None:
     config = planted(tmp_path, "language-modelling").config(ntk=ntk, value={"method": method})
     run = gate_here(config)

@@ -26,12 +26,12 @@ def test_the_evidences_own_column_is_the_published_value(case: Case, ground: Gro
 
 def test_who_has_truth_but_no_value_is_left_out_by_name(ground: Ground) -> None:
     case = Case("text-classification", "sketched", "random")
-    result = ground.judged(case, gate={"min_rows": 13})
+    result = ground.rated(case, gate={"min_rows": 13})
     assert result.without_value.keys() == {"few"}
     assert "12" in result.without_value["few"]
     assert [*result.truth] == [*result.methods[0].scores] == [name for name in CONTRIBUTORS if name != "few"]
     with pytest.raises(ConfigError, match=r"at least 6 contributors with truth and a value, found 5.*\n  few: .*\n  spare: "):
-        ground.judged(case, gate={"min_rows": 19})
+        ground.rated(case, gate={"min_rows": 19})
 
 
 def test_the_cases_would_notice_a_default_that_is_read_in_another_way(ground: Ground) -> None:

@@ -1,6 +1,6 @@
 """Register a deployment of a flow for a configuration of your own: `python -m deployments.register FLOW CONFIG`.
 
-The worker imports the flow by its module, so all it needs is an environment with mixval; paths in the configuration are made
+The worker imports the flow by its module, so it only needs an environment with mixval. Paths in the configuration are made
 absolute here. `prefect.yaml` does the same for the shipped example, from a checkout.
 """
 
@@ -31,7 +31,7 @@ def build_deployment(
     cron: str | None = None,
     timezone: str = "UTC",
 ) -> RunnerDeployment:
-    """The deployment that holds the whole configuration: one run at a time, later ones wait."""
+    """The deployment with the complete configuration: one run at a time, later ones wait."""
     from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
     from prefect.deployments.runner import RunnerDeployment
     from prefect.schedules import Cron
@@ -53,14 +53,14 @@ def build_deployment(
 
 @app.command(help=f"Register a deployment of a flow on the configured Prefect server. {listed_flows()}")
 def main(
-    flow: Annotated[str, typer.Argument(help="A flow's name, of those above.", show_default=False)],
-    config: Annotated[Path, typer.Argument(help="The flow's configuration.", show_default=False)],
+    flow: Annotated[str, typer.Argument(help="Name of the flow; see above.", show_default=False)],
+    config: Annotated[Path, typer.Argument(help="YAML configuration of the flow.", show_default=False)],
     name: Annotated[str, typer.Option(help="Name of the deployment.")] = "nightly",
-    cron: Annotated[str | None, typer.Option(help='Schedule, e.g. "15 2 * * *". None: on demand only.')] = None,
+    cron: Annotated[str | None, typer.Option(help='Schedule, e.g. "15 2 * * *". Default: runs on request only.')] = None,
     timezone: Annotated[str, typer.Option(help="Time zone of the schedule.")] = "UTC",
     pool: Annotated[str, typer.Option(help="Work pool, made with `prefect work-pool create`.")] = DEFAULT_POOL,
 ) -> None:
-    """Register the deployment and say how to run it."""
+    """Register the deployment and print how to run it."""
     without_telemetry()
     with exit_codes():
         require_api("deployments.register")

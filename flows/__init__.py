@@ -1,1 +1,1 @@
-"""What follows what: Prefect flows and the cluster that they run on."""
+"""Prefect flows and the cluster on which they run."""

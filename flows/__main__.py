@@ -1,6 +1,6 @@
-"""Flows by name: `python -m flows FLOW CONFIG` runs one under Prefect's own log, `--serve` keeps it on a schedule.
+"""Flows by name: `python -m flows FLOW CONFIG` runs one with Prefect's own log, `--serve` serves it on a schedule.
 
-`mixval run FLOW CONFIG` is the same flow with progress and a summary for people.
+`mixval run FLOW CONFIG` runs the same flow with progress and a readable summary.
 """
 
 from __future__ import annotations
@@ -20,17 +20,19 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_comp
 
 @app.command(help=f"Run a flow and print its summary as JSON, or serve it from this process. {listed_flows()}")
 def main(
-    flow: Annotated[str, typer.Argument(help="A flow's name, of those above.", show_default=False)],
-    config: Annotated[Path, typer.Argument(help="The flow's configuration.", show_default=False)],
-    serve: Annotated[bool, typer.Option("--serve", help="Stay, and run when a schedule or somebody asks.")] = False,
-    cron: Annotated[str | None, typer.Option(help='Schedule of --serve, e.g. "15 2 * * *".')] = None,
-    name: Annotated[str, typer.Option(help="Name of the deployment that --serve makes.")] = "served",
+    flow: Annotated[str, typer.Argument(help="Name of the flow; see above.", show_default=False)],
+    config: Annotated[Path, typer.Argument(help="YAML configuration of the flow.", show_default=False)],
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Keep the process running, and start runs on a schedule or on request.")
+    ] = False,
+    cron: Annotated[str | None, typer.Option(help='Cron schedule of --serve, e.g. "15 2 * * *".')] = None,
+    name: Annotated[str, typer.Option(help="Name of the deployment made by --serve.")] = "served",
 ) -> None:
     """Run or serve the flow."""
     without_telemetry()
     with exit_codes():
         if cron is not None and not serve:
-            raise ConfigError("--cron: a schedule needs a process that stays. Add --serve, or see docs/deployment.md.")
+            raise ConfigError("--cron: a schedule needs a process that keeps running. Add --serve, or see docs/deployment.md.")
         chosen = flow_named(flow)
         loaded = chosen.load_config(config)
         if serve:

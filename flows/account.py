@@ -1,4 +1,4 @@
-"""What a run keeps account of on its way: stages, seconds, what was made and what was found."""
+"""Account of a run: its stages, seconds, and artifacts computed or reused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOOKUPS_IN_FLIGHT = 16
 
 @dataclass
 class Account:
-    """What a run keeps account of on its way: stages, seconds, what was made and what was found."""
+    """Account of a run: its stages, seconds, and artifacts computed or reused."""
 
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     timings_seconds: dict[str, float] = field(default_factory=dict)
@@ -31,19 +31,19 @@ class Account:
     gate_refs: dict[str, ArtifactRef] = field(default_factory=dict)
 
     @contextmanager
-    def stage(self, name: str, total: int) -> Iterator[Words]:
-        """Time a stage and tell the front end of its beginning and end."""
-        words = Words()
+    def stage(self, name: str, total: int) -> Iterator[EndMessage]:
+        """Time a stage and report its beginning and end as progress."""
+        message = EndMessage()
         current().begin(name, total)
         began = time.perf_counter()
-        yield words
+        yield message
         self.timings_seconds[name] = round(time.perf_counter() - began, 3)
-        current().end(name, words.said)
+        current().end(name, message.text)
 
     def count(self, kind: str, refs: list[ArtifactRef], config: ValuationConfig) -> set[ArtifactRef]:
-        """Count which artifacts are there already; the others, to be made."""
+        """Count the artifacts that exist already; returns those still to be made."""
         store = gating.open_store(config)
-        with ThreadPoolExecutor(LOOKUPS_IN_FLIGHT) as threads:  # a remote store is waited for
+        with ThreadPoolExecutor(LOOKUPS_IN_FLIGHT) as threads:  # requests to a remote store are slow
             found = list(threads.map(store.committed, refs))
         pending = {ref for ref, record in zip(refs, found, strict=True) if record is None}
         self.recomputed[kind] += len(pending)
@@ -63,11 +63,11 @@ class Account:
         )
 
 
-class Words:
-    """What a stage says when it ends."""
+class EndMessage:
+    """The message with which a stage ends; call it to set the text."""
 
-    said = ""
+    text = ""
 
-    def __call__(self, words: str) -> None:
-        """Say it."""
-        self.said = words
+    def __call__(self, text: str) -> None:
+        """Set the text."""
+        self.text = text

@@ -15,7 +15,7 @@ from mixval.publish.ranking import ranking_rows
 
 
 class MeasureProgress:
-    """Prefect's progress artifact of the measure stage: one step a contributor, told at every whole per cent."""
+    """Prefect's progress artifact of the measure stage: one step per contributor, updated at every whole per cent."""
 
     def __init__(self, total: int) -> None:
         """Create the artifact at 0 %."""
@@ -26,12 +26,12 @@ class MeasureProgress:
     def step(self) -> None:
         """One contributor more."""
         before, self._done = self._done, self._done + 1
-        if 100 * self._done // self._total > 100 * before // self._total:  # each is a request, of a thousand perhaps
+        if 100 * self._done // self._total > 100 * before // self._total:  # every update is a request
             update_progress_artifact(self._id, progress=100.0 * self._done / self._total)
 
 
 def announce(ranking: pa.Table, summary: RunSummary, coalitions: pa.Table | None = None) -> None:
-    """The ranking and the way to the report, as artifacts of the flow run."""
+    """Create artifacts of the flow run: the ranking as a table and a link to the report."""
     create_table_artifact(
         key="mixval-ranking", table=ranking_rows(ranking, coalitions), description=f"ranking of run {summary.run_id}"
     )

@@ -1,4 +1,4 @@
-"""One Prefect API for a run: the configured one, else a temporary server that lives as long as the session."""
+"""One Prefect API for a run: the configured one, else a temporary server for the duration of the session."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ IDLE_SERVICES = (
     "SCHEDULER",
     "TRIGGERS",
 )
-"""Services of a server that lasts; one that lives for a single run has no schedules, workers or automations to look after."""
+"""Services that a temporary server does not need: it has no schedules, workers or automations."""
 
 
 def temporary_environment() -> dict[str, str]:
-    """Settings of the temporary server alone."""
+    """Settings of the temporary server only."""
     services = {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in IDLE_SERVICES}
     return services | {"PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false"}
 
 
 class ApiStart:
-    """The API that flow, tasks and artifacts of this process talk to."""
+    """The API that flow, tasks and artifacts of this process use."""
 
     def __init__(self) -> None:
         """Nothing starts yet."""
@@ -53,7 +53,7 @@ class ApiStart:
 
     @contextmanager
     def ready(self) -> Iterator[None]:
-        """Within this block Prefect talks to the API."""
+        """Within this block Prefect uses the API."""
         self.begin()
         if self._server is None:
             yield
@@ -69,7 +69,7 @@ class ApiStart:
 
 
 def _drain() -> None:
-    """Send queued logs and events before the server goes, else final states are lost."""
+    """Send queued logs and events before the server stops, else final states are lost."""
 
     async def drain() -> None:
         for pending in (lambda: APILogWorker.instance().drain(), EventsWorker.drain_all):

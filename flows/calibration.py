@@ -1,4 +1,4 @@
-"""Fit the weights of the terms to truth: value contributors, train on each, weigh its terms by what training gave."""
+"""Fit the weights of the terms: value the contributors, train on each, and fit weights to the results of the trainings."""
 
 # No `from __future__ import annotations`: a served flow's parameters are validated where Prefect cannot resolve them as text.
 
@@ -27,7 +27,7 @@ from tasks.truth import train_truth
 
 @flow(name="calibration", task_runner=WAITING, persist_result=False)  # type: ignore[arg-type]  # generics of Prefect
 def calibration(config: CalibrationConfig) -> CalibrationSummary:
-    """Weights of the terms, fitted to the truth of the contributors that a valuation ranks."""
+    """Weights of the terms, fitted to the results of training on the contributors that a valuation ranks."""
     load_credentials(config.source.storage)
     started, expected = datetime.now(UTC), read_latest(calibrations_root(config))
     with cluster_for(config.runtime):
@@ -49,19 +49,19 @@ def calibration(config: CalibrationConfig) -> CalibrationSummary:
 
 
 def train(trainings: Trainings) -> tuple[int, int, dict[str, str]]:
-    """Make what truth is missing. How many trainings were made, how many found, and why one failed, by contributor."""
+    """Run the missing trainings. Returns how many were run, how many reused, and why one failed, by contributor."""
     jobs = [*trainings.alone, *trainings.coalitions]
     current().begin("training", len(jobs))
     pending = [job for job in jobs if job.store.committed(truth_ref(job)) is None]
     for job in jobs:
         if job not in pending:
-            current().step("training", f"{job.contributor} seed {job.seed}: found")
+            current().step("training", f"{job.contributor} seed {job.seed}: reused")
     if pending:
-        current_client()  # a cluster that cannot be had fails the run, not its contributors one by one
+        current_client()  # without a cluster the run fails, not each contributor
     futures = {train_truth.submit(opaque(job)): job for job in pending}
     failed = _failures(futures)
     n_failed = sum(not future.state.is_completed() for future in futures)
-    current().end("training", f"{len(pending) - n_failed} trained, {len(jobs) - len(pending)} found, {n_failed} failed")
+    current().end("training", f"{len(pending) - n_failed} trained, {len(jobs) - len(pending)} reused, {n_failed} failed")
     return len(pending) - n_failed, len(jobs) - len(pending), failed
 
 

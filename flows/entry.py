@@ -1,4 +1,4 @@
-"""What the ways in that need a standing Prefect server share: exit codes, the server itself, silence towards others."""
+"""Shared by the commands that need a lasting Prefect server: exit codes, the check for the server, no telemetry."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flows.quiet import QUIET
 from mixval.errors import ConfigError, MixvalError
 
 NO_TELEMETRY = {name: QUIET[name] for name in ("PREFECT_SERVER_ANALYTICS_ENABLED", "DO_NOT_TRACK")}
-"""Environment of a process that must not report to anybody. Prefect's log stays as it is."""
+"""Environment of a process without telemetry. Prefect's log is unchanged."""
 
 
 def without_telemetry() -> None:
@@ -31,11 +31,11 @@ def exit_codes() -> Iterator[None]:
 
 
 def require_api(what: str) -> None:
-    """Raise `ConfigError` unless a Prefect API is configured: `what` would end with a temporary one."""
+    """Raise `ConfigError` unless a Prefect API is configured: a temporary one would end with the command `what`."""
     from prefect.settings import PREFECT_API_URL
 
     if not PREFECT_API_URL.value():
         raise ConfigError(
-            f"{what}: expected a Prefect server that stays, found no PREFECT_API_URL. Start one with `prefect server start`, "
+            f"{what}: expected a lasting Prefect server, found no PREFECT_API_URL. Start one with `prefect server start`, "
             "then `export PREFECT_API_URL=http://127.0.0.1:4200/api`."
         )

@@ -1,4 +1,4 @@
-"""The way in for the command line and for Python: a session that brings its own API and cluster, started side by side."""
+"""Entry points for the command line and for Python: a session with its own API and cluster, started in parallel."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Run = Callable[[ValuationConfig, Progress | None], RunSummary]
 
 
 def run_valuation(config: ValuationConfig, progress: Progress | None = None) -> RunSummary:
-    """Run the valuation flow once; a run that still stands is returned at once."""
+    """Run the valuation flow once; an up-to-date run is returned at once."""
     with run_session(config.runtime) as value:
         return value(config, progress)
 
@@ -35,7 +35,7 @@ def run_valuation(config: ValuationConfig, progress: Progress | None = None) -> 
 def run_flow(flow: str, config: FrozenModel, progress: Progress | None = None) -> FrozenModel:
     """Run the flow at the import path `flow` once, under a session's own API and cluster; returns its summary.
 
-    `config` is the flow's own and has a field `runtime`, which says where it computes.
+    `config` is the flow's own and has a field `runtime` (cluster and workers).
     """
     quiet()
     session = _Session(config.runtime)  # type: ignore[attr-defined]  # of every flow's configuration
@@ -53,10 +53,10 @@ def plan_valuation(config: ValuationConfig) -> PreparedRun:
 
 @contextmanager
 def run_session(runtime: RuntimeConfig) -> Iterator[Run]:
-    """A function that values one configuration after another on one API and one cluster.
+    """A function that values several configurations in turn on one API and one cluster.
 
-    Local workers import and the API starts while the first plan is made; any other cluster is asked for once the plan
-    stands. A run that still stands starts nothing.
+    Local workers import and the API starts while the first plan is made; any other cluster is requested when the plan is
+    ready. An up-to-date run starts nothing.
     """
     quiet()
     session = _Session(runtime)
@@ -81,7 +81,7 @@ class _Session:
 
         with shown_by(progress or Silence()) as shown:
             if config.source.storage.credentials_block is not None:
-                return self._value(config)  # the block is in the API, so nothing can be looked at before
+                return self._value(config)  # the block is in the API, so no data can be read before
             shown.begin("start", 0)
             inputs = list_inputs(config)
             if (up_to_date := up_to_date_run(config, run_fingerprint(config, inputs))) is not None:
@@ -89,7 +89,7 @@ class _Session:
                 return up_to_date
             cluster = self._lazy_cluster()
             if cluster.is_local:
-                cluster.warm()  # first of all: it imports on the other cores, and nothing is sent before the plan stands
+                cluster.warm()  # first, as it imports on the other cores; nothing is sent before the plan is ready
             started = self._beside.submit(self._lazy_api().begin)
             prepared = _prepare(config, inputs)
             cluster.warm()

@@ -1,4 +1,4 @@
-"""Prefect's voice, when another front end speaks."""
+"""Prefect without console output, for runs with progress of their own."""
 
 import os
 
@@ -8,7 +8,7 @@ QUIET = {
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "PREFECT_CLI_PROMPT": "false",
 }
-"""For runs that have a front end of their own: Prefect's log still goes to its API, not over the progress bars."""
+"""Settings for such runs: Prefect's log still goes to its API, but not over the progress bars."""
 
 
 def quiet() -> None:

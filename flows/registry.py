@@ -1,6 +1,6 @@
-"""The flows by name: what `mixval run`, `python -m flows` and `deployments.register` can run, serve and register.
+"""The flows by name, for `mixval run`, `python -m flows` and `deployments.register`.
 
-Everything is named by its import path and imported when it is asked for, so that a list of the flows costs nothing. The command
+Everything is given by its import path and imported when it is needed, so that listing the flows imports nothing. The command
 line of the library finds `FLOWS` through the entry point `registry` of `mixval.runners`.
 """
 
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RegisteredFlow:
-    """One flow, and what is needed to run it for somebody. Paths are `module:attribute`."""
+    """One flow, and what is needed to run it. Paths are `module:attribute`."""
 
     name: str
-    """Of the flow, as Prefect shows it."""
+    """Name of the flow, as Prefect shows it."""
     sentence: str
     """What it does."""
     flow: str
-    """Of the flow, which takes `config` alone and returns a small frozen model."""
+    """Path of the flow, which takes `config` alone and returns a small frozen model."""
     config: str
-    """Of the class of its configuration, a frozen model with a field `runtime`."""
+    """Path of the class of its configuration, a frozen model with a field `runtime`."""
     front: str | None = None
-    """Of a way in of its own, called with configuration and progress. None: the flow in a session with its API and cluster."""
+    """Path of its own entry point, called with configuration and progress. None: the flow runs in a session of its own."""
     plan: str | None = None
-    """Of what makes the plan of a run from its configuration, and computes nothing else. None: it has none."""
+    """Path of the function that makes the plan of a run from its configuration. None: the flow has no plan."""
     view: str | None = None
-    """Of what prints its summary for people. None: it is printed as JSON."""
+    """Path of the function that prints its summary. None: it is printed as JSON."""
 
     def load(self) -> Flow[..., Any]:
         """The flow itself."""
@@ -54,7 +54,7 @@ class RegisteredFlow:
         return load_config_as(config, file)
 
     def run(self, config: FrozenModel, progress: Progress | None = None) -> FrozenModel:
-        """Run it once; what was made before is found."""
+        """Run it once; stored artifacts are reused."""
         if self.front is None:
             from flows.front import run_flow
 
@@ -65,11 +65,11 @@ class RegisteredFlow:
     def make_plan(self, config: FrozenModel) -> Any:
         """What a run would do. Raises ConfigError for a flow that has no plan."""
         if self.plan is None:
-            raise ConfigError(f"flow `{self.name}`: expected one with a plan, which it has not. Run it: mixval run {self.name}")
+            raise ConfigError(f"flow `{self.name}`: this flow has no plan. Run it: mixval run {self.name}")
         return resolve_name(self.plan)(config)
 
     def show(self, summary: FrozenModel) -> None:
-        """Print a run's summary for people."""
+        """Print a run's summary."""
         if self.view is None:
             print(summary.model_dump_json(indent=2))
         else:
@@ -79,7 +79,7 @@ class RegisteredFlow:
 _ALL = (
     RegisteredFlow(
         name="valuation",
-        sentence="Rank the contributors of a catalogue by their value for the target set.",
+        sentence="Rank contributors by their value for the target set.",
         flow="flows.valuation:valuation",
         config="mixval.config.valuation:ValuationConfig",
         front="flows.front:run_valuation",
@@ -88,7 +88,7 @@ _ALL = (
     ),
     RegisteredFlow(
         name="calibration",
-        sentence="Train on every contributor and fit the weights of Eq. 8's terms to what came of it.",
+        sentence="Train on each contributor and fit the weights of Eq. 8's terms to the results.",
         flow="flows.calibration:calibration",
         config="mixval.evidence.calibrating_config:CalibrationConfig",
         view="mixval.cli.calibration_view:print_calibration",
@@ -101,8 +101,8 @@ def flow_named(name: str) -> RegisteredFlow:
     """The flow of this name. Raises ConfigError that lists them all."""
     if name in FLOWS:
         return FLOWS[name]
-    near = difflib.get_close_matches(name, FLOWS, n=1)
-    hint = f" Did you mean `{near[0]}`?" if near else ""
+    similar = difflib.get_close_matches(name, FLOWS, n=1)
+    hint = f" Did you mean `{similar[0]}`?" if similar else ""
     raise ConfigError(f"flow: expected one of {', '.join(FLOWS)}, found {name!r}.{hint}")
 
 

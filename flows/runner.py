@@ -1,4 +1,4 @@
-"""The cluster of a run: picked by configuration, started when first needed, gone with the measure stage."""
+"""The cluster of a run: chosen by configuration, started when first needed, stopped with the run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class LazyCluster:
 
     @property
     def is_local(self) -> bool:
-        """Whether workers are processes of this machine, which cost nobody anything to start early."""
+        """Whether workers are processes of this machine, which may be started early at no cost."""
         return self._runtime.cluster in ("auto", "local", "cuda")
 
     def warm(self) -> None:
@@ -55,7 +55,7 @@ class LazyCluster:
         return self._client
 
     def close(self) -> None:
-        """Stop what was started. A scheduler that was joined by address lives on."""
+        """Stop what was started. A scheduler given by its address keeps running."""
         if self._client is not None and self._client.exception() is None:
             client = self._client.result()
             cluster = client.cluster
@@ -91,7 +91,7 @@ def default_workers(runtime: RuntimeConfig) -> int:
 
 
 def cuda_is_usable() -> bool:
-    """Whether dask-cuda is installed and a device answers."""
+    """Whether dask-cuda is installed and a device is found."""
     try:
         importlib.import_module("dask_cuda")
         pynvml = importlib.import_module("pynvml")
@@ -108,7 +108,7 @@ CALM = {
     "distributed.admin.system-monitor.interval": "5s",
     "distributed.worker.memory.monitor-interval": "500ms",
 }
-"""Dask looks at stacks, loops and machine up to a hundred times a second for a dashboard that nobody serves here."""
+"""Slower monitoring: by default Dask samples up to a hundred times a second, for a dashboard that is not served here."""
 
 PRELOADED = ["distributed", "flows.preload"]
 """Imported once by the server that local workers are forked from: their imports take 8 s of a core otherwise, for each."""
@@ -168,7 +168,7 @@ def _cuda(runtime: RuntimeConfig) -> Any:
         cluster_class = importlib.import_module("dask_cuda").LocalCUDACluster
     except ImportError as error:
         raise ConfigError("runtime.cluster: `cuda` needs the gpu extra: pip install 'mixval[gpu]'") from error
-    # torch does not allocate from RMM, so RMM stays off.
+    # torch does not allocate from RMM, so RMM is not used.
     given = {"n_workers": runtime.workers, "memory_limit": runtime.worker_memory_bytes}  # else: one a device, of equal shares
     sizes = {name: size for name, size in given.items() if size is not None}
     return cluster_class(**({"threads_per_worker": 1} | sizes | NO_DASHBOARD | runtime.cluster_options))

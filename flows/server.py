@@ -1,6 +1,6 @@
-"""A Prefect API as a process of its own, for as long as a session.
+"""A Prefect API as a process of its own, for the duration of a session.
 
-`prefect.server` brings the same, but importing it costs the flow's process 1.8 s of a core, and it needs nothing else of it.
+`prefect.server` could start one, but importing it costs the flow's process 1.8 s of a core.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class TemporaryServer:
 
     def start(self, timeout: float) -> None:
         """Start, and wait until it answers. Raises MixvalError when it ends, or does not answer in time (seconds)."""
-        with _held_port() as self._port:
+        with _reserved_port() as self._port:
             self._start(timeout)
 
     def _start(self, timeout: float) -> None:
@@ -80,15 +80,15 @@ class TemporaryServer:
         try:
             connection.request("GET", "/api/health")
             return connection.getresponse().status == 200
-        except (OSError, HTTPException):  # it does not listen yet
+        except (OSError, HTTPException):  # not listening yet
             return False
         finally:
             connection.close()
 
 
 @contextmanager
-def _held_port() -> Iterator[int]:
-    """A port that nobody else is given within the block; the server, which binds with SO_REUSEADDR, may still listen there."""
+def _reserved_port() -> Iterator[int]:
+    """A port that is reserved within the block; the server, which binds with SO_REUSEADDR, may still listen on it."""
     with socket.socket() as holder:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind((HOST, 0))

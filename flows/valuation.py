@@ -1,4 +1,4 @@
-"""Rank the contributors of a catalogue by their value for the target set (arXiv 2511.13640, Algorithm 1)."""
+"""Rank contributors by their value for the target set (arXiv 2511.13640, Algorithm 1)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -35,7 +35,7 @@ from tasks.gate import gate_contributor
 from tasks.measure import run_step
 
 TASKS_IN_FLIGHT = 32
-"""Threads that wait for the cluster. They hold no data."""
+"""Threads that wait for the cluster. They have no data in memory."""
 
 
 WAITING: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=TASKS_IN_FLIGHT)
@@ -43,7 +43,7 @@ WAITING: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=TASKS_IN_F
 
 @flow(name="valuation", task_runner=WAITING, persist_result=False)  # type: ignore[arg-type]  # generics of Prefect
 def valuation(config: ValuationConfig) -> RunSummary:
-    """Rank the contributors of a catalogue by their value for the target set."""
+    """Rank contributors by their value for the target set."""
     load_credentials(config.source.storage)
     account = Account()
     expected = read_latest(open_location(config.output, config.source.storage))
@@ -68,7 +68,7 @@ def valuation(config: ValuationConfig) -> RunSummary:
 
 
 def plan(config: ValuationConfig, account: Account) -> PreparedRun:
-    """List inputs, profile the target, probe the backbone; refuse what a worker cannot hold."""
+    """List inputs, profile the target, probe the backbone; refuse a run that does not fit a worker's memory."""
     with account.stage("plan", 1) as say:
         sizes = default_workers(config.runtime), worker_memory_bytes(config.runtime)
         prepared = take_prepared(config) or prepare_run(config, *sizes)
@@ -77,11 +77,11 @@ def plan(config: ValuationConfig, account: Account) -> PreparedRun:
 
 
 def gate(config: ValuationConfig, prepared: PreparedRun, account: Account) -> dict[str, GateOutcome]:
-    """Check every contributor; a rejected one never stops the others. Raises when nobody is admitted."""
+    """Check every contributor; a rejected one does not stop the others. Raises NobodyAdmittedError when none is admitted."""
     contributors = prepared.plan.contributors
     with account.stage("gate", len(contributors)) as say:
         if account.count("gate", [gating.gate_ref(config, one, prepared.target) for one in contributors], config):
-            current_client()  # a cluster that cannot be had fails the run, not its contributors one by one
+            current_client()  # without a cluster the run fails, not each contributor
         futures = {gate_contributor.submit(opaque(config), opaque(one), prepared.target): one.name for one in contributors}
         outcomes: dict[str, GateOutcome] = {}
         for future in as_completed(list(futures)):
@@ -97,8 +97,8 @@ def gate(config: ValuationConfig, prepared: PreparedRun, account: Account) -> di
 def measure(
     config: ValuationConfig, prepared: PreparedRun, outcomes: dict[str, GateOutcome], account: Account
 ) -> dict[str, ArtifactRef]:
-    """Terms, and the regression value where that is the value, of everybody admitted. Who fails is marked so in `outcomes`;
-    others go on."""
+    """Measure the terms, and the regression value where it is used, of all admitted contributors. Failed ones are marked in
+    `outcomes` and do not stop the others."""
     jobs, target = list(admitted_jobs(config, prepared, outcomes).values()), prepared.target_job
     with account.stage("measure", len(jobs)) as say:
         for kind, refs_of_kind in route_of(config.ntk.method).passes(jobs, target).items():
@@ -110,7 +110,7 @@ def measure(
         failed = _measure_pending(todo, target)
         for name, reason in failed.items():
             outcomes[name] = outcomes[name].model_copy(update={"verdict": "failed", "reason": reason})
-        say(f"{len(todo) - len(failed)} computed, {len(jobs) - len(todo)} found, {len(failed)} failed")
+        say(f"{len(todo) - len(failed)} computed, {len(jobs) - len(todo)} reused, {len(failed)} failed")
     measured = {name: ref for name, ref in refs.items() if name not in failed}
     if not measured:
         raise NobodyAdmittedError("no contributor could be measured:\n" + "\n".join(f"  {n}: {r}" for n, r in failed.items()))
@@ -121,8 +121,8 @@ def measure(
 def value_coalitions(
     config: ValuationConfig, prepared: PreparedRun, outcomes: dict[str, GateOutcome], reduced: Reduced, account: Account
 ) -> CoalitionResults | str | None:
-    """Shapley values, redundancy and who goes together, where there are sufficient statistics of several contributors; or why
-    not."""
+    """Coalition values (Shapley values, redundancy, greedy order), where there are sufficient statistics of several
+    contributors. None where there are not, or the reason of a failure."""
     work = coalition_job(config, admitted_jobs(config, prepared, outcomes), prepared.target_job, reduced)
     if work is None:
         return None
@@ -170,7 +170,7 @@ def _measure_pending(jobs: list[MeasureJob], target: MeasureJob) -> dict[str, st
 def _submitted(
     steps: Sequence[Step], before: Mapping[ArtifactRef, PrefectFuture[ArtifactRef]]
 ) -> dict[ArtifactRef, PrefectFuture[ArtifactRef]]:
-    """A future a step, in order, by what it makes. A step may wait for those above it and for those that went before."""
+    """One future per step, in order, by the artifact it makes. A step may wait for earlier ones, and for those in `before`."""
     futures: dict[ArtifactRef, PrefectFuture[ArtifactRef]] = {}
     for step in steps:
         waits = [(futures.get(ref) or before[ref]) for ref in step.after]
@@ -179,7 +179,7 @@ def _submitted(
 
 
 def first_failure(futures: list[PrefectFuture[ArtifactRef]]) -> str | None:
-    """Why the first of them that failed did, in words; None when all came through. Waits for them."""
+    """The reason of the first failure; None when all succeeded. Waits for them."""
     for future in futures:
         future.wait()
         if not future.state.is_completed():

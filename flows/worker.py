@@ -1,4 +1,4 @@
-"""What a worker process does once, when it starts."""
+"""Setup of a worker process when it starts."""
 
 import atexit
 import os
@@ -17,19 +17,19 @@ def import_passes() -> None:
 
 
 class Prepare(WorkerPlugin):  # type: ignore[misc]  # Dask brings no types
-    """Sets torch's threads, hands over storage credentials, and imports what every task needs."""
+    """Sets torch's threads, passes storage credentials, and imports what every task needs."""
 
     name = "mixval-prepare"
 
     def __init__(self, threads: int, environment: dict[str, str]) -> None:
-        """Keep what `setup` will set; the environment is never logged."""
+        """Store what `setup` will set; the environment is never logged."""
         self._threads = threads
         self._environment = environment
 
     def setup(self, worker: Worker) -> None:  # noqa: ARG002  Dask's signature
         """Run on the worker."""
         os.environ.update(self._environment)
-        # Everything is committed by then, and taking torch apart at exit takes seconds that the run would wait for.
+        # Everything is committed by then, and unloading torch at exit takes seconds that the run would wait for.
         atexit.register(os._exit, 0)
         import torch
 
@@ -37,11 +37,11 @@ class Prepare(WorkerPlugin):  # type: ignore[misc]  # Dask brings no types
         import_passes()
 
     def __repr__(self) -> str:
-        """Without the environment, which holds secrets."""
+        """Without the environment, which contains secrets."""
         return f"Prepare(threads={self._threads})"
 
     def __getstate__(self) -> dict[str, Any]:
-        """What travels to the worker."""
+        """State that is sent to the worker."""
         return self.__dict__.copy()
 
 

@@ -1,1 +1,1 @@
-"""Thin Prefect tasks: take a small frozen job, make one library call on the cluster, hand back the reference."""
+"""Thin Prefect tasks: each takes a small frozen job, makes one library call on the cluster, and returns the reference."""

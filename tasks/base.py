@@ -1,4 +1,5 @@
-"""The house task: no Prefect cache (artifacts are committed under fingerprints), retries for storage errors only."""
+"""The decorator of all tasks: no Prefect cache (artifacts are committed under fingerprints), retries for storage errors
+only."""
 
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar, cast
@@ -31,7 +32,7 @@ def house_task(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
 
 
 def opaque(job: T) -> T:
-    """A task argument that Prefect hands on untouched.
+    """A task argument that Prefect passes on without inspecting it.
 
     Prefect looks for futures in every field of an argument, three times a task; frozen jobs hold none, and for a contributor
     with many shards the search costs more than the task.
@@ -40,6 +41,6 @@ def opaque(job: T) -> T:
 
 
 def _is_storage_trouble(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Storage comes back; a wrong row or a singular matrix does not. A lost race is not trouble, it is an answer."""
+    """Storage errors are often temporary; bad rows and singular matrices are not. A conflict is a result and is not retried."""
     error = state.result(raise_on_failure=False)
     return isinstance(error, StorageError) and not isinstance(error, ConflictError)

@@ -1,8 +1,8 @@
-"""The way from a Prefect task to the Dask cluster.
+"""Calls from Prefect tasks to the Dask cluster.
 
 Prefect tasks run on threads of the flow's process and wait there; the work itself goes to one shared Dask client. Measured
 against tasks that run on the workers themselves this costs 14 ms a task instead of 80 to 170 ms, workers need no Prefect
-API, and a task whose worker died ends as failed instead of running for ever.
+API, and a task whose worker died fails instead of running for ever.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def current_client() -> Client:
     cluster = in_use()
     if cluster is None:
         raise ConfigError(
-            "a task asked for the cluster: expected one in use, found none. Run the flow, or put the call inside "
+            "a task needs a cluster: expected one in use, found none. Run the flow, or put the call inside "
             "`with cluster_for(config.runtime):` of `flows.runner`."
         )
     return cluster.client()
@@ -64,8 +64,8 @@ def current_client() -> Client:
 def on_cluster(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """The call's result, computed on a worker.
 
-    A call whose workers keep dying is tried once more with no other suspect beside it: the innocent ones pass, the
-    poisonous one raises `KilledWorker`.
+    Dask raises `KilledWorker` for every call that was on a dying worker. Each is tried once more, one at a time, so that only
+    the call that kills its worker fails.
     """
     try:
         return _submit(current_client(), call, *args, **kwargs)
@@ -77,14 +77,14 @@ def on_cluster(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
 def committed_or_made(
     store: ArtifactStore, ref: ArtifactRef, call: Callable[P, ArtifactRef], *args: P.args, **kwargs: P.kwargs
 ) -> ArtifactRef:
-    """The artifact's reference; the call makes it on a worker where it is not there yet."""
+    """The artifact's reference; the call makes it on a worker where it does not exist yet."""
     return ref if store.committed(ref) is not None else on_cluster(call, *args, **kwargs)
 
 
 def map_on_cluster(call: Callable[..., R], arguments: Sequence[tuple[Any, ...]]) -> list[R]:
     """Results of one call over many small argument tuples, fanned out in a single submission (2 to 3 ms each).
 
-    Tried once more like `on_cluster`: what was committed the first time is found.
+    Tried once more like `on_cluster`: artifacts committed the first time are reused.
     """
     try:
         return _map(current_client(), call, arguments)

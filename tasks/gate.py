@@ -1,4 +1,4 @@
-"""The gate's task: the check of one contributor on the cluster, where rows that crash a reader take no flow with them."""
+"""The gate's task: the check of one contributor on the cluster, where rows that crash a reader do not stop the flow."""
 
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.plan import ContributorPlan

@@ -8,7 +8,7 @@ from tasks.cluster import map_on_cluster, on_cluster
 
 @house_task("{step.label}")
 def run_step(step: Step) -> ArtifactRef:
-    """The step's artifact: found, or made on a worker, its pieces fanned out over all of them."""
+    """The step's artifact: reused, or made on a worker, with its pieces distributed over all workers."""
     if not step.is_done:
         work = step.work()
         if work.piece is not None:

@@ -1,4 +1,4 @@
-"""Truth's task: one training of one contributor, or of a coalition, on the cluster."""
+"""The task of one training on one contributor or coalition, on the cluster."""
 
 from mixval.contracts.record import ArtifactRef
 from mixval.evidence.calibrating import train_here

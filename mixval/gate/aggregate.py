@@ -1,6 +1,6 @@
-"""A contributor in one row: the numbers that its suite checks, and each of them in words.
+"""One row of figures per contributor, which its suite checks, and each of them as text.
 
-A number is null where its question does not arise: no share of no rows, no size of an empty part.
+A figure is null where it is undefined: a share of no rows, the size of an empty part.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from mixval.gate.stream import RowStream
 from mixval.gate.words import counted, shorten
 
 CAUSES_SHOWN = 3
-"""Row checks that the share of bad rows names."""
+"""Row checks listed with the share of bad rows."""
 
 Found = tuple[str, int, int]
-"""A value in words, how many rows (or values) break the check, of how many."""
+"""A value as text, how many rows (or values) break the check, of how many."""
 
 
 def contributor_facts(stream: RowStream, n_shards: int) -> tuple[pd.DataFrame, dict[str, Found]]:
     """The one-row frame of `suite.contributor_checks`, and what each column found."""
     n, left = stream.n_rows, stream.n_left
-    came = f"{counted(n, 'row')} came in {counted(n_shards, 'shard')}"
+    read = f"{counted(n, 'row')} in {counted(n_shards, 'shard')}"
     values: dict[str, float | None] = {"n_rows": n, "n_left": left if n else None, "n_left_if_any": left or None}
     found: dict[str, Found] = {
         "n_rows": (f"none in {counted(n_shards, 'shard')}" if n_shards else "no shard at all", 1, 1),
-        "n_left": (f"none: {came} and every one is left out ({_causes(stream)})", n, n),
-        "n_left_if_any": (f"{left:,}: {came}", 1, 1),
+        "n_left": (f"none: all of {read} are dropped ({_causes(stream)})", n, n),
+        "n_left_if_any": (f"{left:,} of {read}", 1, 1),
     }
     for part, count in stream.n_parts.items():
         values[f"n_{part}_if_any"] = count or None
@@ -48,7 +48,7 @@ def contributor_facts(stream: RowStream, n_shards: int) -> tuple[pd.DataFrame, d
 
 
 def _causes(stream: RowStream) -> str:
-    """The row checks that left out most rows, most first."""
+    """The row checks that dropped most rows, most first."""
     failures = [*stream.rows.failures(), *stream.repeats.failures()]
     dropping = sorted((t for t in failures if t.check.severity == "drop"), key=lambda tally: -tally.n_failed)
     return "; ".join(f"{counted(t.n_failed, 'row')}: {shorten(t.check.expected)}" for t in dropping[:CAUSES_SHOWN])

@@ -1,4 +1,4 @@
-"""The gate's word on one contributor: admitted, trimmed or rejected, each finding with its reason."""
+"""The gate's verdict on one contributor: admitted, trimmed or rejected, each finding with its reason."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class GateCheck:
 
     outcome: GateOutcome
     bad_rows: pa.Table
-    """(shard_index int32, row int64, reason string): rows that are left out."""
+    """(shard_index int32, row int64, reason string): rows that are dropped."""
     digests: np.ndarray
     """(N, 16) uint8: inputs of the admitted rows, for `shared.shared_rows`."""
     validations: list[dict[str, Any]]
@@ -56,10 +56,9 @@ def check_contributor(
 ) -> GateCheck:
     """The outcome for one contributor whose rows come as `batches`.
 
-    Bad rows are dropped and counted. Too many of them, too few rows left, or one shard that cannot be read as the
-    contract says reject the contributor; nothing is raised for data, so other contributors go on. The counts of a
-    rejected contributor are those of the rows that were looked at. StorageError and the like pass through: the place
-    failed, not the data.
+    Bad rows are dropped and counted. Too many of them, too few remaining rows, or one shard that does not fit the row contract
+    reject the contributor. Bad data raise no error, so other contributors are checked all the same. The counts of a rejected
+    contributor are those of the rows that were read. StorageError and other failures that are not the data's pass through.
     """
     labels = list(target.labels) if target.labels else None
     checks = row_checks(task, limits, labels, has_tokens=count_tokens is not None, max_length=max_length, overlong=overlong)
@@ -71,7 +70,7 @@ def check_contributor(
     findings += row_findings(stream.rows, where, names) + row_findings(stream.repeats, where, names)
     suites = [shard_suite, stream.rows, stream.repeats]
     if problem is None:
-        whole, refusals = _judge_whole(stream, len(shards), where)
+        whole, refusals = _check_whole(stream, len(shards), where)
         suites, findings = [*suites, whole], [*refusals, *findings]
     return GateCheck(
         outcome=_outcome(name, shards, stream, findings),
@@ -94,8 +93,8 @@ def _read(stream: RowStream, batches: Iterable[RowBatch], shards: Sequence[Shard
     return None
 
 
-def _judge_whole(stream: RowStream, n_shards: int, where: str) -> tuple[SuiteTally, list[Finding]]:
-    """The contributor's suite on its one-row aggregate, and what it refuses."""
+def _check_whole(stream: RowStream, n_shards: int, where: str) -> tuple[SuiteTally, list[Finding]]:
+    """The contributor's suite on its row of figures, and its findings."""
     frame, found = contributor_facts(stream, n_shards)
     suite = SuiteTally("contributor", stream.limits.samples_kept)
     suite.add(inspect(contributor_checks(stream.task, stream.limits), frame), frame, np.zeros(1, dtype=np.int64))

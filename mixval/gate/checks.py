@@ -1,4 +1,4 @@
-"""One check of the gate: a standard Great Expectations expectation, how grave it is, and its words for people."""
+"""One check of the gate: a standard Great Expectations expectation, its severity, and its texts."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Any, Literal
 Severity = Literal["warn", "drop", "reject"]
 
 GX_SEVERITY: dict[Severity, str] = {"warn": "info", "drop": "warning", "reject": "critical"}
-"""Our consequence -> Great Expectations' severity, so that Data Docs show the same order of gravity."""
+"""Our consequence -> Great Expectations' severity, so that Data Docs show the same order."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """An expectation on one column of a frame that `mixval.gate` derived from the rows."""
+    """An expectation on one column of a frame that `mixval.gate` derives from the rows."""
 
     expectation: str
     """Class name in `great_expectations.expectations`."""
     column: str
     """Derived column that is validated."""
     severity: Severity
-    """What becomes of rows (or of the contributor) that break it."""
+    """Consequence for rows (or the contributor) that break it."""
     expected: str
-    """What must hold, as a clause: "column 'label' must not be null"."""
+    """The requirement, as a clause: "column 'label' must not be null"."""
     remedy: str
     """What to do, as a sentence."""
     about: str | None = None
     """Contract column it is about; samples are taken from it. None: the derived column itself."""
     unit: str | None = None
-    """Unit of the derived value, shown beside each sample. None: the sample says enough."""
+    """Unit of the derived value, shown beside each sample. None: no unit needed."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Further arguments of the expectation."""
 
@@ -40,18 +40,18 @@ class Check:
 
 
 def must_be_there(column: str, severity: Severity, expected: str, remedy: str) -> Check:
-    """A check that a column holds no null."""
+    """A check that a column contains no null."""
     return Check("ExpectColumnValuesToNotBeNull", column, severity, expected, remedy, about=column)
 
 
 def must_be_true(column: str, severity: Severity, expected: str, remedy: str, about: str | None = None) -> Check:
-    """A check that a derived column of True, False and null (not known) holds no False."""
+    """A check that a derived column of True, False and null (unknown) contains no False."""
     arguments = {"value_set": [True]}
     return Check("ExpectColumnValuesToBeInSet", column, severity, expected, remedy, about, arguments=arguments)
 
 
 def must_be_in(column: str, values: list[Any], severity: Severity, expected: str, remedy: str) -> Check:
-    """A check that the values of a column that are not null stand in a set."""
+    """A check that the values of a column that are not null are in a set."""
     arguments = {"value_set": values}
     return Check("ExpectColumnValuesToBeInSet", column, severity, expected, remedy, column, arguments=arguments)
 

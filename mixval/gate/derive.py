@@ -35,12 +35,12 @@ class TokenCounts(Protocol):
 
 
 TokenCounter = Callable[[pa.Table], TokenCounts]
-"""Counts the tokens of rows in contract columns. It sees complete rows only: nothing null, blank or too long."""
+"""Counts the tokens of rows in contract columns. Its input are complete rows only: nothing null, blank or too long."""
 
 
 @dataclass(frozen=True)
 class DerivedRows:
-    """A batch as the gate sees it."""
+    """A batch as the gate checks it."""
 
     frame: pd.DataFrame
     """(N, columns): the shown text of each contract column, and what `suite.py` checks."""
@@ -53,7 +53,8 @@ _Derived = tuple[list[Any], np.ndarray]
 
 
 def derive_rows(table: pa.Table, task: Task, limits: GateConfig, count_tokens: TokenCounter | None) -> DerivedRows:
-    """The derived columns and input digests of a batch in contract columns. Nulls and broken values are carried, not raised."""
+    """The derived columns and input digests of a batch in contract columns. Nulls and broken values are derived, too, and raise
+    nothing."""
     columns: dict[str, list[Any] | np.ndarray] = {}
     inputs: list[list[Any]] = []
     complete = np.ones(table.num_rows, dtype=bool)

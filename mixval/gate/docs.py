@@ -1,4 +1,4 @@
-"""Data Docs: Great Expectations' own rendering of the gate's results, as static pages that ask the network for nothing.
+"""Data Docs: Great Expectations' own rendering of the gate's results, as static pages without network requests.
 
 Sections and tables come from its renderers. The shell around them is ours (`templates/gate_page.j2`), because its own loads
 scripts and styles from six hosts. Its templates escape some values and not others, so angle brackets and quotes in what
@@ -24,8 +24,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 LOOK_ALIKES = str.maketrans({"<": "‹", ">": "›", '"': "”", "`": "ʼ"})
 SUITE_TITLES = {
     "shards": "Shards, one check a file",
-    "rows": "Rows by themselves",
-    "repeats": "Rows beside earlier rows and the target set",
+    "rows": "Each row",
+    "repeats": "Rows compared with earlier rows and the target set",
     "contributor": "The contributor as a whole",
 }
 
@@ -33,7 +33,7 @@ SUITE_TITLES = {
 def page_name(contributor: str) -> str:
     """Path of a contributor's page below the docs folder, safe whatever the name: `contributors/SLUG-DIGEST.html`.
 
-    The digest tells names apart on file systems that ignore case; no percent signs, which browsers would decode.
+    The digest keeps names different on file systems that ignore case; no percent signs, which browsers would decode.
     """
     plain = unicodedata.normalize("NFKD", contributor).encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^a-z0-9]+", "-", plain)[:40].strip("-")
@@ -74,7 +74,7 @@ def _sections(result: dict[str, Any]) -> list[Any]:
     document = ValidationResultsPageRenderer(run_info_at_end=True).render(_restored(result))
     overview, *columns, _run_info = document.sections
     title = SUITE_TITLES.get(result["suite_name"], result["suite_name"])
-    state = "every expectation is met" if result["success"] else "some expectations are not met"
+    state = "all expectations are met" if result["success"] else "some expectations are not met"
     header = RenderedHeaderContent(header=title, subheader=state, styling={"header": {"classes": ["alert"]}})
     return [RenderedSectionContent([header, *overview.content_blocks[1:]], title), *columns]
 

@@ -1,7 +1,7 @@
-"""The door to Great Expectations: it is imported here and in `docs.py`, inside functions, for it takes seconds.
+"""Calls of Great Expectations. It is imported here and in `docs.py`, inside functions, since that takes seconds.
 
-Great Expectations keeps a current project for the whole process, and a context shared between threads was seen to give
-wrong verdicts. So each thread has its own ephemeral context (30 ms to make), and one thread validates at a time.
+Great Expectations keeps a current project for the whole process, and a context shared between threads gave wrong
+results. So each thread has its own ephemeral context (30 ms to make), and one thread validates at a time.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _read(check: Check, result: Any, n_elements: int) -> Inspection:
     found = result.result or {}
     failed = np.sort(np.asarray(found.get("unexpected_index_list") or [], dtype=np.int64))
     if error is None and bool(result.success) != (len(failed) == 0):
-        error = f"it says success={result.success} and names {len(failed)} failing rows"
+        error = f"it returned success={result.success} with {len(failed)} failing rows"
     n_checked = int(found.get("element_count", n_elements)) - int(found.get("missing_count") or 0)
     return Inspection(check, n_elements, n_checked, failed, config, error)
 

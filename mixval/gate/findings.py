@@ -1,4 +1,4 @@
-"""Findings: what a check found, as one message with what was expected, what came, where, and what to do."""
+"""Findings: the result of a check as one message with what was expected, what was found, where, and what to do."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from mixval.gate.checks import Check
 from mixval.gate.tally import CheckTally, SuiteTally
 from mixval.gate.words import counted, listed, quoted
 
-CONSEQUENCE = {"drop": "{rows} left out.", "warn": "{rows} cut to fit.", "reject": ""}
+CONSEQUENCE = {"drop": "{rows} dropped.", "warn": "{rows} cut to fit.", "reject": ""}
 FOUND_SHOWN = 3
-"""Samples that a message quotes; the finding keeps more."""
+"""Samples quoted in a message; the finding has more."""
 
 
 def row_findings(
@@ -20,15 +20,15 @@ def row_findings(
 ) -> list[Finding]:
     """A finding for each check that rows broke; `where` names the contributor or the target.
 
-    `consequence` says, by severity, what becomes of the rows.
+    `consequence` is, by severity, what happens to the rows.
     """
     return [_uncomputed(tally, where) or _row_finding(tally, where, shard_names, consequence) for tally in suite.failures()]
 
 
 def whole_findings(suite: SuiteTally, where: str, found: Mapping[str, tuple[str, int, int]]) -> list[Finding]:
-    """A finding for each check that a one-row aggregate broke.
+    """A finding for each check that the row of figures broke.
 
-    `found` says, by column: the value in words, how many rows (or values) break it, of how many.
+    `found` is, by column: the value as text, how many rows (or values) break it, of how many.
     """
     findings = []
     for tally in suite.failures():
@@ -67,12 +67,12 @@ def _quote(sample: str, check: Check) -> str:
 
 
 def _uncomputed(tally: CheckTally, where: str) -> Finding | None:
-    """A finding that rejects, because nothing is known, for a check that could not be computed."""
+    """A finding that rejects, for a check that could not be computed and whose result is not known."""
     if tally.error is None:
         return None
     message = (
-        f"{where}: {tally.check.expected}, and Great Expectations could not compute this: {tally.error}. "
-        "Look at the column's values, and at the installed version of great-expectations."
+        f"{where}: {tally.check.expected}, but Great Expectations could not compute this: {tally.error}. "
+        "Check the column's values and the installed version of great-expectations."
     )
     finding = _finding(tally, tally.n_failed, tally.n_checked, tally.samples, message)
     return finding.model_copy(update={"severity": "reject"})

@@ -1,4 +1,4 @@
-"""Facts about image cells: does it decode, how large is it, are its pixels finite.
+"""Facts about image cells: whether they decode, their size, whether all pixels are finite.
 
 Encoded images are PNG or JPEG. Their size is read from the header before a pixel is decoded, so a decompression bomb
 costs nothing; PIL's format classes are used directly because `Image.open` checks against a limit of its own.
@@ -22,7 +22,7 @@ from mixval.gate.words import printable
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error)
-"""What PIL raises on broken files, by its own documentation and by trial."""
+"""What PIL raises on broken files, by its documentation and by experiment."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _encoded(data: bytes, max_side_pixels: int) -> ImageFacts:
     elif data.startswith(JPEG):
         name, opener = "JPEG", JpegImagePlugin.JpegImageFile
     else:
-        return ImageFacts(f"{len(data):,} bytes that begin {data[:8].hex(' ') or 'nowhere'}", decodes=False)
+        return ImageFacts(f"{len(data):,} bytes that begin with {data[:8].hex(' ')}" if data else "0 bytes", decodes=False)
     try:
         image = opener(io.BytesIO(data))
         short, long = sorted(image.size)

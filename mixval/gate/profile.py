@@ -1,4 +1,4 @@
-"""What the gate must know of the target set T: its labels, its inputs and its size. T is real and held out."""
+"""Profile of the target set T for the gate: its labels, its inputs and its size. T is real and held out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NO_DIGESTS = np.empty((0, 16), dtype=np.uint8)
 
 @dataclass(frozen=True)
 class TargetProfile:
-    """The target set, as far as a contributor is held against it."""
+    """What contributors are compared with: labels, inputs and size of the target set."""
 
     labels: tuple[int, ...]
     """Distinct labels, ascending. Empty where the task has none."""
@@ -61,17 +61,17 @@ def profile_target(
     shards: Iterable[ShardRef] = (),
     count_tokens: TokenCounter | None = None,
 ) -> TargetProfile:
-    """The profile of the target set. Raises TargetError when it cannot serve as T.
+    """The profile of the target set. Raises TargetError when it breaks a requirement.
 
-    It must be readable, hold at least `limits.min_rows_per_part` rows, all of them good, real and, in classification, of
-    at least `limits.min_classes` labels. Repeated rows are allowed: T stands for the world, and the world repeats itself.
+    It must be readable and have at least `limits.min_rows_per_part` rows, all of them good and real, in classification with at
+    least `limits.min_classes` labels. Repeated rows are allowed, as T is a sample of real use.
     """
     limits = limits or GateConfig()
     listing = list(shards)
     if broken := next((shard for shard in listing if shard.problem is not None), None):
         raise TargetError(
             f"target, shard {quoted(broken.name)}: a readable Parquet file was expected, found: {broken.problem}. "
-            "Write the file again: T must be whole."
+            "Write the file again: T must be complete."
         )
     checks = row_checks(task, limits, has_tokens=count_tokens is not None)
     stream = RowStream(task, limits, checks, NO_DIGESTS, count_tokens, keep_repeats=True)
@@ -79,7 +79,7 @@ def profile_target(
         for batch in batches:
             stream.add(batch)
     except ShardError as error:
-        raise TargetError(f"target: {error}. Correct source.target: T must be whole.") from error
+        raise TargetError(f"target: {error}. Correct source.target: T must be complete.") from error
     _require_target(stream, task, [shard.name for shard in listing])
     digests = np.unique(digest_names(stream.digests())).view(np.uint8).reshape(-1, 16)
     return TargetProfile(tuple(sorted(stream.labels)), digests, stream.n_rows)
@@ -88,19 +88,19 @@ def profile_target(
 def _require_target(stream: RowStream, task: Task, shard_names: list[str]) -> None:
     limits = stream.limits
     if stream.n_rows == 0:
-        raise TargetError("target: rows were expected, found none. Point source.target at real, held-out rows.")
+        raise TargetError("target: rows were expected, found none. Set source.target to real, held-out rows.")
     if findings := row_findings(stream.rows, "target", shard_names, consequence={}):
         more = f" ({counted(len(findings) - 1, 'more kind')} of bad rows)" if len(findings) > 1 else ""
-        raise TargetError(f"{findings[0].message}{more} T must hold good rows only: correct it or take them out.")
+        raise TargetError(f"{findings[0].message}{more} T must have good rows only: correct or remove the others.")
     if n_synthetic := stream.n_parts[SYNTHETIC]:
         raise TargetError(
             f"target: real rows only were expected, found {n_synthetic:,} synthetic of "
-            f"{counted(stream.n_rows, 'row')}. T is real and held out: take the synthetic rows out."
+            f"{counted(stream.n_rows, 'row')}. T must be real and held out: remove the synthetic rows."
         )
     if stream.n_rows < limits.min_rows_per_part:
         raise TargetError(
             f"target: at least {limits.min_rows_per_part} rows were expected (gate.min_rows_per_part), "
-            f"found {stream.n_rows:,}. Bring more held-out rows."
+            f"found {stream.n_rows:,}. Add more held-out rows."
         )
     if stream.labels and max(stream.labels) > MAX_LABEL:
         raise TargetError(
@@ -109,5 +109,5 @@ def _require_target(stream: RowStream, task: Task, shard_names: list[str]) -> No
     if spec_of(task).has_labels and len(stream.labels) < limits.min_classes:
         raise TargetError(
             f"target: at least {limits.min_classes} distinct labels were expected (gate.min_classes), "
-            f"found {len(stream.labels)}: {sorted(stream.labels)}. Bring rows of the other classes."
+            f"found {len(stream.labels)}: {sorted(stream.labels)}. Add rows of the other classes."
         )

@@ -1,4 +1,4 @@
-"""The suite of a single row: the row contract and the row limits, written as expectations."""
+"""Checks of each row: the row contract and the row limits, as expectations."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def row_checks(
     max_length: int | None = None,
     overlong: Literal["truncate", "reject"] = "truncate",
 ) -> list[Check]:
-    """What must hold for each row by itself, on the columns of `derive.derive_rows`. `labels` None: any label."""
+    """Requirements of each row, on the columns of `derive.derive_rows`. `labels` None: any label."""
     checks: list[Check] = []
     for column in spec_of(task).columns:
         checks += for_column(_CHECKS, column, "checks of its rows")(column.name, limits, labels)
     checks += [
-        must_be_there("origin", "drop", "column 'origin' must not be null", "Say of each row where it comes from."),
+        must_be_there("origin", "drop", "column 'origin' must not be null", "Write real or synthetic in each row."),
         must_be_in(
             "origin",
             list(PARTS),
@@ -39,18 +39,18 @@ def row_checks(
 
 
 def _label_checks(name: str, _limits: GateConfig, labels: Sequence[int] | None) -> list[Check]:
-    there = must_be_there(name, "drop", f"column '{name}' must not be null", "Label the row, or take it out.")
+    there = must_be_there(name, "drop", f"column '{name}' must not be null", "Label the row, or remove it.")
     if labels is None:
         return [there]
     expected = f"column '{name}' must be one of the target's labels {listed(list(labels))}"
-    remedy = "Map the labels to the target's, or bring target rows of the missing classes."
+    remedy = "Map the labels to the target's, or add target rows of the missing classes."
     return [there, must_be_in(name, list(labels), "drop", expected, remedy)]
 
 
 def _text_checks(name: str, limits: GateConfig, _labels: Sequence[int] | None) -> list[Check]:
     low, high = limits.min_text_chars, limits.max_text_chars
     return [
-        must_be_there(name, "drop", f"column '{name}' must not be null", "Fill it in, or take the row out."),
+        must_be_there(name, "drop", f"column '{name}' must not be null", "Fill it in, or remove the row."),
         must_be_true(
             f"{name}_is_whole",
             "drop",
@@ -62,7 +62,7 @@ def _text_checks(name: str, limits: GateConfig, _labels: Sequence[int] | None) -
             f"{name}_chars",
             "drop",
             f"column '{name}' must have {low:,} to {high:,} characters (blanks alone count as none)",
-            "Fill in, split or shorten the text, or move gate.min_text_chars and gate.max_text_chars.",
+            "Fill in, split or shorten the text, or change gate.min_text_chars and gate.max_text_chars.",
             low,
             high,
             name,
@@ -74,11 +74,11 @@ def _text_checks(name: str, limits: GateConfig, _labels: Sequence[int] | None) -
 def _image_checks(name: str, limits: GateConfig, _labels: Sequence[int] | None) -> list[Check]:
     low, high = limits.min_image_side_pixels, limits.max_image_side_pixels
     return [
-        must_be_there(name, "drop", f"column '{name}' must not be null", "Add the image, or take the row out."),
+        must_be_there(name, "drop", f"column '{name}' must not be null", "Add the image, or remove the row."),
         must_be_true(
             f"{name}_decodes",
             "drop",
-            f"column '{name}' must decode as PNG or JPEG to its end",
+            f"column '{name}' must be a complete PNG or JPEG",
             "Write the image again from its source.",
             about=name,
         ),
@@ -86,14 +86,14 @@ def _image_checks(name: str, limits: GateConfig, _labels: Sequence[int] | None) 
             f"{name}_pixels_finite",
             "drop",
             f"column '{name}' must have finite pixels, no NaN and no infinity",
-            "Find where the tensor was computed and correct it there.",
+            "Correct it where the tensor is computed.",
             about=name,
         ),
         must_lie(
             f"{name}_short_side_pixels",
             "drop",
             f"the short side of an image must have at least {low:,} pixels (gate.min_image_side_pixels)",
-            "Bring a larger image, or lower the limit.",
+            "Use a larger image, or lower the limit.",
             low=low,
             about=name,
         ),
@@ -117,13 +117,13 @@ _CHECKS: dict[str, Callable[[str, GateConfig, Sequence[int] | None], list[Check]
 
 
 def _token_checks(spec: TaskSpec, max_length: int | None, overlong: Literal["truncate", "reject"]) -> list[Check]:
-    least = "2 tokens, one to learn after the first" if spec.learns == "text" else "1 token"
+    least = "2 tokens, as the first is not learnt" if spec.learns == "text" else "1 token"
     what = f"column '{spec.content}' must have at least {least}"
-    remedy = "Fill it in, or take the row out: there is nothing to learn from it."
+    remedy = "Fill it in, or remove the row: there is nothing to learn from it."
     checks = [must_lie("n_response_tokens", "drop", what, remedy, low=1, about=spec.content)]
     if max_length is not None:
         expected = f"a row must fit the context of {max_length:,} tokens (backbone.max_length)"
-        remedy = "Split the row, or raise backbone.max_length as far as the model goes."
+        remedy = "Split the row, or raise backbone.max_length, up to the model's own limit."
         severity: Literal["warn", "drop"] = "warn" if overlong == "truncate" else "drop"
         checks.append(must_lie("n_tokens", severity, expected, remedy, high=max_length, about=spec.inputs[0], unit="tokens"))
     return checks

@@ -1,4 +1,4 @@
-"""What stands between a shard and its rows: whether it can be read as the contract says."""
+"""Checks of shards: whether each can be read and has the columns and types of the row contract."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from mixval.gate.tally import SuiteTally
 from mixval.gate.words import printable, quoted, shorten
 
 COLUMN_OF = {"unreadable": "is_readable", "missing-column": "has_columns", "wrong-type": "has_types"}
-"""Kind of a ShardError -> the column of the shard frame that it makes False."""
+"""Kind of a ShardError -> the column of the shard frame that is False for it."""
 
 
 @dataclass(frozen=True)
 class ShardProblem:
-    """The first shard that cannot be read as the contract says."""
+    """The first shard that does not fit the row contract."""
 
     index: int
-    """Its place in the listing."""
+    """Its position in the listing."""
     kind: str
     """`unreadable`, `missing-column` or `wrong-type`."""
     column: str | None
@@ -57,7 +57,7 @@ def inspect_shards(
 ) -> tuple[SuiteTally, list[Finding]]:
     """The shards' suite, one row a shard, and a finding that rejects when one of them breaks it.
 
-    What follows a shard that cannot be read is null: it was not looked at.
+    Columns are null for shards after the broken one, which were not checked.
     """
     suite = SuiteTally("shards", limits.samples_kept)
     if not shards and problem is None:
@@ -85,7 +85,7 @@ def _frame(shards: Sequence[ShardRef], problem: ShardProblem | None) -> pd.DataF
 
 def _finding(check: Check, problem: ShardProblem, shards: Sequence[ShardRef], where: str) -> Finding:
     name = shards[problem.index].name if problem.index < len(shards) else f"shard {problem.index}"
-    if problem.words.startswith("shard "):  # a reader's own message says where, what and what to do already
+    if problem.words.startswith("shard "):  # a reader's own message is complete already
         message = f"{where}, {problem.words}"
     else:
         found = problem.words.rstrip(".")

@@ -1,7 +1,7 @@
-"""Rows that more than one contributor holds, and with whom.
+"""Rows that several contributors have in common.
 
-Letters: K contributors; N rows of all of them. A row is its input digest; each contributor holds a row once, for the gate
-has dropped its repeats.
+Letters: K contributors; N rows of all of them. A row is its input digest; each contributor has a row once, since
+the gate has dropped repeats.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PARTNERS_SHOWN = 3
 
 
 def shared_rows(digests: Mapping[str, np.ndarray], limits: GateConfig) -> dict[str, list[Finding]]:
-    """For each contributor, a finding when too many of its rows are held by others too, else an empty list.
+    """For each contributor, a finding when other contributors also have too many of its rows, else an empty list.
 
     `digests` maps contributors to (N_k, 16) uint8. The finding's severity is `limits.shared_rows`.
     """
@@ -57,15 +57,15 @@ def shared_rows(digests: Mapping[str, np.ndarray], limits: GateConfig) -> dict[s
 
 
 def shared_counts(digests: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(K, K) distinct rows that two contributors both hold, (K,) distinct rows of each, (K,) of them held by others too."""
-    held = [np.unique(digest_names(rows)) for rows in digests]
-    sizes = np.array([len(rows) for rows in held], dtype=np.int64)
-    _, row, holders = np.unique(np.concatenate(held), return_inverse=True, return_counts=True)
-    owner = np.repeat(np.arange(len(held)), sizes)
+    """(K, K) distinct rows that two contributors share, (K,) distinct rows of each, (K,) of them shared with any other."""
+    distinct = [np.unique(digest_names(rows)) for rows in digests]
+    sizes = np.array([len(rows) for rows in distinct], dtype=np.int64)
+    _, row, holders = np.unique(np.concatenate(distinct), return_inverse=True, return_counts=True)
+    owner = np.repeat(np.arange(len(distinct)), sizes)
     is_shared = holders[row] > 1
-    n_shared = np.bincount(owner[is_shared], minlength=len(held))
+    n_shared = np.bincount(owner[is_shared], minlength=len(distinct))
     ones = np.ones(int(is_shared.sum()), dtype=np.int64)
-    member = csr_array((ones, (owner[is_shared], row[is_shared])), shape=(len(held), len(holders)))
+    member = csr_array((ones, (owner[is_shared], row[is_shared])), shape=(len(distinct), len(holders)))
     overlaps = (member @ member.T).toarray()
     np.fill_diagonal(overlaps, sizes)
     return overlaps, sizes, n_shared

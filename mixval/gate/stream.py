@@ -1,8 +1,8 @@
-"""Rows on their way through the gate: each batch is derived, inspected, counted and let go.
+"""Checks the rows of one contributor batch by batch, and counts the results.
 
 Two passes a batch: the row checks, then, on the rows that passed, the checks against earlier rows and the target. So a
-good row is never called a repeat of a row that was itself left out.
-Memory: one batch, one digest an admitted row, one line a bad row.
+good row never counts as a repeat of a row that was itself dropped.
+Memory: one batch, one digest per admitted row, one line per bad row.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from mixval.gate.suite import repeat_checks
 from mixval.gate.tally import SuiteTally
 
 BAD_ROWS = pa.schema([("shard_index", pa.int32()), ("row", pa.int64()), ("reason", pa.string())])
-"""One line a row that is left out. `row` counts within the shard, from 0."""
+"""One line per dropped row. `row` counts within the shard, from 0."""
 
 
 @dataclass
 class RowStream:
-    """Everything that is known of the rows so far."""
+    """Counts and digests of the rows so far."""
 
     task: Task
     limits: GateConfig
@@ -57,7 +57,7 @@ class RowStream:
     """Labels of admitted rows."""
 
     def __post_init__(self) -> None:
-        """Starts empty tallies beside the counts."""
+        """Starts empty tallies."""
         self.rows = SuiteTally("rows", self.limits.samples_kept)
         self.repeats = SuiteTally("repeats", self.limits.samples_kept)
         self._target = np.unique(digest_names(self.target_digests))
@@ -71,7 +71,7 @@ class RowStream:
         return sum(self.n_parts.values())
 
     def add(self, batch: RowBatch) -> None:
-        """Takes in one batch. Raises ShardError when its columns are not the contract's."""
+        """Checks one batch. Raises ShardError when its columns are not the contract's."""
         require_contract(batch, self.task)
         n = batch.table.num_rows
         if n == 0:
@@ -99,7 +99,7 @@ class RowStream:
         return np.concatenate([np.empty((0, 16), dtype=np.uint8), *self._kept])
 
     def bad_rows(self) -> pa.Table:
-        """The rows that are left out, with the schema BAD_ROWS."""
+        """The dropped rows, with the schema BAD_ROWS."""
         return pa.concat_tables([BAD_ROWS.empty_table(), *self._bad]).combine_chunks()
 
     def _compare(
@@ -111,7 +111,7 @@ class RowStream:
         shard_index: int,
         reasons: dict[int, list[str]],
     ) -> None:
-        """Holds the rows that passed against earlier rows and the target."""
+        """Compares the rows that passed with earlier rows and the target."""
         if len(passed) == 0:
             return
         names = digest_names(digests[passed])
@@ -148,7 +148,7 @@ def require_contract(batch: RowBatch, task: Task) -> None:
     have = batch.table.schema
     for column in (*spec_of(task).columns, ORIGIN):
         if column.name not in have.names:
-            message = f"column '{column.name}' must be there, found {', '.join(have.names) or 'no columns'}"
+            message = f"column '{column.name}' must exist, found {', '.join(have.names) or 'no columns'}"
             raise ShardError(message, column=column.name, kind="missing-column")
         if not accepts(column, have.field(column.name).type):
             message = f"column '{column.name}' must be {column.expected}, found {have.field(column.name).type}"

@@ -1,4 +1,4 @@
-"""The suites of what is larger than a row: a row among others, a shard, a contributor, contributors side by side."""
+"""Checks beyond the single row: repeated rows, shards, contributors, rows shared between contributors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mixval.gate.checks import Check, must_be_true, must_lie
 
 
 def repeat_checks(about: str) -> list[Check]:
-    """What must hold for a row that passed the row checks, beside the rows before it and the target set.
+    """Requirements of a row that passed the row checks, compared with earlier rows and the target set.
 
     `about` names the column that shows the inputs.
     """
@@ -19,21 +19,21 @@ def repeat_checks(about: str) -> list[Check]:
             "row_is_first",
             "drop",
             "a row must not repeat the inputs of an earlier row of the same contributor",
-            "Deduplicate the data; the first of equal rows is kept.",
+            "Deduplicate the data; the first of equal rows stays.",
             about=about,
         ),
         must_be_true(
             "not_in_target",
             "drop",
-            "a row's inputs must not stand in the target set",
-            "Take the row out: the target set is held out, and a copy of it would flatter the contributor.",
+            "a row's inputs must not be in the target set",
+            "Remove the row: the target set is held out, and copies of it would inflate the contributor's value.",
             about=about,
         ),
     ]
 
 
 def shard_checks(task: Task) -> list[Check]:
-    """What must hold for each shard: one row a shard."""
+    """Requirements of each shard: one row per shard."""
     columns = (*spec_of(task).columns, ORIGIN)
     names = ", ".join(f"'{column.name}'" for column in columns)
     types = "; ".join(f"'{column.name}' {column.expected}" for column in columns[:-1])
@@ -55,7 +55,7 @@ def shard_checks(task: Task) -> list[Check]:
         must_be_true(
             "has_types",
             "reject",
-            f"columns must be of the contract's types: {types}",
+            f"columns must have the types of the row contract: {types}",
             "Convert the column, or leave the shard out of the catalogue.",
             about="shard",
         ),
@@ -63,27 +63,27 @@ def shard_checks(task: Task) -> list[Check]:
 
 
 def contributor_checks(task: Task, limits: GateConfig) -> list[Check]:
-    """What must hold for a contributor as a whole: one row, null where a question does not arise."""
-    rows_remedy = "Bring more rows, or lower the limit."
+    """Requirements of a contributor as a whole: one row, null where a figure is undefined."""
+    rows_remedy = "Add more rows, or lower the limit."
     checks = [
         must_lie(
             "n_rows",
             "reject",
-            "a contributor must bring at least 1 row",
-            "Put Parquet shards with rows where the source says, or take the contributor out of it.",
+            "a contributor must have at least 1 row",
+            "Put Parquet files with rows into its folder, or remove the contributor from the source.",
             low=1,
         ),
         must_lie(
             "n_left",
             "reject",
             "at least 1 row must pass the row checks",
-            "Correct the rows; the other findings say what is wrong with them.",
+            "Correct the rows as the other findings describe.",
             low=1,
         ),
         must_lie(
             "n_left_if_any",
             "reject",
-            f"at least {limits.min_rows} rows must be left after bad rows are dropped (gate.min_rows)",
+            f"at least {limits.min_rows} rows must remain after bad rows are dropped (gate.min_rows)",
             rows_remedy,
             low=limits.min_rows,
         ),
@@ -95,7 +95,7 @@ def contributor_checks(task: Task, limits: GateConfig) -> list[Check]:
                 f"n_{part}_if_any",
                 "reject",
                 f"{expected} (gate.min_rows_per_part)",
-                f"Bring more {part} rows, bring none, or lower the limit.",
+                f"Add more {part} rows, remove all of them, or lower the limit.",
                 low=limits.min_rows_per_part,
             )
         )
@@ -103,13 +103,13 @@ def contributor_checks(task: Task, limits: GateConfig) -> list[Check]:
 
 
 def shared_checks(limits: GateConfig) -> list[Check]:
-    """What must hold between contributors: one row a contributor."""
+    """Requirements between contributors: one row per contributor."""
     return [
         must_lie(
             "shared_share",
             limits.shared_rows,
-            f"at most {limits.max_shared_share:g} of the rows may be held by another contributor (gate.max_shared_share)",
-            "Ask who copied from whom and keep one of them, or raise the limit.",
+            f"at most {limits.max_shared_share:g} of the rows may also belong to another contributor (gate.max_shared_share)",
+            "Find out who copied and keep one of them, or raise the limit.",
             high=limits.max_shared_share,
         )
     ]
@@ -123,8 +123,8 @@ def _share_checks(limits: GateConfig) -> list[Check]:
             "target_overlap_share",
             "max_target_overlap_share",
             limits.max_target_overlap_share,
-            "may stand in the target set",
-            "Take the target's rows out",
+            "may be in the target set",
+            "Remove the target's rows",
         ),
     )
     return [
@@ -140,6 +140,6 @@ def _share_checks(limits: GateConfig) -> list[Check]:
 
 
 def _class_checks(limits: GateConfig) -> list[Check]:
-    remedy = "Bring rows of other classes, or set gate.min_classes to 1."
-    expected = f"the rows that are left must hold at least {limits.min_classes} distinct labels (gate.min_classes)"
+    remedy = "Add rows of other classes, or set gate.min_classes to 1."
+    expected = f"the remaining rows must have at least {limits.min_classes} distinct labels (gate.min_classes)"
     return [must_lie("n_classes", "reject", expected, remedy, low=limits.min_classes)]

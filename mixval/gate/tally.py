@@ -1,6 +1,6 @@
-"""Counts of one suite over many batches: what Great Expectations said of each, added up, with a few samples.
+"""Counts of one suite over many batches: Great Expectations' results added up, with a few samples.
 
-Only counts, samples and the first failing row are kept, so a tally is as small after a million rows as after ten.
+Only counts, samples and the first failing row are stored, so the size does not grow with the number of rows.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class SuiteTally:
         return [tally for tally in self.checks.values() if tally.n_failed or tally.error is not None]
 
     def validation(self, who: str) -> dict[str, Any]:
-        """The suite's result in Great Expectations' form, JSON-able; `who` is whom it is about."""
+        """The suite's result in Great Expectations' form, JSON-able; `who` is the contributor's name."""
         results = [tally.result() for tally in self.checks.values()]
         n_passed = sum(result["success"] for result in results)
         return {

@@ -1,4 +1,4 @@
-"""Facts about text cells: characters, whether they are text at all, and messages made readable."""
+"""Facts about text cells: characters, whether they are valid text, and messages as one line."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def text_facts(column: pa.ChunkedArray) -> list[TextFacts]:
         return [_chat(cell) for chunk in column.chunks for cell in chunk]
     try:
         return [_text(cell) for cell in column.to_pylist()]
-    except UnicodeDecodeError:  # rare, so the slow road is taken only when a cell needs it
+    except UnicodeDecodeError:  # rare, so the slow conversion is done only when a cell needs it
         return [_bytes(cell) for cell in pc.cast(column, pa.large_binary()).to_pylist()]
 
 
@@ -64,8 +64,8 @@ def _chat(cell: pa.Scalar) -> TextFacts:
 def _messages(cell: list[dict[str, Any] | None] | None) -> TextFacts:
     if cell is None:
         return TextFacts(None, None)
-    said = [message or {} for message in cell]
-    lines = [f"{message.get('role')}: {message.get('content')}" for message in said]
-    n_chars = sum(len(message.get("content") or "") for message in said)
-    is_whole = all(message.get("role") and message.get("content") is not None for message in said)
+    messages = [message or {} for message in cell]
+    lines = [f"{message.get('role')}: {message.get('content')}" for message in messages]
+    n_chars = sum(len(message.get("content") or "") for message in messages)
+    is_whole = all(message.get("role") and message.get("content") is not None for message in messages)
     return TextFacts(cell, shorten(" | ".join(lines)) or "no messages", n_chars, is_whole)

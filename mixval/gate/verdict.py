@@ -1,4 +1,4 @@
-"""From findings to a verdict, and from outcomes to whether a run has anybody to value."""
+"""From findings to a verdict, and whether any contributor of a run is admitted."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def decide(findings: Sequence[Finding], n_dropped: int) -> tuple[Verdict, str | 
     rejects = [finding for finding in findings if finding.severity == "reject"]
     if not rejects:
         return ("trimmed" if n_dropped else "admitted"), None
-    more = f" ({counted(len(rejects) - 1, 'more finding')} against it)" if len(rejects) > 1 else ""
+    more = f" (and {counted(len(rejects) - 1, 'more finding')})" if len(rejects) > 1 else ""
     return "rejected", rejects[0].message + more
 
 
 def with_findings(outcome: GateOutcome, findings: Sequence[Finding]) -> GateOutcome:
-    """The outcome with more findings, judged anew. An outcome that is already out stays out, with its own reason."""
+    """The outcome with more findings and a new verdict. A rejected or failed outcome keeps its verdict and reason."""
     every = [*outcome.findings, *findings]
     if not outcome.is_in:
         return outcome.model_copy(update={"findings": every})
@@ -28,11 +28,11 @@ def with_findings(outcome: GateOutcome, findings: Sequence[Finding]) -> GateOutc
 
 
 def ensure_somebody(outcomes: Sequence[GateOutcome]) -> None:
-    """Raises NobodyAdmittedError, with every contributor and its reason, when nobody passed the gate."""
+    """Raises NobodyAdmittedError, with every contributor and its reason, when no contributor passed the gate."""
     if any(outcome.is_in for outcome in outcomes):
         return
     if not outcomes:
-        raise NobodyAdmittedError("no contributor was planned: the source holds none. Check source.contributors.")
+        raise NobodyAdmittedError("the source contains no contributor. Check source.contributors.")
     lines = [f"  {quoted(o.contributor)} {o.verdict}: {o.reason or 'no reason was recorded'}" for o in outcomes]
     raise NobodyAdmittedError(
         f"at least one contributor must pass the gate, none of {len(outcomes):,} did. "

@@ -1,11 +1,11 @@
-"""Words for people: values and names from outside made short, printable and safe to show."""
+"""Values and names from outside as text: short, printable and safe to display."""
 
 from __future__ import annotations
 
 from typing import Any
 
 SAMPLE_CHARS = 120
-"""Characters kept of a sample value."""
+"""Most characters of a sample value."""
 
 
 def printable(text: str) -> str:

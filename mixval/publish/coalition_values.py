@@ -1,11 +1,12 @@
-"""What contributors are worth together: the tables of coalition values (`COALITIONS`, `REDUNDANCY`), checked and aligned.
+"""Values of coalitions of contributors: the tables `COALITIONS` and `REDUNDANCY`, checked and aligned.
 
-Letters: K contributors that took part; v(S) value of the coalition of S; N all of them; d_k = v(N) - v(N - k), leave-one-out.
+Letters: K contributors in the coalition game; v(S) value of the coalition of S; N all of them; d_k = v(N) - v(N - k),
+leave-one-out.
 
-    redundancy   r_ij = v(N) - v(N - i - j) - d_i - d_j
-    cover        r_ij / (r_ij + d_i)       of what i would be missed by without j, the share that j brings as well
+redundancy   r_ij = v(N) - v(N - i - j) - d_i - d_j cover        r_ij / (r_ij + d_i)       share of i's marginal contribution
+without j that j also makes
 
-since r_ij + d_i = v(N - j) - v(N - i - j). An exact copy has cover 1: it is missed only once the other is gone, too.
+since r_ij + d_i = v(N - j) - v(N - i - j). An exact copy has cover 1: its marginal contribution is 0 while the other is there.
 """
 
 from __future__ import annotations
@@ -24,18 +25,18 @@ from mixval.publish.names import visible
 
 Floats = NDArray[np.float64]
 NEGLIGIBLE = 0.01
-"""Of the range of values alone: a difference below this share of it is not worth a word."""
+"""Share of the range of values alone below which a difference is not reported."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two contributors, by their places, and what joins them. Scores of the run."""
+    """Two contributors, by their positions, and their redundancy. Scores of the run."""
 
     first: int
     """The better ranked one."""
     second: int
     redundancy: float
-    """Above 0 each can stand in for the other; below 0 each is worth more beside the other."""
+    """Above 0 they are substitutes; below 0 they are complements, worth more together."""
     missed_both: float
     """What the coalition of all loses without both."""
 
@@ -46,7 +47,7 @@ class CoalitionValues:
 
     names: tuple[str, ...]
     left_out: tuple[str, ...]
-    """Ranked contributors that took no part."""
+    """Ranked contributors that are not in the coalition game."""
     alone: Floats
     """(K,)."""
     leave_one_out: Floats
@@ -56,7 +57,7 @@ class CoalitionValues:
     shapley_errors: Floats | None
     """(K,) standard errors. None where Shapley values are exact."""
     greedy: tuple[int, ...]
-    """Places in the order in which the greedy search took them; empty when it took nobody."""
+    """Positions in the order of the greedy search; empty when it added none."""
     greedy_values: Floats
     """(steps,) value of the coalition after each of them."""
     redundancy: Floats
@@ -69,13 +70,13 @@ class CoalitionValues:
 
     @property
     def negligible(self) -> float:
-        """The score below which a difference is not worth a word."""
+        """The score below which a difference is not reported."""
         return NEGLIGIBLE * float(np.ptp(self.alone))
 
     def cover(self, one: int, other: int) -> float | None:
-        """Share (0 to 1) of what `one` would be missed by without `other` that `other` brings as well.
+        """Share (0 to 1) of the marginal contribution of `one` without `other` that `other` also makes.
 
-        None where they are no substitutes, or nothing would be missed.
+        None where they are no substitutes, or that contribution is not positive.
         """
         shared, own = float(self.redundancy[one, other]), float(self.leave_one_out[one])
         if shared <= self.negligible or shared + own <= 0:
@@ -83,12 +84,12 @@ class CoalitionValues:
         return min(1.0, shared / (shared + own))
 
     def substitutes(self, one: int, most: int) -> list[int]:
-        """Places of those that can stand in for a contributor, strongest first; only what is worth a word."""
+        """Positions of the substitutes of a contributor, strongest first, without negligible ones."""
         order = np.argsort(-self.redundancy[one], kind="stable")
         return [int(other) for other in order if other != one and self.redundancy[one, other] > self.negligible][:most]
 
     def pairs(self) -> list[Pair]:
-        """All K (K - 1) / 2 pairs, the strongest substitutes first, those that strengthen each other last."""
+        """All K (K - 1) / 2 pairs, the strongest substitutes first, the strongest complements last."""
         found = [self._pair(first, second) for first, second in combinations(range(len(self.names)), 2)]
         return sorted(found, key=lambda pair: (-pair.redundancy, pair.first, pair.second))
 
@@ -102,7 +103,7 @@ def coalition_values(ranking: pa.Table, coalitions: pa.Table | None, redundancy:
     """The run's coalition values in the order of its ranking. None for a run without.
 
     Raises:
-        ContractError: a table is missing, names somebody who has no rank, or lacks a pair.
+        ContractError: a table is missing, contains a contributor without a rank, or lacks a pair.
     """
     if coalitions is None and redundancy is None:
         return None
@@ -141,8 +142,7 @@ def shapley_ranks(coalitions: pa.Table) -> dict[str, int]:
 
 
 def first_taken(coalitions: pa.Table, most: int = 5) -> tuple[list[str], float | None]:
-    """The first contributors that the greedy search takes, in its order, and their coalition's value: None if it took
-    nobody."""
+    """The first contributors of the greedy search, in order, and the value of their coalition: None if it added none."""
     taken = [row for row in coalitions.to_pylist() if row["greedy_step"] is not None]
     first = sorted(taken, key=lambda row: row["greedy_step"])[:most]
     return [row["contributor"] for row in first], first[-1]["greedy_value"] if first else None

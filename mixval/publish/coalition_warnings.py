@@ -1,7 +1,7 @@
-"""What a reader should not trust in coalition values, found in their own numbers.
+"""Warnings about coalition values, found in their own numbers.
 
-A contributor that is worth much alone and hardly missed by the coalition of all is not worthless: others bring what it brings.
-Left out together with them, its worth would be gone.
+A contributor with a high value alone and a leave-one-out value near 0 is redundant, not worthless: other contributors have
+similar rows. Leaving all of them out loses the value.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from mixval.publish.regression_warnings import DOUBLED_DAMPING
 from mixval.publish.run_warnings import RunWarning
 
 APART = 2.0
-"""Standard errors of a difference from which two Shapley values count as apart."""
+"""Standard errors of a difference from which two Shapley values count as different."""
 COVERED = 0.9
-"""Share of what a contributor would be missed by that another one brings as well, from which it counts as a copy."""
+"""Cover (see `coalition_values.py`) from which a contributor counts as a copy of another one."""
 HARDLY = 0.1
-"""Leave-one-out over Shapley value up to which a contributor counts as hardly missed."""
+"""Leave-one-out over Shapley value up to which a contributor counts as redundant."""
 NOTED_EXCESS = 0.1
-"""Relative bias of the NTK term of all together from which it is named."""
+"""Relative bias of the NTK term of all contributors together from which there is a warning."""
 MOST_PAIRS = 3
-"""Pairs that have a warning of their own."""
+"""Pairs with a warning of their own."""
 FEWEST_FOR_QUARTERS = 8
 
 
@@ -43,21 +43,20 @@ def coalition_warnings(ranking: pa.Table, coalitions: pa.Table | None, redundanc
 
 
 def sketch_warnings(account: CoalitionAccount) -> list[RunWarning]:
-    """Whether the gradient sketch is wide enough for the coalition of all: what it leaves out grows with the rows."""
+    """Whether the gradient sketch has enough features for the coalition of all: its error grows with the number of rows."""
     noted = DOUBLED_DAMPING if account.is_ntk_regression else NOTED_EXCESS
     if account.sketch_excess is not None and account.sketch_excess <= noted:
         return []
     if account.is_ntk_regression:
         words = (
-            "All contributors together nearly fill the gradient sketch, which damps their regression at least twice as much as "
-            "asked for: large coalitions look worse than they are. Raise ntk.sketch_features or value.damping."
+            "The gradient sketch is too small for all contributors together: it at least doubles the damping of their "
+            "regression, so large coalitions are undervalued. Raise ntk.sketch_features or value.damping."
         )
         return [RunWarning(kind="full-sketch-coalitions", words=words)]
-    told = "is too full to tell its bias" if account.sketch_excess is None else f"adds {percent(account.sketch_excess)} to it"
+    bias = "too large to be estimated" if account.sketch_excess is None else percent(account.sketch_excess)
     words = (
-        f"Coalitions keep the bias of the gradient sketch in their NTK term, and for all contributors together the sketch "
-        f"{told}: "
-        "large coalitions look worse than they are. Raise ntk.sketch_features or ntk.damping."
+        f"The NTK term of coalitions contains the bias of the gradient sketch, which for all contributors together is {bias}: "
+        "large coalitions are undervalued. Raise ntk.sketch_features or ntk.damping."
     )
     return [RunWarning(kind="full-sketch-coalitions", words=words)]
 
@@ -72,7 +71,8 @@ def _neighbours(found: CoalitionValues) -> Iterator[RunWarning]:
     if close > len(steps) / 2:
         words = (
             f"Shapley values are sampled: {count(close)} of {counted(len(steps), 'pair')} of neighbours in their order differ "
-            f"by less than {APART:g} standard errors. Read groups, not ranks; more coalitions (value.coalitions) narrow them."
+            f"by less than {APART:g} standard errors, so single ranks are not reliable. Raise value.coalitions for smaller "
+            "errors."
         )
         yield RunWarning(kind="shapley-neighbours", words=words)
 
@@ -80,8 +80,8 @@ def _neighbours(found: CoalitionValues) -> Iterator[RunWarning]:
 def _left_out(found: CoalitionValues) -> Iterator[RunWarning]:
     if found.left_out:
         words = (
-            f"Coalition values are of the {count(len(found.names))} best-ranked contributors: what those that took no part "
-            "would add, or stand in for, is not known."
+            f"Coalition values are computed for the {count(len(found.names))} best-ranked contributors only. For the others, "
+            "marginal contributions and redundancy are not known."
         )
         yield RunWarning(kind="coalitions-left-out", words=words, contributors=list(found.left_out))
 
@@ -91,19 +91,20 @@ def _copies(found: CoalitionValues) -> Iterator[RunWarning]:
     for cover, one, other in pairs[:MOST_PAIRS]:
         alone, loss = (fixed(float(values[one]), 3) for values in (found.alone, found.leave_one_out))
         words = (
-            f"A contributor worth {alone} alone would be missed by {loss} only: another one brings {percent(cover)} of the "
-            "same. Leave out one of the two, not both."
+            f"A contributor with value {alone} alone has a leave-one-out value of only {loss}: another one covers "
+            f"{percent(cover)} of its contribution. Leave out one of the two, not both."
         )
         yield RunWarning(kind="covered-by-another", words=words, contributors=[found.names[one], found.names[other]])
     if rest := [found.names[one] for _, one, _ in pairs[MOST_PAIRS:]]:
         words = (
-            f"{counted(len(rest), 'more contributor')} worth much alone would hardly be missed, each because of another one."
+            f"{counted(len(rest), 'more contributor')} with a high value alone and a small leave-one-out value, each covered "
+            "by another one."
         )
         yield RunWarning(kind="covered-by-another", words=words, contributors=rest)
 
 
 def _copied(found: CoalitionValues) -> list[tuple[float, int, int]]:
-    """(cover, contributor, who covers it), best covered first; two that cover each other count once."""
+    """(cover, contributor, the one that covers it), highest cover first; two that cover each other count once."""
     pairs = []
     for one in range(len(found.names)):
         covers = [(found.cover(one, other) or 0.0, other) for other in found.substitutes(one, len(found.names))]
@@ -116,7 +117,7 @@ def _copied(found: CoalitionValues) -> list[tuple[float, int, int]]:
 
 
 def _covered_by_several(found: CoalitionValues) -> Iterator[RunWarning]:
-    """Upper quarter alone and lower quarter of leave-one-out, without a single other one to explain it."""
+    """Upper quarter of values alone and lower quarter of leave-one-out values, without one other contributor as the reason."""
     if len(found.names) < FEWEST_FOR_QUARTERS:
         return
     copied = {place for _, one, other in _copied(found) for place in (one, other)}
@@ -129,5 +130,5 @@ def _covered_by_several(found: CoalitionValues) -> Iterator[RunWarning]:
         and found.leave_one_out[place] <= min(low, HARDLY * found.shapley[place])
     ]
     if several:
-        words = "Worth much alone, yet all together would hardly miss it: several others together bring what it brings."
+        words = "High value alone, small leave-one-out value: several other contributors together cover its contribution."
         yield RunWarning(kind="covered-by-several", words=words, contributors=several)

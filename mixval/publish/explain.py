@@ -1,4 +1,4 @@
-"""Why one contributor stands where it stands, or why it was refused."""
+"""Why one contributor has its rank, or why it was rejected."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TermContribution(FrozenModel):
     against_median: float
     """`weighted` less the median contributor's; negative where it costs places."""
     rank_at_median: int
-    """The rank by Eq. 8 if this term alone were the median contributor's, all else held."""
+    """The rank by Eq. 8 if this term alone were the median contributor's, all else equal."""
 
 
 class PartReading(FrozenModel):
@@ -58,7 +58,7 @@ class BrokenExpectation(FrozenModel):
 
 
 class Explanation(FrozenModel):
-    """All that is known of one contributor."""
+    """All results of a run about one contributor."""
 
     contributor: str
     verdict: str
@@ -79,7 +79,7 @@ class Explanation(FrozenModel):
     would_help_most: str | None = None
     """The term that costs it most, and what would change it. None when it was not ranked."""
     coalitions: MarginalValues | None = None
-    """What it adds to the others. None for a run without coalition values, and where it took no part in them."""
+    """Its coalition values. None where the run or the contributor has none."""
     broken: list[BrokenExpectation] = Field(default_factory=list)
     warnings: list[RunWarning] = Field(default_factory=list)
     """Those that name it, then those about the whole ranking."""
@@ -94,10 +94,10 @@ def explain(
     coalitions: pa.Table | None = None,  # COALITIONS
     redundancy: pa.Table | None = None,  # REDUNDANCY
 ) -> Explanation:
-    """Everything that the run's tables say of one contributor.
+    """All results about one contributor, from the run's tables.
 
     Raises:
-        ConfigError: the run knows no contributor of that name; the message offers the nearest ones.
+        ConfigError: the run has no contributor of that name; the message offers similar names.
         ContractError: coalition values do not fit the ranking.
     """
     ranked, refused = ranking.to_pylist(), [row for row in rejected.to_pylist() if row["contributor"] == contributor]
@@ -124,13 +124,13 @@ def explanation_text(found: Explanation) -> str:
         lines += ["", "Measured:"]
         for part in found.parts:
             error = "" if part.standard_error is None else f" ± {compact(part.standard_error)}"
-            lines.append(f"  {part.term:<12} {part.part:<10} {compact(part.estimate)}{error}  ({count(part.n)} rows)")
+            lines.append(f"  {part.term:<14} {part.part:<10} {compact(part.estimate)}{error}  ({count(part.n)} rows)")
     for broken in found.broken:
         column = f", column {visible(broken.column)}" if broken.column else ""
         lines += ["", f"{visible(broken.expectation)}{column}: {count(broken.count)} of {count(broken.n_checked)}"]
         lines += [f"  {visible(broken.reason)}"] + [f"  e.g. {visible(sample)}" for sample in broken.samples]
     if found.warnings:
-        lines += ["", "Be careful:"] + [f"  - {_warning_words(warning)}" for warning in found.warnings]
+        lines += ["", "Warnings:"] + [f"  - {_warning_words(warning)}" for warning in found.warnings]
     return "\n".join(lines) + "\n"
 
 
@@ -149,7 +149,7 @@ def _ranked(
     others = [row["contributor"] for row in ranked if row["contributor"] != own["contributor"]]
     tied = [row["contributor"] for row in ranked if row["tie_group"] == own["tie_group"] and row["contributor"] in others]
     copied = ("contributor", "verdict", "rank", "value", "value_kind", "value_low", "value_high", "n_rows", "real_share")
-    touching = [warning for warning in warnings if own["contributor"] in warning.contributors]
+    concerned = [warning for warning in warnings if own["contributor"] in warning.contributors]
     return Explanation(
         **{key: own[key] for key in copied},
         n_ranked=len(ranked),
@@ -158,7 +158,7 @@ def _ranked(
         parts=parts,
         rank_by_eq8=None if adds_terms else rank,
         would_help_most=_lever(contributions, rank, len(ranked), "its value" if adds_terms else "Eq. 8's value"),
-        warnings=touching + [warning for warning in warnings if not warning.contributors],
+        warnings=concerned + [warning for warning in warnings if not warning.contributors],
     )
 
 
@@ -179,18 +179,18 @@ def _lever(contributions: list[TermContribution], rank: int, n_ranked: int, whos
         return None
     worst = min(contributions, key=lambda entry: entry.against_median)
     if worst.against_median >= 0:
-        return "No term costs it anything against the median contributor."
+        return "No term lowers its value compared with the median contributor."
     moved = f" to rank {worst.rank_at_median}" if worst.rank_at_median < rank else " without changing its rank"
     gain = signed(-worst.against_median, decimals_for([worst.against_median]))
     return (
-        f"The {worst.term} term costs it most. At the median contributor's {worst.term} {whose} would move by {gain}{moved}, "
-        f"all else held. What moves it: {TERMS[worst.term].lever}."
+        f"The {worst.term} term costs it most. With the median contributor's {worst.term}, {whose} would change by "
+        f"{gain}{moved}, all else equal. What improves this term: {TERMS[worst.term].lever}."
     )
 
 
 def _marginal(found: Explanation) -> str:
     if found.rank is None or found.value is None:
-        return f"{found.verdict}, so it has no rank among the {count(found.n_ranked)} contributors that were ranked."
+        return f"{found.verdict}, so it is not among the {count(found.n_ranked)} ranked contributors."
     decimals = decimals_for([found.value, found.value_low, found.value_high])
     unit = " nats" if found.rank_by_eq8 is not None else ""
     words = f"rank {found.rank} of {count(found.n_ranked)}, value {fixed(found.value, decimals)}{unit}"
@@ -204,7 +204,7 @@ def _contribution_lines(found: Explanation) -> list[str]:
     if not found.contributions:
         return []
     decimals = decimals_for([entry.weighted for entry in found.contributions])
-    by_eq8 = "" if found.rank_by_eq8 is None else f"By Eq. 8, which is not its value, rank {found.rank_by_eq8}:"
+    by_eq8 = "" if found.rank_by_eq8 is None else f"For comparison, rank {found.rank_by_eq8} by Eq. 8:"
     lines = ["", *([by_eq8] if by_eq8 else []), f"  {'term':<12} {'estimate':>11} {'adds':>10} {'vs median':>10}"]
     for entry in found.contributions:
         adds, against = signed(entry.weighted, decimals), signed(entry.against_median, decimals)
@@ -213,11 +213,12 @@ def _contribution_lines(found: Explanation) -> list[str]:
 
 
 def _warning_words(warning: RunWarning) -> str:
-    return f"{warning.words} Touches {listed(warning.contributors)}." if len(warning.contributors) > 1 else warning.words
+    return f"{warning.words} Concerns {listed(warning.contributors)}." if len(warning.contributors) > 1 else warning.words
 
 
 def _unknown(contributor: str, known: list[str]) -> str:
     unique = sorted(set(known))
-    near = difflib.get_close_matches(contributor, unique, n=3, cutoff=0.5)
-    hint = f"Did you mean {' or '.join(repr(visible(name)) for name in near)}?" if near else f"It knows {listed(unique, 10)}."
+    similar = difflib.get_close_matches(contributor, unique, n=3, cutoff=0.5)
+    offered = " or ".join(repr(visible(name)) for name in similar)
+    hint = f"Did you mean {offered}?" if similar else f"They are {listed(unique, 10)}."
     return f"expected one of the run's {len(unique)} contributors, found {contributor!r}. {hint}"

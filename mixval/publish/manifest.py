@@ -1,4 +1,4 @@
-"""The manifest: what a run was made from, what it decided, and what a reader needs to run it again."""
+"""The manifest: inputs of a run, its decisions, and what is needed to run it again."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class WeightsUsed(FrozenModel):
     values: dict[str, float]
     """Term -> weight. A term that was left out has 0."""
     provenance: str
-    """Where they come from, in words: the rule's formula, or the calibration behind a fit."""
+    """Where they come from: the rule's formula, or the calibration of fitted weights."""
     dropped: list[str] = Field(default_factory=list)
     """Terms left out as uninformative."""
 
 
 class Manifest(RunManifest):
-    """Lies beside the ranking as `manifest.json`. Holds no secrets."""
+    """Stored next to the ranking as `manifest.json`. Contains no secrets."""
 
     flow: Literal["valuation"] = "valuation"
     schema_version: int = SCHEMAS["manifest"].version
@@ -62,13 +62,13 @@ class Manifest(RunManifest):
     recomputed: dict[str, int] = Field(default_factory=dict)
     """Kind of artifact -> how many were made in this run."""
     reused: dict[str, int] = Field(default_factory=dict)
-    """Kind of artifact -> how many were found as they were."""
+    """Kind of artifact -> how many were reused."""
     weights: WeightsUsed
     paper_deviations: list[str] = Field(default_factory=list)
-    """Choices that are not the published method's own, in words."""
+    """One sentence for each deviation from the published method."""
     warnings: list[RunWarning] = Field(default_factory=list)
     coalitions: CoalitionAccount | None = None
-    """How the values of coalitions came about. None for a run without coalitions.parquet and redundancy.parquet."""
+    """How the values of coalitions were computed. None for a run without coalitions.parquet and redundancy.parquet."""
     artifacts: list[ArtifactRef] = Field(default_factory=list)
     """Committed artifacts that the ranking was made from."""
 

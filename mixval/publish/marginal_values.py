@@ -1,4 +1,4 @@
-"""What one contributor adds to the others: alone, last, on average, and who could stand in for it."""
+"""What one contributor adds: value alone, leave-one-out, Shapley value, and its substitutes."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from mixval.publish.numerals import count, decimals_for, fixed, percent
 
 MOST_SUBSTITUTES = 3
 MOSTLY = 0.5
-"""Share of what a contributor would be missed by, from which another brings most of it."""
+"""Cover (see `coalition_values.py`) from which another contributor covers most of a contribution."""
 
 
 class Substitute(FrozenModel):
-    """Another contributor that brings the same."""
+    """Another contributor with which it is redundant."""
 
     contributor: str
     redundancy: float
-    """v(all) - v(without both), less what each alone is missed by."""
+    """v(all) - v(without both), less the leave-one-out values of both."""
     cover: float | None
-    """Share (0 to 1) that it brings as well of what the contributor would be missed by without it. None where nothing would
-    be missed."""
+    """Share (0 to 1) of the contributor's marginal contribution without it that it also makes. None where that contribution is
+    not positive."""
 
 
 class MarginalValues(FrozenModel):
     """Coalition values of one contributor. Scores of the run, higher is better."""
 
     n_contributors: int
-    """That took part."""
+    """Number of contributors in the coalition game."""
     alone: float
     leave_one_out: float
     """What the coalition of all loses without it."""
@@ -37,9 +37,9 @@ class MarginalValues(FrozenModel):
     shapley_error: float | None
     """Standard error. None where it is exact."""
     shapley_rank: int
-    """1 adds most, of `n_contributors`."""
+    """1 is best, of `n_contributors`."""
     greedy_step: int | None
-    """When the greedy search takes it. None where it does not."""
+    """Step at which the greedy search adds it. None where it does not."""
     greedy_value: float | None
     """Value of the coalition after that step."""
     substitutes: list[Substitute] = Field(default_factory=list)
@@ -47,7 +47,7 @@ class MarginalValues(FrozenModel):
 
 
 def marginal_values(found: CoalitionValues, contributor: str) -> MarginalValues | None:
-    """What the tables say of a contributor. None when it took no part."""
+    """The coalition values of a contributor. None when it has none."""
     if contributor not in found.names:
         return None
     place = found.names.index(contributor)
@@ -79,14 +79,15 @@ def marginal_words(marginal: MarginalValues) -> list[str]:
     error = "" if marginal.shapley_error is None else f" ± {fixed(marginal.shapley_error, decimals + 1)}"
     rank = f"rank {marginal.shapley_rank} of {count(k)}"
     lines = [
-        f"Together with the others ({count(k)} took part):",
+        f"In coalitions of {count(k)} contributors:",
         f"  {'alone':<14} {fixed(marginal.alone, decimals)}",
-        f"  {'Shapley value':<14} {fixed(marginal.shapley, decimals)}{error}  ({rank}; what it adds, over all orders)",
+        f"  {'Shapley value':<14} {fixed(marginal.shapley, decimals)}{error}  ({rank}; mean marginal contribution over all "
+        "orders)",
         f"  {'leave-one-out':<14} {fixed(marginal.leave_one_out, decimals)}",
     ]
     if marginal.greedy_step is not None:
         coalition = fixed(marginal.greedy_value, decimals)
-        lines.append(f"  {'greedy step':<14} {marginal.greedy_step}  (the coalition is then worth {coalition})")
+        lines.append(f"  {'greedy step':<14} {marginal.greedy_step}  (value of the coalition then: {coalition})")
     return [*lines, "", *_missed(marginal), *_other_substitutes(marginal)] if k > 1 else lines
 
 
@@ -100,18 +101,18 @@ def _missed(marginal: MarginalValues) -> list[str]:
     words = f"Without it the coalition of all would {verb} {fixed(abs(loss), decimals)}"
     first = marginal.substitutes[0] if marginal.substitutes else None
     if first is None:
-        return [f"{words}; nobody else brings the same."]
+        return [f"{words}; no other contributor is redundant with it."]
     name = shortened(first.contributor, 40)
     if first.cover is None:
-        return [f"{words}; {name} brings some of the same."]
+        return [f"{words}; it is partly redundant with {name}."]
     missed = first.redundancy + loss
     much = "most" if first.cover >= MOSTLY else "some"
     return [
-        f"{words}; {much} of what it brings {name} brings too: were {name} gone, it would be missed by "
-        f"{fixed(missed, decimals)}, of which {name} now covers {percent(first.cover)}."
+        f"{words}; {name} covers {much} of its contribution: without {name}, its leave-one-out value would be "
+        f"{fixed(missed, decimals)}, of which {name} covers {percent(first.cover)}."
     ]
 
 
 def _other_substitutes(marginal: MarginalValues) -> list[str]:
     others = [entry.contributor for entry in marginal.substitutes[1:]]
-    return [f"{listed(others)} could stand in for part of it, too."] if others else []
+    return [f"It is partly redundant with {listed(others)}, too."] if others else []

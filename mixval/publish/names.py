@@ -1,6 +1,6 @@
-"""Names from outside made fit to be shown: nothing invisible, nothing that steers a terminal, nothing endless.
+"""Names from the data made safe to display: no invisible or control characters, limited length.
 
-Escaping for HTML, rich markup or Markdown comes on top of this and belongs to whoever writes that format.
+Escaping for HTML, rich markup or Markdown comes on top of this, where that format is written.
 """
 
 import unicodedata

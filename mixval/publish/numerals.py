@@ -1,4 +1,4 @@
-"""Numbers as readers meet them: as many decimals as the differences need, counts with separators, units in words."""
+"""Numbers as text: as many decimals as the differences need, counts with separators, units."""
 
 import math
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ def decimals_for(values: Iterable[float | None]) -> int:
 
 
 def fixed(value: float | None, decimals: int) -> str:
-    """`-0.12` with a true minus sign; a dash for what is not known."""
+    """`-0.12` with a true minus sign; a dash for a missing number."""
     if value is None:
         return "–"
     text = f"{value:.{decimals}f}"
@@ -45,7 +45,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def percent(part: float) -> str:
-    """`37 %`; what is neither nothing nor everything never reads as either."""
+    """`37 %`; a share strictly between 0 and 1 is never shown as 0 or 100."""
     rounded = round(100 * part)
     if rounded == 0 and part > 0:
         return "<1 %"

@@ -1,7 +1,7 @@
-"""Where a configuration departs from the published method (arXiv 2511.13640), or fills in what it leaves open, in words.
+"""How a configuration deviates from the published method (arXiv 2511.13640), or fills in what the paper does not state.
 
 Published: Eq. 8 with weights from a linear regression onto the average of loss and MMD score, gradients of 1 % of the
-training rows for language models. Left open: lambda, f and r for causal models, features and bandwidths of the MMD.
+training rows for language models. Not stated: lambda, f and r for causal models, features and bandwidths of the MMD.
 DAVINZ is the method's public ancestor, whose code settles f and r for classification.
 """
 
@@ -13,27 +13,27 @@ from mixval.contracts.terms import TERMS
 from mixval.publish.names import listed
 
 WEIGHT_RULES = {
-    "equal-z": "Weights: each term is standardised over the contributors and counts alike.",
-    "shipped": "Weights: of standardised terms, fitted to truth by training in other worlds.",
+    "equal-z": "Weights: each term is standardised over the contributors and has equal weight.",
+    "shipped": "Weights: each term is standardised; weights fitted to trainings on mixval's benchmark data.",
     "scale-matched": "Weights: each term is divided by its mean over the contributors, as DAVINZ's kappa does.",
-    "fitted": "Weights: fitted on the true performance of calibration contributors.",
-    "davinz": "Weights: DAVINZ's, -kappa NTK - MMD; the other terms carry none.",
+    "fitted": "Weights: fitted to the results of training on calibration contributors.",
+    "davinz": "Weights: DAVINZ's, -kappa NTK - MMD; the other terms have weight 0.",
 }
 FEATURES = {
     "backbone": "the backbone's pooled features",
     "pixels": "flattened pixels",
-    "backbone-and-answer": "the backbone's pooled features and their mean over the answer",
+    "backbone-and-answer": "the backbone's pooled features joined with their mean over the answer",
 }
 PUBLISHED_WEIGHTS = "The paper's regression gives (1/2, 1/2, 0, 0)."
 
 
 class RouteDeviations(NamedTuple):
-    """Sentences that differ between ways of measuring (`mixval/stages/routes/`)."""
+    """Sentences that differ between routes (`mixval/stages/routes/`)."""
 
     rows: list[str]
     """Which rows of a contributor are read."""
     ntk: list[str]
-    """What the NTK term is told from."""
+    """What the NTK term is computed from."""
 
 
 def paper_deviations(config: ValuationConfig, of_route: RouteDeviations) -> list[str]:
@@ -56,27 +56,29 @@ def _value(config: ValuationConfig) -> list[str]:
     has_labels = config.task_spec.has_labels
     measured_by = "the cross-entropy" if has_labels else "the mean log-probability of the answer tokens"
     scale = "the kernel's mean diagonal less its mean entry" if has_labels else "the kernel's mean diagonal"
-    way = ", less what the way costs" if config.has_trained_gain else ""
+    penalty = ", less a displacement penalty" if config.has_trained_gain else ""
     found = [
-        f"Value: not Eq. 8, but {measured_by} that regression on the tangent kernel predicts for the target{way}, with lambda "
-        f"{config.value.damping_for(config.task):g} times {scale}. Eq. 8's terms are shown beside it, standardised over the "
-        "contributors."
+        f"Value: not Eq. 8, but {measured_by} that ridge regression with the empirical NTK predicts for the target{penalty}, "
+        f"with lambda {config.value.damping_for(config.task):g} times {scale}. Eq. 8's terms are reported next to it, "
+        "standardised over the contributors."
     ]
     if config.values_rows_read:
-        found.append("Value: of all rows that were read; what those without gradients do is told from the backbone's features.")
+        found.append(
+            "Value: from all rows that were read; rows without gradients enter through a regression on the backbone's features."
+        )
     return found
 
 
 def _weights(config: ValuationConfig) -> list[str]:
     found = []
     if config.preset is not None:
-        found.append(f"Preset {config.preset}: the switches of the method's ancestor, not of the paper.")
-    if config.value.method == "ntk-regression":  # weighs nothing
+        found.append(f"Preset {config.preset}: the settings of DAVINZ, which the paper builds on, not those of the paper.")
+    if config.value.method == "ntk-regression":  # uses no weights
         return found
     if config.value.rule in WEIGHT_RULES:
         found.append(f"{WEIGHT_RULES[config.value.rule]} {PUBLISHED_WEIGHTS}")
     if config.value.rule in ("equal-z", "shipped") and config.value.uninformative == "drop":
-        found.append("Weights: a term whose spread is within its standard error is left out instead of blown up.")
+        found.append("Weights: a term whose spread over contributors is within its standard error gets weight 0.")
     return found
 
 
@@ -87,7 +89,7 @@ def _target_rows(config: ValuationConfig) -> list[str]:
 
 def _loss(config: ValuationConfig) -> list[str]:
     if config.task_spec.is_causal and config.loss.average == "token":
-        return ["Loss is averaged over tokens, so long rows count for more; the paper averages over examples."]
+        return ["Loss is averaged over tokens, so long rows have more weight; the paper averages over examples."]
     return []
 
 
@@ -98,10 +100,10 @@ def _discrepancy(config: ValuationConfig) -> list[str]:
     width = "the target's median distance times " if chosen.bandwidths == "median" else "fixed bandwidths "
     factors = chosen.multipliers if chosen.bandwidths == "median" else chosen.bandwidths
     listed = ", ".join(f"{factor:g}" for factor in factors if isinstance(factor, float))
-    found.append(f"Discrepancy: features and bandwidths are open in the paper; here {where}, {width}{listed}.")
+    found.append(f"Discrepancy: the paper does not state features and bandwidths; here {where}, {width}{listed}.")
     if chosen.method == "random-features":
         found.append(
-            f"Discrepancy: from means of {chosen.frequencies:,} random Fourier features; their error is in terms.parquet."
+            f"Discrepancy: estimated with {chosen.frequencies:,} random Fourier features; the error is in terms.parquet."
         )
     if chosen.estimator == "biased":
         found.append("Discrepancy: the biased estimate (V-statistic) is used.")
@@ -110,14 +112,14 @@ def _discrepancy(config: ValuationConfig) -> list[str]:
     if chosen.combine == "sum":
         found.append("Discrepancy: kernels are summed instead of averaged.")
     if chosen.parts == "pooled":
-        found.append("Discrepancy is taken of real and synthetic rows pooled, as in DAVINZ, not part by part as in Eq. 8.")
+        found.append("Discrepancy is computed on real and synthetic rows together, as in DAVINZ, not on each part as in Eq. 8.")
     return found
 
 
 def _ntk(config: ValuationConfig, of_route: list[str]) -> list[str]:
     chosen = config.ntk
     unit = "times the kernel's mean diagonal" if chosen.damping_mode == "relative" else "absolute"
-    found = [f"NTK: lambda is open in the paper; here {chosen.damping:g}, {unit}."]
+    found = [f"NTK: the paper does not state lambda; here {chosen.damping:g}, {unit}."]
     if config.task_spec.is_causal:
         output = {
             "logit": "the mean true-token logit",
@@ -126,20 +128,23 @@ def _ntk(config: ValuationConfig, of_route: list[str]) -> list[str]:
             "mix": "log p",
         }[chosen.output]
         residual = "1 - f" if chosen.residual == "one-minus-output" else "1 - p"
-        found.append(f"NTK: f and r for causal models are open in the paper; here f is {output}, r = {residual}.")
+        found.append(f"NTK: the paper does not state f and r for causal models; here f is {output}, r = {residual}.")
     elif chosen.output == "mix":
         found.append(
-            "NTK: f is a random mix of all logits, one kernel for all classes, and r one-minus-probability; DAVINZ takes the "
-            "own label's logit and r = 1 - f."
+            "NTK: f is a random combination of all logits, one kernel for all classes, and r is one-minus-probability; DAVINZ "
+            "takes the logit of the row's label and r = 1 - f."
         )
     elif (chosen.output, chosen.residual) != ("logit", "one-minus-output"):
         found.append(
-            f"NTK: f is the {chosen.output} and r {chosen.residual}; DAVINZ takes the own label's logit and r = 1 - f."
+            f"NTK: f is the {chosen.output} and r is {chosen.residual}; DAVINZ takes the logit of the row's label and r = 1 - "
+            "f."
         )
     found += of_route
     if chosen.n_blocks > 1:
-        found.append(f"NTK: the kernel is cut into {chosen.n_blocks} diagonal blocks; the paper's formula has the whole of it.")
-    found.append(f"NTK: which parameters count is open in the paper; here {', '.join(chosen.parameters)}.")
+        found.append(
+            f"NTK: only {chosen.n_blocks} diagonal blocks of the kernel are used; the paper's formula uses the whole kernel."
+        )
+    found.append(f"NTK: the paper does not state which parameters are used; here {', '.join(chosen.parameters)}.")
     return found
 
 
@@ -147,16 +152,16 @@ def _backbone(config: ValuationConfig) -> list[str]:
     chosen = config.backbone
     found = []
     if config.task_spec.is_image and chosen.batch_norm == "neutral":
-        found.append("Batch normalisation is neutral (weight 1, bias 0), as in DAVINZ's code; the paper does not say.")
+        found.append("Batch normalisation is neutral (weight 1, bias 0), as in DAVINZ's code; the paper does not state it.")
     if chosen.lora is not None:
         found.append(f"Adapters of rank {chosen.lora.rank} were added to the backbone before gradients were taken.")
     if config.task_spec.is_text and chosen.overlong == "truncate":
-        found.append(f"Rows longer than {chosen.max_length} tokens are cut; the paper does not say.")
+        found.append(f"Rows longer than {chosen.max_length} tokens are cut; the paper does not state it.")
     return found
 
 
 def terms_from(rows: str) -> str:
-    """The terms that are told from such rows (`TermSpec.rows`), in words."""
+    """Names of the terms that are computed from such rows (`TermSpec.rows`)."""
     return listed([term.word for term in TERMS.values() if term.rows == rows])
 
 

@@ -36,7 +36,7 @@ def ranking_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
 
 
 def rejected_table(outcomes: Iterable[GateOutcome]) -> pa.Table:
-    """(one row a broken expectation) the REJECTED schema, sorted by contributor: whoever was refused or failed.
+    """(one row a broken expectation) the REJECTED schema, sorted by contributor: rejected and failed contributors.
 
     A contributor that failed after the gate has one row, whose expectation names the step by its verdict.
     """
@@ -62,7 +62,7 @@ def ranking_rows(
 ) -> list[dict[str, str | int]]:
     """One plain dict a contributor, ready for a Prefect table artifact: text and whole numbers only.
 
-    What Eq. 8's terms add is among them where it adds up to the value.
+    What Eq. 8's terms add is included where their sum is the value.
     """
     rows, kind = table.to_pylist(), kind_of(table)
     shapley = {} if coalitions is None else shapley_ranks(coalitions)
@@ -96,12 +96,12 @@ def interval_words(low: float | None, high: float | None, decimals: int) -> str:
 
 
 def weighted_decimals(table: pa.Table) -> int:
-    """Decimals that what Eq. 8's terms add is shown with: those of its values, which may not be the ranking's."""
+    """Decimals for the weighted terms of Eq. 8: those of its values, which may differ from the ranking's."""
     return value_decimals(table) if kind_of(table).adds_terms else decimals_for(eq8_values(table))
 
 
 def eq8_values(table: pa.Table) -> list[float]:
-    """(K,) values by Eq. 8: what its weighted terms add up to."""
+    """(K,) values by Eq. 8: the sums of its weighted terms."""
     return [sum(row[f"weighted_{term}"] for term in TERMS) for row in table.to_pylist()]
 
 
@@ -121,7 +121,7 @@ def _check_row(row: dict[str, Any]) -> None:
         if isinstance(value, float) and not math.isfinite(value):
             raise NumericalError(
                 f"ranking, contributor {name!r}: column {column!r} must be finite, found {value}. "
-                "Look at the terms' diagnostics of this contributor in terms.parquet."
+                "See the diagnostics of this contributor in terms.parquet."
             )
 
 

@@ -1,6 +1,6 @@
-"""What may stand in a manifest: no secrets, and URLs without user, password or query.
+"""Checks of what is written to a manifest: no secrets, and URLs without user, password or query.
 
-A key that looks like a secret is refused, not blanked: whoever wrote it must learn that it was about to be published.
+A key that looks like a secret is refused, not blanked, so that the author of the configuration learns of it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SECRET_KEY = re.compile(
 )
 SECRET_VALUE = re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY-----|\bgh[pousr]_[A-Za-z0-9]{30,}\b")
 NOT_SECRET = frozenset({"credentials_block"})
-"""Keys that only name where a secret is kept."""
+"""Keys that only name where a secret is stored."""
 USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
 WEB_QUERY = re.compile(r"(\bhttps?://[^\s?#]*)[?#]\S*")
 OTHER_QUERY = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s?]*)\?[\w.-]+=\S*", re.IGNORECASE)
@@ -60,6 +60,6 @@ def _checked(key: str, item: Any, where: str) -> Any:
 
 def _refusal(where: str) -> ConfigError:
     return ConfigError(
-        f"{visible(where)}: looks like a secret, and a manifest is published. Expected no secret in the configuration; give it "
+        f"{visible(where)}: looks like a secret, and manifests are published. Remove it from the configuration, and pass it "
         "through the environment or a Prefect block."
     )

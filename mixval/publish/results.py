@@ -30,7 +30,7 @@ class ValuationResults:
 
 @dataclass(frozen=True)
 class GateResults:
-    """What Great Expectations said of each contributor."""
+    """Great Expectations' results for each contributor."""
 
     validations: Mapping[str, Sequence[dict[str, Any]]]
     """Contributor -> its validation results, JSON values."""

@@ -1,4 +1,4 @@
-"""What the manifest of every run says, whatever the flow, and how a manifest is read back or refused by name."""
+"""Fields of every run's manifest, whatever the flow, and how a manifest is read back or refused by version."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ PACKAGES = (
 
 
 class RunManifest(FrozenModel):
-    """Lies in the run's folder as `manifest.json`. Holds no secrets."""
+    """Stored in the run's folder as `manifest.json`. Contains no secrets."""
 
     flow: str
-    """Name of the flow whose run it is."""
+    """Name of the flow that made the run."""
     schema_version: int
     """As in `mixval/contracts/schemas.py`."""
     run_id: str
@@ -52,7 +52,7 @@ class RunManifest(FrozenModel):
     versions: dict[str, str] = Field(default_factory=dict)
     """Package -> version, and `python`."""
     config: dict[str, Any]
-    """The resolved configuration; give it back to run again."""
+    """The resolved configuration; the same one runs it again."""
 
     @field_validator("config", mode="before")
     @classmethod
@@ -118,7 +118,7 @@ def resolved_config(config: FrozenModel) -> dict[str, Any]:
     """The configuration as JSON values, presets filled in, URLs stripped.
 
     Raises:
-        ConfigError: it holds what looks like a secret.
+        ConfigError: it contains what looks like a secret.
     """
     cleaned = publishable(config.model_dump(mode="json"))
     return dict(cleaned)

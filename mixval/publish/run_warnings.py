@@ -1,4 +1,4 @@
-"""What a reader should not trust in a ranking, found in its own numbers. One small function a warning.
+"""Warnings about a ranking, found in its own numbers. One small function per warning.
 
 Sources: arXiv 2511.13640, Eq. 8 (terms) and Table 1 (K = 4, where a perfect order has chance 1/24).
 """
@@ -28,9 +28,9 @@ ILL_CONDITIONED = 1e12
 UNEQUAL_ROWS = 1.2
 """Largest over smallest number of gradient rows up to which the NTK terms count as comparable."""
 NOTED_SHARE = 0.01
-"""Share of rows dropped or truncated from which it is worth a word."""
-KNOWS_NOTHING = 0.1
-"""A loss within this share of log C is what guessing gives."""
+"""Share of rows dropped or truncated from which there is a warning."""
+GUESSING_MARGIN = 0.1
+"""A loss within this relative distance of log C counts as uniform guessing."""
 
 WarningKind = Literal[
     "uninformative-term",
@@ -60,13 +60,13 @@ WarningKind = Literal[
 
 
 class RunWarning(FrozenModel):
-    """One reason to be careful."""
+    """One reason to be careful with a ranking."""
 
     kind: WarningKind
     words: str
     """What was found and what it means, without names."""
     contributors: list[str] = Field(default_factory=list)
-    """Whom it touches; empty when it touches everybody."""
+    """The contributors concerned; empty when the whole ranking is."""
 
 
 def find_warnings(
@@ -77,7 +77,7 @@ def find_warnings(
 ) -> list[RunWarning]:
     """Every warning that the numbers give, those about the whole ranking first.
 
-    `n_classes` (classification only) lets a loss near log C be named as what it is: guessing.
+    With `n_classes` (classification only) a loss near log C is reported as uniform guessing.
     """
     if not ranking.num_rows:
         return []
@@ -85,19 +85,19 @@ def find_warnings(
     if kind_of(ranking).adds_terms:
         own = [*_uninformative(ranking, terms, n_classes), *_solves(terms), *_gradient_rows(rows)]
         return [*_few(rows), *_intervals(rows), *own, *_origins(rows), *_composition(rows), *_gate(outcomes), *_near(terms)]
-    # A term of Eq. 8 is no reason to distrust a ranking that it does not make; see `regression_warnings.py` for what is.
+    # Warnings about Eq. 8's terms do not apply to a ranking by another value; see `regression_warnings.py` for that one's.
     return [*_few(rows), *_intervals(rows), *_origins(rows), *_gate(outcomes), *_near(terms)]
 
 
 def _near(terms: pa.Table) -> Iterator[RunWarning]:
     rows = [row for row in terms.to_pylist() if (row["term"], row["part"]) == ("discrepancy", "all")]
-    told = {row["contributor"]: diagnostics_of(row).get("near_target") or 0.0 for row in rows}
-    shares = {name: share for name, share in told.items() if share >= NOTED_SHARE}
+    near = {row["contributor"]: diagnostics_of(row).get("near_target") or 0.0 for row in rows}
+    shares = {name: share for name, share in near.items() if share >= NOTED_SHARE}
     if shares:
         words = (
-            f"Up to {percent(max(shares.values()))} of a contributor's rows lie next to rows of the target in feature space, "
-            "as copies do that were altered to pass the gate, and honest rows do not. A copy of the target brings nothing "
-            "new, whatever its value: look at those rows, and keep the target where contributors cannot read it."
+            f"Up to {percent(max(shares.values()))} of a contributor's rows are unusually close to target rows in feature "
+            "space, as slightly altered copies of the target are. Such copies pass the gate and add nothing to training, "
+            "whatever their value: inspect these rows, and store the target where contributors cannot read it."
         )
         yield RunWarning(kind="near-target", words=words, contributors=sorted(shares))
 
@@ -105,14 +105,14 @@ def _near(terms: pa.Table) -> Iterator[RunWarning]:
 def _few(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
     if 1 < len(rows) < FEW_CONTRIBUTORS:
         chance = math.factorial(len(rows))
-        words = f"Only {len(rows)} contributors were ranked: guessing gives a perfect order with chance 1 in {count(chance)}."
+        words = f"Only {len(rows)} contributors were ranked: a random order is perfect with probability 1 in {count(chance)}."
         yield RunWarning(kind="few-contributors", words=words)
 
 
 def _intervals(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
     if any(row["value_low"] is None or row["value_high"] is None for row in rows):
         words = (
-            "Values have no intervals, so nothing says which differences are more than noise. Set value.half_samples above 0."
+            "Values have no intervals, so differences cannot be compared with sampling noise. Set value.half_samples above 0."
         )
         yield RunWarning(kind="no-intervals", words=words)
         return
@@ -120,12 +120,13 @@ def _intervals(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
     apart = sum(a["value_low"] > b["value_high"] or b["value_low"] > a["value_high"] for a, b in pairs)
     if pairs and apart < len(pairs) / 2:
         more = (
-            "All rows were measured: only more of them, or of the target, narrow them."
+            "All rows were measured, so only new rows of contributors or target can narrow them."
             if all(row["n_sampled"] >= row["n_rows"] for row in rows)
-            else "More rows a contributor (sample.count, ntk.sample) narrow them."
+            else "More rows per contributor (sample.count, ntk.sample) narrow them."
         )
         words = (
-            f"Intervals are wide: only {count(apart)} of {counted(len(pairs), 'pair')} of contributors do not overlap. {more}"
+            f"Intervals are wide: those of only {count(apart)} of {counted(len(pairs), 'pair')} of contributors do not "
+            f"overlap. {more}"
         )
         yield RunWarning(kind="wide-intervals", words=words)
 
@@ -137,12 +138,14 @@ def _uninformative(ranking: pa.Table, terms: pa.Table, n_classes: int | None) ->
         guessing = _guesses(entry.term, ranking, n_classes)
         if not entry.uninformative and not guessing:
             continue
-        words = f"The {entry.term} term says little: contributors differ by {entry.spread:.3g} (standard deviation)"
+        words = (
+            f"The {entry.term} term is not informative: it varies by {entry.spread:.3g} over contributors (standard deviation)"
+        )
         if entry.standard_error is not None:
-            words += f", a single one is known to {entry.standard_error:.3g} (standard error)"
+            words += f", with a standard error of {entry.standard_error:.3g} for each"
         words += "."
         if guessing:
-            words += f" Everybody's loss is near log {n_classes}: the backbone guesses before any training."
+            words += f" All losses are near log {n_classes}, as with uniform guessing before any training."
         yield RunWarning(kind="uninformative-term", words=words)
 
 
@@ -150,7 +153,7 @@ def _guesses(term: str, ranking: pa.Table, n_classes: int | None) -> bool:
     if term != "loss" or n_classes is None or n_classes < 2:
         return False
     chance = math.log(n_classes)
-    return all(abs(loss - chance) <= KNOWS_NOTHING * chance for loss in ranking["loss"].to_pylist())
+    return all(abs(loss - chance) <= GUESSING_MARGIN * chance for loss in ranking["loss"].to_pylist())
 
 
 def _solves(terms: pa.Table) -> Iterator[RunWarning]:
@@ -158,27 +161,29 @@ def _solves(terms: pa.Table) -> Iterator[RunWarning]:
     jittered = [name for name, found in solved if found.get("jitter")]
     if jittered:
         words = (
-            "The NTK matrix was not positive definite with the damping asked for; a little more was added (see terms.parquet)."
+            "The NTK matrix was not positive definite with the configured damping; a small amount was added (see "
+            "terms.parquet)."
         )
         yield RunWarning(kind="ntk-jitter", words=words, contributors=jittered)
     # Of a sketch, rounding is stated by itself; its matrix is steep where there are fewer rows than features.
     steep = [n for n, found in solved if "cancellation" not in found and (found.get("condition") or 0.0) > ILL_CONDITIONED]
     if steep:
         words = (
-            f"The NTK matrix is ill-conditioned (above {ILL_CONDITIONED:.0e}): few digits of the term hold. Raise ntk.damping."
+            f"The NTK matrix is ill-conditioned (above {ILL_CONDITIONED:.0e}): few digits of the term are accurate. Raise "
+            "ntk.damping."
         )
         yield RunWarning(kind="ntk-ill-conditioned", words=words, contributors=steep)
     full = [name for name, found in solved if found.get("is_full")]
     if full:
         words = (
-            "The gradient sketch is too full to tell its bias (see effective_rank in terms.parquet), so the NTK term is as "
-            "sketched for everybody. Raise ntk.sketch_features or ntk.damping."
+            "The gradient sketch is too small for an estimate of its bias (see effective_rank in terms.parquet), so the NTK "
+            "term of all contributors is used without correction. Raise ntk.sketch_features or ntk.damping."
         )
         yield RunWarning(kind="full-sketch", words=words, contributors=full)
 
 
 def diagnostics_of(row: dict[str, Any]) -> dict[str, Any]:
-    """What a row of the terms table says of how it was computed. Raises ContractError where that is no JSON object."""
+    """The diagnostics of a row of the terms table. Raises ContractError where they are no JSON object."""
     try:
         return dict(json.loads(row["diagnostics"]))
     except (ValueError, TypeError) as error:
@@ -193,8 +198,8 @@ def _gradient_rows(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
     if min(sampled) > 0 and max(sampled) / min(sampled) <= UNEQUAL_ROWS:
         return
     words = (
-        f"Gradients were taken of {count(min(sampled))} to {counted(max(sampled), 'row')} a contributor. "
-        "The NTK term depends on that number, so part of its differences is the number of rows, not their worth."
+        f"Gradients were taken of {count(min(sampled))} to {counted(max(sampled), 'row')} per contributor. "
+        "The NTK term depends on that number, so part of its differences is due to the number of rows."
     )
     yield RunWarning(kind="unequal-gradient-rows", words=words)
 
@@ -202,7 +207,9 @@ def _gradient_rows(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
 def _origins(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
     for missing, alone in ((SYNTHETIC, 1.0), (REAL, 0.0)):
         if all(row["real_share"] == alone for row in rows):
-            words = f"No contributor brought {missing} rows: the ranking says nothing about mixing."
+            words = (
+                f"No contributor has {missing} rows, so the ranking gives no information about mixing real and synthetic rows."
+            )
             yield RunWarning(kind="one-origin-only", words=words)
 
 
@@ -210,8 +217,8 @@ def _composition(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
     pure = [row["contributor"] for row in rows if row["real_share"] in (0.0, 1.0)]
     if len({row["real_share"] for row in rows} & {0.0, 1.0}) == 2:
         words = (
-            "The composition term, sqrt(max(pi, 1 - pi) / |S|), rates a purely real and a purely synthetic contributor "
-            "of one size alike. That is the published formula."
+            "The composition term, sqrt(max(pi, 1 - pi) / |S|), is the same for a purely real and a purely "
+            "synthetic contributor of the same size. That is the published formula."
         )
         yield RunWarning(kind="composition-blind", words=words, contributors=pure)
 
@@ -222,17 +229,21 @@ def _gate(outcomes: Iterable[GateOutcome]) -> Iterator[RunWarning]:
     if dropped:
         worst = max(o.n_dropped / o.n_rows for o in dropped)
         words = (
-            f"Bad rows were dropped before measuring, up to {percent(worst)} of a contributor; the value is of what is left."
+            f"Bad rows were dropped before measuring, up to {percent(worst)} of a contributor; values are those of the "
+            "remaining rows."
         )
         yield RunWarning(kind="dropped-rows", words=words, contributors=[o.contributor for o in dropped])
     cut = [o for o in admitted if o.n_truncated / o.n_rows >= NOTED_SHARE]
     if cut:
         worst = max(o.n_truncated / o.n_rows for o in cut)
-        words = f"Rows were cut to the model's context, up to {percent(worst)} of a contributor; what was cut was not valued."
+        words = (
+            f"Rows were cut to the model's context, up to {percent(worst)} of a contributor; the tokens cut off have no "
+            "influence on values."
+        )
         yield RunWarning(kind="truncated-rows", words=words, contributors=[o.contributor for o in cut])
     sharing = [o.contributor for o in admitted if any(_is_shared(finding) for finding in o.findings)]
     if sharing:
-        words = "Contributors hold rows of one another; each is valued as if it alone had brought them."
+        words = "These contributors have rows in common; each is valued as if the others did not have them."
         yield RunWarning(kind="shared-rows", words=words, contributors=sharing)
 
 

@@ -1,4 +1,4 @@
-"""A published valuation, read back: by the URL of its folder, or of an output root, whose latest run it then is."""
+"""Read a published valuation, by the URL of its folder or of an output root (its latest run)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mixval.storage.tables import read_table
 
 @dataclass(frozen=True, kw_only=True)
 class StoredRun(ValuationResults):
-    """What a run has published, and where it lies."""
+    """Published results of a run, and its folder."""
 
     folder: Location
 
@@ -27,14 +27,17 @@ def open_run(url: str) -> StoredRun:
     """The run in a folder, or the latest one below an output root.
 
     Raises:
-        ConfigError: neither is there.
+        ConfigError: neither exists.
         ContractError: manifest or tables are not as this mixval reads them.
     """
     folder = open_location(url)
     if not folder.child(MANIFEST).exists():
         latest = read_latest(folder)
         if latest is None:
-            raise ConfigError(f"{url}: expected a run's folder or an output root with latest.json, found neither.")
+            raise ConfigError(
+                f"{url}: expected a run's folder or an output root with latest.json, found neither. Give the URL that `mixval "
+                "value` printed."
+            )
         folder = Layout(folder).run(latest.run_id)
     manifest = read_manifest(folder.child(MANIFEST).read_bytes().decode(), folder.url)
     files = {name: folder.child(f"{name}.parquet") for name in published_schemas()}

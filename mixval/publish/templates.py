@@ -1,4 +1,4 @@
-"""How every page is rendered: templates that lie beside their code, escaped, with no silent gap."""
+"""Jinja environments of all pages: templates next to their code, escaped, with missing names as errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 def templates(package: str, *shared: str) -> Any:
     """The Jinja environment of a package's own templates, then of the packages that it shares templates with.
 
-    A name that a template uses and nobody gives is an error.
+    A name that a template uses and that is not passed is an error.
     """
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 

@@ -1,4 +1,4 @@
-"""How each term of Eq. 8 (arXiv 2511.13640) varies over the contributors, against how well it is known.
+"""How much each term of Eq. 8 (arXiv 2511.13640) varies over the contributors, compared with its standard error.
 
 A term's parts are joined as in the value, pi real + (1 - pi) synthetic, so their standard errors join as
 sqrt((pi se_real)^2 + ((1 - pi) se_synthetic)^2): the parts are disjoint rows.
@@ -40,7 +40,7 @@ class TermStatistics:
 
 
 def term_statistics(ranking: pa.Table, terms: pa.Table) -> list[TermStatistics]:
-    """One entry a term, in the order of Eq. 8. Empty when nobody was ranked."""
+    """One entry a term, in the order of Eq. 8. Empty for an empty ranking."""
     if not ranking.num_rows:
         return []
     errors = standard_errors(ranking, terms)

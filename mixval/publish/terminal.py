@@ -16,7 +16,8 @@ from mixval.publish.ranking import interval_words, ranking_rows, tie_labels, val
 from mixval.publish.value_kind import kind_of
 
 VALUE_COLUMNS = 72
-"""Terminal columns that a ranking takes without weighted parts. Where these fit beside it, they have no table of their own."""
+"""Terminal columns that a ranking takes without weighted parts. Where both fit side by side, the parts have no table of their
+own."""
 SHAPLEY_COLUMNS = 10
 """More of them where there are coalition values: their ranks."""
 NATS_COLUMNS = 80
@@ -28,20 +29,20 @@ TIE_STYLES = ("cyan", "magenta", "yellow", "green", "blue")
 
 
 def print_ranking(table: pa.Table, rejected: pa.Table, console: Console, coalitions: pa.Table | None = None) -> None:
-    """Print the ranking, its ties, who is taken first to be trained on together, and who was refused and why."""
+    """Print the ranking, its ties, the first steps of the greedy search, and which contributors were rejected and why."""
     if table.num_rows:
         fits = console.width >= _wide_columns() + (0 if coalitions is None else SHAPLEY_COLUMNS)
         adds = kind_of(table).adds_terms
         wide = fits and adds
-        beside = wide if adds else console.width >= NATS_COLUMNS + SHAPLEY_COLUMNS
-        console.print(_values(table, wide, coalitions if beside else None))
+        in_one = wide if adds else console.width >= NATS_COLUMNS + SHAPLEY_COLUMNS
+        console.print(_values(table, wide, coalitions if in_one else None))
         if not wide:
-            console.print(_parts(table, None if beside else coalitions))
+            console.print(_parts(table, None if in_one else coalitions))
         _print_ties(table, console)
         if coalitions is not None:
             _print_coalitions(coalitions, console)
     else:
-        console.print("[bold]Nobody was ranked.[/bold]")
+        console.print("[bold]No contributor was ranked.[/bold]")
     if rejected.num_rows:
         console.print(_refused(rejected))
 
@@ -87,7 +88,7 @@ def _values(table: pa.Table, with_parts: bool, coalitions: pa.Table | None) -> T
 
 def _parts(table: pa.Table, coalitions: pa.Table | None) -> Table:
     adds = kind_of(table).adds_terms
-    view = _grid("What each term adds to the value" if adds else "Beside it: what each term adds to Eq. 8's value")
+    view = _grid("What each term adds to the value" if adds else "For comparison: what each term adds to Eq. 8's value")
     view.add_column("contributor", no_wrap=True)
     for term in TERMS:
         view.add_column(term, justify="right", no_wrap=True)
@@ -104,17 +105,17 @@ def _parts(table: pa.Table, coalitions: pa.Table | None) -> Table:
 def _print_ties(table: pa.Table, console: Console) -> None:
     labels = tie_labels(table)
     if labels:
-        console.print("[dim]tied: contributors with the same letter cannot be told apart at the level asked.[/dim]")
+        console.print("[dim]tied: contributors with the same letter cannot be told apart at the configured confidence.[/dim]")
     if None in table["value_low"].to_pylist():
-        console.print("[dim]No intervals: nothing says which differences are more than noise.[/dim]")
+        console.print("[dim]No intervals: differences cannot be compared with sampling noise.[/dim]")
 
 
 def _print_coalitions(coalitions: pa.Table, console: Console) -> None:
-    console.print("[dim]shapley: rank by what a contributor adds to the others, on average over all orders.[/dim]")
+    console.print("[dim]shapley: rank by Shapley value, the mean marginal contribution over all orders.[/dim]")
     names, value = first_taken(coalitions)
     if len(names) > 1:
-        said = escape(listed(names, len(names), NAME_LIMIT))
-        console.print(f"Taken one by one, always the one that helps most: {said}; together worth {compact(value)}.")
+        order = escape(listed(names, len(names), NAME_LIMIT))
+        console.print(f"Greedy search, adding the best next contributor: {order}; value together {compact(value)}.")
 
 
 def _refused(rejected: pa.Table) -> Table:

@@ -155,7 +155,7 @@ def test_coalition_values_are_explained_summed_up_and_reported(
 ) -> None:
     said = invoke("explain", with_coalitions, "near")
     assert said.exit_code == 0, said.output
-    assert "were mixed gone, it would be missed by 0.700, of which mixed now covers 86 %" in " ".join(said.stdout.split())
+    assert "without mixed, its leave-one-out value would be 0.700, of which mixed covers 86 %" in " ".join(said.stdout.split())
     document = json.loads(invoke("explain", with_coalitions, "near", "--json").stdout)["coalitions"]
     assert (document["shapley_rank"], document["greedy_step"]) == (1, 1)
     assert document["substitutes"][0]["contributor"] == "mixed"
@@ -221,8 +221,8 @@ def test_version_and_help_in_a_process_of_their_own() -> None:
 
 def test_help_of_run_lists_the_flows_and_every_other_name_is_refused_with_them(valued: Valued) -> None:
     helped = " ".join(invoke("run", "--help").stdout.split())
-    assert "valuation: Rank the contributors" in helped
-    assert "calibration: Train on every contributor" in helped
+    assert "valuation: Rank contributors" in helped
+    assert "calibration: Train on each contributor" in helped
     again = invoke("run", "valuation", valued.config, "--json")
     assert again.exit_code == 0
     assert json.loads(again.stdout)["up_to_date"] is True

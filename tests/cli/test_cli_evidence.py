@@ -88,7 +88,7 @@ def test_the_table_the_page_and_who_was_left_out(ranked: RankedWorld) -> None:
     head, *lines = ranked.said.stdout.splitlines()
     assert head.split()[:2] == ["method", "speech"]
     assert {line.split()[0] for line in lines[: len(RANKED)]} == RANKED
-    assert "speech: left out for want of truth: late" in lines
+    assert "speech: left out, no training result: late" in lines
     assert "speech: eq8-fitted: weights of each fold of contributors fitted to the others" in lines
     page = ranked.world.output / "evidence" / "speech" / "evidence.html"
     assert lines[-1] == f"Page: file://{page}"

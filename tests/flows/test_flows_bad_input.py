@@ -35,7 +35,7 @@ REASONS: dict[str, list[str]] = {
     "alien": ["column 'label'", "target's labels 0, 1, 2, 3", "found", "Map the labels"],
     "single": ["at least 2 distinct labels", "found 1", "gate.min_classes"],
     "nan": ["column 'image'", "finite pixels", "found", "part-0.parquet"],
-    "garbled": ["column 'image'", "decode as PNG or JPEG", "found", "part-0.parquet"],
+    "garbled": ["column 'image'", "must be a complete PNG or JPEG", "found", "part-0.parquet"],
 }
 """Contributor -> what its reasons must say, together."""
 

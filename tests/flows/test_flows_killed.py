@@ -160,5 +160,5 @@ def test_an_interrupted_run_says_so_and_leaves_with_130(prefect_api: None, tmp_p
         said = process.stderr.read() if process.stderr else ""
         code = process.wait()
     assert code == 130, said
-    assert "run again to go on" in said
+    assert "run the same command again to continue" in said
     assert not (world.output / "latest.json").exists()

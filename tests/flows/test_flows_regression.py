@@ -51,7 +51,7 @@ def test_planted_contributors_come_out_in_the_planted_order(method: str, task: T
     assert near["value"] > NOBODY[task] + 0.1
     _values_are_told(run)
     if task == "instruction":
-        assert "valued by the gain to first order" not in _report(run)
+        assert "valued by the first-order gain" not in _report(run)
         _a_training_is_told(world_of(tmp_path, task, method), value)
     if method == "sketched":
         _coalitions_are_of_the_regression(run, NOBODY[task])
@@ -92,7 +92,7 @@ def _a_training_is_told(world: World, value: Value) -> None:
     assert list(wanted) == sorted(wanted, reverse=True)
     for row in run.ranking.to_pylist():
         assert row["value_low"] < row["value"] < row["value_high"]
-    assert "valued by the gain to first order" in _report(run)
+    assert "valued by the first-order gain" in _report(run)
 
 
 def _displacement(row: dict[str, Any]) -> float:
@@ -107,10 +107,10 @@ def _values_are_told(run: StoredRun) -> None:
         assert by_name[row["contributor"]]["standard_error"] > 0
         assert all(math.isfinite(row[term]) for term in TERMS)
     assert "Value (nats)" in _report(run)
-    assert "What Eq. 8 says" in _report(run)
+    assert "The value by Eq. 8" in _report(run)
     found = explain(run.ranking, run.terms, run.rejected, PLANTED[-1], run.manifest.warnings)
     assert found.rank_by_eq8 is not None
-    assert "By Eq. 8, which is not its value" in explanation_text(found)
+    assert "by Eq. 8:" in explanation_text(found)
     assert any(words.startswith("Value: not Eq. 8") for words in run.manifest.paper_deviations)
     assert not {"uninformative-term", "unequal-gradient-rows"} & {warning.kind for warning in run.manifest.warnings}
 

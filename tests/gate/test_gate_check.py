@@ -71,7 +71,7 @@ def test_a_bad_row_is_dropped_and_named(check, text_rows, changes, column, sampl
     assert sample in finding.samples[0]
     assert clause in finding.message
     assert finding.message.startswith("contributor 'news', shard 'part-0.parquet', row 3: ")
-    assert finding.message.endswith("1 of 60 rows is left out.")
+    assert finding.message.endswith("1 of 60 rows is dropped.")
     assert found.bad_rows.select(["shard_index", "row"]).to_pylist() == [{"shard_index": 0, "row": 3}]
     assert clause in found.bad_rows["reason"][0].as_py()
 
@@ -127,7 +127,7 @@ def test_a_good_row_is_no_repeat_of_a_bad_one(check, text_rows):
 def test_rows_of_the_target_are_dropped_beyond_the_share_they_reject(check, text_rows):
     found = check(text_rows(text={7: "t says 5"}), GateConfig(max_target_overlap_share=0.02))
     assert (found.outcome.verdict, found.bad_rows["row"].to_pylist()) == ("trimmed", [7])
-    assert "must not stand in the target set" in only(found).message
+    assert "must not be in the target set" in only(found).message
     beyond = check(text_rows(text={7: "t says 5"}))
     assert rejecting(beyond) == ["target_overlap_share"]
     assert "0.01667 (1 of 60 rows)" in beyond.outcome.reason
@@ -137,8 +137,8 @@ def test_all_rows_bad(check, text_rows):
     found = check(text_rows(label=dict.fromkeys(range(60), 9)))
     assert found.outcome.verdict == "rejected"
     assert rejecting(found) == ["n_left", "bad_row_share"]
-    assert "60 rows came in 1 shard and every one is left out (60 rows: column 'label'" in found.outcome.reason
-    assert found.outcome.reason.endswith("(1 more finding against it)")
+    assert "none: all of 60 rows in 1 shard are dropped (60 rows: column 'label'" in found.outcome.reason
+    assert found.outcome.reason.endswith("(and 1 more finding)")
     assert found.digests.shape == (0, 16)
 
 
@@ -146,7 +146,7 @@ def test_all_rows_bad(check, text_rows):
 def test_no_rows(check, shard, n_shards, words):
     found = check(None, shards=[shard(f"p{i}.parquet") for i in range(n_shards)])
     assert (found.outcome.verdict, rejecting(found)) == ("rejected", ["n_rows"])
-    assert f"must bring at least 1 row, found {words}." in found.outcome.reason
+    assert f"must have at least 1 row, found {words}." in found.outcome.reason
     assert found.outcome.n_rows == 0
 
 
@@ -157,7 +157,7 @@ def test_empty_batches_count_for_nothing(check, text_rows):
 def test_too_few_rows(check, text_rows):
     found = check(text_rows(18))
     assert rejecting(found) == ["n_left_if_any"]
-    assert "at least 20 rows must be left after bad rows are dropped (gate.min_rows), found 18" in found.outcome.reason
+    assert "at least 20 rows must remain after bad rows are dropped (gate.min_rows), found 18" in found.outcome.reason
 
 
 def test_too_few_rows_of_a_part_but_none_is_fine(check, text_rows):
@@ -231,12 +231,12 @@ def test_storage_failures_are_not_the_contributors_fault(target, shard):
 def test_missing_column_and_wrong_type(check, text_rows):
     missing = check(text_rows().drop_columns(["label"]))
     assert "shard 'part-0.parquet': a shard must have the columns 'text', 'label', 'origin'" in missing.outcome.reason
-    assert "found: column 'label' must be there, found text, origin" in missing.outcome.reason
+    assert "found: column 'label' must exist, found text, origin" in missing.outcome.reason
     wrong = check(text_rows().set_column(0, "text", pa.array(range(60), pa.int64())))
     assert "column 'text' must be string, found int64" in wrong.outcome.reason
     assert only(wrong).column == "text"
     no_origin = check(text_rows().drop_columns(["origin"]))
-    assert "column 'origin' must be there" in no_origin.outcome.reason
+    assert "column 'origin' must exist" in no_origin.outcome.reason
 
 
 def test_text_that_is_not_utf8(check, text_rows):
@@ -394,11 +394,11 @@ def test_images(check, png):
     found = check(images(cells, pa.binary()), limits, task="image-classification", target=profile)
     assert found.bad_rows["row"].to_pylist() == [3, 4, 5, 6, 7]
     reasons = " | ".join(found.bad_rows["reason"].to_pylist())
-    for clause in ("decode as PNG or JPEG", "at least 8 pixels", "must not be null", "at most 16 pixels"):
+    for clause in ("must be a complete PNG or JPEG", "at least 8 pixels", "must not be null", "at most 16 pixels"):
         assert clause in reasons
     decode = next(f for f in found.outcome.findings if "decode" in f.message)
     assert decode.count == 2
-    assert "12 bytes that begin 6e 6f 74" in decode.samples[0]
+    assert "12 bytes that begin with 6e 6f 74" in decode.samples[0]
 
 
 def test_pixels_that_are_not_finite(check):

@@ -53,7 +53,7 @@ def test_pages_tell_what_was_found(validations):
     page = Tags(render_page("news", validations)).text
     for words in (
         "Contributor news",
-        "Rows by themselves",
+        "Each row",
         "column 'label' must be one of the target's labels 0, 1, 2 (drop)",
         "5 unexpected values found",
         "at most 0.01 of the rows may break the row checks",

@@ -49,7 +49,7 @@ def test_arrays_and_back(profile):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"n": 0}, "rows were expected, found none. Point source.target at real, held-out rows"),
+        ({"n": 0}, "rows were expected, found none. Set source.target to real, held-out rows"),
         ({"origin": "synthetic"}, "real rows only were expected, found 30 synthetic of 30 rows. .* held out"),
         ({"label": dict.fromkeys(range(30), 1)}, r"at least 2 distinct labels .* found 1: \[1\]"),
         ({"n": 4}, r"at least 5 rows were expected \(gate.min_rows_per_part\), found 4"),
@@ -65,7 +65,7 @@ def test_targets_that_cannot_serve(profile, changes, message):
 def test_bad_target_rows_are_not_said_to_be_left_out(profile):
     with pytest.raises(TargetError) as caught:
         profile(text={3: None})
-    assert "left out" not in str(caught.value)
+    assert "dropped" not in str(caught.value)
 
 
 def test_one_class_may_be_allowed(profile):
@@ -80,10 +80,10 @@ def test_broken_files(profile, shard):
         raise ShardError("shard 't.parquet': it ends early")
         yield
 
-    with pytest.raises(TargetError, match=r"it ends early.*T must be whole"):
+    with pytest.raises(TargetError, match=r"it ends early.*T must be complete"):
         profile_target(broken(), "text-classification")
 
 
 def test_wrong_columns(batches):
-    with pytest.raises(TargetError, match="column 'text' must be there, found words"):
+    with pytest.raises(TargetError, match="column 'text' must exist, found words"):
         profile_target(batches(pa.table({"words": ["a"]})), "text-classification")

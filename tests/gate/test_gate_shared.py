@@ -31,8 +31,8 @@ def test_findings_name_the_partners():
     assert (finding.severity, finding.count, finding.n_checked) == ("warn", 6, 10)
     assert finding.samples == ["'b' (6 rows)", "'c' (1 row)"]
     assert finding.message == (
-        "contributor 'a': at most 0.5 of the rows may be held by another contributor (gate.max_shared_share), found 0.6 "
-        "(6 of 10 rows), shared with 'b' (6 rows), 'c' (1 row). Ask who copied from whom and keep one of them, or raise the "
+        "contributor 'a': at most 0.5 of the rows may also belong to another contributor (gate.max_shared_share), found 0.6 "
+        "(6 of 10 rows), shared with 'b' (6 rows), 'c' (1 row). Find out who copied and keep one of them, or raise the "
         "limit."
     )
 

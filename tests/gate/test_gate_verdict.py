@@ -21,7 +21,7 @@ def test_decide():
     assert decide([finding("drop")], 3) == ("trimmed", None)
     assert decide([finding("drop"), finding("reject", "why")], 3) == ("rejected", "why")
     more = [finding("reject", "why"), finding("reject", "too"), finding("reject")]
-    assert decide(more, 0) == ("rejected", "why (2 more findings against it)")
+    assert decide(more, 0) == ("rejected", "why (and 2 more findings)")
 
 
 def test_later_findings_are_judged_with_the_earlier():

@@ -139,7 +139,7 @@ def make_manifest(names: tuple[str, ...], outcomes: list[GateOutcome], warnings:
             values={"loss": 2.31, "discrepancy": 6.74, "ntk": 1.92, "composition": 41.0},
             provenance="1 / (4 sd) of each term over the contributors of this run",
         ),
-        paper_deviations=["NTK: lambda is open in the paper; here 0.01, times the kernel's mean diagonal."],
+        paper_deviations=["NTK: the paper does not state lambda; here 0.01, times the kernel's mean diagonal."],
         warnings=warnings,
         artifacts=[ArtifactRef(kind="terms", fingerprint="ab" * 16, root="s3://lake/values")],
     )

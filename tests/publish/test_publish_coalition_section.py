@@ -154,7 +154,7 @@ def test_tables_have_every_number(both, text):
         assert coalition == fixed(joined.greedy_values[int(step) - 1], scale.value)
     pairs = cells(text, "redundancy")
     assert len(pairs) == 60
-    assert "6 weaker pairs stand in redundancy.parquet" in text
+    assert "6 weaker pairs are in redundancy.parquet" in text
     assert {"news-agency", "wiki-mix"} == set(pairs[0][:2])
     assert {"small-lab", "mono-synth"} & set(pairs[-1][:2])
     numbers = [float(pair[2].replace("\u2212", "-")) for pair in pairs]
@@ -165,17 +165,17 @@ def test_sentences_say_who_stands_in_and_where_adding_stops(both, text):
     results, found = both
     words = " ".join(section(text).split())
     joined, account = aligned(results, found), found.account
-    assert "news-agency and wiki-mix can stand in for each other: all together would lose" in words
-    assert "are worth more beside each other" in words
-    assert f"All {account.n_contributors} ranked contributors took part." in words
+    assert "news-agency and wiki-mix are redundant: all together would lose" in words
+    assert "are worth more together" in words
+    assert f"All {account.n_contributors} ranked contributors are included." in words
     assert "exact, from all coalitions; 4,096 coalitions of contributors were valued in 12.4 s." in words
     assert f"the search takes {joined.names[joined.greedy[0]]}, " in words
     best = int(joined.greedy_values.argmax())
-    stop = "Every one of the 12 steps adds." if best == 11 else f"Adding stops to help after step {best + 1}"
+    stop = "Each of the 12 steps adds value." if best == 11 else f"The value is highest after step {best + 1}"
     assert stop in words
     share = joined.greedy_values - account.value_of_empty
     enough = 1 + int((share >= 0.95 * share[best]).argmax())
-    assert f"The first {enough} bring {round(100 * share[enough - 1] / share[best])} %" in words
+    assert f"The first {enough} reach {round(100 * share[enough - 1] / share[best])} %" in words
 
 
 def test_a_search_that_ends_early_and_a_harmful_one_are_said():
@@ -185,8 +185,8 @@ def test_a_search_that_ends_early_and_a_harmful_one_are_said():
     rows[3]["leave_one_out"] = -0.2
     found = type(found)(pa.Table.from_pylist(rows, schema=COALITIONS), found.redundancy, found.account)
     words = " ".join(section(report(with_coalitions(results, found), found)).split())
-    assert "Every one of the 5 steps adds; the search ends there." in words
-    assert "All together would be worth more without forum-2024." in words
+    assert "Each of the 5 steps adds value; the search ends there." in words
+    assert "The value of all together would be higher without forum-2024." in words
     assert re.search(r"worth [\d.]+ together, against [\d.]+ of all 12\.", words)
 
 
@@ -200,7 +200,7 @@ def test_sampled_values_have_intervals_and_their_convergence():
     assert cells(text, "coalitions")[4][3] == f"± {fixed(half[4], coalition_view.scale_of(joined, None).adds)}"
     assert len(re.findall(r'id="additions-wide-interval-\d+"', text)) == 17
     words = " ".join(section(text).split())
-    assert "The 17 best-ranked contributors took part; 3 ranked contributors did not." in words
+    assert "The 17 best-ranked contributors are included; 3 ranked contributors are not." in words
     assert re.search(r"largest standard error was 0\.0\d+ after 4 orders and is 0\.0\d+ after 128\.", words)
 
 

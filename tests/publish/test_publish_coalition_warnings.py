@@ -63,7 +63,7 @@ def test_those_left_out_are_named():
     alone, loss = calm()
     ranked, (warning,) = found(alone[:7], loss[:7])
     assert (warning.kind, warning.contributors) == ("coalitions-left-out", ranked[7:])
-    assert "of the 7 best-ranked contributors" in warning.words
+    assert "for the 7 best-ranked contributors only" in warning.words
 
 
 def test_a_copy_that_is_worth_much_alone_is_named_with_the_other_once():
@@ -74,7 +74,10 @@ def test_a_copy_that_is_worth_much_alone_is_named_with_the_other_once():
     ranked, (warning,) = found(alone, loss, redundancy=shared)
     assert warning.kind == "covered-by-another"
     assert warning.contributors == [ranked[2], ranked[5]]
-    assert "worth 0.950 alone would be missed by 0.010 only: another one brings 98 % of the same" in warning.words
+    assert (
+        "with value 0.950 alone has a leave-one-out value of only 0.010: another one covers 98 % of its contribution"
+        in warning.words
+    )
 
 
 def test_a_copy_that_is_worth_little_or_half_a_copy_is_none():
@@ -94,7 +97,7 @@ def test_many_copies_are_three_pairs_and_a_rest():
     ranked, warnings = found(alone, loss, shapley=np.full(10, 0.5), redundancy=shared)
     pairs = [warning for warning in warnings if warning.kind == "covered-by-another"]
     assert [warning.contributors for warning in pairs] == [ranked[0:2], ranked[2:4], ranked[4:6], ranked[6:7]]
-    assert pairs[3].words.startswith("1 more contributor worth much alone would hardly be missed")
+    assert pairs[3].words.startswith("1 more contributor with a high value alone and a small leave-one-out value")
 
 
 def test_one_of_three_copies_has_no_single_other_to_name():
@@ -104,7 +107,7 @@ def test_one_of_three_copies_has_no_single_other_to_name():
     assert (warning.kind, warning.contributors) == ("covered-by-several", [ranked[0]])
 
 
-@pytest.mark.parametrize(("excess", "said"), [(None, "is too full to tell its bias"), (0.25, "adds 25 % to it")])
+@pytest.mark.parametrize(("excess", "said"), [(None, "is too large to be estimated"), (0.25, "is 25 %")])
 def test_a_sketch_too_narrow_for_the_coalition_of_all_is_named(excess, said):
     account = CoalitionAccount(
         method="exact", n_contributors=3, n_coalitions=8, value_of_all=1.0, value_of_empty=0.0, sketch_excess=excess

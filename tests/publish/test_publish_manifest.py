@@ -135,7 +135,14 @@ def test_deviations_follow_the_task():
         task="image-classification", backbone={"random_init": {"architecture": "resnet"}, "image_size": 32}, preset="davinz"
     )
     text = " ".join(said(images))
-    for words in ("Preset davinz", "pooled, as in DAVINZ", "biased", "100 diagonal blocks", "neutral", "-kappa NTK - MMD"):
+    for words in (
+        "Preset davinz",
+        "on real and synthetic rows together, as in DAVINZ",
+        "biased",
+        "100 diagonal blocks",
+        "neutral",
+        "-kappa NTK - MMD",
+    ):
         assert words in text
 
 
@@ -146,11 +153,11 @@ def test_deviations_say_that_the_value_is_not_eq_8():
     assert "not Eq. 8, but the cross-entropy" in labelled
     assert "with lambda 1 times" in labelled
     assert "with lambda 0.01 times" in causal
-    assert "f is a random mix of all logits" in labelled
+    assert "f is a random combination of all logits" in labelled
     assert "the mean log-probability of the answer tokens" in causal
     assert "f is log p, r = 1 - p" in causal
     ways = [" ".join(said(config(value={"gain": gain}, task="instruction"))) for gain in ("trained", "first-order")]
-    assert ["less what the way costs" in words for words in (*ways, causal, labelled)] == [True, False, True, False]
+    assert ["less a displacement penalty" in words for words in (*ways, causal, labelled)] == [True, False, True, False]
     assert "not Eq. 8" not in " ".join(said(config()))
 
 

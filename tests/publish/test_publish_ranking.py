@@ -112,7 +112,7 @@ def test_terminal_names_are_data_not_markup():
 
 def test_terminal_says_when_there_is_nothing_to_rank():
     nobody = make_results(())
-    assert "Nobody was ranked" in printed(nobody.ranking, nobody.rejected, 80)
+    assert "No contributor was ranked" in printed(nobody.ranking, nobody.rejected, 80)
     assert isinstance(nobody.ranking, pa.Table)
 
 
@@ -136,7 +136,7 @@ def test_terminal_shows_shapley_ranks_and_who_goes_together(width):
     assert "…" not in text
     taken = sorted((row["greedy_step"], row["contributor"]) for row in found.coalitions.to_pylist())[:5]
     names = [name for _, name in taken]
-    assert f"helps most: {', '.join(names[:4])} and {names[4]}; together worth" in " ".join(text.split())
+    assert f"best next contributor: {', '.join(names[:4])} and {names[4]}; value together" in " ".join(text.split())
     assert max(len(line) for line in text.splitlines()) <= width
 
 

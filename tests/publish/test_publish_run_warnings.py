@@ -69,8 +69,8 @@ def test_a_term_within_its_standard_error_is_uninformative():
     for place, row in enumerate(rows):
         row["loss"] = 1.0 + 0.001 * place
     found = kinds(rows)
-    assert "loss term says little" in found["uninformative-term"].words
-    assert "guesses" not in found["uninformative-term"].words
+    assert "loss term is not informative" in found["uninformative-term"].words
+    assert "guessing" not in found["uninformative-term"].words
 
 
 def test_a_loss_of_log_c_is_named_as_guessing():
@@ -92,7 +92,7 @@ def test_rows_next_to_the_target_name_who_brought_them():
         found[share] = kinds(rows, terms=pa.Table.from_pylist(listed, schema=terms_schema()))
     assert found[0.009] == found[None] == {}
     assert found[0.33]["near-target"].contributors == [rows[3]["contributor"]]
-    assert "Up to 33 % of a contributor's rows lie next to rows of the target" in found[0.33]["near-target"].words
+    assert "Up to 33 % of a contributor's rows are unusually close to target rows" in found[0.33]["near-target"].words
 
 
 def test_jitter_and_condition_name_the_contributor():
@@ -124,7 +124,7 @@ def test_unequal_gradient_rows():
 @pytest.mark.parametrize(("share", "missing"), [(1.0, "synthetic"), (0.0, "real")])
 def test_one_origin_only(share, missing):
     rows = [{**row, "real_share": share, "n_real": int(share * 1000)} for row in calm_rows()]
-    assert f"No contributor brought {missing} rows" in kinds(rows)["one-origin-only"].words
+    assert f"No contributor has {missing} rows" in kinds(rows)["one-origin-only"].words
 
 
 def test_pure_contributors_of_both_kinds_show_that_composition_is_blind():

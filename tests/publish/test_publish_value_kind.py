@@ -46,13 +46,13 @@ def with_values(made: Results, values: list[float]) -> pa.Table:
 @pytest.mark.parametrize("kind", VALUE_KINDS)
 def test_the_report_calls_the_value_by_its_name(kind: str) -> None:
     text = report(MADE[kind])
-    assert ("What makes the value" in text) == (kind == EQ_8)
-    assert ("What Eq. 8 says" in text) == (kind != EQ_8)
-    assert ("do not make this ranking" in text) == (kind != EQ_8)
+    assert ("The terms of the value" in text) == (kind == EQ_8)
+    assert ("The value by Eq. 8" in text) == (kind != EQ_8)
+    assert ("This ranking does not use Eq. 8" in text) == (kind != EQ_8)
     assert ("minus the cross-entropy" in text) == (kind == CROSS_ENTROPY)
     assert ("gain in mean log-probability" in text) == (kind in {GAIN, TRAINED})
-    assert ("less what the way costs" in text) == (kind == TRAINED)
-    assert ("What costs" in text) == (kind == EQ_8)
+    assert ("less a displacement penalty" in text) == (kind == TRAINED)
+    assert ("loses most by" in text) == (kind == EQ_8)
     assert ("Value by Eq. 8 of arXiv 2511.13640, without retraining" in text) == (kind == EQ_8)
 
 
@@ -68,14 +68,14 @@ def test_a_wide_terminal_keeps_eq_8_apart() -> None:
     print_ranking(made.ranking, made.rejected, console)
     text = " ".join(console.export_text().split())
     assert "minus the cross-entropy on the target, nats" in text
-    assert "Beside it: what each term adds to Eq. 8's value" in text
+    assert "For comparison: what each term adds to Eq. 8's value" in text
 
 
 @pytest.mark.parametrize("width", [80, 100])
 def test_shapley_ranks_stand_beside_the_value_where_there_is_room(width: int) -> None:
     made, console = MADE[CROSS_ENTROPY], Console(record=True, width=width, file=io.StringIO())
     print_ranking(made.ranking, made.rejected, console, make_coalitions(NAMES).coalitions)
-    values, _, beside = console.export_text().partition("Beside it")
+    values, _, beside = console.export_text().partition("For comparison")
     assert ("shapley" in values) == (width == 100)
     assert "shapley" in beside
 
@@ -105,8 +105,8 @@ def test_an_explanation_tells_both_ranks() -> None:
     assert (found.rank_by_eq8, found.value_kind) == (len(NAMES), GAIN)
     text = explanation_text(found)
     assert " nats" in text
-    assert f"By Eq. 8, which is not its value, rank {len(NAMES)}" in text
-    assert "Eq. 8's value would move by" in text
+    assert f"For comparison, rank {len(NAMES)} by Eq. 8:" in text
+    assert "Eq. 8's value would change by" in text
     assert explain(MADE[EQ_8].ranking, made.terms, made.rejected, last).rank_by_eq8 is None
 
 
@@ -133,7 +133,7 @@ def test_a_full_sketch_of_all_is_told_of_its_damping() -> None:
     assert sketch_warnings(account(0.9)) == []
     for excess in (1.1, None):
         [warning] = sketch_warnings(account(excess))
-        assert "damps their regression" in warning.words
+        assert "doubles the damping of their regression" in warning.words
 
 
 def test_several_kinds_in_one_ranking_are_refused() -> None:

@@ -95,11 +95,11 @@ def test_markdown_shows_every_name_as_it_is_and_breaks_no_cell() -> None:
 
 def test_markdown_says_what_the_value_is_and_who_is_tied(results: Results) -> None:
     document = ranking_document(published(results))
-    assert "It compares contributors of this run and has no meaning alone." in document
+    assert "It compares contributors of this run; its absolute size has no meaning." in document
     assert "cannot be told apart" in document
     assert "## Not ranked: 2 contributors" in document
     nobody = ranking_document(published(make_results(())))
-    assert "Nobody was ranked." in nobody
+    assert "No contributor was ranked." in nobody
     assert "cannot be told apart" not in nobody
 
 

@@ -67,7 +67,7 @@ def test_rows_of_the_target_at_a_contributor(world: World) -> None:
     assert said.verdict == "rejected"
     messages = "\n".join(finding.message for finding in said.findings)
     assert "contributor 'copycat'" in messages
-    assert "may stand in the target set (gate.max_target_overlap_share), found 1" in messages
+    assert "may be in the target set (gate.max_target_overlap_share), found 1" in messages
     assert "20 of 20 rows" in messages
 
 
@@ -145,9 +145,9 @@ def test_a_sketch_whose_coalitions_no_worker_can_hold(world: World) -> None:
 
 
 def test_a_sketch_keeps_no_rows_to_permute(world: World) -> None:
-    with pytest.raises(ConfigError, match="keeps sums and no rows"):
+    with pytest.raises(ConfigError, match="stores sums and no rows"):
         world.config(ntk={"method": "sketched"}, discrepancy={"permutations": 99})
-    with pytest.raises(ConfigError, match="keeps sums and no rows"):
+    with pytest.raises(ConfigError, match="stores sums and no rows"):
         world.config(ntk={"method": "sketched"}, discrepancy={"method": "exact"})
     assert world.config(ntk={"method": "sketched"}).discrepancy.method == "random-features"
 

@@ -182,7 +182,7 @@ def test_the_lever_is_the_spec_s_own(tmp_path: Path) -> None:
     helped = explain(ranking, stored.terms, stored.rejected, longest).would_help_most
     assert helped is not None
     assert helped.startswith("The length term costs it most.")
-    assert helped.endswith("What moves it: shorter rows.")
+    assert helped.endswith("What improves this term: shorter rows.")
 
 
 @pytest.mark.usefixtures("fifth")

@@ -1,4 +1,4 @@
-"""Chart: what each contributor adds to the others (Shapley value, leave-one-out), beside its value alone."""
+"""Chart: Shapley value and leave-one-out value of each contributor, next to its value alone."""
 
 from __future__ import annotations
 
@@ -39,12 +39,14 @@ def addition_chart(
         for place in range(k):
             _mark(adds, alone, found, half_widths, place)
         row_names(adds, [INK] * k)
-        for axes, words in ((adds, "added to the others"), (alone, "value alone")):
+        for axes, words in ((adds, "marginal contribution"), (alone, "value alone")):
             axes.margins(x=0.08)
             value_axis(axes, k)
             axes.set_xlabel(words, labelpad=8)
         tooltips = {f"{mark}-{i}": text for i in range(k) for mark, text in _words(found, i, decimals).items()}
-        return inline_svg(figure, "additions", layout, "What each contributor adds to the others", description, names, tooltips)
+        return inline_svg(
+            figure, "additions", layout, "Marginal contribution of each contributor", description, names, tooltips
+        )
 
 
 def _mark(adds: Any, alone: Any, found: CoalitionValues, half_widths: Floats | None, place: int) -> None:

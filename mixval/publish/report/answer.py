@@ -1,4 +1,4 @@
-"""The report's answer in words: who is worth training on, who cannot be told apart, who was refused."""
+"""The report's summary in sentences: best and worst contributors, ties, rejected contributors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Answer:
 
 
 def answer(ranking: pa.Table, rejected: pa.Table, confidence: float | None) -> Answer:
-    """What the tables say, in the order in which a reader asks."""
+    """The summary of the tables: headline, bottom of the ranking, ties, rejected contributors."""
     rows = ranking.to_pylist()
     sentences = [*_bottom(rows, kind_of(ranking).adds_terms), *_ties(ranking, rows, confidence), *_refused(rejected)]
     return Answer(headline=_headline(rows), sentences=sentences)
@@ -54,14 +54,16 @@ def _headline(rows: list[dict[str, Any]]) -> Markup:
         return Markup("No contributor could be ranked.")
     first = [row["contributor"] for row in rows if row["tie_group"] == rows[0]["tie_group"]]
     if len(rows) == 1:
-        return Markup("Only {} could be valued, so there is nothing to compare it with.").format(name_of(first[0]))
+        return Markup("Only {} was ranked, so there is nothing to compare it with.").format(name_of(first[0]))
     if len(first) == len(rows):
         return Markup("No contributor can be told apart from another.")
     if len(first) == 1:
-        return Markup("{} is the most worth training on.").format(name_of(first[0]))
+        return Markup("{} has the highest value for the target.").format(name_of(first[0]))
     if len(first) <= NAMED:
-        return Markup("{} are the most worth training on, and cannot be told apart.").format(names_of(first))
-    return Markup("{} leads, but {} cannot be told apart from it.").format(name_of(first[0]), counted(len(first) - 1, "other"))
+        return Markup("{} have the highest value for the target and cannot be told apart.").format(names_of(first))
+    return Markup("{} has the highest value, but {} cannot be told apart from it.").format(
+        name_of(first[0]), counted(len(first) - 1, "other")
+    )
 
 
 def _bottom(rows: list[dict[str, Any]], is_of_terms: bool) -> list[Markup]:
@@ -75,7 +77,7 @@ def _bottom(rows: list[dict[str, Any]], is_of_terms: bool) -> list[Markup]:
     if not is_of_terms:
         return [Markup("{} {} last.").format(names, verb)]
     return [
-        Markup("{} {} last. What costs {} most against the median contributor is {}.").format(
+        Markup("{} {} last. Compared with the median contributor, {} loses most by {}.").format(
             names, verb, "it" if len(last) == 1 else name_of(worst["contributor"]), f"the {costs.word} term"
         )
     ]
@@ -88,9 +90,9 @@ def _middle(rows: list[dict[str, Any]], term: str) -> float:
 
 def _ties(ranking: pa.Table, rows: list[dict[str, Any]], confidence: float | None) -> list[Markup]:
     if len(rows) > 1 and rows[0]["value_low"] is None:
-        return [Markup("No intervals were computed, so nothing says which differences are more than noise.")]
+        return [Markup("No intervals were computed, so differences cannot be compared with sampling noise.")]
     labels = tie_labels(ranking)
-    level = "" if confidence is None else f" at the {percent(confidence)} level"
+    level = "" if confidence is None else f" at {percent(confidence)} confidence"
     if not labels:
         return [Markup("Every contributor can be told apart from the next{}.").format(level)] if len(rows) > 1 else []
     groups = [
@@ -104,9 +106,9 @@ def _ties(ranking: pa.Table, rows: list[dict[str, Any]], confidence: float | Non
 
 def _refused(rejected: pa.Table) -> list[Markup]:
     verdicts = dict(zip(rejected["contributor"].to_pylist(), rejected["verdict"].to_pylist(), strict=True))
-    said = []
-    for verdict, words in (("rejected", "refused at the gate"), ("failed", "admitted but could not be measured")):
+    sentences = []
+    for verdict, words in (("rejected", "rejected at the gate"), ("failed", "admitted but could not be measured")):
         names = [name for name, found in verdicts.items() if found == verdict]
         if names:
-            said.append(Markup("{} {} {}.").format(names_of(names), "was" if len(names) == 1 else "were", words))
-    return said or [Markup("Nobody was refused.")]
+            sentences.append(Markup("{} {} {}.").format(names_of(names), "was" if len(names) == 1 else "were", words))
+    return sentences or [Markup("No contributor was rejected.")]

@@ -1,4 +1,4 @@
-"""The rows of a chart: one a contributor, or, where there are too many to read, the middle of the ranking in bins."""
+"""The rows of a chart: one per contributor, or, with many contributors, the middle of the ranking in bins."""
 
 from __future__ import annotations
 

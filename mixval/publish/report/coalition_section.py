@@ -25,14 +25,14 @@ def coalition_section(
     """What `coalitions.html.j2` shows. None for a run without coalition values.
 
     Raises:
-        ContractError: the tables do not fit the ranking, or the manifest does not say how they were made.
+        ContractError: the tables do not fit the ranking, or the manifest lacks the account of how they were made.
     """
     found = coalition_values(ranking, coalitions, redundancy)
     if found is None:
         return None
     if manifest.coalitions is None:
         raise ContractError(
-            f"run {manifest.run_id}: expected `coalitions` in manifest.json beside coalitions.parquet, found none. "
+            f"run {manifest.run_id}: expected `coalitions` in manifest.json, as there is a coalitions.parquet, found none. "
             "Run the valuation again."
         )
     account, scale = manifest.coalitions, words.scale_of(found, confidence(manifest))
@@ -41,7 +41,7 @@ def coalition_section(
         "charts": _charts(found, account.value_of_all, scale),
         "lines": words.contributor_lines(found, scale),
         "pairs": pairs,
-        "n_pairs_untold": len(found.names) * (len(found.names) - 1) // 2 - len(pairs),
+        "n_pairs_not_shown": len(found.names) * (len(found.names) - 1) // 2 - len(pairs),
         "strongest": fixed(float(abs(found.redundancy).max()), scale.adds),
         "pair_words": words.pair_words(found, scale),
         "harmful": words.harmful_words(found),
@@ -60,9 +60,9 @@ def _charts(found: CoalitionValues, value_of_all: float, scale: words.Scale) -> 
     k = len(found.names)
     halves = words.half_widths(found, scale.level)
     first = f"{k} contributors in the order of the ranking: Shapley value, leave-one-out, and value alone. "
-    second = f"Redundancy of every two of {k} contributors, in an order that puts substitutes side by side. "
+    second = f"Redundancy of every two of {k} contributors, ordered so that substitutes are next to each other. "
     third = f"{len(found.greedy)} steps from top to bottom, with the value of the coalition after each. "
-    table = "The table below has the numbers."
+    table = "The table below has all numbers."
     charts = {"additions": [addition_chart(found, halves, scale.adds, layout, first + table) for layout in LAYOUTS]}
     if k > 1:
         charts["redundancy"] = [redundancy_chart(found, scale.adds, layout, second + table) for layout in LAYOUTS]

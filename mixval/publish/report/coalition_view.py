@@ -1,4 +1,4 @@
-"""The report's section of coalition values in words: lines of its tables and its sentences."""
+"""Tables and sentences of the report's section on coalition values."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from mixval.publish.report.view import NAME_LIMIT
 PAIRS_IN_WORDS = 3
 PAIRS_IN_TABLE = 60
 MOST_OF_IT = 0.95
-"""Share of the best coalition's worth at which the rest of the greedy order adds little."""
+"""Share of the best coalition's gain from which the rest of the greedy order adds little."""
 LEVEL = 0.95
-"""Of the intervals, where the configuration names none."""
+"""Of the intervals, where the configuration has none."""
 NUMBERS = ("no", "one", "two", "three", "four", "five")
 
 
@@ -30,7 +30,7 @@ class Scale:
     """How the section writes numbers."""
 
     adds: int
-    """Decimals of what contributors add."""
+    """Decimals of marginal contributions."""
     value: int
     """Decimals of values of coalitions."""
     level: float
@@ -84,68 +84,68 @@ def pair_lines(found: CoalitionValues, scale: Scale) -> list[dict[str, str]]:
 
 
 def harmful_words(found: CoalitionValues) -> Markup | None:
-    """Without whom the coalition of all would be worth more. None where nobody is such."""
+    """The contributors without which the coalition of all would have a higher value. None where there are none."""
     harmful = np.flatnonzero(found.leave_one_out < -found.negligible)
     if not len(harmful) or len(found.names) < 2:
         return None
     worst_first = sorted(harmful.tolist(), key=lambda place: float(found.leave_one_out[place]))
     names = names_of(found.names[place] for place in worst_first)
     any_one = " any one of" if len(worst_first) > 1 else ""
-    return Markup("All together would be worth more without{} {}.").format(any_one, names)
+    return Markup("The value of all together would be higher without{} {}.").format(any_one, names)
 
 
 def pair_words(found: CoalitionValues, scale: Scale) -> list[Markup]:
-    """The strongest substitutes, then the two that strengthen each other most, where they are worth a word."""
+    """The strongest substitutes, then the strongest complements, without negligible ones."""
     pairs = found.pairs()
     alike = [pair for pair in pairs if min(pair.redundancy, pair.missed_both) > found.negligible][:PAIRS_IN_WORDS]
     apart = [pair for pair in pairs[-1:] if pair.redundancy < -found.negligible]
-    said = [_pair_words("{} and {} can stand in for each other", found, pair, scale) for pair in alike]
-    if not said:
-        said.append(Markup("No two contributors stand in for each other to a degree that is worth a word."))
-    return said + [_pair_words("{} and {} are worth more beside each other", found, pair, scale) for pair in apart]
+    sentences = [_pair_words("{} and {} are redundant", found, pair, scale) for pair in alike]
+    if not sentences:
+        sentences.append(Markup("No two contributors are redundant to a relevant degree."))
+    return sentences + [_pair_words("{} and {} are worth more together", found, pair, scale) for pair in apart]
 
 
 def greedy_words(found: CoalitionValues, account: CoalitionAccount, scale: Scale) -> list[Markup]:
-    """The first ones that the greedy search takes, how much they bring, and where adding stops to help."""
+    """The first contributors of the greedy search, their value together, and the step after which the value falls."""
     k, first = len(found.names), min(5, len(found.greedy))
     names = names_of((found.names[place] for place in found.greedy[:first]), limit=5)
     worth = fixed(float(found.greedy_values[first - 1]), scale.value)
-    said = Markup("One by one, always the one that helps most, the search takes {}: worth {} together").format(names, worth)
-    against = f", against {fixed(account.value_of_all, scale.value)} of all {k}." if first < k else "."
-    return [said + against, *_enough(found, account), *_where_it_stops(found, scale)]
+    start = Markup("Adding the best next contributor at each step, the search takes {}: value {} together").format(names, worth)
+    against = f", compared with {fixed(account.value_of_all, scale.value)} for all {k}." if first < k else "."
+    return [start + against, *_enough(found, account), *_where_it_stops(found, scale)]
 
 
 def _enough(found: CoalitionValues, account: CoalitionAccount) -> list[Markup]:
-    """After how many steps nearly all is reached that the search reaches."""
+    """After how many steps nearly the whole gain of the search is reached."""
     gains, best = found.greedy_values - account.value_of_empty, int(found.greedy_values.argmax())
     enough = 1 + int((gains >= MOST_OF_IT * gains[best]).argmax())
     if gains[best] <= 0 or enough > best:
         return []
-    who = "The first alone brings" if enough == 1 else f"The first {enough} bring"
+    who = "The first alone reaches" if enough == 1 else f"The first {enough} reach"
     share = percent(float(gains[enough - 1] / gains[best]))
     over = "no training" if account.is_ntk_regression else "the worst contributor alone"
-    return [Markup("{} {} of what the first {} bring over {}.").format(who, share, best + 1, over)]
+    return [Markup("{} {} of the gain of the first {} over {}.").format(who, share, best + 1, over)]
 
 
 def _where_it_stops(found: CoalitionValues, scale: Scale) -> list[Markup]:
     k, steps, best = len(found.names), len(found.greedy), int(found.greedy_values.argmax())
     if best + 1 < steps:
         name, worth = name_of(found.names[found.greedy[best]]), fixed(float(found.greedy_values[best]), scale.value)
-        words = Markup("Adding stops to help after step {} ({}), at {}: no later coalition of the search is worth more.")
+        words = Markup("The value is highest after step {} ({}), at {}: no later coalition of the search has a higher value.")
         return [words.format(best + 1, name, worth)]
     if steps > 1 and (np.diff(found.greedy_values) > 0).all():
         end = "." if steps == k else "; the search ends there."
-        return [Markup("Every one of the {} steps adds{}").format(steps, end)]
+        return [Markup("Each of the {} steps adds value{}").format(steps, end)]
     return []
 
 
 def greedy_title(found: CoalitionValues) -> str:
-    """`Which five together`, or fewer where fewer took part."""
-    return f"Which {NUMBERS[min(5, len(found.greedy))]} together" if len(found.names) > 5 else "In which order together"
+    """Title of the part on the greedy search: its first steps, or its order where there are few contributors."""
+    return f"Best {NUMBERS[min(5, len(found.greedy))]} together" if len(found.names) > 5 else "Best order to add contributors"
 
 
 def method_words(account: CoalitionAccount, scale: Scale) -> str:
-    """How the Shapley values came about, and how the error of sampled ones fell."""
+    """How the Shapley values were computed, and how the error of sampled ones fell."""
     coalitions = f"{count(account.n_coalitions)} coalitions of contributors were valued in {seconds(account.seconds)}"
     if account.method == "exact":
         return f"Shapley values are exact, from all coalitions; {coalitions}."
@@ -160,21 +160,23 @@ def method_words(account: CoalitionAccount, scale: Scale) -> str:
 
 
 def who_took_part(account: CoalitionAccount) -> str:
-    """How many of the ranked contributors the section is about."""
+    """How many of the ranked contributors are in the coalition game."""
     if not account.n_left_out:
-        return f"All {account.n_contributors} ranked contributors took part." if account.n_contributors > 1 else ""
+        return f"All {account.n_contributors} ranked contributors are included." if account.n_contributors > 1 else ""
     left = counted(account.n_left_out, "ranked contributor")
-    return f"The {account.n_contributors} best-ranked contributors took part; {left} did not."
+    return f"The {account.n_contributors} best-ranked contributors are included; {left} are not."
 
 
 def _pair_words(opening: str, found: CoalitionValues, pair: Pair, scale: Scale) -> Markup:
     first, second = name_of(found.names[pair.first]), name_of(found.names[pair.second])
     lost = [pair.missed_both, *(float(found.leave_one_out[place]) for place in (pair.first, pair.second))]
     without = (Markup("both"), Markup("only {}").format(first), Markup("only {}").format(second))
-    parts, said = [], ""
+    parts, previous = [], ""
     for loss, whom in zip(lost, without, strict=True):
         verb = "gain" if loss < 0 else "lose"
-        parts.append(Markup("{}{} without {}").format("" if verb == said else f"{verb} ", fixed(abs(loss), scale.adds), whom))
-        said = verb
+        parts.append(
+            Markup("{}{} without {}").format("" if verb == previous else f"{verb} ", fixed(abs(loss), scale.adds), whom)
+        )
+        previous = verb
     start = Markup(opening).format(first, second)  # noqa: S704  (our own words; names are escaped by format)
     return start + Markup(": all together would {}, {} and {}.").format(*parts)

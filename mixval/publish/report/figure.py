@@ -1,4 +1,4 @@
-"""Figures drawn by matplotlib, written as SVG that stands inside a page.
+"""Figures drawn by matplotlib, written as SVG inside a page.
 
 Names from outside never reach matplotlib: it draws a placeholder, and the escaped name takes its place in the SVG. So no
 name is read as mathematics, no missing glyph warns, and the reader's own fonts show emoji and other scripts.
@@ -79,7 +79,7 @@ def axes_at(figure: Any, left: float, top: float, width: float, height: float) -
 
 
 def placeholder(index: int) -> str:
-    """What matplotlib draws where text number `index` is to stand."""
+    """What matplotlib draws in the place of text number `index`."""
     return f"N{index:05d}N"
 
 

@@ -15,11 +15,12 @@ from mixval.publish.report.row_axes import row_names, value_axis
 from mixval.publish.report.theme import ACCENT, INK, MUTED, PAPER, Layout, closer
 
 WIDER_NAMES = 1.3
-"""Names have the step before them."""
+"""Names are preceded by their step."""
 
 
 def greedy_chart(found: CoalitionValues, value_of_all: float, decimals: int, layout: Layout, description: str) -> Markup:
-    """The chart as inline SVG. Marks: `step-i` a coalition, `path` between them, `all` at the value of everybody together."""
+    """The chart as inline SVG. Marks: `step-i` a coalition, `path` between them, `all` at the value of all contributors
+    together."""
     n_steps, best = len(found.greedy), int(found.greedy_values.argmax())
     layout = closer(replace(layout, label_width=round(WIDER_NAMES * layout.label_width)), n_steps)
     with drawing("greedy", layout):
@@ -28,8 +29,8 @@ def greedy_chart(found: CoalitionValues, value_of_all: float, decimals: int, lay
         names, room = name_room(labels, layout)
         figure = canvas(layout.width, TOP + height + BOTTOM)
         axes = axes_at(figure, room, TOP, layout.width - room - RIGHT, height)
-        everybody = axes.axvline(value_of_all, color=MUTED, linewidth=1.5, linestyle=(0, (4, 3)), zorder=1)
-        everybody.set_gid("all")
+        all_together = axes.axvline(value_of_all, color=MUTED, linewidth=1.5, linestyle=(0, (4, 3)), zorder=1)
+        all_together.set_gid("all")
         (path,) = axes.plot(found.greedy_values, range(n_steps), color=ACCENT, linewidth=2, zorder=2)
         path.set_gid("path")
         tooltips = {}

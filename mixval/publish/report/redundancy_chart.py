@@ -1,4 +1,4 @@
-"""Chart: redundancy of every two contributors as a triangular heat map, ordered so that groups of substitutes are seen."""
+"""Chart: redundancy of every two contributors as a triangular heat map, ordered to show groups of substitutes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ TOP, RIGHT = 8, 12
 LARGEST_CELL, LOWEST_ROW = 30, 12
 """CSS pixels. Rows keep a height in which a name can be read; columns may become narrower."""
 BLANK = 0.03
-"""Of the strongest redundancy: what is below is not drawn. Opacity is the root of that share: weaker groups are seen, too."""
+"""Of the strongest redundancy: what is below is not drawn. Opacity is the root of that share, so that weaker groups are
+visible."""
 
 
 def clustered(redundancy: Floats) -> list[int]:
-    """Places ordered by average-linkage clusters, redundant ones side by side, the best-ranked contributor in the first half.
+    """Places ordered by average-linkage clusters, redundant ones next to each other, the best-ranked contributor in the first
+    half.
 
     Optimal leaf order: Bar-Joseph et al., Bioinformatics 17, 2001. The distance of two is the largest redundancy less theirs.
     """
@@ -59,11 +61,11 @@ def redundancy_chart(found: CoalitionValues, decimals: int, layout: Layout, desc
         row_names(axes, [INK] * k)
         if across >= font_size:
             _column_names(axes, k)
-        return inline_svg(figure, "redundancy", small, "Who can stand in for whom", description, names, tooltips)
+        return inline_svg(figure, "redundancy", small, "Which contributors are redundant", description, names, tooltips)
 
 
 def _cells(axes: Any, found: CoalitionValues, order: list[int], decimals: int) -> dict[str, str]:
-    """Draw every pair that is not blank, and say what each shows on hovering."""
+    """Draw every pair that is not blank. Returns the tooltips."""
     from matplotlib.patches import Rectangle
 
     strongest = float(np.abs(found.redundancy).max()) or 1.0

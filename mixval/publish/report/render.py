@@ -42,7 +42,7 @@ def render_report(
     """The report as HTML text; the same results give the same text.
 
     Raises:
-        ContractError: coalition values do not fit the ranking, or the manifest does not say how they were made.
+        ContractError: coalition values do not fit the ranking, or the manifest lacks the account of how they were made.
     """
     style = resources.files("mixval.publish.report").joinpath("report.css").read_text(encoding="utf-8")
     template = templates("mixval.publish.report").get_template("report.html.j2")
@@ -88,9 +88,11 @@ def _charts(ranking: pa.Table, terms: pa.Table) -> dict[str, Any]:
     )
     best, worst = (shortened(row.words, 120) for row in (rows[0], rows[-1]))
     words = f"{many}, best first. First: {best}. Last: {worst}. The table above has every number."
-    parts = f"{many}, best first; of each one bar a term. The table under the chart has every number."
+    parts = f"{many}, best first, one bar per term. The table under the chart has every number."
     *others, last = (term.word for term in TERMS.values())
-    panels = f"A panel a term: {', '.join(others)} and {last} against the share of real rows, then against the number of rows."
+    panels = (
+        f"One panel per term: {', '.join(others)} and {last} against the share of real rows, then against the number of rows."
+    )
     return {
         "charts": {
             "ranking": [ranking_chart(rows, labels, layout, words, kind.axis) for layout in LAYOUTS],

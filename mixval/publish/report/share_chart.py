@@ -16,8 +16,8 @@ from mixval.publish.report.theme import INK, PAPER, Layout, term_colour
 def references(rows: list[ChartRow]) -> dict[str, float]:
     """Term -> the weighted part from which its bars are drawn.
 
-    Zero where parts point both ways. Where every part of every term costs (weights that do not standardise), the median
-    part: bars from zero would all look alike.
+    Zero where parts have both signs. Where all have one sign (weights that do not standardise), the median part, since bars
+    from zero would hardly differ.
     """
     parts = [part for row in rows for part in row.weighted.values()]
     if len(rows) < 2 or min(parts) < 0 < max(parts):
@@ -49,5 +49,5 @@ def share_chart(rows: list[ChartRow], layout: Layout, description: str, adds_ter
             mark.set_gid(f"net-{index}")
             tooltips[f"net-{index}"] = row.words if adds_terms else f"Eq. 8: {sum(row.weighted.values()):+.3g}"
         row_axis(axes, rows)
-        axes.set_xlabel(f"added to {whole}" if not any(base.values()) else "added against the median", labelpad=8)
+        axes.set_xlabel(f"added to {whole}" if not any(base.values()) else "added, compared with the median", labelpad=8)
         return inline_svg(figure, "shares", layout, f"What each term adds to {whole}", description, names, tooltips)

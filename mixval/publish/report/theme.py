@@ -30,7 +30,7 @@ VARIABLES = {
 }
 """Stand-in colour -> name of the CSS variable in report.css; those of terms come from `variable`."""
 _OF_TERM = "#0001"
-"""How stand-ins of terms begin; the term's place follows in two digits."""
+"""Prefix of the stand-in colours of terms; the term's position follows in two digits."""
 
 
 def term_colour(term: str) -> str:

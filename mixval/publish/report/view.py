@@ -1,4 +1,4 @@
-"""What the report's template shows: every number already in words, every name still unescaped (the template escapes)."""
+"""Data for the report's template: numbers as text, names still unescaped (the template escapes)."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def trimmed_lines(outcomes: Sequence[GateOutcome]) -> list[dict[str, str]]:
 
 
 def docs_links(outcomes: Sequence[GateOutcome]) -> list[str]:
-    """Where all Data Docs begin: the index beside the contributors' pages, or the pages' own links where there is none."""
+    """Entry pages of the Data Docs: the index next to the contributors' pages, or the pages themselves where there is none."""
     links = {safe_link(outcome.data_docs) for outcome in outcomes}
     return sorted({_index_of(link) for link in links if link})
 
@@ -122,7 +122,7 @@ def safe_link(url: str | None) -> str | None:
 
 
 def rerun(manifest: Manifest) -> dict[str, Any]:
-    """Configuration as YAML, versions, seeds, timings and what was found as it was."""
+    """Configuration as YAML, versions, seeds, timings, and what was computed or reused."""
     kinds = sorted(manifest.recomputed.keys() | manifest.reused.keys())
     shards = [shard for found in manifest.inputs.values() for shard in found]
     return {
@@ -137,7 +137,7 @@ def rerun(manifest: Manifest) -> dict[str, Any]:
 
 
 def confidence(manifest: Manifest) -> float | None:
-    """Level of the intervals by the configuration. None when it does not say."""
+    """Level of the intervals by the configuration. None when it has none."""
     value = manifest.config.get("value")
     level = value.get("confidence") if isinstance(value, dict) else None
     return float(level) if isinstance(level, (int, float)) else None
@@ -145,8 +145,8 @@ def confidence(manifest: Manifest) -> float | None:
 
 def _note(entry: TermStatistics, manifest: Manifest) -> str:
     if entry.term in manifest.weights.dropped:
-        return "left out: uninformative"
-    return "uninformative" if entry.uninformative else ""
+        return "weight 0: not informative"
+    return "not informative" if entry.uninformative else ""
 
 
 def _words(finding: Finding) -> str:

@@ -1,10 +1,9 @@
 """`ranking.csv`: the columns of `ranking.parquet` for a spreadsheet.
 
-A cell that a spreadsheet would take for a formula is a way to run a stranger's code, and names come from strangers. So text
-that begins like a formula gets an apostrophe in front, which spreadsheets show as text (OWASP, CSV Injection); text that begins
-with an apostrophe gets another one, so that different names stay different. All text is quoted and the name stands first: a
-spreadsheet that splits at semicolons, as some locales do, cannot split inside of it. Names without guards stand in the Parquet
-file.
+A cell that a spreadsheet takes for a formula can run code, and names come from outside. So text that begins like a formula
+gets an apostrophe in front, which spreadsheets show as text (OWASP, CSV Injection); text that begins with an apostrophe gets
+another one, so that different names stay different. All text is quoted and the name is the first column: a spreadsheet that
+splits at semicolons, as some locales do, cannot split inside of it. The Parquet file has the unchanged names.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ GUARD = "'"
 
 
 def write_ranking_csv(folder: Location, results: ValuationResults) -> None:
-    """One line a contributor in the order of the ranking, UTF-8, numbers in full, an empty cell for what is not known."""
+    """One line a contributor in the order of the ranking, UTF-8, numbers in full, an empty cell for a missing number."""
     folder.child("ranking.csv").write_bytes(ranking_csv(results.ranking).encode())
 
 

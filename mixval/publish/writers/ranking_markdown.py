@@ -20,7 +20,7 @@ LEFT, RIGHT = ":--", "--:"
 
 
 def write_ranking_markdown(folder: Location, results: ValuationResults) -> None:
-    """The ranking, what its values are, and who was not ranked, as Markdown with tables, UTF-8."""
+    """The ranking, what its values mean, and which contributors were not ranked, as Markdown with tables, UTF-8."""
     folder.child("ranking.md").write_bytes(ranking_document(results).encode())
 
 
@@ -29,9 +29,9 @@ def ranking_document(results: ValuationResults) -> str:
     ranking, rejected = results.ranking, results.rejected
     blocks = [f"# Ranking of run {markdown_escaped(results.manifest.run_id)}", ranking_markdown(ranking, results.coalitions)]
     if ranking.num_rows:
-        blocks.insert(1, f"The value is higher for better contributors. {kind_of(ranking).meaning}")
+        blocks.insert(1, f"A higher value is better. {kind_of(ranking).meaning}")
     if tie_labels(ranking):
-        blocks.append("*Tied*: contributors with the same letter cannot be told apart at the level asked.")
+        blocks.append("*Tied*: contributors with the same letter cannot be told apart at the configured confidence.")
     if rejected.num_rows:
         refused = len(set(rejected["contributor"].to_pylist()))
         blocks += [f"## Not ranked: {counted(refused, 'contributor')}", rejected_markdown(rejected)]
@@ -42,14 +42,14 @@ def ranking_markdown(ranking: pa.Table, coalitions: pa.Table | None = None) -> s
     """A table with a line a contributor: `ranking_schema()`, and Shapley ranks from COALITIONS where there are some."""
     rows: list[dict[str, Any]] = list(ranking_rows(ranking, coalitions))
     if not rows:
-        return "Nobody was ranked."
+        return "No contributor was ranked."
     for row, name in zip(rows, ranking["contributor"].to_pylist(), strict=True):
         row["contributor"] = markdown_escaped(name)
     return _table(list(rows[0]), [list(row.values()) for row in rows], left=("contributor",))
 
 
 def rejected_markdown(rejected: pa.Table) -> str:
-    """A table with a line for each reason why somebody was not ranked: REJECTED."""
+    """A table with a line for each reason why a contributor was not ranked: REJECTED."""
     rows = [
         [markdown_escaped(row["contributor"]), row["verdict"], markdown_escaped(shortened(row["reason"], REASON_LIMIT))]
         for row in rejected.to_pylist()

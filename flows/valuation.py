@@ -69,17 +69,17 @@ def valuation(config: ValuationConfig) -> RunSummary:
 
 def plan(config: ValuationConfig, account: Account) -> PreparedRun:
     """List inputs, profile the target, probe the backbone; refuse a run that does not fit a worker's memory."""
-    with account.stage("plan", 1) as say:
+    with account.stage("plan", 1) as end_with:
         sizes = default_workers(config.runtime), worker_memory_bytes(config.runtime)
         prepared = take_prepared(config) or prepare_run(config, *sizes)
-        say(f"{len(prepared.plan.contributors)} contributors")
+        end_with(f"{len(prepared.plan.contributors)} contributors")
     return prepared
 
 
 def gate(config: ValuationConfig, prepared: PreparedRun, account: Account) -> dict[str, GateOutcome]:
     """Check every contributor; a rejected one does not stop the others. Raises NobodyAdmittedError when none is admitted."""
     contributors = prepared.plan.contributors
-    with account.stage("gate", len(contributors)) as say:
+    with account.stage("gate", len(contributors)) as end_with:
         if account.count("gate", [gating.gate_ref(config, one, prepared.target) for one in contributors], config):
             current_client()  # without a cluster the run fails, not each contributor
         futures = {gate_contributor.submit(opaque(config), opaque(one), prepared.target): one.name for one in contributors}
@@ -90,7 +90,7 @@ def gate(config: ValuationConfig, prepared: PreparedRun, account: Account) -> di
             current().step("gate", f"{name}: {outcomes[name].verdict}")
         outcomes = sharing.compare(config, {name: outcomes[name] for name in sorted(outcomes)}, account.gate_refs)
         ensure_somebody(list(outcomes.values()))
-        say(f"{sum(one.is_in for one in outcomes.values())} of {len(outcomes)} admitted")
+        end_with(f"{sum(one.is_in for one in outcomes.values())} of {len(outcomes)} admitted")
     return outcomes
 
 
@@ -100,7 +100,7 @@ def measure(
     """Measure the terms, and the regression value where it is used, of all admitted contributors. Failed ones are marked in
     `outcomes` and do not stop the others."""
     jobs, target = list(admitted_jobs(config, prepared, outcomes).values()), prepared.target_job
-    with account.stage("measure", len(jobs)) as say:
+    with account.stage("measure", len(jobs)) as end_with:
         for kind, refs_of_kind in route_of(config.ntk.method).passes(jobs, target).items():
             account.count(kind, refs_of_kind, config)
         refs = {job.contributor.name: terms_ref(job, target) for job in jobs}
@@ -110,7 +110,7 @@ def measure(
         failed = _measure_pending(todo, target)
         for name, reason in failed.items():
             outcomes[name] = outcomes[name].model_copy(update={"verdict": "failed", "reason": reason})
-        say(f"{len(todo) - len(failed)} computed, {len(jobs) - len(todo)} reused, {len(failed)} failed")
+        end_with(f"{len(todo) - len(failed)} computed, {len(jobs) - len(todo)} reused, {len(failed)} failed")
     measured = {name: ref for name, ref in refs.items() if name not in failed}
     if not measured:
         raise NobodyAdmittedError("no contributor could be measured:\n" + "\n".join(f"  {n}: {r}" for n, r in failed.items()))
@@ -126,7 +126,7 @@ def value_coalitions(
     work = coalition_job(config, admitted_jobs(config, prepared, outcomes), prepared.target_job, reduced)
     if work is None:
         return None
-    with account.stage("coalitions", len(QUESTIONS)) as say:
+    with account.stage("coalitions", len(QUESTIONS)) as end_with:
         steps = coalition_steps(work)
         account.count("coalitions", [step.ref for step in steps], config)
         futures = list(_submitted(steps, {}).values())
@@ -134,11 +134,11 @@ def value_coalitions(
             future.wait()
             current().step("coalitions", question)
         if (reason := first_failure(futures)) is not None:  # a ranking without coalitions is better than none
-            say("failed")
+            end_with("failed")
             return reason
         account.artifacts += [future.result() for future in futures]
         coalition_results = coalition_tables(work)
-        say(f"{coalition_results.account.n_coalitions:,} coalitions of {len(work.jobs)} contributors")
+        end_with(f"{coalition_results.account.n_coalitions:,} coalitions of {len(work.jobs)} contributors")
     return coalition_results
 
 

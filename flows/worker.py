@@ -16,7 +16,7 @@ def import_passes() -> None:
     import mixval.stages.terms  # noqa: F401
 
 
-class Prepare(WorkerPlugin):  # type: ignore[misc]  # Dask brings no types
+class Prepare(WorkerPlugin):  # type: ignore[misc]  # Dask has no types
     """Sets torch's threads, passes storage credentials, and imports what every task needs."""
 
     name = "mixval-prepare"

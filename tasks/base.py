@@ -34,7 +34,7 @@ def house_task(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
 def opaque(job: T) -> T:
     """A task argument that Prefect passes on without inspecting it.
 
-    Prefect looks for futures in every field of an argument, three times a task; frozen jobs hold none, and for a contributor
+    Prefect looks for futures in every field of an argument, three times a task; frozen jobs contain none, and for a contributor
     with many shards the search costs more than the task.
     """
     return cast("T", quote(job))

@@ -49,7 +49,7 @@ def _shown(quiet: bool) -> Iterator[Progress]:
 
 
 class TerminalBars:
-    """One bar a stage."""
+    """One bar per stage."""
 
     def __init__(self, bars: Bars) -> None:
         """Draw on these bars."""
@@ -72,7 +72,7 @@ class TerminalBars:
 
 
 class PlainLines:
-    """One line an event, with seconds since the start; for logs."""
+    """One line per event, with seconds since the start; for logs."""
 
     def __init__(self) -> None:
         """Seconds count from here."""
@@ -81,19 +81,19 @@ class PlainLines:
         self._done: dict[str, int] = {}
 
     def begin(self, stage: str, total: int) -> None:
-        """Say that the stage starts."""
+        """Write that the stage starts."""
         self._totals[stage], self._done[stage] = total, 0
-        self._say(f"{WORDS.get(stage, stage)} ...")
+        self._write(f"{WORDS.get(stage, stage)} ...")
 
     def step(self, stage: str, words: str) -> None:
-        """Say how far the stage is."""
+        """Write how far the stage is."""
         self._done[stage] += 1
-        self._say(f"{WORDS.get(stage, stage)} {self._done[stage]}/{self._totals[stage]}: {words}")
+        self._write(f"{WORDS.get(stage, stage)} {self._done[stage]}/{self._totals[stage]}: {words}")
 
     def end(self, stage: str, words: str) -> None:
-        """Say that the stage is done."""
-        self._say(f"{WORDS.get(stage, stage)} done{': ' if words else ''}{words}")
+        """Write that the stage is done."""
+        self._write(f"{WORDS.get(stage, stage)} done{': ' if words else ''}{words}")
 
-    def _say(self, words: str) -> None:
+    def _write(self, words: str) -> None:
         sys.stderr.write(f"[{time.perf_counter() - self._began:7.1f} s] {words}\n")
         sys.stderr.flush()

@@ -40,7 +40,7 @@ class GateCheck:
     digests: np.ndarray
     """(N, 16) uint8: inputs of the admitted rows, for `shared.shared_rows`."""
     validations: list[dict[str, Any]]
-    """Great Expectations' results, one a suite (shards, rows, repeats, contributor), JSON-able."""
+    """Great Expectations' results, one per suite (shards, rows, repeats, contributor), JSON-able."""
 
 
 def check_contributor(

@@ -29,7 +29,7 @@ class Check:
     about: str | None = None
     """Contract column it is about; samples are taken from it. None: the derived column itself."""
     unit: str | None = None
-    """Unit of the derived value, shown beside each sample. None: no unit needed."""
+    """Unit of the derived value, shown with each sample. None: no unit needed."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Further arguments of the expectation."""
 

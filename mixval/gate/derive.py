@@ -1,4 +1,4 @@
-"""The frame that Great Expectations sees: one row a data row, small derived columns instead of the data itself.
+"""The frame that Great Expectations sees: one row per data row, small derived columns instead of the data itself.
 
 Letters: N rows of a batch. The frame's index is the row's position in the batch, 0 to N - 1.
 """
@@ -31,7 +31,7 @@ class TokenCounts(Protocol):
 
     @property
     def n_response_tokens(self) -> np.ndarray:
-        """(N,) tokens that carry loss: the response's, or all but the first of a text."""
+        """(N,) tokens that enter the loss: the response's, or all but the first of a text."""
 
 
 TokenCounter = Callable[[pa.Table], TokenCounts]

@@ -23,7 +23,7 @@ from mixval.gate.words import printable, shorten
 TEMPLATES = Path(__file__).parent / "templates"
 LOOK_ALIKES = str.maketrans({"<": "‹", ">": "›", '"': "”", "`": "ʼ"})
 SUITE_TITLES = {
-    "shards": "Shards, one check a file",
+    "shards": "Shards, one check per file",
     "rows": "Each row",
     "repeats": "Rows compared with earlier rows and the target set",
     "contributor": "The contributor as a whole",

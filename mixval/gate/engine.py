@@ -24,7 +24,7 @@ from mixval.gate.checks import GX_SEVERITY, Check
 RESULT_FORMAT = {"result_format": "COMPLETE", "partial_unexpected_count": 0, "return_unexpected_index_query": False}
 
 LOCK = threading.RLock()
-"""Held while Great Expectations computes or renders."""
+"""Locked while Great Expectations computes or renders."""
 
 _OF_THREAD = threading.local()
 

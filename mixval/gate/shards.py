@@ -55,7 +55,7 @@ def read_problem(error: ShardError, shards: Sequence[ShardRef], index: int | Non
 def inspect_shards(
     shards: Sequence[ShardRef], problem: ShardProblem | None, task: Task, limits: GateConfig, where: str
 ) -> tuple[SuiteTally, list[Finding]]:
-    """The shards' suite, one row a shard, and a finding that rejects when one of them breaks it.
+    """The shards' suite, one row per shard, and a finding that rejects when one of them breaks it.
 
     Columns are null for shards after the broken one, which were not checked.
     """

@@ -156,7 +156,7 @@ def _by_contributor(coalitions: pa.Table) -> dict[str, dict[str, Any]]:
     rows = {row["contributor"]: row for row in coalitions.to_pylist()}
     if len(rows) != coalitions.num_rows:
         raise ContractError(
-            f"coalitions.parquet: expected one row a contributor, found {coalitions.num_rows} rows for {len(rows)} of them."
+            f"coalitions.parquet: expected one row per contributor, found {coalitions.num_rows} rows for {len(rows)} of them."
         )
     return rows
 

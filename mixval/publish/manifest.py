@@ -82,7 +82,7 @@ def read_manifest(text: str, where: str) -> Manifest:
 
 
 def input_shards(plan: ContributorPlan) -> list[InputShard]:
-    """A contributor's shards as the manifest holds them."""
+    """A contributor's shards as entries of the manifest."""
     return [_input_shard(shard) for shard in plan.shards]
 
 

@@ -1,6 +1,6 @@
 """Publication of a run, whatever its flow: each writer in turn, then the manifest, then the pointer.
 
-A flow brings a frozen bundle of what it publishes, a list of writers, and the root below which its runs lie:
+A flow passes a frozen bundle of what it publishes, a list of writers, and the root folder of its runs:
 
     ROOT/runs/RUN_ID/...    what the writers write, and manifest.json, written last: a folder without one is no run
     ROOT/latest.json        the pointer, swapped when all else is in place
@@ -46,7 +46,7 @@ def publish_run(root: Location, results: Results, writers: Sequence[Writer[Resul
     """Writes the run's folder, points `latest.json` to it, and returns it.
 
     Raises:
-        ConflictError: the pointer is no longer what was read as `expected`; the folder is kept.
+        ConflictError: the pointer is no longer what was read as `expected`; the folder stays.
     """
     manifest = results.manifest
     folder = Layout(root).run(manifest.run_id)

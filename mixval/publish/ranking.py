@@ -30,13 +30,13 @@ def ranking_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
         _check_row(row)
     repeated = [name for name, times in Counter(row["contributor"] for row in rows).items() if times > 1]
     if repeated:
-        raise ContractError(f"ranking: expected one row a contributor, found several for {repeated[0]!r}. Merge its rows.")
+        raise ContractError(f"ranking: expected one row per contributor, found several for {repeated[0]!r}. Merge its rows.")
     ordered = sorted(rows, key=lambda row: (row["rank"], row["contributor"]))
     return _as_table(ordered, ranking_schema(), "ranking")
 
 
 def rejected_table(outcomes: Iterable[GateOutcome]) -> pa.Table:
-    """(one row a broken expectation) the REJECTED schema, sorted by contributor: rejected and failed contributors.
+    """(one row per broken expectation) the REJECTED schema, sorted by contributor: rejected and failed contributors.
 
     A contributor that failed after the gate has one row, whose expectation names the step by its verdict.
     """
@@ -60,7 +60,7 @@ def ranking_rows(
     table: pa.Table,  # ranking_schema()
     coalitions: pa.Table | None = None,  # COALITIONS: adds the rank by Shapley value
 ) -> list[dict[str, str | int]]:
-    """One plain dict a contributor, ready for a Prefect table artifact: text and whole numbers only.
+    """One plain dict per contributor, ready for a Prefect table artifact: text and whole numbers only.
 
     What Eq. 8's terms add is included where their sum is the value.
     """

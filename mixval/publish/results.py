@@ -13,7 +13,7 @@ from mixval.publish.manifest import Manifest
 
 @dataclass(frozen=True, kw_only=True)
 class ValuationResults:
-    """A valuation's results; outcomes and warnings stand in the manifest."""
+    """A valuation's results; outcomes and warnings are in the manifest."""
 
     manifest: Manifest
     ranking: pa.Table

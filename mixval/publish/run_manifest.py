@@ -68,7 +68,7 @@ AnyManifest = TypeVar("AnyManifest", bound=RunManifest)
 
 
 def parse_manifest(model: type[AnyManifest], schema: str, text: str, where: str) -> AnyManifest:
-    """The manifest in `manifest.json`, of the version that `SCHEMAS[schema]` says; `where` is its URL, for the message.
+    """The manifest in `manifest.json`, of the version in `SCHEMAS[schema]`; `where` is its URL, for the message.
 
     Raises:
         SchemaVersionError: it is of a version that this mixval does not read.

@@ -40,7 +40,7 @@ class TermStatistics:
 
 
 def term_statistics(ranking: pa.Table, terms: pa.Table) -> list[TermStatistics]:
-    """One entry a term, in the order of Eq. 8. Empty for an empty ranking."""
+    """One entry per term, in the order of Eq. 8. Empty for an empty ranking."""
     if not ranking.num_rows:
         return []
     errors = standard_errors(ranking, terms)

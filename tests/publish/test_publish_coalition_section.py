@@ -106,7 +106,7 @@ def test_tables_that_do_not_fit_are_refused(both):
         coalition_values(results.ranking, stranger, REDUNDANCY.empty_table())
     with pytest.raises(ContractError, match="a row for every pair, found none for"):
         coalition_values(results.ranking, found.coalitions, found.redundancy.slice(1))
-    with pytest.raises(ContractError, match="one row a contributor, found 24 rows for 12"):
+    with pytest.raises(ContractError, match="one row per contributor, found 24 rows for 12"):
         coalition_values(results.ranking, pa.concat_tables([found.coalitions] * 2), found.redundancy)
     with pytest.raises(ContractError, match=r"expected `coalitions` in manifest\.json"):
         report(make_results(NAMES), found)
@@ -187,7 +187,7 @@ def test_a_search_that_ends_early_and_a_harmful_one_are_said():
     words = " ".join(section(report(with_coalitions(results, found), found)).split())
     assert "Each of the 5 steps adds value; the search ends there." in words
     assert "The value of all together would be higher without forum-2024." in words
-    assert re.search(r"worth [\d.]+ together, against [\d.]+ of all 12\.", words)
+    assert re.search(r"value [\d.]+ together, compared with [\d.]+ for all 12\.", words)
 
 
 def test_sampled_values_have_intervals_and_their_convergence():

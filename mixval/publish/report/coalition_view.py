@@ -49,7 +49,7 @@ def half_widths(found: CoalitionValues, level: float) -> Floats | None:
 
 
 def contributor_lines(found: CoalitionValues, scale: Scale) -> list[dict[str, Any]]:
-    """One line a contributor, in the order of the ranking."""
+    """One line per contributor, in the order of the ranking."""
     halves, ranks = half_widths(found, scale.level), found.shapley_ranks
     steps = {place: step for step, place in enumerate(found.greedy, 1)}
     return [
@@ -68,7 +68,7 @@ def contributor_lines(found: CoalitionValues, scale: Scale) -> list[dict[str, An
 
 
 def pair_lines(found: CoalitionValues, scale: Scale) -> list[dict[str, str]]:
-    """One line a pair, of the strongest of either kind, substitutes first."""
+    """One line per pair, of the strongest of either kind, substitutes first."""
     strongest = sorted(found.pairs(), key=lambda pair: -abs(pair.redundancy))[:PAIRS_IN_TABLE]
     return [
         {

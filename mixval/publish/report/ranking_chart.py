@@ -1,4 +1,4 @@
-"""Chart: the ranking, a dot and an interval a contributor, tie groups shaded."""
+"""Chart: the ranking, a dot and an interval per contributor, tie groups shaded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mixval.publish.report.row_axes import row_names, value_axis
 from mixval.publish.report.theme import ACCENT, BAND, INK, MUTED, PAPER, Layout
 
 TOP, BOTTOM, RIGHT = 8, 52, 34
-"""CSS pixels around the axes; the tie letters stand at the right."""
+"""CSS pixels around the axes; the tie letters are at the right."""
 
 
 def ranking_chart(rows: list[ChartRow], labels: dict[int, str], layout: Layout, description: str, axis: str) -> Markup:
@@ -33,7 +33,7 @@ def ranking_chart(rows: list[ChartRow], labels: dict[int, str], layout: Layout, 
 
 
 def row_axis(axes: Any, rows: list[ChartRow]) -> None:
-    """One named row an entry, best on top; grid and few ticks along the value."""
+    """One named row per entry, best on top; grid and few ticks along the value."""
     row_names(axes, [MUTED if row.is_bin else INK for row in rows])
     value_axis(axes, len(rows))
 

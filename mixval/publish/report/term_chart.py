@@ -25,7 +25,7 @@ def term_chart(
     layout: Layout,
     description: str,
 ) -> Markup:
-    """The chart as inline SVG. Marks: `points-AGAINST-TERM`, one dot a contributor; `errors-...` where known."""
+    """The chart as inline SVG. Marks: `points-AGAINST-TERM`, one dot per contributor; `errors-...` where known."""
     block = TITLE_HEIGHT + PANEL_HEIGHT + AXIS_HEIGHT
     lines = math.ceil(len(TERMS) / layout.panels_across)
     across = math.ceil(len(TERMS) / lines)  # as many in each line as can be

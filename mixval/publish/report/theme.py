@@ -60,7 +60,7 @@ def term_style() -> str:
 CELL_EM, CAPITAL_EM, WIDE_EM = 0.65, 0.8, 1.0
 """Widths of a character cell, a capital, and the widest letters, in the font's size; generous for most fonts."""
 LABEL_GAP = 16
-"""CSS pixels beside a name: half of them between it and the axes, half left of it."""
+"""CSS pixels around a name: half of them between it and the axes, half left of it."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Layout:
     row_height: int
     """Height of one contributor's row."""
     panels_across: int
-    """Small multiples beside one another."""
+    """Small multiples in one row."""
 
 
 WIDE = Layout("wide", width=860, label_width=210, font_size=13, row_height=26, panels_across=4)

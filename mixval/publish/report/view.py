@@ -23,7 +23,7 @@ SAMPLE_LIMIT = 120
 
 
 def ranking_lines(ranking: pa.Table) -> list[dict[str, Any]]:
-    """One line a contributor; the weighted parts stand under `parts`, in the order of Eq. 8."""
+    """One line per contributor; the weighted parts are under `parts`, in the order of Eq. 8."""
     decimals, labels, of_parts = value_decimals(ranking), tie_labels(ranking), weighted_decimals(ranking)
     return [
         {
@@ -50,7 +50,7 @@ def folded(lines: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[dict
 
 
 def statistics_lines(entries: Sequence[TermStatistics], manifest: Manifest) -> list[dict[str, str]]:
-    """One line a term, with the weight it had."""
+    """One line per term, with the weight it had."""
     return [
         {
             "term": entry.term,
@@ -69,7 +69,7 @@ def statistics_lines(entries: Sequence[TermStatistics], manifest: Manifest) -> l
 
 
 def rejected_lines(rejected: pa.Table, outcomes: Sequence[GateOutcome]) -> list[dict[str, Any]]:
-    """One line a broken expectation, with a link to the contributor's Data Docs where there is one."""
+    """One line per broken expectation, with a link to the contributor's Data Docs where there is one."""
     docs = {outcome.contributor: safe_link(outcome.data_docs) for outcome in outcomes}
     return [
         {
@@ -92,7 +92,7 @@ def trimmed_lines(outcomes: Sequence[GateOutcome]) -> list[dict[str, str]]:
     return [
         {
             "name": shortened(outcome.contributor, NAME_LIMIT),
-            "came": numerals.count(outcome.n_rows),
+            "rows": numerals.count(outcome.n_rows),
             "dropped": numerals.count(outcome.n_dropped),
             "truncated": numerals.count(outcome.n_truncated),
             "why": "; ".join(sorted({_words(finding) for finding in outcome.findings if finding.severity == "drop"})),
@@ -113,7 +113,7 @@ def _index_of(link: str) -> str:
 
 
 def safe_link(url: str | None) -> str | None:
-    """The URL when a browser may follow it (http, https, file, or a path beside the report), else None."""
+    """The URL when a browser may follow it (http, https, file, or a path relative to the report), else None."""
     if not url:
         return None
     parts = urlsplit(url.strip())

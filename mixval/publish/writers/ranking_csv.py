@@ -24,7 +24,7 @@ GUARD = "'"
 
 
 def write_ranking_csv(folder: Location, results: ValuationResults) -> None:
-    """One line a contributor in the order of the ranking, UTF-8, numbers in full, an empty cell for a missing number."""
+    """One line per contributor in the order of the ranking, UTF-8, numbers in full, an empty cell for a missing number."""
     folder.child("ranking.csv").write_bytes(ranking_csv(results.ranking).encode())
 
 

@@ -39,7 +39,7 @@ def ranking_document(results: ValuationResults) -> str:
 
 
 def ranking_markdown(ranking: pa.Table, coalitions: pa.Table | None = None) -> str:
-    """A table with a line a contributor: `ranking_schema()`, and Shapley ranks from COALITIONS where there are some."""
+    """A table with one line per contributor: `ranking_schema()`, and Shapley ranks from COALITIONS where there are some."""
     rows: list[dict[str, Any]] = list(ranking_rows(ranking, coalitions))
     if not rows:
         return "No contributor was ranked."

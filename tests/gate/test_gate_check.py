@@ -396,7 +396,7 @@ def test_images(check, png):
     reasons = " | ".join(found.bad_rows["reason"].to_pylist())
     for clause in ("must be a complete PNG or JPEG", "at least 8 pixels", "must not be null", "at most 16 pixels"):
         assert clause in reasons
-    decode = next(f for f in found.outcome.findings if "decode" in f.message)
+    decode = next(f for f in found.outcome.findings if "complete PNG" in f.message)
     assert decode.count == 2
     assert "12 bytes that begin with 6e 6f 74" in decode.samples[0]
 

@@ -179,9 +179,9 @@ def test_without_truth_the_command_names_the_one_that_trains_it(ranked: RankedWo
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), "expected a configuration"),
-        (("--results", "x", "--methods", "size"), "expected a configuration"),
-        (("CONFIG", "--results", "x"), "Give one of the two"),
+        ((), "expected either a configuration"),
+        (("--results", "x", "--methods", "size"), "expected either a configuration"),
+        (("CONFIG", "--results", "x"), "Give exactly one of the two"),
         (("CONFIG", "--methods", "magic"), "expected a ranking method, one of random"),
         (("CONFIG", "--ours", "knn"), "--ours: expected a method for the task 'language-modelling', found 'knn'"),
     ],

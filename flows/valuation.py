@@ -19,7 +19,7 @@ from mixval.errors import MixvalError, NobodyAdmittedError
 from mixval.gate.verdict import ensure_somebody
 from mixval.progress import current
 from mixval.stages import gating, publishing, sharing
-from mixval.stages.coalitions import QUESTIONS, CoalitionResults, coalition_job, coalition_steps, coalition_tables
+from mixval.stages.coalitions import QUANTITIES, CoalitionResults, coalition_job, coalition_steps, coalition_tables
 from mixval.stages.in_process import admitted_jobs
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.preparing import PreparedRun, prepare_run, take_prepared
@@ -126,13 +126,13 @@ def value_coalitions(
     work = coalition_job(config, admitted_jobs(config, prepared, outcomes), prepared.target_job, reduced)
     if work is None:
         return None
-    with account.stage("coalitions", len(QUESTIONS)) as end_with:
+    with account.stage("coalitions", len(QUANTITIES)) as end_with:
         steps = coalition_steps(work)
         account.count("coalitions", [step.ref for step in steps], config)
         futures = list(_submitted(steps, {}).values())
-        for future, question in zip(futures, QUESTIONS, strict=True):
+        for future, quantity in zip(futures, QUANTITIES, strict=True):
             future.wait()
-            current().step("coalitions", question)
+            current().step("coalitions", quantity)
         if (reason := first_failure(futures)) is not None:  # a ranking without coalitions is better than none
             end_with("failed")
             return reason

@@ -1,5 +1,8 @@
-"""Values of coalitions of contributors from their committed sufficient statistics: Shapley, leave-one-out, redundancy, who goes
-together."""
+"""Values of coalitions of contributors from their committed sufficient statistics.
+
+Three quantities, each an artifact of its own: Shapley values; values of single contributors, of all but one and of all but two,
+for leave-one-out and redundancy; and a greedy order of contributors.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +38,8 @@ VERSION = 3
 GREEDY_STEPS = 5
 """Contributors that the greedy search takes."""
 
-Question = Literal["shapley", "pairs", "greedy"]
-QUESTIONS: tuple[Question, ...] = ("shapley", "pairs", "greedy")
+Quantity = Literal["shapley", "pairs", "greedy"]
+QUANTITIES: tuple[Quantity, ...] = ("shapley", "pairs", "greedy")
 
 
 class CoalitionJob(FrozenModel):
@@ -83,34 +86,34 @@ def coalition_job(
 
 
 def coalition_steps(work: CoalitionJob) -> list[Step]:
-    """A step a question, in the order of `QUESTIONS`; none waits for another."""
+    """One step a quantity, in the order of `QUANTITIES`; they are independent."""
     store = work.target.store
-    return [one_call(f"coalitions {one}", store, answer_ref(work, one), answer, work, one) for one in QUESTIONS]
+    return [one_call(f"coalitions {one}", store, quantity_ref(work, one), commit_quantity, work, one) for one in QUANTITIES]
 
 
-def answer_ref(work: CoalitionJob, question: Question) -> ArtifactRef:
-    """Where the answer is, or will be, committed."""
-    return work.target.store.ref("coalitions", VERSION, **_inputs(work, question))
+def quantity_ref(work: CoalitionJob, quantity: Quantity) -> ArtifactRef:
+    """Where the quantity is, or will be, committed."""
+    return work.target.store.ref("coalitions", VERSION, **_inputs(work, quantity))
 
 
-def answer(work: CoalitionJob, question: Question) -> ArtifactRef:
-    """Commit the answer to one question, on one thread; the three are independent of each other."""
-    ref = answer_ref(work, question)
+def commit_quantity(work: CoalitionJob, quantity: Quantity) -> ArtifactRef:
+    """Commit one quantity, computed on one thread; the three are independent of each other."""
+    ref = quantity_ref(work, quantity)
     if work.target.store.committed(ref) is not None:
         return ref
     started = time.perf_counter()
     game = _coalitions(work).game(work.jobs, work.target, np.array(work.coefficients), np.array(work.centres))
-    tensors = _ANSWERS[question](game, work)
+    tensors = _COMPUTED[quantity](game, work)
     seconds = time.perf_counter() - started
-    work.target.store.commit(ref, inputs=_inputs(work, question), tensors=tensors, seconds=seconds)
+    work.target.store.commit(ref, inputs=_inputs(work, quantity), tensors=tensors, seconds=seconds)
     return ref
 
 
 def coalition_tables(work: CoalitionJob) -> CoalitionResults:
-    """The tables from the committed answers, and how they came about."""
+    """The tables from the committed quantities, and how they were computed."""
     store, names = work.target.store, [job.contributor.name for job in work.jobs]
-    refs = {question: answer_ref(work, question) for question in QUESTIONS}
-    shapley, pairs, order = (store.read_tensors(refs[question]) for question in QUESTIONS)
+    refs = {quantity: quantity_ref(work, quantity) for quantity in QUANTITIES}
+    shapley, pairs, order = (store.read_tensors(refs[quantity]) for quantity in QUANTITIES)
     steps = {int(player): i for i, player in enumerate(order["order"])}
     rows = [
         {
@@ -147,16 +150,16 @@ def _coalitions(work: CoalitionJob) -> Coalitions:
     method = work.target.ntk.method
     if (found := route_of(method).coalitions) is None:
         raise ConfigError(
-            f"values of coalitions need sums that add up over contributors, which `ntk.method: {method}` does not keep. Take "
+            f"values of coalitions need sums that add up over contributors, and `ntk.method: {method}` has none. Take "
             "`sketched`, or set `value.coalitions: 0`."
         )
     return found
 
 
-def _inputs(work: CoalitionJob, question: Question) -> dict[str, object]:
+def _inputs(work: CoalitionJob, quantity: Quantity) -> dict[str, object]:
     target = work.target
     shared: dict[str, object] = {
-        "question": question,
+        "question": quantity,
         "counts": [[job.n_real, job.n_synthetic] for job in work.jobs],
         **_coalitions(work).inputs(work.jobs, target),
     }
@@ -169,7 +172,7 @@ def _inputs(work: CoalitionJob, question: Question) -> dict[str, object]:
             "discrepancy": target.discrepancy,
             "damping": [target.ntk.damping, target.ntk.damping_mode],
         }
-    return shared | ({"coalitions": work.coalitions} if question == "shapley" else {})
+    return shared | ({"coalitions": work.coalitions} if quantity == "shapley" else {})
 
 
 def _alone(game: CoalitionGame, n: int) -> list[float]:
@@ -178,10 +181,10 @@ def _alone(game: CoalitionGame, n: int) -> list[float]:
 
 def _shapley(game: CoalitionGame, work: CoalitionJob) -> dict[str, np.ndarray]:
     found = shapley(game, len(work.jobs), work.coalitions, work.target.seed)
-    answer = {"values": found.values, "n_coalitions": np.array(found.n_coalitions)}
+    tensors = {"values": found.values, "n_coalitions": np.array(found.n_coalitions)}
     if found.sampled is None:
-        return answer
-    return answer | {
+        return tensors
+    return tensors | {
         "errors": found.sampled.standard_errors,
         "orders": found.sampled.steps,
         "largest_errors": found.sampled.running_errors.max(axis=1),
@@ -190,16 +193,16 @@ def _shapley(game: CoalitionGame, work: CoalitionJob) -> dict[str, np.ndarray]:
 
 def _pairs(game: CoalitionGame, work: CoalitionJob) -> dict[str, np.ndarray]:
     n = len(work.jobs)
-    everybody = game.value(np.ones(n, dtype=np.bool_))
+    of_all = game.value(np.ones(n, dtype=np.bool_))
     if n == 1:
-        missed, both = np.array([everybody - game.empty()]), np.zeros((1, 1))
+        differences, both = np.array([of_all - game.empty()]), np.zeros((1, 1))
     else:
-        missed, both = leave_one_out(game, n), _without_both(game, n)
+        differences, both = leave_one_out(game, n), _without_both(game, n)
     return {
         "alone": np.array(_alone(game, n)),
-        "leave_one_out": missed,
-        "redundancy": redundancy(everybody, everybody - missed, both),
-        "value_of_all": np.array(everybody),
+        "leave_one_out": differences,
+        "redundancy": redundancy(of_all, of_all - differences, both),
+        "value_of_all": np.array(of_all),
         "sketch_excess": np.array(_sketch_excess(game, work)),
         "value_of_empty": np.array(game.empty()),
         "n_coalitions": np.array(1 + 2 * n + n * (n - 1) // 2),
@@ -207,7 +210,7 @@ def _pairs(game: CoalitionGame, work: CoalitionJob) -> dict[str, np.ndarray]:
 
 
 def _sketch_excess(game: CoalitionGame, work: CoalitionJob) -> float:
-    """How far the sketch lifts the NTK term of all together, or the regression's lambda; relative, NaN where it is too full."""
+    """By how much the sketch raises the NTK term of all contributors, or the regression's lambda; relative, NaN if unknown."""
     if isinstance(game, RegressionGame):
         return damping_excess(game.sketch_fill())
     n, gram, cross, square = game.ntk.sums()
@@ -233,7 +236,7 @@ def _greedy(game: CoalitionGame, work: CoalitionJob) -> dict[str, np.ndarray]:
     return {"order": found.order, "values": found.values, "n_coalitions": np.array(sum(n - step for step in range(size)))}
 
 
-_ANSWERS: dict[Question, Callable[[CoalitionGame, CoalitionJob], dict[str, np.ndarray]]] = {
+_COMPUTED: dict[Quantity, Callable[[CoalitionGame, CoalitionJob], dict[str, np.ndarray]]] = {
     "shapley": _shapley,
     "pairs": _pairs,
     "greedy": _greedy,

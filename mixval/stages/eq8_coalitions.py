@@ -20,7 +20,7 @@ from mixval.valuation.ntk_coalitions import NtkCoalitions
 def eq8_game(jobs: Sequence[MeasureJob], target: MeasureJob, coefficients: Floats, centres: Floats) -> Eq8Game:
     """Of these contributors, at least one; `coefficients` (T,) and `centres` (T,) weigh the terms.
 
-    Sufficient statistics are read one by one: of each, a Gram matrix in float32 is kept.
+    Sufficient statistics are read one by one: of each, a Gram matrix in float32 stays in memory.
     """
     held = _CollectedSums(jobs, target)
     for k, job in enumerate(jobs):
@@ -40,7 +40,7 @@ def eq8_game(jobs: Sequence[MeasureJob], target: MeasureJob, coefficients: Float
 
 
 class _CollectedSums:
-    """What is kept of the sufficient statistics of K contributors."""
+    """Sums of K contributors, read one by one."""
 
     def __init__(self, jobs: Sequence[MeasureJob], target: MeasureJob) -> None:
         self._jobs, self._target = jobs, target

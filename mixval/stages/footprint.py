@@ -1,6 +1,6 @@
-"""What a backbone costs a row, probed on a few rows of the target: bytes of gradient factors, seconds, features.
+"""Cost of a backbone a row, measured on a few rows of the target: bytes of gradients by weight, seconds, features.
 
-Probed once for each backbone and choice of parameters, then committed; the plan multiplies it out.
+Measured once for each backbone and choice of parameters, then committed; the plan multiplies it by the rows.
 """
 
 import time
@@ -21,13 +21,13 @@ class Footprint(FrozenModel):
     """Sizes and times of one backbone with the NTK's parameters chosen."""
 
     n_parameters: int
-    """Parameters that count in the NTK."""
+    """Parameters chosen for the NTK."""
     model_bytes: int
     """All parameters, in the backbone's precision."""
     n_dimensions: int
     """Features of a row."""
     weight_bytes: dict[str, int]
-    """Gradients of one row by weight, in the form that they are kept in, in the order of the backward pass."""
+    """Gradients of one row by weight, in the form that they are stored in, in the order of the backward pass."""
     forward_seconds_per_row: float
     """One forward pass, on the machine that planned."""
     gradient_seconds_per_row: float
@@ -106,7 +106,7 @@ def _probe(job: MeasureJob) -> Footprint:
 
 
 def _finish(device: Any) -> None:
-    """Wait for what a GPU still computes: its calls return at once."""
+    """Wait until a GPU has finished: its calls return at once."""
     import torch
 
     if device.type == "cuda":

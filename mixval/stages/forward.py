@@ -61,7 +61,7 @@ def _passes(backbone: Backbone, rows: pa.Table, job: MeasureJob) -> dict[str, np
         loss, count = backbone.losses(forward, batch)
         losses.append(loss.double().cpu().numpy())
         counts.append(count.double().cpu().numpy())
-        # float64 backbones keep float64 features; bfloat16 has no NumPy type.
+        # float64 backbones have float64 features; bfloat16 has no NumPy type.
         features.append((compared if compared.dtype == torch.float64 else compared.float()).cpu().numpy())
         truncated += n_truncated(batch)
     return {

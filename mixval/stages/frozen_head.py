@@ -1,6 +1,7 @@
-"""What features of all rows that were read say of those without gradients: the wide head's cross-entropies of a contributor.
+"""The two-phase ratio of a contributor (`mixval/terms/ntk/two_phase.py`), from features of all rows that were read.
 
-The rows come from the forward pass, T's too. Those of the gradient sample are found there by their keys: samples are nested.
+Features of S and T come from their forward passes. The rows of the gradient sample are found in the pass by their keys, since
+samples are nested.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from mixval.terms.ntk.two_phase import TwoPhaseHalves, TwoPhaseRatio, two_phase_
 from mixval.terms.ntk.wide_head import WideHead, wide_head
 
 MOST_ROWS = 8192
-"""Rows that a value speaks for at most: their kernel takes 512 MiB, its factor as much, and 4 s of a core."""
+"""Rows in a ratio at most: their kernel takes 512 MiB, its factor as much, and 4 s of a core."""
 TARGET_ROWS = 1000
-"""Rows of T that judge at most: those of the smallest keys, which are drawn at random."""
+"""Rows of T that h is evaluated on at most: those of the smallest keys, which are drawn at random."""
 MATRICES_IN_MEMORY = 4
-"""Kernels over the rows that are held at once: the kernel, its damped factor, and what is made on the way."""
+"""Kernels over the rows in memory at once: the kernel, its damped factor, and temporaries."""
 
 
 def head_bytes(n_rows: int) -> int:
@@ -50,7 +51,7 @@ _TARGETS = LastMade[_Target]()
 def head_ratio(
     job: MeasureJob, target: MeasureJob, forward: dict[str, np.ndarray], keys: np.ndarray, halves: Masks
 ) -> TwoPhaseRatio | None:
-    """Of the rows with these keys (n,), and of all that the pass has read; None where there are no others.
+    """The ratio for the rows with these keys (n,) and all that the pass has read; None where there are no others.
 
     `halves` (R, u) are the half-samples of the first u rows of `keys`.
     """
@@ -64,17 +65,17 @@ def head_ratio(
     rows = np.concatenate([measured, others])
     features, keys = forward["features"][rows], forward["keys"][rows]
     right = one_hot(class_indices(job, forward["labels"][rows]), side.objective.n_classes)
-    every = side.head.regression(features, side.features, right)
-    # As many rows as tell the deviations of those with gradients.
-    rest = slice(len(measured), len(measured) + halves.shape[1])
-    rest_halves = half_sample_masks(job, keys[rest], forward["is_real"][rows[rest]].astype(bool))
+    all_read = side.head.regression(features, side.features, right)
+    # As many rows as the deviations of those with gradients are estimated from.
+    some = slice(len(measured), len(measured) + halves.shape[1])
+    other_halves = half_sample_masks(job, keys[some], forward["is_real"][rows[some]].astype(bool))
     return two_phase_ratio(
-        every, len(measured), side.objective, job.regression_damping, TwoPhaseHalves(halves, rest_halves, side.halves)
+        all_read, len(measured), side.objective, job.regression_damping, TwoPhaseHalves(halves, other_halves, side.halves)
     )
 
 
 def _places(read: np.ndarray, keys: np.ndarray) -> NDArray[np.int64] | None:  # (N,), (n,)
-    """(n,) where the keys stand among those read, copies one after the other; None where one is not there."""
+    """(n,) places of the keys among those read, copies in their order; None where one is not there."""
     order = np.argsort(read, kind="stable")
     first, seen = np.searchsorted(read, keys, sorter=order), Counter[int]()
     places = []
@@ -94,8 +95,8 @@ def _target(target: MeasureJob) -> _Target:
 
 
 def _made(target: MeasureJob) -> _Target:
-    every = target.store.read_tensors(forward_ref(target))
-    stored = {tensor: every[tensor][:TARGET_ROWS] for tensor in ("keys", "labels", "features")}
+    tensors = target.store.read_tensors(forward_ref(target))
+    stored = {tensor: tensors[tensor][:TARGET_ROWS] for tensor in ("keys", "labels", "features")}
     head, features = wide_head(stored["features"]), stored["features"].astype(np.float64)
     objective = head.objective(features, class_indices(target, stored["labels"]), len(target.classes or []))
     halves = half_sample_masks(target, stored["keys"], np.ones(len(features), dtype=bool))

@@ -25,7 +25,7 @@ from mixval.storage.root import open_location
 from mixval.storage.shards import stream_rows
 
 VERSION = 2
-"""Raised whenever the verdicts or what is kept of them change."""
+"""Raised whenever the verdicts, or what is stored of them, change."""
 
 DOCS_PAGE = "data-docs.html"
 

@@ -1,10 +1,11 @@
-"""The empirical tangent kernel of a contributor's gradient sample: in one task, or groups of layers side by side.
+"""The empirical NTK of a contributor's gradient sample: in one task, or groups of layers side by side.
 
-Where the value is by NTK regression, T's gradient sample stands below the contributor's, for Theta(T, S) beside Theta(S, S).
+Where the value is by NTK regression, T's gradient sample is appended to the contributor's, so that Theta(T, S) is computed with
+Theta(S, S).
 
 Theta_0 runs over both parts of S (Eq. 8, arXiv 2511.13640). The Gram matrix is committed with the outputs, so another
-damping, residual or block form recomputes no gradient. Gradients never leave the task that took them: a task holds
-`runtime.gradient_bytes` of them, and what does not fit is computed in another pass.
+damping, residual or block form recomputes no gradient. Gradients never leave the task that took them: a task has at most
+`runtime.gradient_bytes` of them in memory, and repeats the pass for the rest.
 """
 
 import time
@@ -32,10 +33,10 @@ from mixval.terms.ntk.objective import squared_lengths
 VERSION = 3
 """Raised whenever the numbers change."""
 MOST_PARTS = 8
-"""Tasks that the groups of one contributor are dealt out to, at most: each hands a whole Theta over."""
+"""Tasks that the groups of one contributor are distributed over, at most: each commits a whole Theta."""
 Groups = Sequence[tuple[str, ...]]
 BLOCKS = ("theta", "theta_ts", "target_squares")
-"""What groups of layers add to."""
+"""Tensors that are sums over groups of layers."""
 
 
 def gram_ref(job: MeasureJob, target: MeasureJob | None = None) -> ArtifactRef:
@@ -45,8 +46,8 @@ def gram_ref(job: MeasureJob, target: MeasureJob | None = None) -> ArtifactRef:
 
 
 def gram_parts(job: MeasureJob, target: MeasureJob | None = None) -> list[Groups]:
-    """Groups of layers whose gradients fit the budget for all rows, dealt out to tasks."""
-    sides = [job] if (beside := _beside(job, target)) is None else [job, beside]
+    """Groups of layers whose gradients fit the budget for all rows, distributed over tasks."""
+    sides = [job] if (appended := _required_target(job, target)) is None else [job, appended]
     chosen = job.ntk.sample
     n = sum(sum(part_counts(one.n_real, one.n_synthetic, chosen.count, chosen.fraction)) for one in sides)
     groups = layer_groups(probe_footprint(job).weight_bytes, n, budget_bytes(job))
@@ -56,12 +57,12 @@ def gram_parts(job: MeasureJob, target: MeasureJob | None = None) -> list[Groups
 
 
 def budget_bytes(job: MeasureJob) -> int:
-    """Bytes of gradients and their factors that a task holds at a time."""
+    """Bytes of gradients and their factors that a task has in memory at a time."""
     return job.gradient_bytes or job.contributor.gradient_bytes
 
 
 def whole_gram(job: MeasureJob, target: MeasureJob | None = None) -> ArtifactRef:
-    """Commit `theta` (N, N) float64, `outputs` (N,), `probabilities` (N,), `keys` (N,) and `is_real` (N,) in one go.
+    """Commit `theta` (N, N) float64, `outputs` (N,), `probabilities` (N,), `keys` (N,) and `is_real` (N,) from one task.
 
     For NTK regression also `theta_ts` (M, N), `target_squares` (M,), l^2 of `objective.py`, `target_keys` (M,), and `labels`
     (N,) with `target_labels` (M,) as class indices, or `tokens` (N,) with `target_tokens` (M,). Raises ConfigError for the
@@ -76,7 +77,7 @@ def whole_gram(job: MeasureJob, target: MeasureJob | None = None) -> ArtifactRef
 
 
 def gram_work(job: MeasureJob, target: MeasureJob) -> Work:
-    """What commits the Gram matrix: one call, or parts side by side and their sum where the gradients are too many."""
+    """What commits the Gram matrix: one call, or parts side by side and their sum where the gradients exceed the budget."""
     parts = gram_parts(job, target)
     if len(parts) == 1:
         return Work(whole_gram, (job, target))
@@ -85,7 +86,7 @@ def gram_work(job: MeasureJob, target: MeasureJob) -> Work:
 
 
 def partial_gram(job: MeasureJob, groups: Groups, target: MeasureJob | None = None) -> ArtifactRef:
-    """Commit what these groups of layers add to `BLOCKS`, with all else that `whole_gram` commits."""
+    """Commit the share of these groups of layers in `BLOCKS`, with all else that `whole_gram` commits."""
     ref = _part_ref(job, groups, target)
     if job.store.committed(ref) is not None:
         return ref
@@ -97,7 +98,7 @@ def partial_gram(job: MeasureJob, groups: Groups, target: MeasureJob | None = No
 
 
 def summed_gram(job: MeasureJob, parts: Sequence[ArtifactRef], target: MeasureJob | None = None) -> ArtifactRef:
-    """Commit the whole Gram matrix from what all groups add, and clear the parts away."""
+    """Commit the whole Gram matrix as the sum over all groups, and delete the parts."""
     ref = gram_ref(job, target)
     if job.store.committed(ref) is None:
         started = time.perf_counter()
@@ -121,8 +122,8 @@ def _part_inputs(job: MeasureJob, groups: Groups, target: MeasureJob | None) -> 
     return _inputs(job, target) | {"groups": [list(group) for group in groups]}
 
 
-def _beside(job: MeasureJob, target: MeasureJob | None) -> MeasureJob | None:
-    """The target, where its rows are needed."""
+def _required_target(job: MeasureJob, target: MeasureJob | None) -> MeasureJob | None:
+    """The target where the value is by NTK regression, else None."""
     if not job.is_ntk_regression:
         return None
     if target is None:
@@ -135,12 +136,14 @@ def _beside(job: MeasureJob, target: MeasureJob | None) -> MeasureJob | None:
 
 def _inputs(job: MeasureJob, target: MeasureJob | None) -> dict[str, object]:
     switches = {"output": job.ntk.output, "parameters": sorted(job.ntk.parameters), "sample": job.ntk.sample}
-    beside = _beside(job, target)
-    return job.rows_key() | job.model_key() | switches | ({} if beside is None else {"target": beside.rows_key()})
+    appended = _required_target(job, target)
+    return job.rows_key() | job.model_key() | switches | ({} if appended is None else {"target": appended.rows_key()})
 
 
-class Passes:
-    """Batches of tables from any row on, the scalar output on them, and each row's probability: one pass gives both."""
+class KernelBatches:
+    """Batches of tables from any row on, and the scalar output on them; probability and token count of each row are
+    recorded.
+    """
 
     def __init__(
         self,
@@ -151,7 +154,7 @@ class Passes:
         mix_seed: int = 0,
         below: pa.Table | None = None,
     ) -> None:
-        """`batch_rows` rows go through the backbone at a time. Rows of `below` follow, in batches of their own."""
+        """`batch_rows` rows go through the backbone at a time. Rows of `below` follow, in separate batches."""
         self._backbone, self._kind, self._batch_rows, self._mix_seed = backbone, kind, batch_rows, mix_seed
         self._tables = [rows] if below is None else [rows, below]
         self._batch: dict[str, torch.Tensor] = {}
@@ -159,9 +162,9 @@ class Passes:
         self.n_rows = sum(table.num_rows for table in self._tables)
         """N."""
         self.probabilities = np.full(self.n_rows, np.nan)
-        """(N,) float64, of the rows that a pass has seen."""
+        """(N,) float64; NaN for rows that no pass has reached."""
         self.counts = np.full(self.n_rows, np.nan)
-        """(N,) float64, of the same: 1, or answer tokens."""
+        """(N,) float64, 1 or answer tokens; NaN likewise."""
 
     def from_row(self, start: int) -> Iterator[dict[str, torch.Tensor]]:
         """Batches of row `start` and all later ones."""
@@ -178,7 +181,7 @@ class Passes:
     def scalar(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """f (B,)."""
         forward = self._backbone.forward(batch)
-        # Capturing also runs one row by itself, to check its gradient: that is no batch of ours.
+        # Capturing also runs one row by itself, to check its gradient: that one is not recorded.
         if batch is self._batch:
             found = self._backbone.probability(forward, batch).detach()
             self.probabilities[self._place] = found.double().cpu().numpy()
@@ -187,26 +190,26 @@ class Passes:
 
 
 def _computed(job: MeasureJob, target: MeasureJob | None, groups: Groups) -> dict[str, np.ndarray]:
-    """What these groups add to `BLOCKS`, and what `whole_gram` commits beside them."""
-    rows, beside = sampled_rows(job, job.ntk.sample), _beside(job, target)
-    below = None if beside is None else sampled_rows(beside, job.ntk.sample)
+    """The share of these groups in `BLOCKS`, and the other tensors of `whole_gram`."""
+    rows, appended = sampled_rows(job, job.ntk.sample), _required_target(job, target)
+    below = None if appended is None else sampled_rows(appended, job.ntk.sample)
     backbone, n = resident_backbone(job), rows.num_rows
-    passes = Passes(backbone, job.ntk.output, rows, job.batch_rows, job.seed, below)
-    kernel = exact_kernel(backbone.module, groups, passes.scalar, passes.from_row, passes.n_rows, budget_bytes(job))
+    batches = KernelBatches(backbone, job.ntk.output, rows, job.batch_rows, job.seed, below)
+    kernel = exact_kernel(backbone.module, groups, batches.scalar, batches.from_row, batches.n_rows, budget_bytes(job))
     theta = kernel.theta.cpu().numpy()
     tensors = {
         "theta": np.ascontiguousarray(theta[:n, :n]),
         "keys": rows["key"].to_numpy(),
         "is_real": real_rows(rows),
         "outputs": kernel.outputs[:n].cpu().numpy(),
-        "probabilities": passes.probabilities[:n],
+        "probabilities": batches.probabilities[:n],
     }
     if below is None:
         return tensors
     tensors |= {"theta_ts": np.ascontiguousarray(theta[n:, :n]), "target_squares": squared_lengths(theta[n:, n:])}
     tensors |= {"target_keys": below["key"].to_numpy()}
     if job.classes is None:
-        return tensors | {"tokens": passes.counts[:n], "target_tokens": passes.counts[n:]}
+        return tensors | {"tokens": batches.counts[:n], "target_tokens": batches.counts[n:]}
     own, target_labels = (class_indices(job, table["label"].to_numpy()) for table in (rows, below))
     return tensors | {"labels": own, "target_labels": target_labels}
 

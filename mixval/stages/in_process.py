@@ -19,7 +19,7 @@ from mixval.stages.steps import make_here, refs_of
 from mixval.stages.terms import contributor_steps, terms_ref
 
 WORKER_BYTES = 8 * 2**30
-"""What the plan takes this process to have, unless the configuration says."""
+"""Memory that the plan assumes for this process, unless the configuration sets it."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ class GatedRun:
 
     @property
     def jobs(self) -> dict[str, MeasureJob]:
-        """By name, what there is to measure."""
+        """The jobs of admitted contributors, by name."""
         return admitted_jobs(self.config, self.prepared, self.outcomes)
 
 
 @dataclass(frozen=True)
 class ValuedRun(GatedRun):
-    """A run up to its values. Who could not be measured is `failed` in `outcomes`, with the reason."""
+    """A run up to its values. A contributor that could not be measured is `failed` in `outcomes`, with the reason."""
 
     terms: dict[str, ArtifactRef]
     """Of the measured, by name."""
@@ -53,7 +53,7 @@ class ValuedRun(GatedRun):
         return dict(zip(ranking["contributor"].to_pylist(), ranking["value"].to_pylist(), strict=True))
 
     def artifacts(self) -> list[ArtifactRef]:
-        """What the values are told from: passes, what contributors share, terms."""
+        """Artifacts behind the values: passes, what contributors share, terms."""
         target, route = self.prepared.target_job, route_of(self.config.ntk.method)
         measured = [job for name, job in self.jobs.items() if name in self.terms]
         passes = [ref for refs in route.passes(measured, target).values() for ref in refs]
@@ -71,7 +71,7 @@ def gate_here(config: ValuationConfig) -> GatedRun:
 
 
 def value_gated(run: GatedRun) -> ValuedRun:
-    """Measure and reduce; what is committed below the output is found.
+    """Measure and reduce; artifacts that are committed below the output are reused.
 
     A contributor that fails is marked so in `outcomes`, and NobodyAdmittedError is raised where none is left.
     """
@@ -88,7 +88,7 @@ def value_gated(run: GatedRun) -> ValuedRun:
 
 
 def admitted_jobs(config: ValuationConfig, prepared: PreparedRun, outcomes: dict[str, GateOutcome]) -> dict[str, MeasureJob]:
-    """By name, what there is to measure."""
+    """The jobs of admitted contributors, by name."""
     plans = {one.name: one for one in prepared.plan.contributors}
     return {
         name: contributor_job(config, plans[name], outcome, prepared.identity, prepared.classes)
@@ -98,7 +98,7 @@ def admitted_jobs(config: ValuationConfig, prepared: PreparedRun, outcomes: dict
 
 
 def measure_here(jobs: Sequence[MeasureJob], target: MeasureJob) -> dict[str, str]:
-    """Commit these contributors' terms. Why one could not be measured, by name; the others go on."""
+    """Commit these contributors' terms. Returns by name why a contributor could not be measured; the others go on."""
     shared, failed = route_of(target.ntk.method).shared_steps(target), dict[str, str]()
     for step in shared:
         make_here(step)

@@ -1,4 +1,4 @@
-"""All that a worker needs to measure one contributor, small enough to travel."""
+"""Everything a worker needs to measure one contributor, small enough to send with a task."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ class MeasureJob(FrozenModel):
     task: Task
     backbone: BackboneConfig
     identity: dict[str, Any]
-    """What names the backbone in fingerprints (`mixval.models.identity`)."""
+    """The backbone's entry in fingerprints (`mixval.models.identity`)."""
     classes: list[int] | None
     """The target's labels in order. None where rows have no label."""
     sample: SampleConfig
@@ -49,7 +49,7 @@ class MeasureJob(FrozenModel):
     """Rows of a pass. Not part of any fingerprint: results do not depend on it."""
     device: str
     gradient_bytes: int | None = None
-    """Bytes of gradients and factors held at a time. Not part of any fingerprint either."""
+    """Bytes of gradients and factors in memory at a time. Not part of any fingerprint either."""
 
     @property
     def rows_by_part(self) -> dict[str, int]:
@@ -58,7 +58,7 @@ class MeasureJob(FrozenModel):
 
     @property
     def is_ntk_regression(self) -> bool:
-        """Whether the value is told by NTK regression, and not by Eq. 8."""
+        """Whether the value is by NTK regression, and not by Eq. 8."""
         return self.value.method == "ntk-regression"
 
     @property

@@ -1,6 +1,6 @@
-"""What a process makes once and keeps for the next task that asks for the same: the backbone, T's side, its embeddings.
+"""A small cache of values that a process makes once for many tasks: the backbone, T's side, T's embedding.
 
-A run asks for one value over and over, so one place is enough; another run's value takes it, so that the memory of a
+A run needs one value over and over, so one place is enough; another run's value replaces it, so that the memory of a
 long-lived worker does not grow over runs.
 """
 
@@ -14,21 +14,23 @@ T = TypeVar("T")
 
 
 class LastMade(Generic[T]):
-    """The values that were asked for last, by name: one, or `most`.
+    """The values used last, by name: one, or `most`.
 
-    Threads that ask for the same name get the same value, made once. Others wait while one is made: two that are made at
-    a time would need the memory of both.
+    Threads that need the same name get the same value, made once. Others wait while one is made: two at a time would need
+    the memory of both.
     """
 
     def __init__(self, most: int = 1) -> None:
-        """Nothing is held yet."""
+        """Start empty."""
         self._most = most
         self._held: dict[str, T] = {}
-        # Of the thread, so that what is made here may itself ask for what is made here.
+        # Reentrant, so that `make` may itself call `get`.
         self._making = threading.RLock()
 
     def get(self, name: str, make: Callable[[], T]) -> T:
-        """The value of this name: as held, or from `make`. What `make` raises passes through, and nothing is held for it."""
+        """The value of this name: the stored one, or a new one from `make`. Raises what `make` raises, and then stores
+        nothing.
+        """
         with self._making:
             if name not in self._held:
                 self._release(self._most - 1)  # before, not after: the old value and the new one need not fit together
@@ -36,7 +38,7 @@ class LastMade(Generic[T]):
             return self.keep(name, self._held.pop(name))
 
     def keep(self, name: str, value: T) -> T:
-        """Hold `value` as the one that was asked for last, in the place of the one asked for longest ago."""
+        """Store `value` as the one used last, in the place of the one used longest ago."""
         with self._making:
             self._held.pop(name, None)
             self._release(self._most - 1)

@@ -17,7 +17,7 @@ from mixval.stages.jobs import MeasureJob
 from mixval.terms.half_samples import half_masks
 
 SMALLEST_HALVED = 4
-"""A part with fewer rows is kept whole in every replicate: half of it would be too few for an unbiased MMD."""
+"""A part with fewer rows is whole in every replicate: half of it would be too few for an unbiased MMD."""
 
 Floats = NDArray[np.float64]
 Masks = NDArray[np.bool_]
@@ -27,11 +27,11 @@ class Measured:
     """One term of one contributor."""
 
     def __init__(self, value: float, shifts: Floats, n: int, error: float | None, diagnostics: dict[str, Any]) -> None:
-        """Keep the term, its deviations (R,), its rows, its closed-form standard error and what to report of it."""
+        """A term with its deviations (R,), rows, closed-form standard error and diagnostics."""
         self.value, self.deviations, self.n, self.error, self.diagnostics = value, shifts, n, error, diagnostics
         self.parts: dict[str, tuple[float, float | None, int, dict[str, Any]]] = {}
         self.more: dict[str, Floats] = {}
-        """Arrays to be committed beside it, by name."""
+        """Further arrays to be committed, by name."""
 
     def standard_error(self, shifts: Floats) -> float:
         """Of the term: in closed form where there is one, else the half-samples' spread; 0 when neither is known."""
@@ -41,7 +41,7 @@ class Measured:
 
 
 def half_sample_masks(job: MeasureJob, keys: np.ndarray, is_real: Masks) -> Masks:
-    """(R, N) the rows that each replicate keeps; too small a part is kept whole."""
+    """(R, N) the rows that each replicate keeps; too small a part is whole."""
     masks = half_masks(keys.astype(np.uint64), is_real, job.value.half_samples, job.seed)
     for _, rows in parts_with_rows(is_real):
         if rows.sum() < SMALLEST_HALVED:
@@ -68,8 +68,7 @@ def commit_terms(
     regression: Measured | None,
     seconds: float,
 ) -> ArtifactRef:
-    """Commit the measured terms, by name and in the order of `TERMS`, the regression value where it was asked for, and what
-    lies beside."""
+    """Commit the measured terms, by name and in the order of `TERMS`, the regression value if any, and their further arrays."""
     found = list(measured.values())
     tensors = {
         "terms": np.array([one.value for one in found]),

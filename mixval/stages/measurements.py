@@ -1,7 +1,7 @@
-"""How each term is measured, by its name and the route's: `TERMS` says what terms there are, this file what measures them.
+"""How each term of `TERMS` is measured, by its name and the route's.
 
 A measurement takes a contributor's job, the target's, and what the route has stored of the contributor (`Route.stored`): of
-`exact` the tensors of forward pass and Gram matrix, of `sketched` the summary. It needs no model and no rows.
+`exact` the tensors of forward pass and Gram matrix, of `sketched` the sufficient statistics. It needs no model and no rows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Measurement = Callable[[MeasureJob, MeasureJob, Any], Measured]
 
 
 def _of_counts(job: MeasureJob, term: Callable[[int, int], float]) -> Measured:
-    """A term of the admitted real and synthetic rows' numbers: it is exact."""
+    """A term of the numbers of admitted real and synthetic rows alone: it is exact."""
     n_real, n_synthetic = job.n_real, job.n_synthetic
     return Measured(term(n_real, n_synthetic), np.zeros(job.value.half_samples), n_real + n_synthetic, 0.0, {})
 
@@ -53,7 +53,7 @@ MEASUREMENTS: dict[str, dict[str, Measurement]] = {
 COALITION_MEASUREMENTS: dict[str, Callable[[Sequence[MeasureJob], MeasureJob], Callable[[Masks], float]]] = {}
 """Term -> from K contributors' jobs and the target's, what gives the term of the contributors that a mask (K,) marks.
 
-For values of coalitions by Eq. 8. The terms above have theirs in `mixval/valuation/eq8_coalitions.py`, where they share sums.
+For values of coalitions by Eq. 8. Built-in terms have theirs in `mixval/valuation/eq8_coalitions.py`, where they share sums.
 """
 
 

@@ -1,4 +1,4 @@
-"""Memory of a process that measures: how it is kept, and how much it has held at most."""
+"""Memory of a process that measures: settings of its allocator, and its peak."""
 
 import re
 import resource

@@ -1,4 +1,4 @@
-"""One forward and backward pass that gives all terms what they need of each row: loss, features, f(x), gradient sketch."""
+"""One forward and backward pass for all terms: loss, features, f(x) and gradient sketch of each row."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from mixval.terms.ntk.sketch import SketchPlan, sketch
 from mixval.terms.sufficient_statistics import MeasuredRows
 
 _VERIFIED: set[str] = set()
-"""Sketches that this process has held against exact gradients. Once is enough: a run has one plan and one backbone."""
+"""Sketches that this process has compared with exact gradients. Once is enough: a run has one plan and one backbone."""
 
 
 def measured_rows(job: MeasureJob, rows: pa.Table, plan: SketchPlan) -> MeasuredRows:
-    """Everything of these rows, N >= 1. Holds N sketches and N features beside one batch."""
+    """All quantities of these rows, N >= 1. Memory: N sketches and N features, and one batch."""
     backbone = resident_backbone(job)
-    noted = _RecordedBatches(job, backbone, in_batches(rows, job.batch_rows))
+    recorded = _RecordedBatches(job, backbone, in_batches(rows, job.batch_rows))
     name = fingerprint("verified", 1, **job.model_key(), output=job.ntk.output, plan=[plan.width, plan.seed, dict(plan.routes)])
-    taken = sketch(backbone.module, plan, noted.scalar, noted, verify=name not in _VERIFIED)
+    taken = sketch(backbone.module, plan, recorded.scalar, recorded, verify=name not in _VERIFIED)
     _VERIFIED.add(name)
-    probabilities, counts = np.concatenate(noted.probabilities), np.concatenate(noted.counts)
+    probabilities, counts = np.concatenate(recorded.probabilities), np.concatenate(recorded.counts)
     residuals = residual(taken.outputs.cpu(), probabilities, job.ntk.residual)
     return MeasuredRows(
         keys=rows["key"].to_numpy(),
-        losses=np.concatenate(noted.losses),
+        losses=np.concatenate(recorded.losses),
         counts=counts,
-        features=np.concatenate(noted.features),
+        features=np.concatenate(recorded.features),
         gradients=taken.features.cpu().numpy(),
         residual=residuals,
         responses=(residuals * counts)[:, None] if job.classes is None else _one_hot(job.classes, rows),
@@ -48,7 +48,7 @@ def _one_hot(classes: Sequence[int], rows: pa.Table) -> np.ndarray:
 
 
 class _RecordedBatches:
-    """Batches of rows and the scalar output on them; what else the same forward pass says is noted on the way."""
+    """Batches of rows and the scalar output on them; losses, probabilities and features of the same pass are recorded."""
 
     def __init__(self, job: MeasureJob, backbone: Backbone, pieces: Iterable[pa.Table]) -> None:
         self._job, self._backbone, self._pieces = job, backbone, pieces
@@ -65,14 +65,14 @@ class _RecordedBatches:
             yield self._batch
 
     def scalar(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        # A sketch also runs a few rows by themselves, to check their gradients: those are no batch of ours.
+        # A sketch also runs a few rows by themselves, to check their gradients: those are not recorded.
         if batch is not self._batch or self._rows is None:
             return self._output(self._backbone.forward(batch), batch)
         forward, compared = pass_with_features(self._backbone, self._rows, batch, self._job.discrepancy.features)
         with torch.no_grad():
             loss, count = self._backbone.losses(forward, batch)
             probability = self._backbone.probability(forward, batch)
-        # float64 backbones keep float64 features; bfloat16 has no NumPy type.
+        # float64 backbones have float64 features; bfloat16 has no NumPy type.
         features = compared if compared.dtype == torch.float64 else compared.float()
         self.losses.append(loss.double().cpu().numpy())
         self.counts.append(count.double().cpu().numpy())

@@ -31,7 +31,7 @@ def make_plan(
     workers: int,
     worker_memory_bytes: int,
 ) -> WorkPlan:
-    """What the run will do and hold.
+    """The run's work: rows, passes, bytes and seconds of each contributor.
 
     Raises:
         CapacityError: a task would not fit a worker.
@@ -71,6 +71,6 @@ def _refuse_what_does_not_fit(plan: WorkPlan, how_to_fit: str) -> None:
         f"plan: {len(too_big)} contributor(s) do not fit a worker. Expected at most {limit / 2**30:.1f} GiB a task "
         f"({USABLE_SHARE:.0%} of a worker's {plan.worker_memory_bytes / 2**30:.1f} GiB), found {worst.task_bytes / 2**30:.1f} "
         f"GiB for {worst.name!r} ({worst.n_sampled} rows read, {worst.n_gradient_rows} gradients, of which "
-        f"{worst.gradient_bytes / 2**30:.1f} GiB may be held at a time). {how_to_fit}, or take fewer and larger "
+        f"{worst.gradient_bytes / 2**30:.1f} GiB may be in memory at a time). {how_to_fit}, or take fewer and larger "
         "workers (`runtime.workers`)."
     )

@@ -22,12 +22,12 @@ from mixval.stages.planning import Inputs, list_inputs, make_plan
 from mixval.storage.root import open_location
 
 VERSION = 2
-"""Raised whenever a change means that old runs no longer stand."""
+"""Raised whenever a change makes older runs out of date."""
 
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A plan and what it rests on."""
+    """A plan and the inputs it was made from."""
 
     plan: WorkPlan
     target: ArtifactRef
@@ -39,7 +39,7 @@ class PreparedRun:
 
 
 def prepare_run(config: ValuationConfig, workers: int, worker_memory_bytes: int, inputs: Inputs | None = None) -> PreparedRun:
-    """List, profile the target, probe the backbone, plan. Raises before a cluster is up when something cannot work."""
+    """List, profile the target, probe the backbone, plan. Raises, before a cluster is up, as each of them does."""
     inputs = inputs or list_inputs(config)
     target_shards = inputs[1]
     target, profiled = profile(config, target_shards)
@@ -97,6 +97,6 @@ def stash_prepared(config: ValuationConfig, prepared: PreparedRun) -> Iterator[N
 
 
 def take_prepared(config: ValuationConfig) -> PreparedRun | None:
-    """The plan that was handed over for this configuration, if one was."""
+    """The plan that was stashed for this configuration, if any."""
     handed = _PREPARED.get()
     return handed[1] if handed is not None and handed[0] == config else None

@@ -36,7 +36,7 @@ from mixval.valuation.weights import STANDARDISED
 
 @dataclass(frozen=True)
 class RunAccount:
-    """What a run has kept account of on its way."""
+    """What a run records besides its results."""
 
     started: datetime
     timings_seconds: dict[str, float]
@@ -50,7 +50,7 @@ class RunAccount:
 def up_to_date_run(config: ValuationConfig, fingerprint: str) -> RunSummary | None:
     """The latest run, when it was made from the same configuration and inputs and nobody failed in it.
 
-    A failure may have been the place's, not the data's, so it is tried again; what was measured is found as it is.
+    A failure may have been the machine's, not the data's, so it is tried again; artifacts that were measured are reused.
     """
     output = open_location(config.output, config.source.storage)
     latest = read_latest(output)
@@ -75,7 +75,7 @@ def publish(
     expected: Latest | None,
     coalition_results: CoalitionResults | str | None = None,
 ) -> RunSummary:
-    """Write the run's folder, then swap `latest.json` from `expected`. Raises `ConflictError` when somebody else did.
+    """Write the run's folder, then swap `latest.json` from `expected`. Raises `ConflictError` when another run did.
 
     `coalition_results` holds the values of coalitions, or why there are none although they were asked for.
     """
@@ -83,7 +83,7 @@ def publish(
     outcomes = _linked_to_docs(config, outcomes, account.gate_refs)
     made = _manifest(config, prepared, outcomes, reduced, account, run_id, coalition_results)
     results = PublishedValuation(
-        manifest=read_manifest(made.to_json(), run_id),  # as it is stored, so that a rebuilt report is the same report
+        manifest=read_manifest(made.to_json(), run_id),  # as stored, so that a rebuilt report is the same report
         ranking=reduced.ranking,
         terms=reduced.terms,
         rejected=rejected_table(outcomes),

@@ -65,8 +65,7 @@ def reduce_terms(
 def _valued(
     config: ValuationConfig, stored: list[dict[str, np.ndarray]], estimates: TermEstimates, weights: Weights
 ) -> Valuation:
-    """By the configured method: Eq. 8, the measured regression values as they are, or what a training gains by the measured
-    slopes."""
+    """By the configured method: Eq. 8, the measured regression values, or gains from training at the measured slopes."""
     if config.value.method == "eq8":
         return value(estimates, weights, config.value.confidence)
     regression_values = np.array([float(one["regression_value"][0]) for one in stored])
@@ -96,7 +95,7 @@ def value_kind(config: ValuationConfig) -> str:
 
 
 def _terms(stored: list[dict[str, np.ndarray]]) -> np.ndarray:
-    """(K, T). Where one sketch is too full to tell its bias, all keep theirs: terms with and without it do not compare."""
+    """(K, T). Where the sketch's bias is unknown for one contributor, it is left in for all, so that terms compare."""
     terms = np.stack([one["terms"] for one in stored])
     if any("is_full" in one and one["is_full"][0] for one in stored):
         terms[:, TERMS.position("ntk")] = [one["ntk_as_sketched"][0] for one in stored]

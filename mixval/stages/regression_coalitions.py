@@ -13,8 +13,8 @@ from mixval.valuation.regression_coalitions import RegressionGame, RegressionSum
 
 
 def regression_game(jobs: Sequence[MeasureJob], target: MeasureJob) -> RegressionGame:
-    """Of these contributors, at least one. Sufficient statistics are read one by one: of each, a Gram matrix in float32 is
-    kept."""
+    """Of these contributors, at least one. Sufficient statistics are read one by one: of each, a Gram matrix in float32
+    stays in memory."""
     target_gradients = read_target_gradients(target)
     k, q = len(jobs), target_gradients.features.shape[1]
     gram, cross = np.zeros((k, q, q), dtype=np.float32), np.zeros((k, q, target_gradients.objective.n_classes))

@@ -1,10 +1,10 @@
-"""The NTK-regression value of one contributor as its value: from its Gram blocks, or from its mergeable summary.
+"""The NTK-regression value of one contributor, from its Gram blocks or from its sufficient statistics.
 
 Letters: n rows of S, both parts together; m rows of T; Theta of the output `mix` (`mixval/models/outputs.py`).
 
-Deviations are sums of two: of regression on half of S judged by the whole T, and of the whole S judged by half of T, the same
-half for everybody. Each is rescaled to all of its rows; from a summary S's come from the kept rows. Of causal LMs the slope,
-gain over displacement, has deviations of its own: half of S goes less far, and a ratio knows nothing of that.
+A deviation is the sum of two: of regression on half of S evaluated on all of T, and of regression on all of S evaluated on half
+of T, the same half for all contributors. Each is rescaled to all of its rows; from sufficient statistics S's come from the kept
+rows. For causal LMs the slope, gain over displacement, has deviations of its own, since the displacement differs on half of S.
 """
 
 from __future__ import annotations
@@ -34,8 +34,11 @@ from mixval.terms.ntk.value import RegressionValue, regression_value
 def exact_regression_value(
     job: MeasureJob, target: MeasureJob, forward: dict[str, np.ndarray], stored: dict[str, np.ndarray]
 ) -> Measured:
-    """From the committed Gram blocks: all rows of the gradient sample against those of T's; of labelled rows, from the passes
-    too, what the value is of all rows that were read."""
+    """From the committed Gram blocks of the gradient samples of contributor and T.
+
+    For labelled rows under `ValuationConfig.values_rows_read`, rescaled to all rows that were read, by features of the forward
+    passes (`mixval/terms/ntk/two_phase.py`).
+    """
     objective = objective_of(job, stored, np.sqrt(np.maximum(stored["target_squares"], 0.0)), "target_")
     theta, theta_ts = stored["theta"], stored["theta_ts"]
     if objective.labels is None:
@@ -59,10 +62,12 @@ def exact_regression_value(
 
 
 def sketched_regression_value(job: MeasureJob, by_part: PartStatistics, target: TargetGradients) -> Measured:
-    """From the sums of both parts, or from the rows where all were kept and they are few: the same up to rounding."""
+    """From the sums of both parts, or from the kept rows where they are all rows and few: the same up to rounding."""
     objective, of_target = target.objective, target.features.astype(np.float64)
     if job.ntk.residual != "one-minus-probability":
-        raise ConfigError(f"the gain needs sums of 1 - p, found `ntk.residual: {job.ntk.residual}`. Leave it out.")
+        raise ConfigError(
+            f"the NTK-regression value needs sums of 1 - p, found `ntk.residual: {job.ntk.residual}`. Leave it out."
+        )
     regression = _regression(by_part, of_target, objective)
     found = regression_value(regression, objective, job.regression_damping)
     rows, target_deviations = (np.zeros(0), np.zeros(0)), np.zeros(0)
@@ -85,11 +90,11 @@ def _measured(
     method: str,
     **more: int,
 ) -> Measured:
-    """From deviations (R,) of value and slope that S's rows bring, and of the value that T's bring."""
-    told = objective.diagnostics(prediction) | {"measure": objective.measure, "method": method} | more
-    of_target = told["cross_entropy_error" if objective.measure == "cross-entropy" else "gain_error"]
+    """From deviations (R,) of value and slope by S's rows, and of the value by T's rows."""
+    diagnostics = objective.diagnostics(prediction) | {"measure": objective.measure, "method": method} | more
+    of_target = diagnostics["cross_entropy_error" if objective.measure == "cross-entropy" else "gain_error"]
     error = None if len(target_deviations) > 1 or not np.isfinite(of_target) else float(of_target)
-    measured = Measured(found.value, rows[0] + target_deviations, prediction.n, error, told)
+    measured = Measured(found.value, rows[0] + target_deviations, prediction.n, error, diagnostics)
     if objective.labels is None:
         moved = np.array([found.change.displacement])
         measured.more = {
@@ -102,8 +107,8 @@ def _measured(
 def _two_phase(measured: Measured, head: TwoPhaseRatio) -> Measured:
     value, shifts = two_phase_value(measured.value, measured.deviations, head)
     error = None if measured.error is None else measured.error * head.ratio
-    told = measured.diagnostics | {"gradient_rows": head.n, "value_of_gradient_rows": measured.value, "head_ratio": head.ratio}
-    return Measured(value, shifts, head.n_all, error, told)
+    more = {"gradient_rows": head.n, "value_of_gradient_rows": measured.value, "head_ratio": head.ratio}
+    return Measured(value, shifts, head.n_all, error, measured.diagnostics | more)
 
 
 def _regression(by_part: PartStatistics, of_target: Floats, objective: TargetObjective) -> KernelRegression:

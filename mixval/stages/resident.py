@@ -17,19 +17,19 @@ def resident_backbone(job: MeasureJob) -> Backbone:
 
 
 def resident_name(job: MeasureJob) -> str:
-    """What the job's backbone is kept under: its content and its device."""
+    """The name of the job's backbone in the cache: its content and its device."""
     return fingerprint("resident", 1, **job.model_key(), device=pick_device(job.device))
 
 
 def _load(job: MeasureJob, device: str) -> Backbone:
     if device.startswith("cuda"):
-        # cuDNN's own default is TF32, good to 1e-3; whoever prefers speed asks for `backbone.dtype: bfloat16`.
+        # cuDNN's own default is TF32, accurate to 1e-3; `backbone.dtype: bfloat16` is there for speed.
         torch.backends.cudnn.allow_tf32 = False
     return load_backbone(job.backbone, job.task, job.classes, device)
 
 
 def pick_device(wanted: str) -> str:
-    """`cuda` or `cpu`; `auto` takes the GPU that the process sees, if any."""
+    """`cuda` or `cpu`; `auto` takes the first GPU visible to the process, if any."""
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return wanted

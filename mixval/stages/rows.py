@@ -1,4 +1,4 @@
-"""Rows of a contributor as a worker sees them: admitted, sampled by content, in canonical order, in batches."""
+"""Rows of a contributor for a worker: admitted, sampled by content, in canonical order, in batches."""
 
 from collections.abc import Iterator
 
@@ -39,7 +39,7 @@ def threshold_rows(job: MeasureJob, shard: ShardRef, dropped: list[int], share: 
 
 
 def first_rows(job: MeasureJob, count: int) -> pa.Table:
-    """The contributor's first `count` rows as they lie, for probing; no sample of anything."""
+    """The contributor's first `count` rows as they lie, for probing; not a random sample."""
     batch = next(iter(stream_rows(job.contributor.shards, job.source, job.task, batch_rows=count)))
     return batch.table.slice(0, count)
 
@@ -58,7 +58,7 @@ def real_rows(rows: pa.Table) -> np.ndarray:
 
 
 def class_indices(job: MeasureJob, labels: np.ndarray) -> np.ndarray:
-    """(N,) int64: places of labels (N,) among the target's classes. Raises ContractError for a label that T has not."""
+    """(N,) int64: places of labels (N,) among the target's classes. Raises ContractError for a label that T lacks."""
     classes = np.array(job.classes, dtype=np.int64)
     found = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
     if strange := sorted({int(label) for label in labels[classes[found] != labels]}):

@@ -36,14 +36,14 @@ VERSION = 1
 PLANNED_ROWS = 8
 """Rows of T on which the sketch's routes are chosen."""
 PILOT_ROWS = 256
-"""Rows of T on which the error of the sketched term is told, where a largest one is asked for."""
+"""Rows of T on which the error of the sketched term is estimated, where `ntk.sketch_error` limits it."""
 MOST_DOUBLINGS = 2
-"""Of q towards a largest error. What a worker holds grows with q squared, and is planned for the most."""
+"""Largest q tried to reach `ntk.sketch_error`. Memory grows with q squared, and the plan assumes this one."""
 
 
 @dataclass(frozen=True)
 class SharedSketch:
-    """What sufficient statistics are made with."""
+    """Settings that all sufficient statistics of a run are made with."""
 
     bandwidths: tuple[float, ...]
     """Standard deviations s, in feature units."""
@@ -88,7 +88,7 @@ def make_shared_sketch(target: MeasureJob) -> ArtifactRef:
 
 
 def read_shared_sketch(target: MeasureJob) -> SharedSketch:
-    """The committed frame."""
+    """The committed shared sketch."""
     told: Mapping[str, Any] = target.store.read_json(shared_sketch_ref(target), "shared_sketch.json")
     plan, distance = dict(told["plan"]), told["label_distance"]
     classes = np.array(target.classes or [], dtype=np.int64)

@@ -9,7 +9,7 @@ from mixval.stages.gating import read_digests
 
 
 def compare(config: ValuationConfig, outcomes: dict[str, GateOutcome], refs: dict[str, ArtifactRef]) -> dict[str, GateOutcome]:
-    """The outcomes with what was found between contributors added, and verdicts changed where the limits say so."""
+    """The outcomes with rows shared between contributors added, and verdicts changed where a limit is exceeded."""
     digests = {name: read_digests(config, refs[name]) for name, outcome in outcomes.items() if outcome.is_in}
     found = shared_rows(digests, config.gate)
     return {name: with_findings(outcome, found.get(name, [])) for name, outcome in outcomes.items()}

@@ -1,8 +1,8 @@
-"""Mergeable sufficient statistics: one pass over a contributor's rows, shard by shard, into sums that need no row again.
+"""Sufficient statistics of a contributor: one pass over its rows, shard by shard, into additive sums; no row is read again.
 
-A shard's summary depends on that shard's rows alone, so adding a shard reads only that shard. Large shards are cut into
+The statistics of a shard depend on that shard's rows alone, so adding a shard reads only that shard. Large shards are cut into
 pieces by row key, each the work of one task. Rows are drawn by a threshold on their content keys: the same rows whatever
-the other shards hold, which a sample of a fixed count could not give.
+the other shards contain, unlike a sample of a fixed number of rows.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ from mixval.terms.sufficient_statistics import SufficientStatistics
 VERSION = 5
 """Raised whenever the numbers change."""
 NEAR = "near_target"
-"""Rows near T, of a piece or of all, in the record's numbers: there it is known without the sums being read."""
+"""Rows near T, of a piece or of all, in the record's numbers, so that it is known without reading the sums."""
 PIECE_ROWS = 4096
-"""Rows drawn from a shard above which it is cut. A piece's sketches are held at once: 32 MiB at q = 2,048."""
+"""Rows drawn from a shard above which it is cut. A piece's sketches are in memory at once: 32 MiB at q = 2,048."""
 TASK_ROWS = 1024
-"""Rows drawn that make a task worth its few milliseconds; small shards are measured several to a task."""
+"""Least rows drawn in a task, which costs a few milliseconds itself; small shards are measured several to a task."""
 TASK_ROWS_READ = 65_536
-"""Rows read that do, where few of them are drawn."""
+"""Least rows read in a task, where few of them are drawn."""
 LEAST_DRAWN = 64
-"""Rows of each part that halving the share leaves, where there are so many."""
+"""Least rows of each part that halving the share may leave, where there are so many."""
 
 
 class Piece(FrozenModel):
@@ -71,8 +71,8 @@ def drawn_share(job: MeasureJob) -> float:
 def halved_share(sample: SampleConfig, n: int, smallest: int) -> float:
     """The share of n rows that is configured, or halved until `count` is not exceeded; `smallest` is the smaller part's rows.
 
-    By halves, since a share that moved with every added row would make every shard's summary anew. No part is thinned below
-    `LEAST_DRAWN` rows, so beside a small part more than `count` rows are read.
+    By halves, since a share that changed with every added row would invalidate the statistics of every shard. No part is
+    reduced below `LEAST_DRAWN` rows, so next to a small part more than `count` rows are read.
     """
     if sample.fraction is not None:
         return sample.fraction
@@ -124,7 +124,7 @@ def make_statistics(job: MeasureJob, target: MeasureJob, chosen: Sequence[Piece]
 
 
 def statistics_ref(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
-    """Where the contributor's summary is, or will be, committed. That of a single piece is the piece's."""
+    """Where the contributor's statistics are, or will be, committed. Of a single piece they are the piece's."""
     return _merged_ref(job, piece_refs(job, target))
 
 
@@ -147,14 +147,14 @@ def merged_statistics(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
 
 
 def statistics_work(job: MeasureJob, target: MeasureJob) -> Work:
-    """What commits the contributor's summary: its pieces side by side, then their sum."""
+    """What commits the contributor's statistics: its pieces side by side, then their sum."""
     # A task carries the shards of its own pieces alone: with all thousand of a contributor it would weigh 160 KB.
     light = job.model_copy(update={"contributor": job.contributor.without_shards()})
     return Work(merged_statistics, (job, target), make_statistics, [(light, target, chosen) for chosen in batches(job)])
 
 
 def read_statistics(job: MeasureJob, ref: ArtifactRef) -> PartStatistics:
-    """A committed summary, of a piece or of a contributor."""
+    """Committed statistics, of a piece or of a contributor."""
     arrays = job.store.read_tensors(ref)
     held = {part: {k.removeprefix(f"{part}/"): a for k, a in arrays.items() if k.startswith(f"{part}/")} for part in PARTS}
     return {part: SufficientStatistics.from_arrays(named) for part, named in held.items() if named}
@@ -181,7 +181,7 @@ def frequencies_of(target: MeasureJob, n_columns: int) -> FourierFeatures:
 
 
 def _shared(job: MeasureJob, target: MeasureJob) -> str:
-    """One name for all that a contributor's pieces have in common: a million of them would else be named at length."""
+    """One digest of all that a contributor's pieces have in common: the name of each of a million pieces stays short."""
     return fingerprint(
         "pieces",
         1,
@@ -246,7 +246,7 @@ def _make_statistics(
 
 
 def _of(job: MeasureJob, target: MeasureJob, rows: pa.Table) -> tuple[PartStatistics, float | None]:
-    """The rows' summary, and how many of them are near T; None where T tells no row from another."""
+    """The rows' statistics, and how many of them are near T; None where all distances within T are 0."""
     shared = read_shared_sketch(target)
     measured = measured_rows(job, rows, shared.plan)
     near = target_neighbourhood(target).count(measured.features)

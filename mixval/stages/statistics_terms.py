@@ -1,7 +1,7 @@
-"""The terms of one contributor from its mergeable summary (Eq. 8, arXiv 2511.13640): no row, no model.
+"""The terms of one contributor from its sufficient statistics (Eq. 8, arXiv 2511.13640): neither rows nor model are read.
 
-Replicates keep half of the row groups, of T the same half for everybody; those of the NTK term are told from the kept rows
-and rescaled to all.
+A replicate keeps half of the row groups, of T the same half for all contributors. Replicates of the NTK term come from the kept
+rows (`kept_rows.py`) and are rescaled to all.
 """
 
 from __future__ import annotations
@@ -101,9 +101,10 @@ def discrepancy_from_statistics(job: MeasureJob, target: MeasureJob, by_part: Pa
 
 
 def ntk_from_statistics(job: MeasureJob, by_part: PartStatistics) -> Measured:
-    """The NTK term over both parts without the sketch's bias; beside it the term as sketched, and whether the bias is unknown.
+    """The NTK term over both parts without the sketch's bias; in `more` the term as sketched, and whether the bias is unknown.
 
-    Where the sketch is too full to tell its bias, both are the term as sketched, and the diagnostics say so.
+    Where the effective rank is too near the sketch's size to estimate the bias, both are the term as sketched, and `is_full` is
+    set in the diagnostics.
     """
     switches = job.ntk
     form = _sketched_form(by_part, switches.damping, switches.damping_mode)
@@ -123,7 +124,7 @@ def ntk_from_statistics(job: MeasureJob, by_part: PartStatistics) -> Measured:
 
 
 def _sketched_form(by_part: PartStatistics, damping: float, mode: DampingMode) -> SketchedForm:
-    """From the rows where all were kept and they are few, else from the sums: the same numbers up to rounding."""
+    """From the kept rows where they are all rows and few, else from the sums: the same numbers up to rounding."""
     statistics, kept = whole_statistics(by_part), [one.kept for one in by_part.values()]
     if sum(len(one.keys) for one in kept) < statistics.n or statistics.n > WORTHWHILE_SHARE * statistics.q:
         return sketched_form(statistics, damping, mode)
@@ -163,13 +164,13 @@ def _ntk_spread(job: MeasureJob, by_part: PartStatistics) -> Floats:
 
 
 def kept_for_halves(by_part: PartStatistics) -> list[KeptRows]:
-    """Of each part the kept rows that stand for it in half-samples: as many as keep the parts' own proportion."""
+    """The kept rows of each part that half-samples are drawn from: as many as preserve the parts' proportion."""
     share = min(len(one.kept.keys) / one.n for one in by_part.values())
     return [one.kept.first(round(share * one.n)) for one in by_part.values()]
 
 
 def _spread(replicates: Floats) -> Floats:
-    """(R,) deviations; a half of the groups of all groups, so no rescaling but that of one half."""
+    """(R,) deviations of half-samples of the groups, rescaled from a half to the whole."""
     return np.zeros(0) if len(replicates) == 0 else deviations(replicates, 2, 1)
 
 

@@ -1,6 +1,6 @@
 """Steps of a run: which artifact each makes, what it waits for, and the calls that make it.
 
-A flow submits steps to a cluster (`tasks/measure.py`); `in_process.py` makes them one after another. A step knows of neither.
+A flow submits steps to a cluster (`tasks/measure.py`); `in_process.py` makes them one after another.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from mixval.storage.commit import ArtifactStore
 class Work:
     """A call that commits an artifact, after pieces of it that may be made side by side.
 
-    Calls are module functions and arguments small frozen objects, so that both travel to a worker. Pieces commit what they
-    make; the call finds it in the store.
+    Calls are module functions and arguments small frozen objects, so that both can be sent to a worker. Pieces commit what
+    they make; the call reads it from the store.
     """
 
     call: Callable[..., ArtifactRef]
@@ -33,11 +33,11 @@ class Step:
     """One artifact of a run that is to be made."""
 
     label: str
-    """What is shown of it: `statistics news-03`."""
+    """Its label in the progress display: `statistics news-03`."""
     store: ArtifactStore
     ref: ArtifactRef
     work: Callable[[], Work]
-    """Asked for only where the artifact is not there yet."""
+    """Called only where the artifact is not there yet."""
     after: tuple[ArtifactRef, ...] = ()
     """Artifacts that must be there first."""
 

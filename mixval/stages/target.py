@@ -1,4 +1,4 @@
-"""What every contributor's discrepancy needs of T, made once in a worker and kept: bandwidths, labels, the form's own sums."""
+"""T's side of every contributor's discrepancy, made once in a worker: bandwidths, labels, and the sums of the estimator."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mixval.terms.discrepancy.labelled import LabelBlock, label_block, with_labe
 from mixval.terms.discrepancy.near_target import Neighbourhood, neighbourhood
 
 TESTED_ROWS = 2000
-"""Rows of T, and of a part, that a permutation test looks at: those of the smallest keys, which are drawn at
+"""Rows of T, and of a part, in a permutation test at most: those of the smallest keys, which are drawn at
 random. Two such sets make 16 million kernel values."""
 
 
@@ -48,7 +48,7 @@ _NEIGHBOURHOODS = LastMade[Neighbourhood]()
 
 
 def target_side(target: MeasureJob, switches: DiscrepancyConfig) -> TargetSide:
-    """T under these switches. Bandwidths are fixed here, from T's features alone, for everybody."""
+    """T under these switches. Bandwidths are set here, from T's features alone, for all contributors."""
     half = [target.value.half_samples, target.seed]
     name = fingerprint("target", 1, target=forward_ref(target).fingerprint, switches=switches, half=half)
     return _SIDES.get(name, lambda: _made(target, switches))
@@ -66,7 +66,7 @@ def _made(target: MeasureJob, switches: DiscrepancyConfig) -> TargetSide:
 
 
 def target_neighbourhood(target: MeasureJob) -> Neighbourhood:
-    """What is near T, from the features of its pass, made once in a process."""
+    """The neighbourhood of T, from the features of its pass, made once in a process."""
     ref = forward_ref(target)
     return _NEIGHBOURHOODS.get(ref.fingerprint, lambda: neighbourhood(target.store.read_tensors(ref, ["features"])["features"]))
 
@@ -86,7 +86,7 @@ def bandwidths(switches: DiscrepancyConfig, features: np.ndarray) -> list[float]
 
 
 def joined_labels(target: MeasureJob, switches: DiscrepancyConfig, features: np.ndarray) -> LabelBlock | None:
-    """How labels join T's features (M, D), and everybody's; None where they do not."""
+    """How labels join the features of T (M, D) and of all contributors; None where they do not."""
     if switches.labels is None:
         return None
     # T's classes and not those of its sampled rows: a rare one may have no row there.

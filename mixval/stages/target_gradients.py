@@ -1,6 +1,6 @@
-"""T's sketched gradients and what T judges by, made once for a run: where the value is by NTK regression and rows are in sums.
+"""T's sketched gradients and the objective on T, made once a run: for the value by NTK regression from sufficient statistics.
 
-Like the contributors' sufficient statistics they are of the run's shared sketch, so its fingerprint is part of theirs.
+They use the run's shared sketch, as the contributors' sufficient statistics do, so its fingerprint is part of theirs.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _read(target: MeasureJob, ref: ArtifactRef) -> TargetGradients:
 
 
 def objective_of(target: MeasureJob, stored: dict[str, np.ndarray], norms: np.ndarray, prefix: str = "") -> TargetObjective:
-    """What T's rows judge by, from stored `labels` or `tokens`, and (M,) `objective.lengths`."""
+    """The objective on T's rows, from stored `labels` or `tokens`, and (M,) `objective.lengths`."""
     if target.classes is None:
         return TargetObjective(tokens=stored[f"{prefix}tokens"].astype(np.float64))
     return TargetObjective(labels=stored[f"{prefix}labels"].astype(np.int64), n_classes=len(target.classes), norms=norms)

@@ -1,7 +1,8 @@
-"""The terms of one contributor from what is stored, with standard errors and half-sample deviations (Eq. 8), and its value.
+"""The terms of one contributor from committed artifacts, with standard errors and half-sample deviations (Eq. 8), and its
+value.
 
 Needs no model: another kernel, damping, estimator or number of replicates runs on the committed passes alone. Replicate r
-keeps the same half of T for every contributor, so that what they share cancels when they are compared.
+keeps the same half of T for every contributor, so that errors from T cancel when contributors are compared.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ def contributor_terms(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
     """Commit `terms` (T,), `standard_errors` (T,), `deviations` (R, T), `n_gradient_rows` (1,) and the table `terms`.
 
     Where the value is by NTK regression also `regression_value` (1,), `regression_deviations` (R,) and a row of the table; of
-    causal LMs `displacement` (1,) and `slope_deviations` (R,) too (`mixval/terms/ntk/trained_gain.py`). From a summary also
-    `ntk_as_sketched` (1,), the term with the sketch's bias in it, and `is_full` (1,), whether the other one could not be told.
+    causal LMs `displacement` (1,) and `slope_deviations` (R,) too (`mixval/terms/ntk/trained_gain.py`). From sufficient
+    statistics also `ntk_as_sketched` (1,), the term with the sketch's bias, and `is_full` (1,), 1 if the bias is unknown.
     """
     ref = terms_ref(job, target)
     if job.store.committed(ref) is not None:

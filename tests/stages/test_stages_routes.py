@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mixval.errors import ConfigError
-from mixval.stages.coalitions import CoalitionJob, answer_ref
+from mixval.stages.coalitions import CoalitionJob, quantity_ref
 from mixval.stages.in_process import gate_here, value_gated
 from mixval.stages.preparing import prepare_run
 from mixval.stages.routes import route_of
@@ -69,5 +69,5 @@ def test_coalitions_of_what_does_not_add_up_are_refused(tmp_path: Path) -> None:
     config = planted(tmp_path, "language-modelling").config(ntk={"method": "exact"})
     prepared = prepare_run(config, 1, 2**33)
     work = CoalitionJob(jobs=[], target=prepared.target_job, coefficients=[], centres=[], n_left_out=0, coalitions=8)
-    with pytest.raises(ConfigError, match=r"`ntk\.method: exact` does not keep"):
-        answer_ref(work, "shapley")
+    with pytest.raises(ConfigError, match=r"`ntk\.method: exact` has none"):
+        quantity_ref(work, "shapley")

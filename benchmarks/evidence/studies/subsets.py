@@ -21,7 +21,7 @@ from mixval.evidence.baselines import eq8, forward_pass, raw_inputs
 from mixval.evidence.baselines.inputs import Contributor, Inputs, Sides
 from mixval.evidence.baselines.row_gradients import Gram
 from mixval.seeds import generator
-from mixval.stages.gradients import Passes
+from mixval.stages.gradients import KernelBatches
 from mixval.terms.arrays import Floats
 from mixval.terms.composition.term import composition_term
 from mixval.terms.ntk.groups import layer_groups
@@ -159,12 +159,12 @@ class Eq8Subsets:
     def _made_gram(self, at: int, seed: int) -> Gram:
         world, backbone = self.world, self.world.backbone
         rows = world.contributors[at].table.take(pa.array(subset_order(world, at, seed)[:GRAM_ROWS]))
-        passes = Passes(backbone, "logit", rows, BATCH_ROWS)
+        batches = KernelBatches(backbone, "logit", rows, BATCH_ROWS)
         names = select_parameters(backbone.module, world.config.ntk.parameters)
         first = backbone.encode(rows.slice(0, PLANNED_ROWS))
         sizes = weight_bytes(backbone.module, names, lambda b: backbone.output(backbone.forward(b), b, "logit"), first)
         groups = layer_groups(sizes, rows.num_rows, GRAM_BYTES)
-        kernel = exact_kernel(backbone.module, groups, passes.scalar, passes.from_row, rows.num_rows, GRAM_BYTES)
+        kernel = exact_kernel(backbone.module, groups, batches.scalar, batches.from_row, rows.num_rows, GRAM_BYTES)
         return Gram(kernel.theta.cpu().numpy(), kernel.outputs.cpu().numpy())
 
 

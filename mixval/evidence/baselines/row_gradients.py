@@ -15,7 +15,7 @@ from torch import Tensor
 from mixval.models.backbone import Backbone, Batch
 from mixval.models.outputs import OutputKind
 from mixval.seeds import derive_seed, generator
-from mixval.stages.gradients import Passes
+from mixval.stages.gradients import KernelBatches
 from mixval.stages.rows import in_batches
 from mixval.terms.arrays import Floats
 from mixval.terms.ntk.groups import layer_groups
@@ -70,11 +70,11 @@ def gram(backbone: Backbone, name: str, table: pa.Table, wanted: Wanted, batch_r
     """The exact kernel over at most `wanted.width` rows, drawn at random."""
     order = generator("baselines", "gram", wanted.seed, name).permutation(table.num_rows)[: wanted.width]
     rows = table.take(pa.array(order))
-    passes = Passes(backbone, wanted.kind, rows, batch_rows)
+    batches = KernelBatches(backbone, wanted.kind, rows, batch_rows)
     names = select_parameters(backbone.module, wanted.parameters)
     sizes = weight_bytes(backbone.module, names, _scalar(backbone, wanted), backbone.encode(rows.slice(0, PLANNED_ROWS)))
     groups = layer_groups(sizes, rows.num_rows, budget_bytes)
-    kernel = exact_kernel(backbone.module, groups, passes.scalar, passes.from_row, rows.num_rows, budget_bytes)
+    kernel = exact_kernel(backbone.module, groups, batches.scalar, batches.from_row, rows.num_rows, budget_bytes)
     return Gram(kernel.theta.cpu().numpy(), kernel.outputs.cpu().numpy())
 
 

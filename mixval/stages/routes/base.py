@@ -1,6 +1,6 @@
-"""What a route is: one way from admitted rows to terms and value. `exact.py` and `sketched.py` are the two there are.
+"""A route: one way of measuring, from admitted rows to terms and value. There are two, `exact.py` and `sketched.py`.
 
-Everything that differs between ways of measuring stands in a route; plan, flow, reduction and coalitions ask it.
+Everything that differs between ways of measuring is a method of the route; plan, flow, reduction and coalitions call it.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ CoalitionGame = RegressionGame | Eq8Game
 """Coalitions valued by regression, or by Eq. 8."""
 
 PROCESS_BYTES = 700 * 2**20
-"""What a worker holds before it holds a row: Python, torch, transformers. Measured on CPU."""
+"""Memory of a worker before its first row: Python, torch, transformers. Measured on CPU."""
 USABLE_SHARE = 0.8
 """Share of a worker's memory that a task may plan to fill; Dask pauses a worker at 0.85."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """What charges depend on beside a contributor's own shards."""
+    """What the plan of a contributor depends on besides its own shards."""
 
     config: ValuationConfig
     footprint: Footprint
     budget_bytes: int
-    """Of gradients and their factors that a task may hold at a time."""
+    """Bytes of gradients and their factors that a task may have in memory at a time."""
     n_target: int
     """Rows of T."""
 
     def beside(self, sample: SampleConfig) -> int:
-        """Rows of T that a sample draws, where they go beside a contributor's: where the value is a regression."""
+        """Rows of T's gradient sample that are appended to a contributor's: where the value is by NTK regression."""
         return rows_drawn(self.n_target, sample) if self.config.value.method == "ntk-regression" else 0
 
 
@@ -67,7 +67,7 @@ class Route(ABC, Generic[Stored]):
     """A way of measuring. It has no state; a contributor's artifacts are named by its job and the target's."""
 
     name: ClassVar[str]
-    """What `ntk.method` calls it, and `mixval/stages/measurements.py`, which says how it measures each term."""
+    """Its name in `ntk.method` and in `mixval/stages/measurements.py`, which has its measurement of each term."""
     how_to_fit: ClassVar[str]
     """What to do where a task does not fit a worker: the beginning of a sentence."""
     coalitions: ClassVar[Coalitions | None] = None
@@ -75,13 +75,13 @@ class Route(ABC, Generic[Stored]):
 
     @abstractmethod
     def plan_contributor(self, name: str, shards: list[ShardRef], sizes: Sizes) -> ContributorPlan:
-        """What measuring a contributor takes."""
+        """Rows, passes, bytes and seconds of measuring a contributor."""
 
     def plan_target(self, shards: list[ShardRef], sizes: Sizes) -> ContributorPlan:
-        """What T's own steps take: a forward pass, and what the route makes of it."""
+        """The same of T's own steps: a forward pass, and what the route computes from it."""
         n_rows = sum(shard.n_rows for shard in shards)
         n_sampled = rows_drawn(n_rows, sizes.config.discrepancy.target_sample)
-        held = held_bytes(shards, n_sampled, n_sampled, sizes.footprint)
+        row_memory = row_bytes(shards, n_sampled, n_sampled, sizes.footprint)
         return ContributorPlan(
             name="target",
             shards=shards,
@@ -90,21 +90,21 @@ class Route(ABC, Generic[Stored]):
             n_gradient_rows=0,
             n_passes=0,
             gradient_bytes=sizes.budget_bytes,
-            task_bytes=int(PROCESS_BYTES + held + sizes.footprint.model_bytes + self.target_bytes(sizes)),
+            task_bytes=int(PROCESS_BYTES + row_memory + sizes.footprint.model_bytes + self.target_bytes(sizes)),
             seconds=sizes.footprint.seconds(n_sampled, 0),
         )
 
-    def target_bytes(self, sizes: Sizes) -> int:  # noqa: ARG002  a route that makes more of T says how much
-        """Bytes that T's steps hold beside its forward pass."""
+    def target_bytes(self, sizes: Sizes) -> int:  # noqa: ARG002  a route with further steps of T overrides it
+        """Bytes that T's steps need besides its forward pass."""
         return 0
 
     @abstractmethod
     def refuse(self, plan: WorkPlan, sizes: Sizes) -> None:
-        """Raise `CapacityError` for what the plan shows cannot be held, whatever single tasks hold."""
+        """Raise `CapacityError` where the plan exceeds memory in a way that the size of a single task does not show."""
 
     @abstractmethod
     def notes(self, config: ValuationConfig) -> list[str]:
-        """Sentences for the plan: what will be large."""
+        """Sentences for the plan about what will be large."""
 
     @abstractmethod
     def paper_deviations(self, config: ValuationConfig) -> RouteDeviations:
@@ -116,19 +116,19 @@ class Route(ABC, Generic[Stored]):
 
     @abstractmethod
     def shared_steps(self, target: MeasureJob) -> list[Step]:
-        """What is made once for all contributors, in order."""
+        """Steps made once for all contributors, in order."""
 
     @abstractmethod
     def own_steps(self, job: MeasureJob, target: MeasureJob) -> list[Step]:
-        """What is made of one contributor before its terms are told."""
+        """Steps of one contributor before its terms, in order."""
 
     @abstractmethod
     def inputs(self, job: MeasureJob, target: MeasureJob) -> dict[str, Any]:
-        """Entries of the fingerprint of a contributor's terms: what they are told from, under which switches."""
+        """Entries of the fingerprint of a contributor's terms: the artifacts they are computed from, and settings."""
 
     @abstractmethod
     def stored(self, job: MeasureJob, target: MeasureJob) -> Stored:
-        """What the steps committed of a contributor, read once for terms and value: what measurements are given."""
+        """The committed artifacts of a contributor, read once for all measurements of terms and value."""
 
     def terms(self, job: MeasureJob, target: MeasureJob, stored: Stored) -> dict[str, Measured]:
         """Every term by name, in the order of `TERMS`, as `mixval/stages/measurements.py` says of this route."""
@@ -144,8 +144,8 @@ def rows_drawn(n_rows: int, sample: SampleConfig) -> int:
     return sum(part_counts(n_rows, 0, sample.count, sample.fraction))
 
 
-def held_bytes(shards: Sequence[ShardRef], n_read: int, n_features: int, footprint: Footprint) -> float:
-    """Bytes of so many rows' content, and of the features of so many."""
+def row_bytes(shards: Sequence[ShardRef], n_read: int, n_features: int, footprint: Footprint) -> float:
+    """Bytes of the content of `n_read` rows and of the features of `n_features`."""
     n_rows = sum(shard.n_rows for shard in shards)
-    row_bytes = sum(shard.size_bytes for shard in shards) / max(n_rows, 1)
-    return row_bytes * n_read + 4 * n_features * footprint.n_dimensions
+    bytes_a_row = sum(shard.size_bytes for shard in shards) / max(n_rows, 1)
+    return bytes_a_row * n_read + 4 * n_features * footprint.n_dimensions

@@ -1,6 +1,7 @@
 """Exact kernels: of each contributor a forward pass over its sample and the whole Gram matrix of a smaller, nested one.
 
-Keeps rows, so that terms and value are told from them without another pass; sums over contributors it keeps none.
+Features and kernels of single rows are stored, so terms and value need no other pass; there are no sums over contributors,
+hence no values of coalitions.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from mixval.stages.gradients import gram_ref, gram_work
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.measured import Measured
 from mixval.stages.regression_value import exact_regression_value
-from mixval.stages.routes.base import PROCESS_BYTES, Route, Sizes, held_bytes, rows_drawn
+from mixval.stages.routes.base import PROCESS_BYTES, Route, Sizes, row_bytes, rows_drawn
 from mixval.stages.steps import Step, one_call
 from mixval.terms.ntk.groups import GRADIENTS_SHARE, layer_groups, least_bytes
 
 GRAM_COPIES = 3
-"""Gram matrices that a task holds at most: the matrix, its damped factor or another part, and the file that it goes into."""
+"""Gram matrices in memory of a task at most: the matrix, its damped factor or another part, and the file to write."""
 SWITCHES = {"method", "residual", "damping", "damping_mode", "n_blocks"}
 """Of `ntk`, that terms from a Gram matrix depend on."""
 Blocks = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
@@ -47,11 +48,11 @@ class ExactRoute(Route[Blocks]):
         config, footprint, budget = sizes.config, sizes.footprint, sizes.budget_bytes
         n_rows = sum(shard.n_rows for shard in shards)
         n_sampled, n_gradient = rows_drawn(n_rows, config.sample), rows_drawn(n_rows, config.ntk.sample)
-        held = held_bytes(shards, max(n_sampled, n_gradient), n_sampled, footprint)
+        row_memory = row_bytes(shards, max(n_sampled, n_gradient), n_sampled, footprint)
         n_kernel = n_gradient + sizes.beside(config.ntk.sample)
-        # What a task holds of gradients is the budget, or less where all of them take less.
+        # Gradients take the budget, or less where all of them together do.
         taken = min(budget, n_kernel * sum(footprint.weight_bytes.values()) / GRADIENTS_SHARE)
-        # The terms, which are told from features too, are made in a task of their own.
+        # The terms, which need features too, are computed in a separate task.
         has_head = config.values_rows_read and 0 < n_gradient < n_sampled
         kernels = max(GRAM_COPIES * 8 * n_kernel * n_kernel, head_bytes(n_sampled) if has_head else 0)
         groups = layer_groups(footprint.weight_bytes, n_kernel, budget) if n_kernel else []
@@ -63,7 +64,7 @@ class ExactRoute(Route[Blocks]):
             n_gradient_rows=n_gradient,
             n_passes=len(groups),
             gradient_bytes=budget,
-            task_bytes=int(PROCESS_BYTES + held + taken + kernels + footprint.model_bytes),
+            task_bytes=int(PROCESS_BYTES + row_memory + taken + kernels + footprint.model_bytes),
             seconds=footprint.seconds(n_sampled, n_kernel * max(1, len(groups))),
         )
 

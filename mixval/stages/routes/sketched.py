@@ -1,7 +1,7 @@
-"""Sketches: of each contributor one pass, shard by shard, into sums that add up over shards and over contributors.
+"""The route by gradient sketches: one pass over each contributor, shard by shard, into sums additive over shards and
+contributors.
 
-T comes first: its forward pass, what all sufficient statistics share, and where the value is a regression its sketched
-gradients.
+T comes first: its forward pass, the shared sketch, and where the value is by NTK regression its sketched gradients.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ from mixval.stages.steps import Step, one_call
 from mixval.stages.target_gradients import make_target_gradients, read_target_gradients, target_gradients_ref
 
 STATISTICS_MATRICES = 9
-"""Matrices of q x q in float64 that the terms of a summary hold at once: two parts, their sum, and five to solve with."""
+"""Matrices of q x q in float64 in memory for the terms of a contributor: two parts, their sum, and five to solve with."""
 SKETCH_BYTES = 12
 """Of each feature of T's sketch in a task: as it is stored, and in float64."""
 
 
 class SummedContributors:
-    """Games over contributors whose sufficient statistics add up."""
+    """Games over contributors from their sufficient statistics."""
 
     most_players: int = 50
     """The best-ranked contributors that take part. Their pairs are 1,225 coalitions: a minute at q = 2,048."""
@@ -56,7 +56,7 @@ class SummedContributors:
         return summaries | ({"target": target_gradients_ref(target).fingerprint} if target.is_ntk_regression else {})
 
     def game(self, jobs: Sequence[MeasureJob], target: MeasureJob, coefficients: Floats, centres: Floats) -> CoalitionGame:
-        """Of the value by regression, or of Eq. 8, of which nobody is worth what the worst contributor alone is."""
+        """By NTK regression, or by Eq. 8, whose v of the empty coalition is that of the worst contributor alone."""
         if target.is_ntk_regression:
             return regression_game(jobs, target)
         game = eq8_game(jobs, target, coefficients, centres)
@@ -79,9 +79,9 @@ class SketchedRoute(Route[PartStatistics]):
         piece = 0.0 if largest is None else min(share * largest.n_rows, PIECE_ROWS)
         row_bytes = sum(shard.size_bytes for shard in shards) / max(n_rows, 1)
         # Of each row of a piece: its content, features and sketch, with the copies that splitting by part makes.
-        held = piece * (row_bytes + 2 * 4 * (footprint.n_dimensions + q))
+        row_memory = piece * (row_bytes + 2 * 4 * (footprint.n_dimensions + q))
         batch = min(config.runtime.batch_rows, piece) * sum(footprint.weight_bytes.values())
-        task_bytes = PROCESS_BYTES + held + batch + STATISTICS_MATRICES * 8 * q * q + footprint.model_bytes
+        task_bytes = PROCESS_BYTES + row_memory + batch + STATISTICS_MATRICES * 8 * q * q + footprint.model_bytes
         task_bytes += sizes.beside(config.discrepancy.target_sample) * SKETCH_BYTES * q
         drawn = round(share * n_rows)
         return ContributorPlan(
@@ -100,7 +100,7 @@ class SketchedRoute(Route[PartStatistics]):
         return sizes.beside(sizes.config.discrepancy.target_sample) * SKETCH_BYTES * most_features(sizes.config.ntk)
 
     def refuse(self, plan: WorkPlan, sizes: Sizes) -> None:
-        """Values of coalitions hold every player's Gram matrix at once, in float32, and a few in float64."""
+        """Values of coalitions need every contributor's Gram matrix in memory, in float32, and a few in float64."""
         players, q = min(len(plan.contributors), SummedContributors.most_players), most_features(sizes.config.ntk)
         needed = PROCESS_BYTES + (4 * players + 8 * STATISTICS_MATRICES) * q * q
         limit = USABLE_SHARE * plan.worker_memory_bytes
@@ -134,7 +134,7 @@ class SketchedRoute(Route[PartStatistics]):
         return found | ({"target-gradients": [target_gradients_ref(target)]} if target.is_ntk_regression else {})
 
     def shared_steps(self, target: MeasureJob) -> list[Step]:
-        """T's forward pass, then what all sufficient statistics share, then T's gradients where the value is a regression."""
+        """T's forward pass, the shared sketch, and T's gradients where the value is by NTK regression."""
         store = target.store
         forward = one_call("forward target", store, forward_ref(target), forward_pass, target)
         shared = one_call("shared_sketch", store, shared_sketch_ref(target), make_shared_sketch, target, after=[forward])
@@ -146,13 +146,13 @@ class SketchedRoute(Route[PartStatistics]):
         return [forward, shared, gradients]
 
     def own_steps(self, job: MeasureJob, target: MeasureJob) -> list[Step]:
-        """The summary: pieces of the shards side by side, then their sum. It needs no gradients of T."""
+        """The sufficient statistics: pieces of the shards side by side, then their sum. They need no gradients of T."""
         after = (forward_ref(target), shared_sketch_ref(target))
         label = f"summary {job.contributor.name}"
         return [Step(label, job.store, statistics_ref(job, target), lambda: statistics_work(job, target), after)]
 
     def inputs(self, job: MeasureJob, target: MeasureJob) -> dict[str, Any]:
-        """The summary, and T's gradients where the value is a regression."""
+        """The sufficient statistics, and T's gradients where the value is by NTK regression."""
         measured: dict[str, Any] = {"statistics": statistics_ref(job, target).fingerprint}
         if job.is_ntk_regression:
             measured |= {
@@ -162,7 +162,7 @@ class SketchedRoute(Route[PartStatistics]):
         return measured | {"ntk": job.ntk.model_dump(include={"residual", "damping", "damping_mode"})}
 
     def stored(self, job: MeasureJob, target: MeasureJob) -> PartStatistics:
-        """The summary. Raises NumericalError where too few rows of a part were drawn."""
+        """The sufficient statistics. Raises NumericalError where too few rows of a part were drawn."""
         by_part = read_statistics(job, statistics_ref(job, target))
         require_rows(job, by_part)
         return by_part

@@ -8,15 +8,15 @@
     │   ├── ShardError         one file cannot be read as the contract says
     │   └── TargetError        the target set cannot serve as T
     ├── StorageError           a URL cannot be reached, read or written
-    │   ├── ConditionUnsupportedError  the store knows no conditional writes
-    │   └── ConflictError      somebody else swapped the pointer first
+    │   ├── ConditionUnsupportedError  the store has no conditional writes
+    │   └── ConflictError      another run swapped the pointer first
     ├── ModelError             a backbone cannot be loaded or does not fit the task
     ├── ShapeError             tensors do not fit together
     ├── NumericalError         a factorisation or estimate failed, and its diagnostics
     ├── CapacityError          the plan does not fit a worker's memory
     └── NobodyAdmittedError    no contributor passed the gate
 
-Each message says what was expected, what came, where, and what to do next. `exit_code` is what the command line
+Each message says what was expected, what was found, where, and what to do next. `exit_code` is what the command line
 returns for it (see docs/cli.md).
 """
 
@@ -55,7 +55,7 @@ class ShardError(ContractError):
     """
 
     def __init__(self, message: str, *, shard: str | None = None, column: str | None = None, kind: str = "unreadable") -> None:
-        """The message, and what the gate wants to know apart from it."""
+        """The message, with the fields that the gate reports."""
         super().__init__(message)
         self.shard = shard
         self.column = column
@@ -73,11 +73,11 @@ class StorageError(MixvalError):
 
 
 class ConditionUnsupportedError(StorageError):
-    """The store knows no conditional writes. Whoever writes falls back and says so: it reaches no user."""
+    """The store has no conditional writes. The writer falls back to plain ones with a warning: it reaches no user."""
 
 
 class ConflictError(StorageError):
-    """Somebody else swapped the pointer first."""
+    """Another run swapped the pointer first."""
 
 
 class ModelError(MixvalError):

@@ -1,7 +1,7 @@
-"""Progress of a run, told to whoever looks: a terminal, a log, Prefect, or nobody.
+"""Progress of a run, reported to a front end: a terminal, a log, Prefect, or none.
 
-The library and the flow say what happens; the front end decides how it looks. `current()` is a context variable, so that
-a flow need not carry a front end through its parameters.
+The library and the flow report events; the front end displays them. `current()` is a context variable, so that a flow
+need not pass a front end through its parameters.
 """
 
 from collections.abc import Iterator
@@ -11,20 +11,20 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """What a front end must understand."""
+    """The events that a front end receives."""
 
     def begin(self, stage: str, total: int) -> None:
         """A stage starts and will take `total` steps (0: unknown)."""
 
     def step(self, stage: str, words: str) -> None:
-        """One step of the stage is done; `words` says which."""
+        """One step of the stage is done; `words` names it."""
 
     def end(self, stage: str, words: str) -> None:
-        """The stage is done; `words` says with what result."""
+        """The stage is done; `words` is its result."""
 
 
 class Silence:
-    """Nobody looks."""
+    """No front end: events are dropped."""
 
     def begin(self, stage: str, total: int) -> None:
         """Nothing."""

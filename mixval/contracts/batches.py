@@ -1,4 +1,4 @@
-"""A batch of rows on its way through a run: contract columns, and where they stood."""
+"""A batch of rows: contract columns, and their place in the shard."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class RowBatch:
 def merged(batches: Iterable[RowBatch], n_rows: int) -> Iterator[RowBatch]:
     """The same rows in batches of up to `n_rows`, joined over row groups but never over shards.
 
-    For readers that pay by the batch: small row groups would make them pay many times.
+    For readers with a cost for each batch, which small row groups would multiply.
     """
     held: list[RowBatch] = []
     for batch in batches:

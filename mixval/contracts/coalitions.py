@@ -1,4 +1,4 @@
-"""What a run says of its coalition values, beside their tables: how they were made, and how sure the sampled ones are."""
+"""How a run's values of coalitions were computed, and the accuracy of sampled ones; published next to their tables."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from mixval.config.base import FrozenModel
 
 
 class CoalitionAccount(FrozenModel):
-    """How the values of coalitions came about. Values are what the ranking's are, higher is better."""
+    """How the values of coalitions were computed. They are of the ranking's kind, higher is better."""
 
     method: Literal["exact", "sampled"]
     """`exact`: Shapley values from all coalitions. `sampled`: from random orders and their reverses."""
@@ -19,18 +19,18 @@ class CoalitionAccount(FrozenModel):
     n_coalitions: int
     """Coalitions that were valued, for Shapley values, leave-one-out, redundancy and the greedy search."""
     value_of_all: float
-    """v of everybody together."""
+    """v of all contributors together."""
     value_of_empty: float
-    """v of no rows. Eq. 8 leaves it open: that of the worst contributor alone. The regression value has one: what guessing
-    gives. It shifts all Shapley values alike."""
+    """v of no rows. Eq. 8 leaves it open: the worst contributor's own value. The regression value defines it: that of constant
+    outputs. It shifts all Shapley values alike."""
     sketch_excess: float | None = None
-    """NTK term of all together as sketched, over the one without the sketch's bias, less 1; None: the sketch is too full to
-    tell, and coalitions lose by being large. Of NTK regression: lambda as the sketch lifts it over the one asked for, less
-    1."""
+    """NTK term of all together as sketched, over the one without the sketch's bias, less 1; None: unknown, since the
+    sketch is too full, which makes large coalitions look worse. Of NTK regression: lambda as the sketch raises it over the
+    configured one, less 1."""
     is_ntk_regression: bool = False
     """Whether values are of `value.method: ntk-regression`."""
     orders: list[int] = Field(default_factory=list)
-    """Numbers of orders after which running Shapley values were looked at; empty when exact."""
+    """Numbers of orders at which running Shapley values were recorded; empty when exact."""
     largest_errors: list[float] = Field(default_factory=list)
     """Largest standard error over contributors after each of them."""
     seconds: float = 0.0

@@ -1,7 +1,7 @@
 """Content digests of rows, and the sampling key made from them.
 
-A row is named by what it says, never by where it stands: the same rows give the same sample whatever the shard split,
-row order or batch size. Identical rows are told apart by how often they were met before, which is symmetric in them.
+A row is identified by its content, never by its position: the same rows give the same sample whatever the shard split, row
+order or batch size. Identical rows get different keys by a count of the ones before, which is symmetric in them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mixval.seeds import derive_seed
 
 
 def input_digest(values: Sequence[Any]) -> bytes:
-    """16 bytes that name a row's inputs (the contract's input columns, in order)."""
+    """16-byte digest of a row's inputs (the contract's input columns, in order)."""
     state = hashlib.blake2b(digest_size=16)
     for value in values:
         part = _as_bytes(value)
@@ -28,12 +28,12 @@ def input_digest(values: Sequence[Any]) -> bytes:
 
 
 def row_identity(inputs: bytes, label: int | None, origin: str) -> bytes:
-    """16 bytes that name a row with its label and origin."""
+    """16-byte digest of a row with its label and origin."""
     return hashlib.blake2b(inputs + f"\x1f{label}\x1f{origin}".encode(), digest_size=16).digest()
 
 
 def sampling_keys(identities: Iterable[bytes], met: Counter[bytes], seed: int) -> np.ndarray:
-    """(N,) uint64: uniform keys, the k smallest of which are a seeded sample of k rows. `met` carries repeats over batches."""
+    """(N,) uint64: uniform keys, the k smallest of which are a seeded sample of k rows. `met` counts repeats over batches."""
     salt = derive_seed("sample", seed).to_bytes(8, "little")
     keys = []
     for identity in identities:

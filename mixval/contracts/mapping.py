@@ -1,7 +1,7 @@
 """From the data's own columns to the row contract: which columns to read, whether they fit, and the rows they give.
 
 Renames, joins of several columns by a blank line, chat columns split into prompt and response, dictionary decoding, image
-structs reduced to their bytes. Knows Arrow, not files.
+structs reduced to their bytes. Arrow data only, no files.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Mismatch:
     column: str
     """Contract column."""
     message: str
-    """What was expected, what came."""
+    """What was expected, what was found."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class RowMapping:
     chat: str | None
     """The chat column that gives prompt and response, if one does."""
     origin: str | None
-    """The data's column with the origin; None when the origin stands elsewhere."""
+    """The data's column with the origin; None when the origin comes from elsewhere."""
     id: str
     """The data's column with the row's name, taken where it is there."""
 
@@ -176,7 +176,7 @@ def _decoded(array: pa.Array) -> pa.Array:
 
 def _text(array: pa.Array) -> pa.Array:
     text = _decoded(array).cast(pa.string())
-    text.validate(full=True)  # Parquet does not promise UTF-8, and what is not would fail far from here
+    text.validate(full=True)  # Parquet does not guarantee UTF-8; checked here, since other strings would fail far from here
     return text
 
 

@@ -1,4 +1,4 @@
-"""What the gate says of each contributor, and what becomes of it afterwards."""
+"""The gate's outcome for each contributor, updated by later stages."""
 
 from typing import Literal
 
@@ -17,7 +17,7 @@ class Finding(FrozenModel):
     """Great Expectations' name of it, e.g. `expect_column_values_to_not_be_null`."""
     column: str | None
     severity: Literal["warn", "drop", "reject"]
-    """`warn`: noted. `drop`: the rows are left out. `reject`: the contributor is."""
+    """`warn`: recorded. `drop`: the rows are left out. `reject`: the contributor is."""
     count: int
     """Rows (or values) that break it."""
     n_checked: int
@@ -25,16 +25,16 @@ class Finding(FrozenModel):
     samples: list[str] = Field(default_factory=list)
     """A few of the values, shortened."""
     message: str
-    """What was expected, what came, where, what to do."""
+    """What was expected, what was found, where, what to do."""
 
 
 class GateOutcome(FrozenModel):
-    """The gate's word on one contributor."""
+    """The gate's outcome for one contributor."""
 
     contributor: str
     verdict: Verdict
     n_rows: int
-    """Rows that came."""
+    """Rows read by the gate."""
     n_real: int
     """Admitted real rows."""
     n_synthetic: int

@@ -1,4 +1,4 @@
-"""What a run is going to do: shards with size and digest, rows to read, blocks to form, bytes and seconds."""
+"""The plan of a run: shards with size and digest, rows to read, passes, bytes and seconds."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from mixval.config.fingerprint import fingerprint
 
 @dataclass(frozen=True, slots=True)
 class ShardRef:
-    """One Parquet file, named by where it lies and what is in it.
+    """One Parquet file, by location and content.
 
-    No model of pydantic: a catalogue may hold a million, and such a one takes CPU and memory several times over.
+    A dataclass and no pydantic model, which takes several times the CPU and memory: a catalogue may have a million shards.
     """
 
     url: str
@@ -36,15 +36,15 @@ class ShardRef:
 
 
 def content_digest(shards: Sequence[ShardRef]) -> str:
-    """One name for what these shards hold, whatever order they are listed in."""
+    """One digest of the shards' contents, whatever order they are listed in."""
     return fingerprint("content", 1, shards=sorted([shard.name, shard.digest, shard.rows_of or ""] for shard in shards))
 
 
 class ContributorPlan(FrozenModel):
-    """One contributor's shards and what measuring them takes."""
+    """One contributor's shards, and the rows, passes, bytes and seconds of measuring it."""
 
     name: str
-    """As the data spells it. Never used in a path unescaped."""
+    """As in the data. Never used in a path unescaped."""
     shards: list[ShardRef]
     n_rows: int
     n_sampled: int
@@ -53,7 +53,7 @@ class ContributorPlan(FrozenModel):
     n_passes: int
     """Passes over the gradient rows: one for each group of layers that fits `gradient_bytes`."""
     gradient_bytes: int = 2**30
-    """Bytes of gradients and their factors that a task holds at a time."""
+    """Bytes of gradients and their factors that a task has in memory at a time."""
     task_bytes: int
     """Projected peak bytes of the largest task."""
     seconds: float
@@ -61,7 +61,7 @@ class ContributorPlan(FrozenModel):
 
     @cached_property
     def digest(self) -> str:
-        """One name for the contributor's content. Made once; it travels with the plan."""
+        """One digest of the contributor's content, made once and stored in the plan."""
         return content_digest(self.shards)
 
     def without_shards(self) -> ContributorPlan:
@@ -82,4 +82,4 @@ class WorkPlan(FrozenModel):
     worker_memory_bytes: int
     workers: int
     notes: list[str] = Field(default_factory=list)
-    """What a reader should know, e.g. that nothing is sampled away."""
+    """Notes for the reader, e.g. that all rows are read."""

@@ -1,4 +1,4 @@
-"""Artifacts: where one lies, what it was made from, how much is in it."""
+"""Artifacts: their location, inputs and contents."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ class ArtifactRef(FrozenModel):
 
 
 class ArtifactRecord(FrozenModel):
-    """Lies beside the artifact and is written last: an artifact without one does not exist."""
+    """The record of an artifact, written last into its folder: an artifact without one does not exist."""
 
     ref: ArtifactRef
     inputs: dict[str, Any]
@@ -27,7 +27,7 @@ class ArtifactRecord(FrozenModel):
     files: list[str] = Field(default_factory=list)
     """Data files, by their path below `folder`."""
     folder: str = ""
-    """Folder beside the record that holds the files. Named by their content, so that racing commits do not mix theirs."""
+    """Folder beside the record that holds the files. Named by their content, so that concurrent commits do not mix theirs."""
     seconds: float = 0.0
     """Wall seconds that making it took."""
     peak_bytes: int = 0

@@ -1,4 +1,6 @@
-"""Schemas of what a valuation publishes. Units stand in the field metadata, versions in `mixval/contracts/schemas.py`."""
+"""Schemas of the tables that a valuation publishes. Units are in the field metadata, versions in
+`mixval/contracts/schemas.py`.
+"""
 
 import pyarrow as pa
 
@@ -11,10 +13,10 @@ def _field(name: str, kind: pa.DataType, unit: str, words: str, nullable: bool =
 
 
 NTK_REGRESSION = "ntk-regression"
-"""What `terms.parquet` calls the NTK-regression value, which is no term of Eq. 8."""
+"""The NTK-regression value in `terms.parquet`; it is no term of Eq. 8."""
 VALUE_KINDS = ("eq-8-score", "minus-cross-entropy-nats", "log-probability-gain-nats", "trained-log-probability-gain-nats")
-"""What a value is: minus Eq. 8's weighted terms; or by ridge regression on the contributor's rows with the tangent kernel,
-minus the cross-entropy on T, or the gain in mean log-probability of T's answer tokens, to first order or of a training."""
+"""What a value is: minus Eq. 8's weighted terms; or by ridge regression on the contributor's rows with the NTK, minus
+the cross-entropy on T, or the gain in mean log-probability of T's answer tokens, to first order or from training."""
 
 
 def ranking_schema() -> pa.Schema:
@@ -22,16 +24,21 @@ def ranking_schema() -> pa.Schema:
     return table_schema(
         "ranking",
         [
-            _field("contributor", pa.string(), "name", "as the data spells it"),
+            _field("contributor", pa.string(), "name", "as in the data"),
             _field("rank", pa.int32(), "rank", "1 is best; equal values share a rank"),
-            _field("value", pa.float64(), "as value_kind says", "higher is better"),
+            _field("value", pa.float64(), "by value_kind", "higher is better"),
             _field("value_kind", pa.string(), "word", f"what the value is, and its unit: {', '.join(VALUE_KINDS)}"),
             _field("value_low", pa.float64(), "as value", "lower end of the interval", nullable=True),
             _field("value_high", pa.float64(), "as value", "upper end of the interval", nullable=True),
-            _field("tie_group", pa.int32(), "group", "contributors of one group cannot be told apart at the level asked"),
+            _field(
+                "tie_group",
+                pa.int32(),
+                "group",
+                "contributors of one group do not differ significantly at the configured level",
+            ),
             *(_field(term.name, pa.float64(), term.unit, term.sentence) for term in TERMS.values()),
             *(
-                _field(f"weighted_{term.name}", pa.float64(), "score", f"what the {term.word} term adds to Eq. 8's value")
+                _field(f"weighted_{term.name}", pa.float64(), "score", f"contribution of the {term.word} term to Eq. 8's value")
                 for term in TERMS.values()
             ),
             _field("n_rows", pa.int64(), "rows", "admitted rows"),
@@ -51,7 +58,7 @@ def terms_schema() -> pa.Schema:
     return table_schema(
         "terms",
         [
-            _field("contributor", pa.string(), "name", "as the data spells it"),
+            _field("contributor", pa.string(), "name", "as in the data"),
             _field("part", pa.string(), "word", "real, synthetic, or all"),
             _field(
                 "term", pa.string(), "word", f"{', '.join(others)} or {last}; {NTK_REGRESSION}, the regression behind the value"
@@ -67,26 +74,26 @@ def terms_schema() -> pa.Schema:
 REJECTED = table_schema(
     "rejected",
     [
-        _field("contributor", pa.string(), "name", "as the data spells it"),
+        _field("contributor", pa.string(), "name", "as in the data"),
         _field("verdict", pa.string(), "word", "rejected or failed"),
         _field("expectation", pa.string(), "name", "the expectation that was not met, or the step that failed"),
         _field("column", pa.string(), "name", "column it is about", nullable=True),
         _field("count", pa.int64(), "rows", "rows or values that break it"),
         _field("n_checked", pa.int64(), "rows", "rows or values that were checked"),
         _field("samples", pa.list_(pa.string()), "values", "a few of them, shortened"),
-        _field("reason", pa.string(), "sentence", "what was expected, what came, what to do"),
+        _field("reason", pa.string(), "sentence", "what was expected, what was found, what to do"),
     ],
 )
 
 COALITIONS = table_schema(
     "coalitions",
     [
-        _field("contributor", pa.string(), "name", "as the data spells it"),
+        _field("contributor", pa.string(), "name", "as in the data"),
         _field(
-            "alone", pa.float64(), "as value", "value of this contributor's rows alone, from its summary; gains to first order"
+            "alone", pa.float64(), "as value", "value of its rows alone, from its sufficient statistics; gains to first order"
         ),
-        _field("leave_one_out", pa.float64(), "as value", "what the coalition of all loses without it"),
-        _field("shapley", pa.float64(), "as value", "mean of what it adds to those before it, over all orders"),
+        _field("leave_one_out", pa.float64(), "as value", "value of the coalition of all less that without it"),
+        _field("shapley", pa.float64(), "as value", "mean marginal contribution over all orders"),
         _field("shapley_error", pa.float64(), "as value", "standard error of shapley; none where it is exact", nullable=True),
         _field("greedy_step", pa.int32(), "step", "1 is taken first by the greedy search; none where not taken", nullable=True),
         _field("greedy_value", pa.float64(), "as value", "value of the coalition after that step", nullable=True),
@@ -97,13 +104,13 @@ COALITIONS = table_schema(
 REDUNDANCY = table_schema(
     "redundancy",
     [
-        _field("contributor", pa.string(), "name", "as the data spells it; sorts before `other`"),
+        _field("contributor", pa.string(), "name", "as in the data; sorts before `other`"),
         _field("other", pa.string(), "name", "another contributor"),
         _field(
             "redundancy",
             pa.float64(),
             "as value",
-            "v(all) - v(without both), less what each alone is missed by: above 0 each can stand in for the other",
+            "v(all) - v(without both), less the leave-one-out values of the two: above 0 they are redundant",
         ),
     ],
 )

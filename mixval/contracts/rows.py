@@ -1,4 +1,4 @@
-"""Cells of the row contract: of which Arrow types a shard may bring them. Which columns a task has, its spec says."""
+"""Cells of the row contract: the Arrow types that a shard may have for them. A task's columns are in its spec."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from mixval.config.tasks import ContractColumn, for_column
 
 MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string())])
 ORIGIN = ContractColumn("origin", "string", is_input=False, kind="text", example="origin (real or synthetic)")
-"""Beside every task's own columns."""
+"""Columns of every task, besides its own."""
 
 
 def accepts(column: ContractColumn, found: pa.DataType) -> bool:

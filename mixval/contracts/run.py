@@ -1,4 +1,4 @@
-"""What a run says of itself when it is over."""
+"""The summary of a run."""
 
 from pydantic import Field
 
@@ -6,13 +6,13 @@ from mixval.config.base import FrozenModel
 
 
 class RunSummary(FrozenModel):
-    """Where the results lie and what it took. Small enough to be a flow's return value."""
+    """Location of the results, counts and times. Small enough to be a flow's return value."""
 
     run_id: str
     url: str
     """Folder of the run."""
     fingerprint: str
-    """Of configuration and inputs: the same one means the same ranking."""
+    """Of configuration and inputs: equal fingerprints have equal rankings."""
     up_to_date: bool = False
     """True when nothing had changed since this run, so nothing was computed."""
     n_planned: int
@@ -22,7 +22,7 @@ class RunSummary(FrozenModel):
     recomputed: dict[str, int] = Field(default_factory=dict)
     """Kind of artifact -> how many were made."""
     reused: dict[str, int] = Field(default_factory=dict)
-    """Kind of artifact -> how many were found as they were."""
+    """Kind of artifact -> how many were found and reused."""
     recomputed_contributors: list[str] = Field(default_factory=list)
     """Contributors of whom anything was measured anew."""
     timings_seconds: dict[str, float] = Field(default_factory=dict)

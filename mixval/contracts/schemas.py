@@ -1,7 +1,7 @@
 """Versions of what runs publish: one number a schema, written into the metadata of every table and into every manifest.
 
-A reader looks at the number before it looks at the columns, so that a file of another mixval is read where it can be, and else
-refused by its name rather than by a column. A table without a number is of version 0, from before tables carried one.
+Readers check the number before the columns, so that a file of another mixval version is read where possible, and else refused
+as such rather than by a missing column. A table without a number is of version 0, from before tables carried one.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ NAME_KEY = b"schema"
 
 @dataclass(frozen=True)
 class Schema:
-    """How one kind of table, or a manifest, has changed."""
+    """Versions of one kind of table, or of the manifest."""
 
     version: int
-    """Raised when a column or field is added, removed or renamed, or means something else."""
+    """Raised when a column or field is added, removed or renamed, or changes its meaning."""
     oldest_read: int = 0
-    """Files from here on are read where their columns fit; raised when older ones mean something else by the same columns."""
+    """Files from here on are read where their columns fit; raised when the same columns had another meaning in older ones."""
     made_by: str = "mixval value"
     """The command that makes it."""
 
@@ -54,7 +54,7 @@ def table_schema(name: str, fields: Sequence[pa.Field], **metadata: str) -> pa.S
 
 
 def name_of(schema: pa.Schema) -> str | None:
-    """Name of a published table's schema; None for one that is not published, whose versions nobody counts."""
+    """Name of a published table's schema; None for one that is not published and has no version."""
     name = (schema.metadata or {}).get(NAME_KEY)
     return None if name is None else name.decode()
 
@@ -65,7 +65,7 @@ def stored_version(schema: pa.Schema) -> int:
 
 
 def refuse_versions(name: str, found: int, where: str, writer: str = "a newer mixval") -> None:
-    """Raises `SchemaVersionError` for a version that this mixval cannot read, or must not read, whatever the columns."""
+    """Raises `SchemaVersionError` for a version that this mixval cannot or must not read."""
     schema = SCHEMAS[name]
     if found > schema.version:
         raise SchemaVersionError(

@@ -24,15 +24,15 @@ class TermSpec:
     name: str
     """Its column in ranking.parquet, beside `weighted_NAME`, and its key everywhere else."""
     label: str
-    """As a heading shows it."""
+    """Its heading."""
     unit: str
     """Of the term before weights; `1` where it has none."""
     sentence: str
     """What it is, as a formula or a few words."""
     lever: str
-    """What rows would lower it: completes 'What moves it: ...'."""
+    """Rows that would lower it: completes 'What moves it: ...'."""
     light: str
-    """Colour on a light page and in print, `#rrggbb`. Okabe and Ito's palette is told apart by colour-blind readers."""
+    """Colour on a light page and in print, `#rrggbb`. Okabe and Ito's palette suits colour-blind readers."""
     dark: str
     """Colour on a dark page."""
     rows: Literal["read", "gradients", "all"]
@@ -41,7 +41,7 @@ class TermSpec:
     """In the published regression onto the average of loss and MMD."""
 
     def __post_init__(self) -> None:
-        """Refuse what would not make a column, a CSS variable and an identifier of a chart."""
+        """Refuse names that cannot be a column, a CSS variable and an identifier of a chart."""
         if not _NAME.fullmatch(self.name):
             raise ConfigError(f"term {self.name!r}: expected a name of a-z, 0-9 and _, beginning with a letter. Rename it.")
 
@@ -73,7 +73,7 @@ class TermRegistry(Mapping[str, TermSpec]):
         return len(self._specs)
 
     def position(self, name: str) -> int:
-        """Where arrays of terms have this one. Raises KeyError for a name that is none."""
+        """The place of this term in arrays of terms. Raises KeyError for a name that is none."""
         return {known: at for at, known in enumerate(self._specs)}[name]
 
     def ordered(self, values: Mapping[str, float], where: str) -> list[float]:
@@ -89,7 +89,7 @@ class TermRegistry(Mapping[str, TermSpec]):
 
     @contextmanager
     def including(self, spec: TermSpec) -> Iterator[None]:
-        """Within this block the term is the last of them, in this process: for trying one without editing the list below."""
+        """Within this block the term is the last of them, in this process: to try one without editing the list below."""
         self._add(spec)
         try:
             yield

@@ -1,4 +1,4 @@
-"""How far two trainings of the same contributors agree, and what the mean of several can be trusted to.
+"""Agreement between trainings of the same contributors, and reliability of their mean.
 
 Letters: S seeds, K contributors. With r the mean Spearman correlation over pairs of seeds,
 
@@ -36,7 +36,9 @@ class SeedAgreement:
 def seed_agreement(metrics: np.ndarray) -> SeedAgreement:  # (S, K)
     """Agreement of S seeds over K contributors. Raises ShapeError for less than two contributors or not finite metrics."""
     if metrics.ndim != 2 or metrics.shape[1] < 2 or not np.isfinite(metrics).all():
-        raise ShapeError(f"metrics must be finite, (S, K) with K of at least 2; found shape {metrics.shape}. Mend the truth.")
+        raise ShapeError(
+            f"metrics must be finite, (S, K) with K of at least 2; found shape {metrics.shape}. Correct the truth."
+        )
     S = len(metrics)
     ranks = rankdata(metrics, axis=1)
     pairs = [_correlation(ranks[a], ranks[b]) for a, b in combinations(range(S), 2)]

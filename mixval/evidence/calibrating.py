@@ -1,7 +1,7 @@
 """Calibration: which trainings truth takes, and from truth and terms the weights that `value.weights: fitted` reads.
 
 One artifact of kind `calibration` for each fit, named by terms, truth and what they were made from: `weights.json`, the truth
-of every training, and the contributors with terms, truth and the score under weights that have not seen them.
+of every training, and the contributors with terms, truth and the score under weights fitted without them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ VERSION = 1
 
 
 class Trainings(FrozenModel):
-    """All trainings of a calibration, and what they are judged on."""
+    """All trainings of a calibration, and their test rows."""
 
     alone: list[TruthJob]
     """A contributor and seed each."""
@@ -81,7 +81,9 @@ def plan_trainings(config: CalibrationConfig, contributors: Sequence[str]) -> Tr
 
 
 def committed_trainings(config: CalibrationConfig, inputs: ListedInputs) -> tuple[list[TruthJob], list[str]]:
-    """The trainings that lie below the output, of contributors that have every seed; and who has not. Trains nothing."""
+    """The trainings that lie below the output, of contributors that have every seed; and the contributors that lack some.
+    Trains nothing.
+    """
     listed, target = inputs
     classes = _classes(config, profile(config.valuation, target)[1])
     found, without = list[TruthJob](), list[str]()
@@ -215,8 +217,8 @@ def _refuse_shared(config: CalibrationConfig, who: str, theirs: np.ndarray, test
     shared = np.intersect1d(digest_names(theirs), digest_names(test))
     if len(shared):
         raise ConfigError(
-            f"test: expected rows that nobody else has, found {len(shared)} of {config.test} in {who} too. Leave them out of "
-            "one of the two: truth is judged on rows that neither terms nor training have seen."
+            f"test: expected rows that no contributor and not the target has, found {len(shared)} of {config.test} in {who} "
+            f"too. Leave them out of one of the two: truth is evaluated on rows used neither for terms nor for training."
         )
 
 

@@ -1,6 +1,6 @@
-"""The whole of a calibration: a valuation's configuration, and how truth is trained and judged.
+"""Configuration of a calibration: a valuation, and how truth is trained and evaluated.
 
-It stands in this room and not among the other configurations because the recipe of training does.
+It is here and not with the other configurations because the recipe of training is.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class CalibrationConfig(ValuationConfig):
     """A valuation, and the truth that its terms are weighed by."""
 
     test: str
-    """URL of a folder of Parquet files: held-out rows on which trained models are judged. Never the target."""
+    """URL of a folder of Parquet files: held-out rows on which trained models are evaluated. Never the target."""
     recipe: TrainingRecipe = TrainingRecipe()
     """How a model is trained on a contributor's rows."""
     seeds: int = Field(default=3, gt=0)
@@ -51,7 +51,7 @@ class CalibrationConfig(ValuationConfig):
         urls = [open_location(url, self.source.storage).url.rstrip("/") for url in (self.test, self.source.target)]
         if urls[0] == urls[1]:
             raise ValueError(
-                f"`test` and `source.target` are the same place ({urls[0]}). Truth needs rows that no term has seen"
+                f"`test` and `source.target` are the same place ({urls[0]}). Truth needs rows that no term was computed from"
             )
         return self
 

@@ -1,4 +1,4 @@
-"""What a calibration finds and publishes: weights, how far to trust them, and the tables that they were fitted to."""
+"""Results of a calibration: weights, their cross-validated fit, and the tables that they were fitted to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mixval.publish.run_manifest import RunManifest
 
 
 class CalibrationFigures(FrozenModel):
-    """The fitted weights and how far to trust them."""
+    """The fitted weights and their cross-validated fit."""
 
     weights: dict[str, float]
     """Weight by term, in metric per unit of the term."""
@@ -37,7 +37,7 @@ class CalibrationFigures(FrozenModel):
 
 
 class CalibrationSummary(CalibrationFigures):
-    """Where the weights lie and how far to trust them. Small enough to be a flow's return value."""
+    """Location of the weights and their cross-validated fit. Small enough to be a flow's return value."""
 
     url: str
     """The published JSON document for `value.fitted_weights`."""

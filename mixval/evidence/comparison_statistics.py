@@ -1,8 +1,8 @@
-"""How well scores order contributors: Spearman, Kendall, Pearson, and what the best five that they name would cost.
+"""Agreement of scores with truth: Spearman, Kendall, Pearson, and the regret of choosing the five with the best scores.
 
 Letters: R pairs of rows, K contributors. Every function takes scores and truth, both (R, K), and gives one number a row, so
 that the statistic of a whole world and those of its resamples are one and the same code. Ties have average ranks. A row
-whose scores or truth are all equal says nothing of an order: its correlations are 0.
+whose scores or truth are all equal has correlations 0.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mixval.terms.arrays import Floats
 TOP = 5
 """Contributors that `top_regret` picks; half of them where there are fewer than ten."""
 PAIR_SIGNS = 2**22
-"""Signs of pairs of contributors that `kendall` holds at a time: 4 MiB a side."""
+"""Signs of pairs of contributors that `kendall` has in memory at a time: 4 MiB a side."""
 Statistic = Callable[[Floats, Floats], Floats]
 
 

@@ -1,9 +1,9 @@
-"""Eq. 8 under fitted weights, judged on truth that the weights have not seen, from stored results alone.
+"""Eq. 8 under fitted weights, evaluated on truth that was not used to fit them, from stored results alone.
 
 The terms of a world are the scores of its single-term methods, negated, so that no model is needed. Weights come
 
     from all other worlds that have terms and no contributor in common with this one (leave one world out), or else
-    from the other folds of this world's own contributors (`weights.py`). There must be six to learn from.
+    from the other folds of this world's own contributors (`weights.py`). They need at least six.
 
 It costs what Eq. 8 under `equal-z` costs, and truth elsewhere, which is not counted.
 """
@@ -25,11 +25,11 @@ FITTED = "eq8-fitted"
 SINGLES = tuple(one.method for one in SINGLE_TERMS.values())
 """Methods that are minus one term."""
 WHOLE = ("eq8-equal-z", "eq8-scale-matched")
-"""Rules that pay for all terms."""
+"""Rules whose cost is that of all terms."""
 
 
 def with_fitted(results: Sequence[WorldResult]) -> list[WorldResult]:
-    """The worlds, those that have all single terms with `eq8-fitted` among their methods, judged anew."""
+    """The worlds, those that have all single terms with `eq8-fitted` among their methods."""
     return [_scored(one, [other for other in results if other is not one]) for one in results]
 
 

@@ -1,6 +1,6 @@
 """Evidence on one's own data: contributors whose truth a calibration has trained, ranked by every method.
 
-Methods see the rows that truth was trained on, all of them at once, and the target; nothing of the test set. Scores are
+Methods are given all the rows that truth was trained on, and the target, but not the test set. Scores are
 artifacts (`stored_scores.py`), so that a run that was stopped goes on.
 """
 
@@ -44,8 +44,8 @@ def evidence_folder(root: Location) -> Location:
 def measure_evidence(config: CalibrationConfig, world: str, wanted: Collection[str] | None, command: str) -> Location:
     """Rank the contributors that have truth, with the wanted methods or all, and return the folder of the results.
 
-    Raises ConfigError for an unknown method, and where less than six contributors have truth and a value. Who has truth but no
-    value is left out of all rankings, by name.
+    Raises ConfigError for an unknown method, and where less than six contributors have truth and a value. A contributor with
+    truth but no value is left out of all rankings, by name.
     """
     methods = chosen_methods(config.task, wanted)
     current().begin("start", 0)
@@ -89,7 +89,7 @@ def _with_value(
         told = "".join(f"\n  {name}: {reason}" for name, reason in reasons.items())
         raise ConfigError(
             f"{config.output}: expected at least {FEWEST} contributors with truth and a value, found "
-            f"{len(kept) // config.seeds}. Change the gate's limits, or mend those without a value.{told}"
+            f"{len(kept) // config.seeds}. Change the gate's limits, or correct those without a value.{told}"
         )
     return kept, reasons
 

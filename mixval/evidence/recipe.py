@@ -10,7 +10,7 @@ from mixval.config.base import FrozenModel
 
 
 class TrainingRecipe(FrozenModel):
-    """AdamW with linear warm-up and a cosine, early stopping on held-back rows. Steps are bounded on both sides."""
+    """AdamW with linear warm-up and a cosine, early stopping on held-out rows. Steps are bounded on both sides."""
 
     learning_rate: float = Field(default=2e-3, gt=0)
     """Peak rate."""
@@ -29,13 +29,13 @@ class TrainingRecipe(FrozenModel):
     clip_norm: float = Field(default=1.0, gt=0)
     """Largest norm of a step's gradient."""
     validation_share: float = Field(default=0.1, ge=0, lt=0.5)
-    """Share of each label's rows (of all rows, where there are no labels) that are held back for early stopping."""
+    """Share of each label's rows (of all rows, where there are no labels) that are held out for early stopping."""
     min_validation_rows: int = Field(default=20, gt=1)
-    """Fewer held-back rows are not worth it: all rows are trained on then, for the planned steps."""
+    """Least held-out rows; with fewer, all rows are trained on, for the planned steps."""
     evaluate_every: int = Field(default=25, gt=0)
-    """Steps between two looks at the validation loss."""
+    """Steps between two evaluations of the validation loss."""
     patience: int = Field(default=4, gt=0)
-    """Looks without a lower validation loss after which training stops. The weights of the best look are kept."""
+    """Evaluations without a lower validation loss after which training stops. The weights of the best one are kept."""
     products: Literal["float32", "bfloat16"] = "float32"
     """Precision of the products of a step. `bfloat16` keeps weights, norms and the optimiser's state in float32."""
     augment: bool = False

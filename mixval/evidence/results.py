@@ -1,4 +1,4 @@
-"""What a world said of every method, stored as JSON: enough to draw every table and plot again without a model or a row."""
+"""Results of every method on one world, stored as JSON: all that tables and plots need, without a model or a row."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class MethodResult(FrozenModel):
     peak_bytes: int = Field(ge=0)
     needs: list[Need]
     note: str = ""
-    """Where scores rest on more than the world itself: on what."""
+    """What scores depend on besides the world itself, where they do."""
 
 
 class SkippedMethod(FrozenModel):
@@ -57,9 +57,9 @@ class WorldResult(FrozenModel):
     methods: list[MethodResult]
     skipped: list[SkippedMethod] = []
     without_truth: list[str] = []
-    """Contributors that could not be judged, because they have no truth."""
+    """Contributors without truth."""
     without_value: dict[str, str] = {}
-    """Contributors that have truth but no value, each with the reason: left out, whatever other methods say of them."""
+    """Contributors that have truth but no value, each with the reason: left out of all rankings."""
     rows: dict[str, str] = {}
     """Contributor -> digest of its files, so that worlds with a contributor in common are known. Empty: unknown."""
     command: str = ""
@@ -89,7 +89,7 @@ class WorldResult(FrozenModel):
 
     @property
     def agreement(self) -> float | None:
-        """Mean Spearman between two seeds of truth. None for one seed, or flat truth."""
+        """Mean Spearman between two seeds of truth. None for one seed, or constant truth."""
         found = seed_agreement(np.array([self.truth[name] for name in self.names]).T).mean_pairwise
         return float(found) if np.isfinite(found) else None
 
@@ -117,7 +117,7 @@ class WorldResult(FrozenModel):
 def method_result(
     world: str, method: str, scores: Scores, names: Sequence[str], truth: Mapping[str, Sequence[float]]
 ) -> MethodResult:
-    """The scores of `names`, in that order, held against the mean truth of each."""
+    """The scores of `names`, in that order, compared with the mean truth of each."""
     order = np.argsort(names, kind="stable")
     ours, mean = scores.values[order], np.array([np.mean(truth[names[at]]) for at in order])
     picks = resamples(world, len(names))

@@ -3,7 +3,7 @@
     rate(t) = peak min((t + 1) / w, (1 + cos(pi (t - w) / (n - w))) / 2)     step t of n, w of them warm-up
 
 AdamW is Loshchilov and Hutter's (arXiv 1711.05101), the cosine theirs without restarts (arXiv 1608.03983). Batch norms are
-in training mode while a step is taken, and in evaluation mode while a loss is looked at, which is done in the backbone's own
+in training mode while a step is taken, and in evaluation mode while a validation loss is computed, in the backbone's own
 precision.
 """
 
@@ -31,7 +31,7 @@ _PER_ROW = ("input_ids", "attention_mask", "targets")
 
 @dataclass(frozen=True)
 class Score:
-    """What a learner scores on a set of rows."""
+    """Metrics of a learner on a set of rows."""
 
     loss: float
     """Nats: mean over rows, or over answer tokens."""
@@ -46,13 +46,13 @@ class Score:
 
 @dataclass(frozen=True)
 class Course:
-    """How a training went."""
+    """Course of a training."""
 
     n_steps: int
     stop_reason: StopReason
-    """`early`: the validation loss had not fallen for `patience` looks."""
+    """`early`: the validation loss had not fallen for `patience` evaluations."""
     validation_loss: float | None
-    """The lowest, whose weights were kept. None: nothing was held back, and the last weights stand."""
+    """The lowest, whose weights were kept. None: nothing was held out, and the last weights are used."""
 
 
 def train(learner: Learner, rows: Batch, held_back: Batch | None, recipe: TrainingRecipe, seed: int) -> Course:
@@ -143,7 +143,7 @@ def augmented(batch: Batch, random: np.random.Generator) -> Batch:
 
 
 class _Best:
-    """The weights with the lowest validation loss so far, and for how many looks it has not fallen."""
+    """The weights with the lowest validation loss so far, and for how many evaluations it has not fallen."""
 
     def __init__(self, learner: Learner, held_back: Batch | None, patience: int) -> None:
         self.learner = learner
@@ -154,7 +154,7 @@ class _Best:
         self.n_idle = 0
 
     def is_over(self) -> bool:
-        """Look at the validation loss, keep the weights if it fell, and say whether patience is at its end."""
+        """Evaluate the validation loss, keep the weights if it fell, and return whether to stop."""
         if self.held_back is None:
             return False
         loss = evaluate(self.learner, self.held_back).loss

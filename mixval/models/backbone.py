@@ -1,7 +1,7 @@
-"""A backbone as the rest of mixval uses it: rows in; logits, features, losses and scalar outputs out.
+"""A backbone: from rows to logits, features, losses and scalar outputs.
 
 Letters: B rows, C classes, T tokens, V vocabulary, D features. The module is in evaluation mode and its parameters take no
-gradient, so what a row gives does not depend on the rows beside it (beyond rounding). Losses are float64.
+gradient, so the result of a row does not depend on the other rows of its batch (beyond rounding). Losses are float64.
 
 With `dtype: float64` transformers' Llama and Qwen still take RMSNorm, the attention softmax and rotary angles in float32: a
 row alone and in a batch agree to about 1e-7 there, to 1e-10 elsewhere.

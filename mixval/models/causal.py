@@ -2,7 +2,7 @@
 
 `instruction` rows are a prompt and a response, and only the response and its end token are answer tokens; in
 `language-modelling` every token but the first is one. How rows become tokens, and what is cut, stands in `tokenise.py`.
-Rows are padded on the right: causal attention never sees what follows, and positions count from 0 without gaps.
+Rows are padded on the right: causal attention does not reach what follows, and positions count from 0 without gaps.
 """
 
 from dataclasses import dataclass

@@ -11,7 +11,7 @@ from mixval.errors import ModelError
 
 
 class Hidden:
-    """Holds what the trunk gave in one forward pass."""
+    """The trunk's output in one forward pass."""
 
     _state: Tensor | None = None
 

@@ -8,10 +8,10 @@ Letters: B rows, C classes, T tokens, V vocabulary, y the true class (token). Wi
     mix              f = sum over c of a_c z_c, a fixed and random (`class_mix`), whatever y is
 
 The gradient of a mix gives one kernel to all classes: E <a'g, a'g'> = sum over c of <g_c, g'_c> / C, the mean of the classes'
-own kernels. Means of the kernels of several seeds come closer to it. Regression on labels needs such a kernel, since rows
-of T must not be known by theirs.
+own kernels. Means of the kernels of several seeds come closer to it. Regression on labels needs such a kernel, since labels
+of T's rows must not enter the kernel.
 
-A causal LM's f is the mean over its answer tokens; the logits at position t - 1 speak of the token at t. Targets mark
+A causal LM's f is the mean over its answer tokens; the logits at position t - 1 predict the token at t. Targets mark
 every token that is no answer with -100. There, the true token is what is regressed on, and `mix` is `log-probability`.
 Logits below float32 are taken to float32; sums of losses are float64.
 """
@@ -120,7 +120,7 @@ def _wide(logits: Tensor) -> Tensor:
 
 
 def _answers(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(B, T-1, V) logits that speak of the next token, (B, T-1) that token (0 where ignored), (B, T-1) whether it counts."""
+    """(B, T-1, V) logits that predict the next token, (B, T-1) that token (0 where ignored), (B, T-1) whether it counts."""
     if logits.ndim != 3 or logits.shape[:2] != targets.shape:
         raise ShapeError(f"logits must be (B, T, V) over targets (B, T): found {tuple(logits.shape)}, {tuple(targets.shape)}")
     after = targets[:, 1:]

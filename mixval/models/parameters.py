@@ -1,4 +1,4 @@
-"""What becomes of a loaded module's parameters: batch norms neutralised, everything frozen, one precision throughout."""
+"""Preparation of a loaded module: batch norms neutralised, all parameters frozen, one precision throughout."""
 
 import torch
 from torch import nn

@@ -1,7 +1,7 @@
 """Sequence classifiers over text: BERT, DistilBERT, RoBERTa and the like, and decoders with a classification head.
 
 A decoder's head reads the last token that is not padding. Features are the mean of the last hidden state over a row's
-tokens. Rows are padded on the right, where neither attention nor positions see it.
+tokens. Rows are padded on the right, where neither attention nor positions are affected.
 """
 
 from collections.abc import Sequence

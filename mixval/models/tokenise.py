@@ -108,7 +108,7 @@ class Tokeniser:
         if self.prompt_format == "plain":
             return f"{prompt if isinstance(prompt, str) else _as_lines(prompt)}\n"
         messages: Messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
-        if not messages:  # a template may stumble over it; what is empty is counted, and refused when encoded
+        if not messages:  # a template may fail on it; an empty prompt counts as 0, and is refused when encoded
             return ""
         return self._apply_template(messages, row_name(rows, index), add_generation_prompt=True)
 
@@ -120,7 +120,7 @@ class Tokeniser:
         except (TemplateError, TypeError, KeyError) as error:
             roles = [message.get("role") for message in messages]
             raise ContractError(
-                f"{where}: the chat template refuses a prompt with roles {roles}: {error}. Mend the messages, or set "
+                f"{where}: the chat template refuses a prompt with roles {roles}: {error}. Correct the messages, or set "
                 "backbone.prompt_format to `plain`."
             ) from error
         return str(text)

@@ -26,7 +26,7 @@ class TokenCounts:
     n_tokens: np.ndarray
     """(N,) int64: all tokens, special ones too."""
     n_response_tokens: np.ndarray
-    """(N,) int64: tokens of the response's own text, the end token not counted; 0 means there is nothing to learn.
+    """(N,) int64: tokens of the response's own text, the end token not counted; 0 means an empty response.
     Language modelling: all but the first. Text classification: tokens of the text without special ones."""
 
 

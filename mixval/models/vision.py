@@ -1,9 +1,9 @@
 """Image classifiers: ResNet, and whatever else transformers holds behind AutoModelForImageClassification.
 
-Pixels in [0, 1] are normalised with mean and standard deviation a channel: the checkpoint's own
-(`preprocessor_config.json`), else ImageNet's for RGB and 0.5 for anything else. The checkpoint's other preprocessing
-(resizing, cropping) is not applied: `image_size` is what resizes. Features are what the last Linear of the classification
-head sees: the pooled layer of a ResNet, the class token of a ViT.
+Pixels in [0, 1] are normalised with mean and standard deviation a channel: the checkpoint's own (`preprocessor_config.json`),
+else ImageNet's for RGB and 0.5 for anything else. The checkpoint's other preprocessing (resizing, cropping) is not applied:
+`image_size` is what resizes. Features are the input of the last Linear of the classification head: the pooled layer of a
+ResNet, the class token of a ViT.
 """
 
 from collections.abc import Iterator, Sequence
@@ -83,7 +83,7 @@ def normalisation(preprocessor: dict[str, Any] | None, n_channels: int) -> tuple
     if len(mean) != n_channels or len(std) != n_channels or min(std) <= 0:
         raise ModelError(
             f"preprocessor_config.json must give mean and positive std for {n_channels} channels, found {mean} and "
-            f"{std}. Mend it."
+            f"{std}. Correct it."
         )
     return mean, std
 

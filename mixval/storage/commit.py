@@ -69,7 +69,7 @@ class ArtifactStore:
         seconds: float = 0.0,
         peak_bytes: int = 0,
     ) -> ArtifactRef:
-        """Writes data files, then the record, and returns `ref`. Where another's record came first, that one stands.
+        """Writes data files, then the record, and returns `ref`. Where another process' record came first, that one is valid.
 
         `tensors` go into one safetensors file, `tables` into one Parquet file each, `documents` are whole files by name,
         which may hold folders. Numbers that are not finite are recorded as the words `nan`, `inf` and `-inf`.

@@ -1,4 +1,4 @@
-"""One error for every way a store can fail: what was expected, what came, at which URL, what to do next.
+"""One error for all failures of a store: what was expected, what was found, at which URL, what to do next.
 
 fsspec raises OSError, botocore has a tree of its own, pyarrow raises a bare OSError with the AWS error in its text. All of
 them leave this room as `StorageError`.
@@ -46,7 +46,7 @@ _CREDENTIAL_NAMES = {"NoCredentialsError", "PartialCredentialsError", "Credentia
 def storage_errors(url: str, doing: str, bucket_missing: Callable[[], bool] | None = None) -> Iterator[None]:
     """Raises `StorageError` in place of whatever the store's client raised while `doing` something at `url`.
 
-    `bucket_missing` is asked when nothing was found, to tell a missing bucket from a missing object.
+    `bucket_missing` is called when nothing was found, to distinguish a missing bucket from a missing object.
     """
     try:
         yield
@@ -61,7 +61,7 @@ def storage_errors(url: str, doing: str, bucket_missing: Callable[[], bool] | No
 
 
 def classify(error: BaseException) -> Failure | None:
-    """The kind of storage failure that an exception tells of, or None when it is something else, such as a bug."""
+    """The kind of storage failure behind an exception, or None when it is something else, such as a bug."""
     if isinstance(error, StorageError) or not _from_a_store(error):
         return None
     code = client_code(error)

@@ -25,10 +25,10 @@ _DIGEST_CHARS = 32
 
 
 def safe_name(name: str) -> str:
-    """One path segment that stands for `name` alone, whatever characters are in it.
+    """One path segment for `name`, whatever characters are in it.
 
     Bytes outside [A-Za-z0-9_-.] are percent-escaped, and so are a leading `.` or `_` (hidden files), a trailing `.`, and
-    the first letter of names reserved on Windows. Different names never meet, not even two Unicode spellings of one
+    the first letter of names reserved on Windows. Different names never collide, not even two Unicode spellings of one
     word. Beyond `MAX_SEGMENT_CHARS` the tail is replaced by `~` and a digest of the whole name.
     """
     if not name:

@@ -1,4 +1,4 @@
-"""What is there to value: contributors with their shards, and the target set. Sorted, digested, footers read.
+"""Listing of contributors with their shards, and of the target set: sorted, with digests and footers.
 
 A shard that cannot be read is listed with its problem; only a store that does not answer, or an empty listing, is an error.
 """
@@ -35,7 +35,8 @@ def list_contributors(source: SourceConfig) -> dict[str, list[ShardRef]]:
 
     `folders`: a contributor is `contributor=NAME/` (percent-decoded, as Hive writes it) or `NAME/`. `column`: every shard is
     listed once for each contributor in it, with `rows_of` set and `n_rows` counting that contributor's rows. Names that begin
-    with `.` or `_` are hidden. Raises `StorageError` for a URL that cannot be listed, `ContractError` when nobody is there.
+    with `.` or `_` are hidden. Raises `StorageError` for a URL that cannot be listed, `ContractError` when there are no
+    contributors.
     """
     root = open_location(source.contributors, source.storage)
     found = _by_column(root, source) if source.layout == "column" else _by_folder(root, source)
@@ -88,7 +89,7 @@ def _by_folder(root: Location, source: SourceConfig) -> dict[str, list[ShardRef]
 
 
 def _shards_by_name(folders: dict[str, Location]) -> dict[str, list[ShardRef]]:
-    """The shards of each folder. A store answers many questions at once, whether contributors are many or their shards."""
+    """The shards of each folder. Listed concurrently, whether contributors are many or their shards."""
     names, found = list(folders), dict[str, list[ShardRef]]()
     with ThreadPoolExecutor(_THREADS) as pool:
         for start in range(0, len(names), _FOLDERS_TOGETHER):
@@ -104,8 +105,8 @@ def _refuse_strays(root: Location, target: Location) -> None:
     strays = [file.name for file in direct if _is_parquet(file.name) and not _is_hidden(file.name) and file.url != target.url]
     if strays:
         raise ContractError(
-            f"{root.url}: expected one folder a contributor, found Parquet files beside the folders, which belong to nobody: "
-            f"{', '.join(strays[:5])}. Move them into a contributor's folder, or set `source.layout: column`."
+            f"{root.url}: expected one folder a contributor, found Parquet files next to the folders, which belong to no "
+            f"contributor: {', '.join(strays[:5])}. Move them into a contributor's folder, or set `source.layout: column`."
         )
 
 
@@ -114,7 +115,7 @@ def _by_column(root: Location, source: SourceConfig) -> dict[str, list[ShardRef]
     for shard in _shards_below(root):
         if shard.problem is not None:
             raise ShardError(
-                f"{shard.problem} With `layout: column` nobody can be named as its contributor.",
+                f"{shard.problem} With `layout: column` its contributors are unknown.",
                 shard=shard.url,
                 kind="unreadable",
             )
@@ -188,7 +189,7 @@ def _shard(file: Location, name: str) -> ShardRef:
     except ShardError as error:
         problem = str(error)
     except StorageError as error:
-        # One file that may not be read is its contributor's problem; a store that does not answer is everybody's.
+        # One unreadable file concerns its contributor; a store that does not answer concerns the run.
         if not isinstance(error.__cause__, PermissionError):
             raise
         problem = str(error)

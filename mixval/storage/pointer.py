@@ -1,4 +1,5 @@
-"""`latest.json`, the one mutable object: which run is the latest. Swapped conditionally, so that no run overwrites unseen.
+"""`latest.json`, the one mutable object: which run is the latest. Swapped conditionally, so that no run overwrites another's
+unnoticed.
 
 Local: a lock file, compare, replace. Memory: compare under a lock. S3: `If-None-Match: *` for the first, `If-Match` with the
 entity tag after it; a store that does not honour them gets compare and write, and the result says that it was not conditional.
@@ -22,11 +23,11 @@ from mixval.storage.layout import Layout
 from mixval.storage.root import MEMORY_LOCK, Location
 
 LOCK_SECONDS = 30.0
-"""Seconds to wait for another process that holds the lock beside a local pointer."""
+"""Seconds to wait for another process that holds the lock next to a local pointer."""
 
 
 class Latest(FrozenModel):
-    """What the pointer says."""
+    """Content of the pointer."""
 
     run_id: str
     fingerprint: str
@@ -34,7 +35,7 @@ class Latest(FrozenModel):
     swapped: str = ""
     """UTC, ISO 8601. Set by `swap_latest`."""
     nonce: str = ""
-    """Told apart two swaps to the same run. Set by `swap_latest`."""
+    """Random, so that two swaps to the same run differ. Set by `swap_latest`."""
     token: str = Field(default="", exclude=True)
     """Version of the object that was read: a digest, or the store's entity tag. Never written."""
 

@@ -1,6 +1,6 @@
 """The one door to storage: a `Location` is a URL that can be listed, read and written whole.
 
-Schemes: plain paths and `file://`, `memory://`, `s3://`, and whatever else fsspec knows. URLs are taken literally, without
+Schemes: plain paths and `file://`, `memory://`, `s3://`, and any other of fsspec. URLs are taken literally, without
 percent-decoding, as fsspec does. Every failure of a store leaves as `StorageError` with the full URL.
 """
 
@@ -107,7 +107,7 @@ class Location:
     def write_if_absent(self, data: bytes) -> bool:
         """True when `data` was written; False when something was there, which is left alone.
 
-        Atomic on local disks, in memory, and on S3 stores that honour `If-None-Match`; elsewhere a look and a write.
+        Atomic on local disks, in memory, and on S3 stores that honour `If-None-Match`; elsewhere a check and a write.
         """
         with self.guard("write a new file"):
             if path := self.local_path():

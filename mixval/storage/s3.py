@@ -19,7 +19,7 @@ from mixval.errors import ConditionUnsupportedError, StorageError
 from mixval.storage.failures import client_code
 
 CONNECT_SECONDS = 2
-"""Seconds to wait for a connection; with `ATTEMPTS` an unreachable endpoint is known within about ten seconds."""
+"""Seconds to wait for a connection; with `ATTEMPTS` an unreachable endpoint is detected within about ten seconds."""
 READ_SECONDS = 60
 ATTEMPTS = 2
 PARQUET_ATTEMPTS = 5
@@ -52,7 +52,7 @@ def put_if(filesystem: Any, path: str, data: bytes, *, match: str | None) -> str
     """The new entity tag, or None when the condition does not hold.
 
     `match=None` puts only where nothing is; else only over the object with that entity tag. Raises
-    `ConditionUnsupportedError` when the store answers that it knows no such condition.
+    `ConditionUnsupportedError` when the store does not support the condition.
     """
     if match is None:
         return _put(filesystem, path, data, IfNoneMatch="*")
@@ -72,7 +72,7 @@ def ignores_conditions(filesystem: Any, path: str) -> bool:
 
 
 def bucket_is_missing(options: StorageConfig, bucket: str) -> bool:
-    """Whether the store says that there is no such bucket."""
+    """Whether the store reports that there is no such bucket."""
     try:
         object_filesystem(options).call_s3("head_bucket", Bucket=bucket)
     except FileNotFoundError:
@@ -94,8 +94,8 @@ def _put(filesystem: Any, path: str, data: bytes, **condition: str) -> str | Non
             return None
         if code in _UNSUPPORTED:
             raise ConditionUnsupportedError(
-                f"s3://{path}: expected a store that writes under a condition, found {error}. Take one that knows If-Match and "
-                "If-None-Match."
+                f"s3://{path}: expected a store that writes under a condition, found {error}. Take one that supports If-Match "
+                f"and If-None-Match."
             ) from error
         raise
     return str(answer["ETag"]).strip('"')

@@ -1,4 +1,4 @@
-"""A seeded sample of rows that depends on what the rows say, not on where they stand.
+"""A seeded sample of rows that depends on their content, not on their position.
 
 Every row has a uniform 64-bit key made from its content (`contracts/digests.py`); the sample of k rows of a part is the k
 with the smallest keys (bottom-k). So it is the same for any shard split, row order and batch size, and nested: a smaller
@@ -61,7 +61,7 @@ def draw_rows(
     """The drawn rows in contract columns, `origin`, `id` where there is one, and `key` (uint64), sorted by `key`.
 
     `n_real` and `n_synthetic` count the rows that may be drawn, after `bad_rows` (shard index, row within the shard) are left
-    out. Holds at most about twice the drawn rows, and some 100 bytes a row passed for telling repeats apart. Raises
+    out. Holds at most about twice the drawn rows, and some 100 bytes a row passed to count repeats. Raises
     `ContractError` when the rows passed are not those counted, have another origin than real or synthetic, or change type.
     """
     wanted = part_counts(n_real, n_synthetic, count, fraction)
@@ -114,7 +114,7 @@ def keyed_rows(
 
 
 def row_identities(rows: pa.Table, task: Task) -> list[bytes]:
-    """16 bytes a row that name its inputs, label and origin."""
+    """16-byte digest of each row's inputs, label and origin."""
     inputs = zip(*(_values(rows[name]) for name in spec_of(task).inputs), strict=True)
     labels = rows["label"].to_pylist() if "label" in rows.column_names else [None] * rows.num_rows
     origins = rows["origin"].to_pylist()

@@ -1,4 +1,4 @@
-"""Tables at a location, as Parquet with zstd. The schema is said on writing and on reading; what differs is named."""
+"""Tables at a location, as Parquet with zstd. The schema is checked on writing and on reading; differences are named."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
-"""Sums of contributors' gradient statistics over a coalition, kept while the coalition changes: a step to another one costs the
-contributors that join and leave.
+"""Sums of contributors' gradient statistics over a coalition, updated from one coalition to the next by the contributors that
+join and leave.
 
 Letters: K contributors; q features; Phi (n, q) gradient features and r (n,) residuals of n rows. A = Phi'Phi, c = Phi'r and
-r'r add up over contributors:
+r'r are additive over contributors:
 
     A(U + k) = A(U) + A_k,    A(U - k) = A(U) - A_k
 
-Sums are float64. Entries stored as float32 come and go without any rounding while they are within about 2^29 of their sum.
-Beyond, a change rounds an entry by eps |A_ij| <= eps sqrt(A_ii A_jj), of the largest coalition on the way: so sums begin anew
-where what is left is faint beside that, or after many changes, and `rounding` says what remains.
+Sums are float64. Entries stored as float32 are added and subtracted without any rounding while they are within about 2^29 of
+their sum. Beyond, a change rounds an entry by eps |A_ij| <= eps sqrt(A_ii A_jj), of the largest coalition so far: so sums are
+made anew where the trace is small against that coalition's, or after many changes, and `rounding` bounds the error.
 """
 
 import math
@@ -25,14 +25,14 @@ from mixval.valuation.estimates import Floats
 BLOCK = 128
 """Rows of a matrix worked on at a time, so that the upper triangle is left alone."""
 FAINTEST = 0.1
-"""Share of the largest trace on the way below which a coalition is summed anew."""
+"""Share of the largest trace so far below which a coalition is summed anew."""
 MOST_CHANGES = 256
-"""Contributors that join and leave before sums begin anew. Their roundings add up like a random walk, to 16 of one."""
+"""Contributors that join and leave before sums are made anew. Their roundings are a random walk, of 16 times a single one."""
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """What K contributors' rows add up to.
+    """Sums over the rows of K contributors.
 
     Raises ShapeError when they do not fit; NumericalError for numbers that are not finite, or that no rows can have.
     """
@@ -40,18 +40,18 @@ class Statistics:
     n: NDArray[np.int64]
     """(K,) rows."""
     gram: NDArray[Any]
-    """(K, q, q) float32 or float64: Phi'Phi. Only lower triangles are read; kept, not copied."""
+    """(K, q, q) float32 or float64: Phi'Phi. Only lower triangles are read; referenced, not copied."""
     cross: Floats
     """(K, q) Phi'r."""
     square: Floats
     """(K,) r'r."""
     measured: NDArray[np.int64]
-    """(K,) rows behind the sums, where each stands for several."""
+    """(K,) rows behind the sums, where sums are weighted."""
     diagonals: Floats = field(init=False)
     """(K, q) of Phi'Phi."""
 
     def __post_init__(self) -> None:
-        """Refuse what does not fit together, and statistics of no rows."""
+        """Refuse arrays that do not fit together, and statistics that no rows can have."""
         _check_shapes(self)
         object.__setattr__(self, "diagonals", np.diagonal(self.gram, axis1=1, axis2=2).astype(np.float64))
         for k in range(len(self.n)):
@@ -59,12 +59,12 @@ class Statistics:
 
 
 class GramSums:
-    """Gram matrices added up over a coalition that becomes one after another."""
+    """Sum of Gram matrices over a coalition, changed step by step."""
 
     def __init__(self, grams: NDArray[Any], diagonals: Floats, *, lower: bool) -> None:
-        """Take (K, q, q) matrices and their diagonals (K, q), of nobody yet.
+        """Take (K, q, q) matrices and their diagonals (K, q); the coalition is empty.
 
-        With `lower`, only blocks that meet the lower triangle are read and kept.
+        With `lower`, only blocks that meet the lower triangle are read and summed.
         """
         k, q = diagonals.shape
         self._grams, self._diagonals = grams, diagonals
@@ -110,10 +110,10 @@ class GramSums:
 
 
 class CoalitionSums:
-    """Statistics added up over a coalition that becomes one after another. Of `gram` (q, q) only the lower triangle is kept."""
+    """Sum of statistics over a coalition, changed step by step. Of `gram` (q, q) only the lower triangle is summed."""
 
     def __init__(self, statistics: Statistics) -> None:
-        """Of nobody."""
+        """Start with the empty coalition."""
         self._statistics = statistics
         self._grams = GramSums(statistics.gram, statistics.diagonals, lower=True)
         self.n, self.measured, self.square = 0, 0, 0.0
@@ -121,7 +121,7 @@ class CoalitionSums:
 
     @property
     def gram(self) -> Floats:
-        """(q, q) Phi'Phi, of which only the lower triangle means anything."""
+        """(q, q) Phi'Phi, of which only the lower triangle is valid."""
         return self._grams.gram
 
     @property
@@ -171,7 +171,7 @@ def _check_contributor(k: int, gram: NDArray[Any], diagonal: Floats, cross: Floa
     n_broken = sum(int(x.size - np.isfinite(x).sum()) for x in (gram, cross, np.array(square)))
     if n_broken:
         raise NumericalError(f"statistics of contributor {k}: {n_broken} numbers are NaN or infinite. Leave its rows out.")
-    # Cauchy-Schwarz; the slack is for a Gram in float32.
+    # Cauchy-Schwarz; the tolerance is for a Gram in float32.
     if (diagonal < 0).any() or square < 0 or (cross**2 > (1 + 1e-5) * diagonal * square).any():
         raise NumericalError(
             f"statistics of contributor {k} are of no rows: expected (Phi'r)_j^2 <= (Phi'Phi)_jj r'r for every feature j. Take "

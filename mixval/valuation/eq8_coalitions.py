@@ -6,8 +6,8 @@ weights and centres of the T terms.
 
     v(U) = - sum over terms j of w_j (t_j(U) - c_j),       pi = real share of the coalition's admitted rows
 
-Each measured row stands for g_kp = N_kp / n_kp admitted ones, so that a contributor of whom few rows were drawn counts by
-its size: sums are weighted by g, those of squares by g^2.
+Each measured row has the weight g_kp = N_kp / n_kp, so that a contributor of whom few rows were drawn counts by its admitted
+rows: sums are weighted by g, those of squares by g^2.
 
     loss           pi L1 + (1 - pi) L2,   L_p = sum g loss / sum g count
     discrepancy    pi D(T, U1) + (1 - pi) D(T, U2),  from the sum of embeddings s = sum g phi(x):
@@ -55,7 +55,7 @@ class TargetEmbedding:
     mean: Floats
     """(2F,) mean of phi over T."""
     within: float
-    """What T adds to MMD^2 by itself, as the estimator has it."""
+    """T's own term of MMD^2 under the estimator."""
     at_zero: float
     """k(x, x)."""
     estimator: Estimator
@@ -141,7 +141,7 @@ def part_sums(
     counts: Floats,  # (K,)
     embeddings: Floats,  # (K, 2F)
 ) -> PartSums:
-    """Sums over measured rows, weighted by what each stands for. Raises ShapeError where none of the admitted was measured."""
+    """Sums over measured rows, weighted by g. Raises ShapeError where a part has admitted rows but no measured one."""
     if missing := np.flatnonzero((admitted > 0) & (measured == 0)).tolist():
         raise ShapeError(
             f"contributors {missing}: a part has admitted rows but none was measured, so it cannot be weighed in a coalition. "
@@ -166,9 +166,9 @@ def target_embedding(
 
 
 def redundancy(everybody: float, without: Floats, without_both: Floats) -> Floats:
-    """(K, K) symmetric: what a pair together is missed by beyond what each alone is, [v - v_ab] - [v - v_a] - [v - v_b].
+    """(K, K) symmetric: the loss of v without both of a pair less the losses without each, [v - v_ab] - [v - v_a] - [v - v_b].
 
-    From v of all, (K,) v without each and (K, K) v without both. Above 0: each can stand in for the other. 0 on the diagonal.
+    From v of all, (K,) v without each and (K, K) v without both. Above 0: the two are redundant. 0 on the diagonal.
     """
     alone = everybody - without
     pair = (everybody - without_both) - alone[:, None] - alone[None, :]

@@ -1,4 +1,4 @@
-"""Terms of every contributor, side by side: what the reduce stage starts from.
+"""Terms of all contributors as arrays: the input of the reduce stage.
 
 Letters: K contributors; T terms of Eq. 8 (arXiv 2511.13640) in the order of `TERMS`; R half-sample replicates.
 """
@@ -24,10 +24,12 @@ class TermEstimates:
     standard_errors: Floats
     """(K, T); 0 where a term is exact."""
     deviations: Floats | None
-    """(R, K, T): replicate minus estimate, on the scale of the full sample. Replicate r halves T alike for everybody."""
+    """(R, K, T): replicate minus estimate, on the scale of the full sample. Replicate r keeps the same half of T for all
+    contributors.
+    """
 
     def __post_init__(self) -> None:
-        """Refuse what does not fit together, and numbers that would rank silently wrong."""
+        """Refuse arrays that do not fit together, and numbers that are not finite."""
         expected = (len(self.contributors), len(TERMS))
         if self.terms.shape != expected or self.standard_errors.shape != expected:
             raise ShapeError(f"terms must be {expected}, found {self.terms.shape} and {self.standard_errors.shape}")

@@ -1,7 +1,7 @@
 """Weights fitted to the true performance of calibration contributors: non-negative ridge, cross-validated.
 
-Terms are standardised first, so that one ridge strength means the same for all; the weights returned are on the
-terms' own scale. Non-negative because Eq. 8 is a bound: more loss, distance, misfit or imbalance never helps.
+Terms are standardised first, so that one ridge strength applies to all; the weights returned are on the
+terms' own scale. Non-negative because Eq. 8 is a bound: more loss, discrepancy, NTK term or imbalance never helps.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def fit_weights(terms: Floats, performance: Floats, provenance: str) -> Fit:
 def write_fit(fit: Fit, task: str, backbone: dict[str, Any], evidence: Mapping[str, Any] | None = None) -> bytes:
     """The calibration artifact: JSON with weights, fit and what they were fitted on.
 
-    `evidence` holds what else a reader wants to know of the calibration; nothing in it is checked when weights are read.
+    `evidence` is further documentation of the calibration; nothing in it is checked when weights are read.
     """
     document = {
         "weights": fit.weights.as_dict(),
@@ -69,9 +69,9 @@ def write_fit(fit: Fit, task: str, backbone: dict[str, Any], evidence: Mapping[s
 
 
 def read_fit(document: bytes, task: str, backbone: dict[str, Any], where: str, accepts_others: bool = False) -> Weights:
-    """Weights of a calibration artifact; refuses one that was fitted for another task or backbone, unless told to accept it.
+    """Weights of a calibration artifact; refuses one that was fitted for another task or backbone, unless it is to be accepted.
 
-    What is accepted says so in its provenance.
+    Accepted weights of another task or backbone are marked so in their provenance.
     """
     try:
         found = json.loads(document)

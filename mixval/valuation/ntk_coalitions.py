@@ -1,4 +1,4 @@
-"""The NTK term of Eq. 8 (arXiv 2511.13640) for any coalition of contributors, from sums of their statistics: no row is touched.
+"""The NTK term of Eq. 8 (arXiv 2511.13640) for any coalition of contributors, from sums of their statistics, without rows.
 
 Letters: K contributors; q features; Phi (n, q) gradient features and r (n,) residuals of a coalition's n rows. A = Phi'Phi,
 c = Phi'r and r'r add up over contributors.
@@ -34,7 +34,7 @@ SOLVED = 1e-12
 WORST_ERROR = 1e-2
 """Relative error of a value above which it is refused. The term, its root, has half of it; sketched features add percents."""
 MOST_ITERATIONS = 20
-"""Of conjugate gradients. At q = 2,048 twenty cost less than the float64 factor that follows where they do not do."""
+"""Of conjugate gradients. At q = 2,048 twenty cost less than the float64 factor that follows where they do not suffice."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class CoalitionTerm:
     damping: float
     """lambda as added to the diagonal."""
     error: float
-    """Estimated relative error of `value`: what the residual leaves open, cancellation, and rounding of the stored Gram."""
+    """Estimated relative error of `value`: from the residual, cancellation, and rounding of the stored Gram."""
     iterations: int
     """Of conjugate gradients, in the precision below."""
     precision: Precision
@@ -67,12 +67,12 @@ class NtkCoalitions:
     def __init__(
         self,
         n: NDArray[np.int64],  # (K,) rows
-        gram: NDArray[Any],  # (K, q, q) float32 or float64: Phi'Phi; only lower triangles are read; kept, not copied
+        gram: NDArray[Any],  # (K, q, q) float32 or float64: Phi'Phi; only lower triangles are read; referenced, not copied
         cross: NDArray[Any],  # (K, q) Phi'r
         square: NDArray[Any],  # (K,) r'r
         damping: float,
         mode: DampingMode = "relative",  # to the mean diagonal of Phi Phi', or in units of Theta
-        measured: NDArray[np.int64] | None = None,  # (K,) rows behind the sums, where each stands for several; None: n
+        measured: NDArray[np.int64] | None = None,  # (K,) rows behind the sums, where sums are weighted; None: n
     ) -> None:
         """Take the statistics of K contributors.
 
@@ -101,7 +101,7 @@ class NtkCoalitions:
         return len(self._statistics.n)
 
     def coalition(self, members: NDArray[np.bool_]) -> CoalitionTerm:
-        """The term of the contributors that `members` (K,) marks. One that was asked for before is remembered.
+        """The term of the contributors that `members` (K,) marks. Terms of coalitions are cached.
 
         Raises ShapeError for another mask or an empty one; NumericalError as `prefixes` does.
         """
@@ -109,7 +109,9 @@ class NtkCoalitions:
         if members.dtype != np.bool_ or members.shape != expected:
             raise ShapeError(f"members: expected a bool mask of shape {expected}, found {members.dtype} {members.shape}.")
         if not members.any():
-            raise ShapeError("members: expected at least one contributor, found none. The game says what nobody is worth.")
+            raise ShapeError(
+                "members: expected at least one contributor, found none. The game defines v of the empty coalition."
+            )
         key = members.tobytes()
         if key not in self._known:
             self._sums = self._sums or CoalitionSums(self._statistics)
@@ -120,8 +122,8 @@ class NtkCoalitions:
     def prefixes(self, order: NDArray[np.int64]) -> Iterator[CoalitionTerm]:
         """The terms of order[:1], order[:2] and so on.
 
-        Raises ShapeError for an order that repeats somebody or names nobody; NumericalError when all gradients of a coalition
-        are zero, or its value cannot be told to `WORST_ERROR`.
+        Raises ShapeError for an order that repeats a contributor or is empty; NumericalError when all gradients of a coalition
+        are zero, or its value is less accurate than `WORST_ERROR`.
         """
         places = np.asarray(order)
         if not (places.ndim == 1 and places.dtype.kind == "i" and np.isin(places, np.arange(self.n_contributors)).all()):
@@ -132,7 +134,9 @@ class NtkCoalitions:
             yield self.coalition(np.isin(np.arange(self.n_contributors), places[:size]))
 
     def sums(self) -> tuple[int, Floats, Floats, float]:
-        """Of all contributors together: rows measured, (q, q) Phi'Phi, (q,) Phi'r and r'r, weighted so as to add up to them."""
+        """Of all contributors together: rows measured, (q, q) Phi'Phi, (q,) Phi'r and r'r, weighted so as to sum to the rows
+        measured.
+        """
         total = CoalitionSums(self._statistics)
         total.become(np.ones(self.n_contributors, dtype=np.bool_))
         lower, share = np.tril(total.gram), total.measured / total.n
@@ -140,7 +144,7 @@ class NtkCoalitions:
 
     def _evaluate(self, total: CoalitionSums) -> CoalitionTerm:
         scale = float(total.diagonal.sum()) / total.n
-        # Weights that add up to the rows measured instead of those they stand for: the same system at a larger lambda.
+        # Weights that sum to the rows measured instead of the admitted ones: the same system at a larger lambda.
         shift = self._damping * (scale if self._mode == "relative" else 1.0) * (total.n / total.measured)
         if not shift > 0:
             raise NumericalError(
@@ -152,7 +156,7 @@ class NtkCoalitions:
         for precision in precisions:
             try:
                 precondition = self._factorise(total, shift, precision)
-            except NumericalError:  # tried again in the next precision, and told below
+            except NumericalError:  # tried again in the next precision, and reported below
                 continue
             x, iterations = _solve(total.gram, total.cross, shift, precondition)
             value, excess, rounding = _value_at(x, total, shift, self._stored)
@@ -163,13 +167,15 @@ class NtkCoalitions:
                 return CoalitionTerm(term, value, total.measured, shift, error, iterations, precision)
             why = f"its value {value:g} has a relative error of about {error:.0e}, above {WORST_ERROR:g}"
         raise NumericalError(
-            f"the NTK term of a coalition of {total.n} rows cannot be told: {why}, with lambda = {shift:g}. Raise "
+            f"the NTK term of a coalition of {total.n} rows is not accurate enough: {why}, with lambda = {shift:g}. Raise "
             f"`ntk.damping`, "
             f"or set `value.coalitions: 0` for a ranking without coalitions."
         )
 
     def _factorise(self, total: CoalitionSums, shift: float, precision: Precision) -> Callable[[Floats], Floats]:
-        """What multiplies by nearly (A + lambda I)^-1, up to a factor. Raises NumericalError when it is indefinite."""
+        """A preconditioner: multiplies by nearly (A + lambda I)^-1, up to a factor. Raises NumericalError when it is
+        indefinite.
+        """
         q = len(total.diagonal)
         if precision not in self._buffers:
             self._buffers[precision] = np.empty((q, q), dtype=precision)

@@ -3,15 +3,15 @@
 Letters: K contributors; q features; C responses; Phi (n, q) a coalition's sketched gradients and R (n, C) its responses, labels
 Y or the residual; Phi_T (m, q) T's sketch; A = Phi'Phi and c = Phi'R add up over contributors.
 
-    v(U) = what T says (`objective.py`) of F = Phi_T (A + lambda I)^-1 c,          lambda as `regression.py` and the judge say
+    v(U) = the objective on T (`objective.py`) of F = Phi_T (A + lambda I)^-1 c,          lambda as in `regression.py`
 
-A contributor of whom n of N rows were measured counts by its size: its sums come weighted by N / n, and the coalition's are
-scaled so as to add up to the rows measured, since a row that is repeated would fit itself. v of the empty coalition is what T
-says of F = 0.
+A contributor of whom n of N rows were measured counts by its size: its sums are weighted by N / n, and the coalition's are
+scaled back to the number of rows measured, since a row that is repeated would fit itself. v of the empty coalition is the
+objective of F = 0.
 
 The system is solved by a Cholesky factor in float32 and iterative refinement in float64 (Higham & Mary, Acta Numerica 31, 2022,
-section 8) until F stands still; where it does not, by a factor in float64. A is kept while the coalition changes: a step to
-another one costs the contributors that join and leave (`coalition_sums.py`).
+section 8) until F converges; where it does not, by a factor in float64. A is updated from one coalition to the next: a step
+costs the contributors that join and leave (`coalition_sums.py`).
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ from mixval.valuation.estimates import Floats
 from mixval.valuation.shapley import Members, Order
 
 STILL = 1e-5
-"""Relative change of F at which it counts as solved: what is left is smaller by the rate at which changes shrink."""
+"""Relative change of F at which it counts as solved: the error is smaller by the rate at which changes shrink."""
 MOST_REFINEMENTS = 6
-"""In float32. At C = 10 six of them cost about as much as the factor in float64 that follows where they do not do."""
+"""In float32. At C = 10 six of them cost about as much as the factor in float64 that follows where they do not suffice."""
 
 
 @dataclass(frozen=True)
 class RegressionSums:
-    """What K contributors' rows add up to. Raises ShapeError where sums do not fit, NumericalError for NaN or infinity."""
+    """Sums over the rows of K contributors. Raises ShapeError where sums do not fit, NumericalError for NaN or infinity."""
 
     admitted: npt.NDArray[np.int64]
     """(K,) rows N, at least 1."""
     measured: npt.NDArray[np.int64]
     """(K,) rows n behind the sums."""
     gram: npt.NDArray[Any]
-    """(K, q, q) float32 or float64: A, weighted by N / n. Kept, not copied."""
+    """(K, q, q) float32 or float64: A, weighted by N / n. Referenced, not copied."""
     cross: Floats
     """(K, q, C): c, weighted alike."""
 
@@ -72,7 +72,7 @@ class RegressionSums:
 class RegressionGame:
     """A game (`mixval.valuation.shapley.Game`) whose players are contributors. Values in nats, higher is better.
 
-    The running sum is shared between calls: use one of these in one thread. Values are remembered by coalition.
+    The running sum is shared between calls: use one of these in one thread. Values of coalitions are cached.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class RegressionGame:
         sums: RegressionSums,
         of_target: npt.NDArray[Any],  # (m, q): Phi_T
         objective: TargetObjective,
-        damping: float,  # of what the judge's mode says
+        damping: float,  # relative to the scale of the objective's mode
     ) -> None:
         """Take the sums of K contributors. Raises ShapeError for T under another sketch, NumericalError for no damping."""
         q = sums.cross.shape[1]
@@ -101,7 +101,9 @@ class RegressionGame:
     def value(self, members: Members) -> float:
         """v of the contributors that `members` (K,) marks, at least one. Raises NumericalError where all gradients are zero."""
         if members.dtype != np.bool_ or members.shape != self._total.members.shape or not members.any():
-            raise ShapeError(f"members: expected a bool mask {self._total.members.shape} that marks somebody, found {members}.")
+            raise ShapeError(
+                f"members: expected a bool mask {self._total.members.shape} that marks a contributor, found {members}."
+            )
         key = members.tobytes()
         if key not in self._known:
             self._known[key] = regression_value(self._regression(members), self._objective, self._damping).value
@@ -115,15 +117,15 @@ class RegressionGame:
             yield self.value(members)
 
     def sketch_fill(self) -> float:
-        """Effective rank of everybody's coalition over q: the share of the sketch that it fills, 0 to 1."""
+        """Effective rank of the coalition of all over q: the share of the sketch that it fills, 0 to 1."""
         regression = self._regression(np.ones_like(self._total.members))
         found = solved(regression.matrix, regression.right, regression.shift(self._damping, self._objective.mode))
         return effective_rank(found) / len(regression.matrix)
 
     def _regression(self, members: Members) -> _RefinedRegression:
-        """Of the sums, which are scaled to admitted rows: with n measured rows the same system as of these.
+        """The regression from the current sums, which are scaled to admitted rows; equivalent to n measured rows.
 
-        Its matrix is the running sum, which the next coalition changes.
+        Its matrix is the running sum, overwritten by the next coalition.
         """
         self._total.become(members)
         n, represented = (int(rows[members].sum()) for rows in (self._of.measured, self._of.admitted))
@@ -151,7 +153,7 @@ class _RefinedRegression(KernelRegression):
 
 
 def _refined(matrix: Floats, right: Floats, shift: float, left: Floats) -> Change | None:
-    """left (matrix + shift I)^-1 right (m, C); None where refinement does not stand still."""
+    """left (matrix + shift I)^-1 right (m, C); None where refinement does not converge."""
     precondition = _single_factor(matrix, shift)
     if precondition is not None:
         x = precondition(right)
@@ -167,7 +169,7 @@ def _refined(matrix: Floats, right: Floats, shift: float, left: Floats) -> Chang
 
 
 def _single_factor(matrix: Floats, shift: float) -> Callable[[Floats], Floats] | None:
-    """What multiplies by nearly (matrix + shift I)^-1; None where float32 takes the matrix for indefinite."""
+    """A solver for nearly (matrix + shift I)^-1; None where the matrix is indefinite in float32."""
     q = len(matrix)
     scale = float(np.trace(matrix)) / q + shift  # keeps float32 away from overflow
     work = np.multiply(matrix.T, 1 / scale, dtype=np.float32, casting="same_kind")  # columns are LAPACK's order

@@ -1,8 +1,8 @@
-"""Values, intervals, ranks and ties: of Eq. 8 (arXiv 2511.13640) with what each term adds, or of the NTK-regression value.
+"""Values, intervals, ranks and ties: of Eq. 8 (arXiv 2511.13640) with the contribution of each term, or of NTK regression.
 
 Intervals come from half-samples: each replicate recomputes every term on half of each part's rows and on half of T (the
-same half for all contributors, so that what they share cancels in comparisons). Deviations arrive rescaled to the full
-sample (delete-half jackknife: Shao & Wu 1989). Weights are held fixed: an interval says how sure the terms are.
+same half for all contributors, so that errors from T cancel in comparisons). Deviations arrive rescaled to the full
+sample (delete-half jackknife: Shao & Wu 1989). Weights are fixed: an interval shows the uncertainty of the terms alone.
 """
 
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ class Valuation:
     values: Floats
     """(K,) higher is better."""
     contributions: Floats
-    """(K, T) what each term adds to Eq. 8's value; rows sum to `values` where that is the value."""
+    """(K, T) contribution of each term to Eq. 8's value; rows sum to `values` where that is the value."""
     low: Floats | None
     """(K,) lower ends; None without replicates."""
     high: Floats | None
     ranks: NDArray[np.int64]
     """(K,) 1 is best; equal values share a rank and the next is skipped."""
     tie_groups: NDArray[np.int64]
-    """(K,) 1 holds the best and whoever cannot be told apart from it, and so on down."""
+    """(K,) tie groups: 1 has the best and all that do not differ from it significantly, and so on down."""
 
 
 def value(estimates: TermEstimates, weights: Weights, confidence: float = 0.95) -> Valuation:

@@ -1,12 +1,12 @@
 """Games of contributors: Shapley values (exact or sampled), leave-one-out, and the greedy order.
 
-Letters: K players; v(S) value of a coalition S, higher is better; v() of nobody is the game's own to say.
+Letters: K players; v(S) value of a coalition S, higher is better; v() that of the empty coalition, defined by the game.
 
     exact     phi_k = sum over S without k of |S|! (K - |S| - 1)! / K! (v(S + k) - v(S))              (Shapley 1953)
     sampled   from coalitions that open random orders and those that open their reverses, the complements: a regression on
-              members size by size, and the mean marginals of what it leaves (`mixval/valuation/shapley_regression.py`)
+              members size by size, and the mean marginals of its residuals (`mixval/valuation/shapley_regression.py`)
 
-Marginals alone (Castro et al. 2009) say little where small coalitions differ much from large ones. Standard errors come from a
+Marginals alone (Castro et al. 2009) are noisy where small coalitions differ much from large ones. Standard errors come from a
 jackknife over the orders.
 """
 
@@ -30,11 +30,11 @@ MOST_EXACT = 12
 FEWEST_TO_STOP = 16
 """Orders with their reverses before a tolerance may end the sampling: standard errors of fewer are too rough to stop on."""
 LOOK_AFTER = 1.125
-"""Times as many orders as at the last look after which the tolerance is looked at again."""
+"""Factor between the numbers of orders at which the tolerance is checked."""
 
 
 class Game(Protocol):
-    """Values of coalitions. One that grows player by player may be cheaper to follow with `prefixes` than to start anew."""
+    """Values of coalitions. Coalitions that grow player by player may be cheaper by `prefixes` than one by one."""
 
     def empty(self) -> float:
         """v of the empty coalition."""
@@ -45,13 +45,13 @@ class Game(Protocol):
         ...
 
     def prefixes(self, order: Order) -> Iterator[float]:
-        """v(order[:1]), v(order[:2]) and so on to v(order), each computed when it is asked for."""
+        """v(order[:1]), v(order[:2]) and so on to v(order), each computed when it is requested."""
         ...
 
 
 @dataclass(frozen=True)
 class SampledShapley:
-    """Estimated Shapley values, and how they came about as orders were added."""
+    """Estimated Shapley values, and their course as orders were added."""
 
     values: Floats
     """(K,)."""
@@ -60,9 +60,9 @@ class SampledShapley:
     permutations: int
     """Orders used, reverses included; fewer than asked for where `is_within_tolerance`."""
     n_coalitions: int
-    """Coalitions that were valued, each counted once; nobody and all among them."""
+    """Coalitions that were valued, each counted once, the empty one and that of all included."""
     is_within_tolerance: bool
-    """Whether the largest standard error is within the tolerance that was asked for; False without one."""
+    """Whether the largest standard error is within the given tolerance; False without one."""
     steps: NDArray[np.int64]
     """(P,) numbers of orders at which the running estimates were taken: doubling, and the last."""
     running_values: Floats
@@ -100,7 +100,7 @@ def exact_shapley(game: Game, n_players: int) -> Floats:
     sizes = members.sum(axis=1)
     orders = math.factorial(n_players)
     share = [math.factorial(size) * math.factorial(n_players - size - 1) / orders for size in range(n_players)]
-    weights = np.array([*share, 0.0])[sizes]  # nobody can join all players
+    weights = np.array([*share, 0.0])[sizes]  # no player is left to join
     without = [codes[~members[:, player]] for player in range(n_players)]
     return np.array([weights[s] @ (values[s | 1 << player] - values[s]) for player, s in enumerate(without)])
 
@@ -108,15 +108,15 @@ def exact_shapley(game: Game, n_players: int) -> Floats:
 def sampled_shapley(game: Game, n_players: int, permutations: int, seed: int, tolerance: float | None = None) -> SampledShapley:
     """Shapley values estimated from at most `permutations` random orders, half of them reverses; the same for the same seed.
 
-    Beside them every player alone and all others are valued. With a tolerance, a share of the values' standard deviation over
-    players, sampling ends when no standard error is above it. More orders under the same seed begin with the same ones.
+    Every player alone and all others without it are valued too. With a tolerance, a share of the values' standard deviation
+    over players, sampling ends when no standard error is above it. More orders under the same seed begin with the same ones.
     Raises ConfigError for an odd number of orders or less than four; NumericalError when a value is not finite.
     """
     _check_players(n_players)
     if permutations < 4 or permutations % 2:
         raise ConfigError(
-            f"sampled Shapley values: expected an even number of at least 4 permutations, so that standard errors can be told, "
-            f"found {permutations}. Ask for more."
+            f"sampled Shapley values: expected an even number of at least 4 permutations, so that standard errors can be "
+            f"estimated, found {permutations}. Ask for more."
         )
     if tolerance is not None and not tolerance > 0:
         raise ConfigError(f"sampled Shapley values: expected a positive tolerance, or None for all orders; found {tolerance}.")
@@ -201,7 +201,7 @@ def _followed(game: Game, order: Order) -> Floats:
     if len(values) != len(order):
         raise ShapeError(
             f"prefixes of a game: expected {len(order)} values for {len(order)} players, found {len(values)}. Yield one value "
-            f"for each player that joins, none for nobody."
+            f"for each player that joins, none for the empty coalition."
         )
     for n_joined in np.flatnonzero(~np.isfinite(values)):
         _finite(float(values[n_joined]), np.isin(np.arange(len(order)), order[: n_joined + 1]))

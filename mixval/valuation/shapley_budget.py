@@ -17,13 +17,13 @@ TOLERANCE = 0.1
 
 @dataclass(frozen=True)
 class ShapleyValues:
-    """Shapley values, and how they were had."""
+    """Shapley values, and how they were computed."""
 
     method: Literal["exact", "sampled"]
     values: Floats
     """(K,)."""
     n_coalitions: int
-    """Coalitions that were valued, each counted once; nobody and all among them."""
+    """Coalitions that were valued, each counted once, the empty one and that of all included."""
     sampled: SampledShapley | None
     """Standard errors and their course; None where exact."""
 
@@ -47,5 +47,7 @@ def shapley(game: Game, n_players: int, coalitions: int, seed: int, tolerance: f
 
 
 def shapley_orders(n_players: int, coalitions: int) -> int:
-    """Orders, each with its reverse, that about `coalitions` coalitions pay for; at least 4, so that errors can be told."""
+    """Orders, each with its reverse, that about `coalitions` coalitions pay for; at least 4, so that errors can be
+    estimated.
+    """
     return max(4, 2 * math.floor(coalitions / (2 * n_players)))

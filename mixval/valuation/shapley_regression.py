@@ -1,4 +1,4 @@
-"""Shapley values from random orders: a regression size by size, and what it leaves unexplained as marginals.
+"""Shapley values from random orders: a regression for each size of coalition, and the mean marginals of its residuals.
 
 Letters: K players; S a coalition, z (K,) its membership; d(S) = (v(S) - v(all others)) / 2, known for the S that open an order
 (and for those that open its reverse, their complements, where -d holds); h the players of the smaller of the two, at least 1.
@@ -7,9 +7,9 @@ Letters: K players; S a coalition, z (K,) its membership; d(S) = (v(S) - v(all o
     phi_k   = (v(all) - v()) / K + (1 / (K - 1)) sum over sizes 1 to K - 1 of beta_hk
               + the mean over orders of (d - f)(k and those before k) - (d - f)(those before k)
 
-The first line are the Shapley values of f: kernel SHAP (Lundberg & Lee, NeurIPS 2017) in pairs (Covert & Lee, AISTATS 2021)
-with an intercept and slopes for each size. The second is plain sampling of the rest (Castro et al. 2009, in pairs), so that f
-may be as poor as it likes. What depends on size alone, or on players and pairs of them, has no error, however much small
+The first line is the Shapley values of f: kernel SHAP (Lundberg & Lee, NeurIPS 2017) in pairs (Covert & Lee, AISTATS 2021) with
+an intercept and slopes for each size. The second is plain sampling of the residuals (Castro et al. 2009, in pairs), so that the
+estimate is unbiased however poor f is. Games of size alone, or of players and pairs of them, have no error, however much small
 coalitions differ from large ones. Sizes of which too few coalitions are known share slopes, under kernel SHAP's weights; those
 of h = 1 are known exactly.
 """
@@ -116,6 +116,6 @@ def _fit(members: NDArray[np.bool_], differences: Floats) -> tuple[Floats, Float
 
 
 def _mean_marginals(orders: NDArray[np.int64], differences: Floats, total: float) -> Floats:
-    """(K,) by player: the mean of what d of prefixes, from -total / 2 for nobody to total / 2 for all, gains when it joins."""
+    """(K,) by player: the mean of what d of prefixes, from -total / 2 for none to total / 2 for all, gains when it joins."""
     gains = np.diff(differences, axis=1, prepend=-total / 2, append=total / 2)
     return np.asarray(np.take_along_axis(gains, np.argsort(orders, axis=1), axis=1).mean(axis=0))

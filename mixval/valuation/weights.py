@@ -1,7 +1,7 @@
 """Weights of the terms: v = -sum_j w_j (t_j - c_j), higher is better (Eq. 8, arXiv 2511.13640).
 
-The published regression onto the average of loss and MMD gives (1/2, 1/2, 0, 0) exactly; the other rules are ours, and
-`davinz` is the ancestor's v = -kappa NTK - MMD with kappa = mean MMD / mean NTK.
+The published regression onto the average of loss and MMD gives (1/2, 1/2, 0, 0) exactly; `davinz` is the value of
+DAVINZ, v = -kappa NTK - MMD with kappa = mean MMD / mean NTK; the other rules are ours.
 """
 
 import json
@@ -28,7 +28,7 @@ class Weights:
     coefficients: Floats
     """(T,) w_j, in score per unit of the term; never negative."""
     centres: Floats
-    """(T,) c_j; 0 for rules that do not centre. A shift common to all contributors ranks nobody."""
+    """(T,) c_j; 0 for rules that do not centre. A shift common to all contributors changes no rank."""
     provenance: str
     """In one sentence."""
 
@@ -64,10 +64,10 @@ def equal_z(estimates: TermEstimates, uninformative: str = "drop") -> Weights:
 
 def shipped(estimates: TermEstimates, uninformative: str = "drop") -> Weights:
     """w_j = b_j / spread of term j, b fitted to other contributors' truth (`shipped_weights.json`); noise as in `equal_z`."""
-    held = json.loads(resources.files("mixval.valuation").joinpath(SHIPPED).read_text(encoding="utf-8"))
-    standard = np.array(TERMS.ordered(held["weights"], where="weights: shipped"))
+    shipped_file = json.loads(resources.files("mixval.valuation").joinpath(SHIPPED).read_text(encoding="utf-8"))
+    standard = np.array(TERMS.ordered(shipped_file["weights"], where="weights: shipped"))
     coefficients = np.where(_used(estimates, uninformative), standard * _inverse(estimates.spread()), 0.0)
-    return Weights("shipped", coefficients, estimates.terms.mean(axis=0), str(held["provenance"]))
+    return Weights("shipped", coefficients, estimates.terms.mean(axis=0), str(shipped_file["provenance"]))
 
 
 def davinz(estimates: TermEstimates) -> Weights:
@@ -79,7 +79,7 @@ def davinz(estimates: TermEstimates) -> Weights:
 
 
 STANDARDISED: dict[str, Callable[[TermEstimates, str], Weights]] = {"equal-z": equal_z, "shipped": shipped}
-"""Rules that standardise terms, and so would blow a term up that is all noise."""
+"""Rules that standardise terms, and so would amplify a term that is noise only."""
 RULES: dict[str, Callable[[TermEstimates], Weights]] = {
     "published": published,
     "scale-matched": scale_matched,
@@ -101,7 +101,7 @@ def weigh(estimates: TermEstimates, rule: str, fitted: Weights | None = None, un
 
 
 def _used(estimates: TermEstimates, uninformative: str) -> Masks:
-    """(T,) terms that vary, and by more than their noise unless that is kept."""
+    """(T,) terms that vary, and by more than their noise unless `uninformative` is `keep`."""
     varies: Masks = estimates.spread() > 0
     return varies & estimates.informative() if uninformative == "drop" else varies
 

@@ -97,7 +97,7 @@ def test_two_folders_for_one_name_are_refused(root: Location, write_shard: Write
 def test_files_that_belong_to_nobody_are_refused_but_not_the_target(root: Location, write_shard: Write) -> None:
     write_shard(root.child("in", "a", "x.parquet"), ROWS)
     write_shard(root.child("in", "test.parquet"), ROWS)
-    with pytest.raises(ContractError, match=r"belong to nobody: test.parquet"):
+    with pytest.raises(ContractError, match=r"belong to no contributor: test.parquet"):
         list_contributors(source(root))
     assert list(list_contributors(source(root, target=root.child("in", "test.parquet").url))) == ["a"]
 

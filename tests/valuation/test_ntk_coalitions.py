@@ -235,5 +235,5 @@ def test_coalitions_without_gradients_and_beyond_their_precision_are_refused() -
         coalitions.coalition(mask((0,), 2))
     assert coalitions.coalition(np.ones(2, dtype=bool)).term == pytest.approx(dense_term(nothing, (0, 1), 0.1), rel=1e-12)
     held = rows((30, 40), 200, 1.0)
-    with pytest.raises(NumericalError, match=r"coalition of 70 rows cannot be told.*set `value.coalitions: 0`"):
+    with pytest.raises(NumericalError, match=r"coalition of 70 rows is not accurate enough.*set `value.coalitions: 0`"):
         NtkCoalitions(**held.statistics(np.float32), damping=1e-8).coalition(np.ones(2, dtype=bool))

@@ -120,7 +120,7 @@ def test_the_way_to_a_coalition_changes_nothing() -> None:
 
 def test_refusals() -> None:
     world, everybody = World(), np.ones(4, dtype=bool)
-    with pytest.raises(ShapeError, match="marks somebody"):
+    with pytest.raises(ShapeError, match="marks a contributor"):
         world.game().value(np.zeros(4, dtype=bool))
     sizes, gram, cross = np.array([3, 4]), np.ones((2, Q, Q)), np.ones((2, Q, C))
     with pytest.raises(ShapeError, match="Use one sketch"):

@@ -1,4 +1,4 @@
-"""The backbone on its way through a training on everybody's rows, for methods that look at trained weights.
+"""Checkpoints of the backbone along a training on all contributors' rows, for methods that use trained weights.
 
 The rate rises as truth's does and then stays, so that every checkpoint weighs the same in a sum over them (TracIn, Pruthi et
 al. 2020, weighs each by its rate).

@@ -1,4 +1,4 @@
-"""Rankings that look at no content: what any method must beat."""
+"""Rankings that use no content: the baseline that any method must beat."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Model deviation: how far kernel ridge regression on everybody's rows moves when a contributor's are taken away.
+"""Model deviation: change of kernel ridge regression on all rows when a contributor's rows are removed.
 
 Lin, Xu, Wu, Ng, Low, Distributionally Robust Data Valuation, ICML 2024: a proxy of the worst-case generalisation error that
-looks at no validation set, here with a contributor in a row's place. Letters: N rows of all; S those of a contributor; Y
+uses no validation set, here with a contributor in a row's place. Letters: N rows of all; S those of a contributor; Y
 one-hot labels; k the kernel of `raw_ridge.py`; mu = 0.01, theirs.
 
     A = k + mu I,   alpha = A^-1 Y,   v(S) = |f_N - f_(N without S)|^2 = trace(d' k d)

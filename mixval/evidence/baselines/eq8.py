@@ -1,9 +1,9 @@
 """Eq. 8 of arXiv 2511.13640 in one process: its terms from shared quantities, its weight rules, its single terms.
 
 Terms are those of the package's defaults: mean loss by example; unbiased MMD over five bandwidths about T's median, by part;
-exact tangent kernel of the own label's logit over a sample of rows, residual 1 - f, damping 0.01 of the mean diagonal. Loss and
+exact NTK of the own label's logit over a sample of rows, residual 1 - f, damping 0.01 of the mean diagonal. Loss and
 discrepancy have standard errors, in closed form; the NTK term has none here. A part of a single row, for which there is no
-unbiased MMD, is counted to the other part in the discrepancy.
+unbiased MMD, is counted with the other part in the discrepancy.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def composition(inputs: Inputs, _: int) -> tuple[Floats, Floats]:
 
 
 class SingleTerm(NamedTuple):
-    """A term as it is measured here, and the method that ranks by it alone."""
+    """A term as measured here, and the method that ranks by it alone."""
 
     method: str
     measure: Term
@@ -77,11 +77,11 @@ SINGLE_TERMS: dict[str, SingleTerm] = {
     "ntk": SingleTerm("ntk-term", ntk_term, frozenset({"gradients"})),
     "composition": SingleTerm("composition", composition),
 }
-"""By the term's name. One that is not among them is 0 for everybody in the evidence, and so weighs nothing there."""
+"""By the term's name. One that is not among them is 0 for all contributors, and so has no weight there."""
 
 
 def term_estimates(inputs: Inputs, seed: int, terms: Collection[str] = SINGLE_TERMS.keys()) -> TermEstimates:
-    """The terms, in the order of `TERMS`; those that are not among `terms` are 0 for everybody."""
+    """The terms, in the order of `TERMS`; those that are not among `terms` are 0 for all."""
     zeros = np.zeros(len(inputs.contributors))
     found = [SINGLE_TERMS[term].measure(inputs, seed) if term in terms else (zeros, zeros) for term in TERMS]
     names = tuple(one.name for one in inputs.contributors)

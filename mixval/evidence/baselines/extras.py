@@ -1,4 +1,4 @@
-"""Libraries that only comparisons need: imported when a method is used, with a plain word when they are missing."""
+"""Libraries that only comparisons need: imported when a method is used, with a clear error when they are missing."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from mixval.terms.arrays import Floats
 
 @dataclass(frozen=True)
 class Pass:
-    """N rows as the backbone sees them."""
+    """Quantities of N rows."""
 
     losses: Floats
     """(N,) nats, summed over what counts."""

@@ -1,7 +1,7 @@
-"""What a method may look at in one world: contributors' rows, the target's, the backbone, and what is computed of them.
+"""Inputs of a method in one world: contributors' rows, the target's, the backbone, and quantities computed from them.
 
 Letters: K contributors; N rows of one, M of the target T; D features; C classes; q sketch features. Everything beyond the rows
-is made when somebody first asks for it, kept, and charged to everybody who asks (`metering.py`). The test set of a world is
+is computed at its first use, cached, and charged to every method that uses it (`metering.py`). The test set of a world is
 not here.
 """
 
@@ -65,7 +65,7 @@ class Sides(Generic[Made]):
 
 
 class Budget(FrozenModel):
-    """How large the quantities are that methods share: the same for all of them."""
+    """Sizes of the quantities that methods share."""
 
     batch_rows: int = Field(default=64, gt=0)
     """Rows of a forward or backward pass."""
@@ -74,9 +74,9 @@ class Budget(FrozenModel):
     parameters: tuple[str, ...] = ("linear", "conv")
     """Kinds of parameters whose gradients count, as `ntk.parameters`."""
     gram_rows: int = Field(default=500, gt=1)
-    """Rows of a contributor whose exact tangent kernel is taken (Eq. 8 and DAVINZ)."""
+    """Rows of a contributor whose exact NTK is taken (Eq. 8 and DAVINZ)."""
     gram_bytes: int = Field(default=512 * 2**20, gt=0)
-    """Of gradients that are held at a time for it."""
+    """Bytes of gradients in memory at a time for it."""
     pooled_rows: int = Field(default=4000, gt=0)
     """Rows of all contributors together, for a method that solves over their coalition."""
     transport_rows: int = Field(default=1000, gt=0)
@@ -89,7 +89,7 @@ class Budget(FrozenModel):
 
 @dataclass(frozen=True)
 class Inputs:
-    """One world as a method sees it. Raises ConfigError for no contributors, or one without rows."""
+    """One world as given to a method. Raises ConfigError for no contributors, or one without rows."""
 
     task: Task
     contributors: Sequence[Contributor]
@@ -102,7 +102,7 @@ class Inputs:
     ledger: Ledger = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse what nobody can rank."""
+        """Refuse inputs without contributors or rows."""
         empty = [one.name for one in self.contributors if one.n_rows == 0]
         if not self.contributors or empty or self.target.num_rows == 0:
             raise ConfigError(
@@ -117,7 +117,7 @@ class Inputs:
         return not self.backbone.is_causal
 
     def valued(self) -> ProductValues:
-        """What a run says of the contributors. Raises ConfigError without a configuration, and as a run does."""
+        """What a run publishes of the contributors. Raises ConfigError without a configuration, and as a run does."""
 
         def make() -> tuple[ProductValues, float, int]:
             if self.valuation is None:
@@ -149,7 +149,7 @@ class Inputs:
         return self._each("texts", lambda rows: raw_inputs.documents(rows, self.task))
 
     def word_counts(self) -> Sides[Any]:
-        """(N, V) sparse TF-IDF vectors of length 1 over the words of everybody and T."""
+        """(N, V) sparse TF-IDF vectors of length 1 over the words of all contributors and T."""
 
         def make() -> Sides[Any]:
             texts = self.texts()
@@ -169,7 +169,7 @@ class Inputs:
         return self.ledger.take(("gradients", kind, seed, checkpoint), make)
 
     def grams(self, seed: int = 0) -> list[row_gradients.Gram]:
-        """Exact tangent kernels of the own label's logit over at most `gram_rows` of each contributor, in random order."""
+        """Exact NTKs of the own label's logit over at most `gram_rows` of each contributor, in random order."""
 
         def make() -> list[row_gradients.Gram]:
             wanted = row_gradients.Wanted("logit", seed, self.budget.parameters, self.budget.gram_rows)
@@ -179,7 +179,7 @@ class Inputs:
         return self.ledger.take(("gradients", "gram", seed), make)
 
     def checkpoints(self, seed: int = 0) -> list[Backbone]:
-        """The backbone on its way through a training on all contributors' rows together, the last at its end."""
+        """Checkpoints of the backbone along a training on all contributors' rows together, the last at its end."""
 
         def make() -> list[Backbone]:
             pooled = pa.concat_tables([one.table for one in self.contributors], promote_options="default")

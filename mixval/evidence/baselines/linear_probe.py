@@ -1,4 +1,6 @@
-"""Logistic regression on frozen features, fitted to a contributor's rows, judged on T (Alain and Bengio, arXiv 1610.01644)."""
+"""Logistic regression on frozen features, fitted to a contributor's rows, evaluated on T (Alain and Bengio, arXiv
+1610.01644).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from mixval.evidence.baselines.supervised import Metric, values_on_target
 from mixval.terms.arrays import Floats
 
 PENALTY = 1.0
-"""C of scikit-learn: one over the strength of the squared penalty, beside a summed loss."""
+"""C of scikit-learn: one over the strength of the squared penalty, relative to a summed loss."""
 MOST_STEPS = 2000
 
 

@@ -2,7 +2,7 @@
 
 By dattri (extra `attribution`), at the end of one training on all contributors' rows: 16 by 16 numbers a layer, curvature from
 the empirical Fisher of these rows with damping 0.01. A contributor has the sum over its rows of their influence on T's rows.
-Convolutions have no such gradients in dattri: of a ResNet only the head is seen.
+Convolutions have no such gradients in dattri: of a ResNet only the head counts.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What a method costs: seconds and bytes of its own, and of every shared quantity that it used, computed now or long ago.
+"""Cost of a method: its own seconds and bytes, and those of every shared quantity that it used, computed now or earlier.
 
 Quantities nest: a sketch of gradients at a checkpoint uses the training that made it. Time inside a nested quantity is the
 nested one's, so that a method pays for each quantity once, whatever the order in which methods run.
 
-On a CPU seconds are those that all threads of the process computed, so that a busy machine makes nobody look slow; on a GPU
+On a CPU seconds are those that all threads of the process computed, so that a busy machine makes no method look slow; on a GPU
 they are seconds of the clock, up to the end of its queue.
 """
 
@@ -29,7 +29,7 @@ _TRIM: Any = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
 
 @dataclass
 class Meter:
-    """What a piece of work has cost so far."""
+    """Cost of a piece of work so far."""
 
     base_bytes: int
     """Held when it began."""
@@ -57,7 +57,7 @@ class Ledger:
     """Shared quantities with what each cost to make."""
 
     def __init__(self, device: torch.device) -> None:
-        """Empty; `device` says which clock and which memory count."""
+        """Empty; `device` decides which clock and which memory count."""
         self._device = device
         self._made: dict[Hashable, tuple[Any, Meter]] = {}
         self._open: list[Meter] = []
@@ -75,7 +75,7 @@ class Ledger:
         return found
 
     def given(self, key: Hashable, make: Callable[[], tuple[Made, float, int]]) -> Made:
-        """The quantity of this key, where whoever makes it knows what it has cost: itself, its seconds and its peak bytes."""
+        """The quantity of this key, where `make` returns it with its seconds and peak bytes."""
         if key not in self._made:
             made, seconds, peak = make()
             self._made[key] = made, Meter(0, seconds, peak)
@@ -95,7 +95,7 @@ class Ledger:
         if self._open:
             self._pause(self._open[-1])
         if _TRIM is not None:
-            _TRIM(0)  # what is free goes back to the system, so that using it again is seen
+            _TRIM(0)  # freed memory goes back to the system, so that using it again is counted
         meter = Meter(self._held_bytes())
         self._open.append(meter)
         self._resume(meter)

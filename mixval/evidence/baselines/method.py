@@ -1,4 +1,4 @@
-"""What a ranking method is: a name, what it needs, where it applies, and one call."""
+"""A ranking method: a name, what it needs, where it applies, and one call."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ each row. training: some optimiser's steps, of whatever model. checkpoints: weig
 
 @dataclass(frozen=True)
 class Scores:
-    """What a method says of a world, and what that took."""
+    """Scores of a method in one world, and their cost."""
 
     values: Floats
     """(K,) higher is better, contributors in the world's order. Units are the method's own."""
     seconds: float
-    """With those of every shared quantity that was used, also where it lay ready. See `metering.py`."""
+    """With those of every shared quantity that was used, also where it was cached. See `metering.py`."""
     peak_bytes: int
     """See `metering.Charge`."""
     needs: frozenset[Need]
@@ -43,13 +43,13 @@ class Method:
     tasks: tuple[Task, ...] = EVERY_TASK
     """Where it can be used."""
     source: str = ""
-    """Paper, or what it stands for."""
+    """Paper, or a description."""
     libraries: tuple[str, ...] = ()
     """Optional modules that it uses: imported before it is charged."""
     is_product: bool = False
-    """Whether it is told from what a run of mixval publishes, under the run's whole configuration (`product.py`)."""
+    """Whether it is computed from what a run of mixval publishes, under the run's whole configuration (`product.py`)."""
     revision: int = 0
-    """Raised whenever this method's values change: its stored scores count no longer."""
+    """Raised whenever this method's values change: stored scores of an older version are not used."""
 
     def applies(self, task: Task) -> bool:
         """Whether the method can rank contributors of this task; with "labels" among its needs, classification alone."""

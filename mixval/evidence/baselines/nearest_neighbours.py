@@ -10,7 +10,7 @@ from mixval.terms.arrays import Floats
 
 NEIGHBOURS = 5
 BLOCK_ROWS = 512
-"""Rows of T whose distances are held at a time."""
+"""Rows of T whose distances are in memory at a time."""
 
 
 def nearest_neighbours(inputs: Inputs, metric: Metric) -> Floats:

@@ -1,4 +1,4 @@
-"""How well T's texts are foretold by a trigram model of a contributor's: no backbone, a count of words.
+"""Log-probability of T's texts under a trigram model of a contributor's texts: word counts, no backbone.
 
 Interpolated Kneser-Ney smoothing with one discount (Ney, Essen, Kneser 1994; Chen and Goodman 1999): with c the counts at the
 highest order and the numbers of different words before at the lower ones,
@@ -6,7 +6,7 @@ highest order and the numbers of different words before at the lower ones,
     p(w | h) = max(c(h w) - d, 0) / c(h .) + d n(h .) / c(h .) p(w | h'),    p(w) at last mixes with 1 / V
 
 V is the number of words that all contributors and T have, one for all; a context that was never seen leaves the word to the
-shorter one. Words of a prompt are context, and are not foretold.
+shorter one. Words of a prompt are context, and are not predicted.
 """
 
 from __future__ import annotations

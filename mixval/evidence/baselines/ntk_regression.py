@@ -1,4 +1,4 @@
-"""Rankings by NTK regression, as the product has them: by its value, and by what stands beside the value."""
+"""Rankings by NTK regression, as in the product: by its value, and by the diagnostics published with it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from mixval.terms.arrays import Floats
 
 
 def ntk_regression(inputs: Inputs, _seed: int) -> Floats:
-    """(K,) the `value` column: minus cross-entropies on T, or what training gains there, in nats."""
+    """(K,) the `value` column: minus cross-entropies on T, or gains from training there, in nats."""
     return inputs.valued().of(_names(inputs))
 
 

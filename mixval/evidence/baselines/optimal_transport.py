@@ -5,7 +5,7 @@ Letters: N rows of a contributor; M of T; y classes. Rows are points (x, y); the
     |x - x'|^2 + W(y, y'),    W(y, y') the squared 2-Wasserstein distance between the contributor's features of class y
                               and T's of class y' (Alvarez-Melis and Fusi, OTDD, NeurIPS 2020)
 
-Classes are known by their features: a set whose classes all have each other's names is no further away. The distance is exact
+Classes are compared by their features alone, so permuted labels do not change the distance. The distance is exact
 (network simplex), not entropic; features are the frozen backbone's, in units of their root mean square over T. Where a side
 has more than `Budget.transport_rows` rows, that many are drawn, nested for one seed.
 """

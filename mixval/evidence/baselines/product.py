@@ -1,7 +1,7 @@
-"""What a run publishes of contributors: their values, measured by the stages of the run in this process.
+"""Values that a run publishes of contributors, measured by the stages of the run in this process.
 
-What the ranking `ntk-regression` says is this `value` column and no computation of its own; what stands beside the value in
-the table of terms gives the two rankings that are derived from it. Artifacts below the run's output are found.
+The ranking `ntk-regression` is this `value` column and no computation of its own; two further rankings come from the rows of
+the terms table next to the value. Artifacts below the run's output are reused.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from mixval.terms.arrays import Floats
 
 @dataclass(frozen=True)
 class ProductValues:
-    """Values of a run's contributors, and what measuring them took."""
+    """Values of a run's contributors, and the cost of measuring them."""
 
     values: dict[str, float]
     """The `value` column, by contributor."""
     regressions: dict[str, dict[str, Any]]
     """By contributor, diagnostics of the regression, and its `estimate`, which for causal LMs is the gain to first order."""
     without: dict[str, str]
-    """Contributor -> why it has no value: the gate has not admitted it, or it could not be measured."""
+    """Contributor -> why it has no value: it was not admitted, or could not be measured."""
     fingerprint: str
     """Of the run: names configuration and inputs."""
     seconds: float
-    """Of what was made here as `metering.py` counts; of what was found, as its record says."""
+    """Of artifacts made here as `metering.py` counts; of reused ones, by their records."""
     peak_bytes: int
-    """The largest of both, above what the process held; of what was found, above what a worker holds before it holds a row."""
+    """The largest of both, above what the process had before; of reused artifacts, above a worker without rows."""
 
     def of(self, names: Sequence[str]) -> Floats:
         """(K,) values in the order of `names`. Raises ConfigError where one has none."""

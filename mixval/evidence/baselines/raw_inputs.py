@@ -1,4 +1,4 @@
-"""Rows as methods without a backbone see them: class labels, texts, TF-IDF vectors."""
+"""Rows for methods without a backbone: class labels, texts, TF-IDF vectors."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Kernel ridge regression on raw inputs, no backbone at all: Gaussian on pixels, linear on TF-IDF vectors.
 
 Letters: N rows of a contributor; M of T; C classes; Y one-hot labels. F = k(T,S) (k(S,S) + lambda I)^-1 Y, and the value is
-what `mixval/terms/ntk/target_metrics.py` says of F: minus its cross-entropy on T, one scale fitted to T, or its accuracy.
+a metric of F on T (`mixval/terms/ntk/target_metrics.py`): minus the cross-entropy, one scale fitted to T, or the accuracy.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DAMPING = 0.01
 
 
 def raw_kernels(inputs: Inputs) -> tuple[Any, Sides[Any]]:
-    """k as a function of two sets of raw inputs, and these for everybody and T.
+    """k as a function of two sets of raw inputs, and these for all contributors and T.
 
     Images: exp(-|x - y|^2 / (2 s^2)) on pixels, s the median distance within T. Texts: the cosine of TF-IDF vectors.
     """

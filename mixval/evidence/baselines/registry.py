@@ -1,7 +1,7 @@
 """All ranking methods by name: the rivals, and what mixval ranks by itself.
 
-What a method needs is declared here and held against what it uses by the tests. Eq. 8 under fitted weights is not among them:
-its weights need truth, which no method may see; `mixval/evidence/fitted.py` makes it from the results of the others.
+What a method needs is declared here; tests compare it with what it uses. Eq. 8 under fitted weights is not among them:
+its weights need truth, which no method is given; `mixval/evidence/fitted.py` makes it from the results of the others.
 """
 
 from __future__ import annotations

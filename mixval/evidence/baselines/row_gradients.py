@@ -1,6 +1,6 @@
-"""Gradients of each row: sketched for all rows of a world under one plan, or as exact tangent kernels of a few.
+"""Gradients of each row: sketched for all rows of a world under one plan, or as exact NTKs of a few.
 
-Letters: N rows; q sketch features. f and its kinds stand in `mixval/models/outputs.py`.
+Letters: N rows; q sketch features. f and its kinds are in `mixval/models/outputs.py`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Gram:
-    """The exact tangent kernel of some rows of a contributor, in random order."""
+    """The exact NTK of some rows of a contributor, in random order."""
 
     theta: Floats
     """(n, n)."""

@@ -1,7 +1,7 @@
-"""Values of what a small model, fitted to a contributor's rows alone, says of the target's labels.
+"""Values of a small model, fitted to a contributor's rows alone, by its predictions of the target's labels.
 
-Letters: N rows of a contributor; M of T; C classes. Probabilities P (M, C) that rest on n rows are drawn towards uniform by one
-row a class, (n P + 1) / (n + C), so that a class which nobody has shown costs log(n + C) and not infinity (Laplace).
+Letters: N rows of a contributor; M of T; C classes. Probabilities P (M, C) from n rows are shrunk towards uniform by one
+row a class, (n P + 1) / (n + C), so that a class without rows costs log(n + C) and not infinity (Laplace).
 """
 
 from __future__ import annotations

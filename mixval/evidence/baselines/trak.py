@@ -1,4 +1,4 @@
-"""TRAK: what a row does to the target's margins in a model that is linear at trained weights (Park et al., ICML 2023).
+"""TRAK: effect of a row on the target's margins in a model linearised at trained weights (Park et al., ICML 2023).
 
 Letters: N rows of all contributors together; q features; Phi (N, q) sketched gradients of the margin log(p / (1 - p)) at a
 checkpoint, phi_T their mean over T; Q (N,) one minus the probability of the own label.

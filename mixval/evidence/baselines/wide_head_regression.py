@@ -1,7 +1,7 @@
-"""Ridge regression with the tangent kernel of a wide head on frozen features: no gradient is taken.
+"""Ridge regression with the NTK of a wide head on frozen features (`mixval/terms/ntk/wide_head.py`): no gradient is taken.
 
-The value is told as by the backbone's own tangent kernel (`mixval/terms/ntk/value.py`), the kernel is that of
-`mixval/terms/ntk/wide_head.py`: what the backbone's own gradients are worth is the difference between the two.
+The value is that of the backbone's own NTK (`mixval/terms/ntk/value.py`) with another kernel, so the difference between the two
+is the contribution of the backbone's gradients.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How alike a contributor's words are to T's: the cosine of their mean TF-IDF vectors (Salton and Buckley 1988)."""
+"""Similarity of a contributor's words to T's: the cosine of their mean TF-IDF vectors (Salton and Buckley 1988)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chart: what a ranking costs against how well it orders contributors, a dot a method."""
+"""Chart: cost of a ranking against its agreement with truth, a dot a method."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mixval.publish.report.theme import ACCENT, GRID, INK, MUTED, PAPER, Layout
 
 HEIGHT, TOP, BOTTOM, LEFT, RIGHT = 330, 16, 54, 52, 16
 LEAST_SECONDS = 1e-3
-"""Cheaper methods stand at the left edge, where a clock says nothing."""
+"""Cheaper methods are drawn at the left edge: times below it are not measurable."""
 LABEL_EMS = 13.0
 
 

@@ -1,5 +1,5 @@
-"""The evidence page: one self-contained HTML file out of stored results, and of sections that are brought along. No script,
-no request; its policy forbids both."""
+"""The evidence page: one self-contained HTML file from stored results and additional sections. It has no
+scripts and makes no requests; its policy forbids both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A section that whoever renders the evidence page adds to it: what else is known of the same worlds."""
+"""An additional section of the evidence page, given by the caller: further results on the same worlds."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ class Section:
     heading: str
     """Its title: plain text, which is escaped, or Markup."""
     body: Markup
-    """HTML that stands in the page as it is, without a script or a request: render it with autoescape (`publish/templates.py`).
+    """HTML inserted into the page unchanged, without a script or a request: render it with autoescape (`publish/templates.py`).
     Figures are inline SVG, one a layout of `publish/report/theme.py`."""

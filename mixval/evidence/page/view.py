@@ -1,4 +1,4 @@
-"""What the evidence page says in words and cells, without any HTML."""
+"""Words and cells of the evidence page, without any HTML."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PANELS = 4
 
 @dataclass(frozen=True)
 class Cell:
-    """A statistic as it stands in a table."""
+    """A statistic as shown in a table."""
 
     value: str
     interval: str
@@ -53,7 +53,7 @@ class Loss:
 
 
 def cell(found: Interval | None, is_signed: bool = False) -> Cell:
-    """The value, and its interval apart; dashes for what is not known."""
+    """The value, and its interval apart; dashes for unknown numbers."""
     if found is None:
         return Cell("–", "")
     value = signed(found.value, DECIMALS) if is_signed else fixed(found.value, DECIMALS)
@@ -87,7 +87,7 @@ def panels(comparison: Comparison, world: str) -> list[str]:
 
 
 def headline(comparison: Comparison) -> tuple[str, str]:
-    """What ours reaches in the mean, and how the best rival over all worlds stands to it."""
+    """The mean of ours, and of the best rival over all worlds."""
     ours = comparison.named(comparison.ours)
     worlds = counted(len(comparison.worlds), "world")
     first = f"{visible(ours.method)} orders contributors with a Spearman correlation of {spread(ours.mean)} over {worlds}"
@@ -110,7 +110,7 @@ def world_lines(result: WorldResult) -> list[tuple[str, list[Cell]]]:
 
 
 def world_words(result: WorldResult) -> str:
-    """Task, contributors, seeds, ceiling, the cost of truth, and who had none."""
+    """Task, contributors, seeds, ceiling, the cost of truth, and contributors without it."""
     n_seeds = len(next(iter(result.truth.values())))
     ceiling = "unknown" if result.ceiling is None else fixed(result.ceiling, DECIMALS)
     left_out = f" Left out for want of truth: {listed(result.without_truth)}." if result.without_truth else ""
@@ -123,7 +123,7 @@ def world_words(result: WorldResult) -> str:
 
 
 def world_notes(result: WorldResult) -> list[str]:
-    """What scores rest on beside the world itself, method by method."""
+    """What scores depend on besides the world itself, method by method."""
     return [f"{visible(one.method)}: {visible(one.note)}." for one in result.methods if one.note]
 
 

@@ -128,7 +128,7 @@ def drawn(rows: DenseRows, sample: SampleConfig, seed: int) -> Places:
 
 
 def content_keys(rows: DenseRows, seed: int) -> list[int]:
-    """Each row's uniform 64-bit key: a digest of what it says, the seed, and how often it was met before."""
+    """Each row's uniform 64-bit key: a digest of its content, the seed, and the number of equal rows before."""
     met: Counter[bytes] = Counter()
     salt, keys = derive_seed("sample", seed).to_bytes(8, "little"), []
     for row in rows.rows:

@@ -1,6 +1,6 @@
 """The engine's figures, regenerated: `python -m benchmarks.engine` (or `make bench`), on an idle machine.
 
-Each part runs in processes of its own, one thread each unless it says otherwise. Writes `benchmarks/results/engine.json`.
+Each part runs in processes of its own, one thread each by default. Writes `benchmarks/results/engine.json`.
 
     python -m benchmarks.engine [passes sketch half budget coalitions workers scaling plan overhead profile rivals]
 """
@@ -71,7 +71,7 @@ def sketch() -> list[Figure]:
         for found in run("sketch_error", name, str(rows), "--seeds", str(seeds)):
             base = f"sketch_term_error/{name}/q_{found['q']}"
             figures.append(figure(base, found["term_error"], "-", "1", COMMAND))
-            # What a run takes is the term without the sketch's bias, at 2,048 features unless told otherwise.
+            # What a run takes is the term without the sketch's bias, at 2,048 features by default.
             for kind, target in (("unbiased", "<= 0.03" if found["q"] >= 2048 else "-"), ("stated", "-")):
                 if found[f"{kind}_error"] is not None:
                     figures.append(figure(f"{base}/{kind}", found[f"{kind}_error"], target, "1", COMMAND))

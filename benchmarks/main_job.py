@@ -122,7 +122,7 @@ def demo_figures(repeats: int) -> list[Figure]:
 
 
 def test_figures() -> list[Figure]:
-    """What `make test` says at its end."""
+    """The last lines of `make test`."""
     done = timed(["make", "test"])
     counted = re.search(r"(\d+) passed", done.output)
     took = re.search(r"in (\d+(?:\.\d+)?)s", done.output)

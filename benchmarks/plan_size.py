@@ -99,7 +99,7 @@ def carried(*argument: object) -> dict[str, float]:
 
 
 def tasks(method: str, plans: list[ContributorPlan], target: ContributorPlan) -> dict[str, object]:
-    """Prefect's and Dask's tasks of such a run, with what one carries; references told once a contributor."""
+    """Prefect's and Dask's tasks of such a run, with what one carries; references counted once a contributor."""
     config = configured(method)
     job, other = job_of(config, plans[0]), target_job(config, target, {"model": "resnet18"}, CLASSES)
     if method == "sketched":

@@ -23,7 +23,7 @@ def run_watched(command: Sequence[str], environment: Mapping[str, str]) -> tuple
     The sum is independent of the first: it is what the kernel hands to whoever waits for a process. The calling process must
     have no other children, since all are waited for. Raises RuntimeError where the command fails or leaves a process behind.
     """
-    # Orphans become children of this process, which then waits for them and so is told their CPU.
+    # Orphans become children of this process, which waits for them and so learns their CPU time.
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         found = os.strerror(ctypes.get_errno())
         raise RuntimeError(f"expected to adopt the command's orphans, found: {found}. Run it on Linux 3.4 or later.")

@@ -1,12 +1,12 @@
-"""CPU seconds of a process by kind of work, from a thread that looks at every other thread's stack and CPU clock.
+"""CPU seconds of a process by kind of work, from a thread that samples every other thread's stack and CPU clock.
 
-At each look, what a thread has used since the last one counts for the innermost of its frames that has a kind, so that a
-decoder called by `mixval/models/images.py` is decoding. A thread without such a frame is orchestration: event loops, Prefect,
-Dask, what is serialised between them. CPU that belongs to no thread Python knows, of native threads and of threads that ended
-between two looks, is shared by the kinds of the stacks that stand at that look, be they running or waiting; where there are
-none it is `other`. So the sum of all kinds is what the operating system counts for the process.
+At each sample, the CPU that a thread has used since the last one counts for the innermost of its frames that has a kind, so
+that a decoder called by `mixval/models/images.py` is decoding. A thread without such a frame is orchestration: event loops,
+Prefect, Dask, what is serialised between them. CPU of native threads, and of threads that ended between two samples, is shared
+by the kinds of the stacks at that sample, be they running or waiting; where there are none it is `other`. So the sum of all
+kinds is what the operating system counts for the process.
 
-A look has to wait until somebody lets go of the interpreter, so it comes after a native call rather than within pure Python.
+A sample has to wait until the interpreter lock is released, so it comes after a native call rather than within pure Python.
 Linux only: a thread's CPU clock is named by its native id.
 """
 
@@ -155,13 +155,13 @@ class Sampler:
             self.native[kind] += spent / len(kinds)
 
     def _write(self) -> None:
-        beside = self._file.with_suffix(".part")
-        beside.write_text(json.dumps({"seconds": self.seconds, "native": self.native}), encoding="utf-8")
-        beside.replace(self._file)
+        partial = self._file.with_suffix(".part")
+        partial.write_text(json.dumps({"seconds": self.seconds, "native": self.native}), encoding="utf-8")
+        partial.replace(self._file)
 
 
 def _native_threads() -> dict[int, int]:
-    """Native ids of the threads that Python knows, by their idents."""
+    """Native ids of Python's threads, by their idents."""
     return {one.ident: one.native_id for one in threading.enumerate() if one.ident is not None and one.native_id is not None}
 
 

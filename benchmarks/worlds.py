@@ -40,7 +40,7 @@ class World:
     make: Callable[[int, str], pa.Table]
     """From a number of rows and their origin (`target` for T) to the rows."""
     parameters: tuple[str, ...]
-    """Kinds of parameters that the NTK takes unless a case says otherwise."""
+    """Kinds of parameters that the NTK takes by default."""
 
 
 def lay_out(folder: Path, world: World, shards: Shards = "one", only_real: bool = False) -> None:
@@ -111,7 +111,7 @@ def measured_terms(job: MeasureJob, target: MeasureJob) -> dict[str, float]:
 
 
 def diagnostics(job: MeasureJob, target: MeasureJob, term: str) -> dict[str, Any]:
-    """What the terms table says of how a term was computed."""
+    """The diagnostics of a term in the terms table."""
     rows = job.store.read_table(run_stages(job, target), "terms").to_pylist()
     found: dict[str, Any] = json.loads(next(r["diagnostics"] for r in rows if (r["term"], r["part"]) == (term, "all")))
     return found

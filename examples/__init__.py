@@ -1,1 +1,1 @@
-"""Three small data sets with planted contributors, and the programs that build, value and judge them."""
+"""Three small data sets with planted contributors, and the programs that build, value and evaluate them."""

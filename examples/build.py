@@ -1,4 +1,4 @@
-"""Builds the data of the three examples from larger raw files, as `plan.yaml` in each example's folder says.
+"""Builds the data of the three examples from larger raw files, by `plan.yaml` in each example's folder.
 
     python examples/build.py --data DIR [--out examples]
 
@@ -110,7 +110,7 @@ def build_example(name: str, data: Path, out: Path) -> None:
         write_shards(rows, example.schema, folder / "data" / "contributors" / f"contributor={contributor}", plant.shards)
         texts += _texts(rows)
     facts = {"target": describe(target), "contributors": contributors, "pairs": plan["pairs"]}
-    if "test" in plan:  # drawn last, so that nobody else's rows change with it
+    if "test" in plan:  # drawn last, so that no other rows change with it
         test = [(row, "real") for row in pools["test"].draw(plan["test"]["rows"], lambda _: True, name, "held-out")]
         write_shards(test, example.schema, folder / "data" / "test")
         facts["test"] = describe(test)

@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> None:
             with front_end(quiet=False) as progress:
                 summary = value(config, progress)
             print_summary(summary, console)
-            console.print(f"What was planted, to judge it by: {folder / name / 'README.md'}\n", soft_wrap=True)
+            console.print(f"What was planted, for comparison: {folder / name / 'README.md'}\n", soft_wrap=True)
     console.print(f"{len(configs)} example(s) in {time.perf_counter() - began:.0f} s.")
 
 

@@ -36,7 +36,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Plant:
-    """What `plan.yaml` says of one contributor (its comments explain each key)."""
+    """The entry of one contributor in `plan.yaml` (whose comments explain each key)."""
 
     rows: int
     real_share: float = 1.0

@@ -1,4 +1,6 @@
-"""How each example's contributors are judged without mixval: trained on alone, by ordinary means, and tested on the target."""
+"""How each example's contributors are evaluated without mixval: trained on alone, by ordinary means, and tested on the
+target.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,7 @@ IGNORED = -100
 
 
 def review_accuracy(train: pa.Table, target: pa.Table, seed: int) -> float:  # noqa: ARG001  nothing is drawn
-    """Share of the target's sentences judged rightly by ridge regression of the label, +1 or -1, on TF-IDF features.
+    """Share of the target's sentences classified correctly by ridge regression of the label, +1 or -1, on TF-IDF features.
 
     With unit rows X (N, V), K = X X^T and centred labels y: a = (K + RIDGE I)^-1 y, score(x) = x X^T a + mean label.
     """

@@ -2,8 +2,8 @@
 
     python -m examples.truth [images reviews answers] [--write] [--processes 2]
 
-Nothing of mixval's valuation is used, so that a ranking can be judged by it. Each example has one protocol, the same for all
-its contributors (`protocols.py`). A seed fixes the initialisation and the order of rows, and every process computes on one
+Nothing of mixval's valuation is used, so that a ranking can be compared with it. Each example has one protocol, the same for
+all its contributors (`protocols.py`). A seed fixes the initialisation and the order of rows, and every process computes on one
 thread: the same machine and libraries give the same figures again.
 
 `--write` stores them in examples/NAME/data/truth.json; each README quotes the means from there.

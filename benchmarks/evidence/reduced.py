@@ -57,12 +57,12 @@ class Reduced:
 
     task: Task
     design: dict[str, Any]
-    """Fields of `WorldDesign` beside task, contributors and pools."""
+    """Fields of `WorldDesign` besides task, contributors and pools."""
     recipe: TrainingRecipe
     backbone: dict[str, Any]
     budget: Budget
     n_held_out: int
-    """Real rows of the example's contributors that are held out beside its target set."""
+    """Real rows of the example's contributors that are held out besides its target set."""
 
 
 def _short(n_steps: int, rate: float) -> TrainingRecipe:
@@ -172,7 +172,7 @@ def measure(name: str, folder: Path, methods: Collection[str] = METHODS) -> Worl
 
 
 def reduced_figures(results: list[WorldResult]) -> list[Figure]:
-    """Those of the full evidence, under names that tell them apart."""
+    """Those of the full evidence, under names of their own."""
     command = f"{COMMAND} {' '.join(one.world for one in results)}"
     return [Figure(**{**one, "name": f"{one['name']}/reduced"}) for one in figures(compare(results), command)]
 

@@ -73,7 +73,7 @@ def run_world(name: str, given: argparse.Namespace) -> WorldResult:
     inputs = inputs_of(world, backbone, setting.budget, config)
     stored = scores_below(folder, jobs, inputs.budget, config)
     wanted = wanted_methods(inputs.task, given, stored)
-    ranked = list(told(rank(name, inputs, truth[0], wanted, stored.found_or_scored)))
+    ranked = list(reported(rank(name, inputs, truth[0], wanted, stored.found_or_scored)))
     ranked += [] if before is None else others(before, ranked)
     result = world_result(name, jobs, truth, ranked, command_of(name, given, [one.method for one in ranked]))
     write_result(result, open_location(given.out))
@@ -124,7 +124,7 @@ def wanted_methods(task: Task, given: argparse.Namespace, stored: StoredScores) 
     return {method.name for method in asked} - {*given.skip} | held
 
 
-def told(ranked: Iterable[MethodResult | SkippedMethod]) -> Iterator[MethodResult | SkippedMethod]:
+def reported(ranked: Iterable[MethodResult | SkippedMethod]) -> Iterator[MethodResult | SkippedMethod]:
     """The same, each method with its outcome and seconds on standard error as it ends."""
     for one in ranked:
         print(f"  {one.method}: {outcome_words(one)}", file=sys.stderr)
@@ -175,7 +175,7 @@ def wanted_mean(comparison: Comparison) -> float:
 
 
 def parsed(words: Sequence[str] | None = None) -> argparse.Namespace:
-    """What the command line says, checked before anything is drawn."""
+    """The command line's arguments, checked before anything is drawn."""
     parser = argparse.ArgumentParser(prog=COMMAND, description="Measures worlds and holds rankings against truth.")
     parser.add_argument("worlds", nargs="*", metavar="WORLD", help=f"out of {', '.join(WORLDS)}; none: stored results alone")
     parser.add_argument("--data", type=Path, help="folder of the data sets")

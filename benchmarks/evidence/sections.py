@@ -1,4 +1,4 @@
-"""What the evidence page says beside the comparison of methods: ablations, stability and attacks, a section each."""
+"""Additional sections of the evidence page: ablations, stability and attacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is stored of the evidence: results of worlds, and the studies and attacks that lie beside them.
+"""Stored evidence: results of worlds, with their studies and attacks.
 
     FOLDER/WORLD/results.json     every ranking against truth (`mixval/evidence/results.py`)
     FOLDER/WORLD/ablation.json    what each switch does to a ranking (`studies/results.py`)
@@ -21,7 +21,7 @@ from mixval.storage.root import Location
 
 @dataclass(frozen=True)
 class Studies:
-    """What stands beside the comparison of methods, each by world."""
+    """Studies and attacks, each by world."""
 
     ablations: list[AblationResult] = field(default_factory=list)
     stabilities: list[StabilityResult] = field(default_factory=list)

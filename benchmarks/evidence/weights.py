@@ -1,10 +1,10 @@
-"""The weights of Eq. 8 that mixval ships: fitted to the truth of all stored worlds, and judged on worlds they have not seen.
+"""The weights of Eq. 8 that mixval ships: fitted to the truth of all stored worlds, and evaluated on worlds that were left out.
 
     python -m benchmarks.evidence.weights [--results DIR]
 
-Terms and truth are standardised within each world; weights are non-negative ridge (`mixval/evidence/weights.py`). What a
-world's contributors say of weights from the other worlds is `eq8-fitted` of the evidence, whose mean Spearman correlation is
-written beside. Writes `mixval/valuation/shipped_weights.json`.
+Terms and truth are standardised within each world; weights are non-negative ridge (`mixval/evidence/weights.py`). A
+world under weights from the other worlds is `eq8-fitted` of the evidence, whose mean Spearman correlation is written with
+them. Writes `mixval/valuation/shipped_weights.json`.
 """
 
 from __future__ import annotations

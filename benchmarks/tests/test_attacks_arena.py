@@ -12,7 +12,7 @@ from benchmarks.evidence.attacks.catalogue import ATTACKS, AttackerView
 from benchmarks.evidence.attacks.gate import Gate
 from benchmarks.evidence.attacks.inputs import RowPool
 from benchmarks.evidence.attacks.measure import Arena, middling, truth_change
-from benchmarks.evidence.attacks.near import near_rows
+from benchmarks.evidence.attacks.near_rows import near_rows
 from benchmarks.evidence.attacks.results import WorldAttacks, read_attacks, summaries, write_attacks
 from benchmarks.evidence.attacks.section import attack_sections
 from benchmarks.evidence.attacks.table import attacks_text

@@ -111,7 +111,7 @@ def calibrate(
         reasons = "".join(f"\n  {name}: {reason}" for name, reason in failed.items())
         raise ConfigError(
             f"calibration: expected at least {FEWEST} contributors with terms and truth, found {len(names)}. Add contributors, "
-            f"or mend those that failed.{reasons}"
+            f"or correct those that failed.{reasons}"
         )
     truth = read_truth(jobs)
     rows = {row["contributor"]: row for row in run.ranking.to_pylist()}

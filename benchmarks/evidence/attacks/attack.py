@@ -15,13 +15,13 @@ from mixval.models.backbone import Backbone
 from mixval.seeds import generator
 
 Knowledge = Literal["target", "donor", "backbone"]
-"""target: T's rows. donor: another contributor's rows. backbone: the model that values. Own rows are known to everybody."""
+"""target: T's rows. donor: another contributor's rows. backbone: the model that values. Own rows are always known."""
 Seen = TypeVar("Seen")
 
 
 @dataclass(frozen=True)
 class AttackerView:
-    """What the author of an attack can see beside its own rows; None is what it cannot."""
+    """What an attacker has access to besides its own rows; None for the rest."""
 
     task: Task
     target: pa.Table | None = None
@@ -48,7 +48,7 @@ class Attack:
     needs: frozenset[Knowledge] = frozenset()
     tasks: tuple[Task, ...] = EVERY_TASK
     is_copy: bool = False
-    """Whether what it adds is somebody's already: worth nothing more, whatever a training on it alone gains."""
+    """Whether what it adds is another's already: of no further value, whatever training on it alone gains."""
 
     def apply(self, table: pa.Table, sight: AttackerView, strength: float | None = None, seed: int = 0) -> pa.Table:
         """The altered table, with the columns of `table`, in a shuffled order; the same seed gives the same rows.

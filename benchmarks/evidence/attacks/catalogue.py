@@ -1,10 +1,10 @@
 """All attacks by name: what a contributor can do to raise its score without adding value.
 
-    from benchmarks.evidence.attacks.catalogue import ATTACKS, Sight
-    altered = ATTACKS["pad-duplicates"].apply(table, Sight(task="text-classification"), strength=1.0, seed=0)
+    from benchmarks.evidence.attacks.catalogue import ATTACKS, AttackerView
+    altered = ATTACKS["pad-duplicates"].apply(table, AttackerView(task="text-classification"), strength=1.0, seed=0)
 
-What an attack's author must see is declared here; own rows, and how rows are scored, are known to everybody. How far an attack
-gets, and what notices it, is measured by `benchmarks/evidence/attacks/run.py`.
+What an attacker must have access to is declared here; own rows, and how rows are scored, are always known. The gain of an
+attack, and what detects it, are measured by `benchmarks/evidence/attacks/run.py`.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""What an altered contributor is worth beside all others: its leave-one-out and Shapley values before and after.
+"""Value of an altered contributor in coalitions with all others: its leave-one-out and Shapley values before and after.
 
 Letters: K contributors; q features of a coalition's sketch; F frequencies. Two games over contributors:
 
-    eq8       v(U) of Eq. 8 from sums (`mixval/valuation/eq8_coalitions.py`), as a run publishes it, weights as they were before
-    tangent   minus the cross-entropy of NTK regression on the coalition; of nobody, log C
-    (`mixval/valuation/regression_coalitions.py`)
+    eq8               v(U) of Eq. 8 from sums (`mixval/valuation/eq8_coalitions.py`), as published by a run, weights as before
+    ntk-regression    minus the cross-entropy of NTK regression on the coalition (`mixval/valuation/regression_coalitions.py`);
+                      of the empty coalition, -log C
 
-Sketches are folded to q columns with random signs, which leaves inner products unbiased: a coalition is a ranking of many, and
-each costs q^3.
+Sketches are folded to q columns with random signs, which leaves inner products unbiased: there are many coalitions, and each
+costs q^3.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FREQUENCIES = 320
 
 @dataclass(frozen=True)
 class MarginalPair:
-    """Values of contributors beside each other."""
+    """Values of contributors in coalitions with each other."""
 
     shapley: Floats
     """(K,) sampled."""
@@ -70,7 +70,7 @@ def ntk_regression_game(inputs: PooledInputs) -> RegressionGame:
 
 
 def eq8_game(inputs: PooledInputs, weights: Weights) -> Eq8Game:
-    """The game of Eq. 8; nobody is worth as much as the worst of them alone."""
+    """The game of Eq. 8; v of the empty coalition is that of the worst contributor alone."""
     features = inputs.passes().target.features
     median = median_bandwidth(features)
     fourier = fourier_features([median * one for one in eq8.MULTIPLIERS], features.shape[1], FREQUENCIES)
@@ -123,7 +123,7 @@ def _ntk(inputs: PooledInputs) -> NtkCoalitions:
 
 
 def _signs(q: int) -> Floats:
-    """(q,) of +1 and -1, the same for everybody."""
+    """(q,) of +1 and -1, the same for all contributors."""
     # The stream's name: with another one, other signs.
     return generator("gaming", "folding").choice([-1.0, 1.0], q)
 

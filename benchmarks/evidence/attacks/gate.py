@@ -1,4 +1,4 @@
-"""What the gate says of contributors in memory: the checks of a run, each contributor's own and those between them."""
+"""The gate's outcome for contributors in memory: the checks of a run, each contributor's own and those between them."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Contributors made of a pool of rows, so that an altered contributor costs only the rows that nobody has had before.
+"""Contributors made of a pool of rows, so that an altered contributor costs only its new rows.
 
 Letters: K contributors; N rows of one; P distinct rows of all tables; q sketch features.
 
-What methods see of a row (losses, features, sketched gradients) depends on that row alone, so it is computed once for each
-distinct row, by input and label, and picked. Numbers are those of `Inputs`, but for the exact tangent kernels of Eq. 8, in
-whose place stand inner products of sketches (`benchmarks/sketch_error.py` measures what that changes).
+The quantities of a row (losses, features, sketched gradients) depend on that row alone, so they are computed once for each
+distinct row, by input and label. Numbers are those of `Inputs`, except that the exact NTKs of Eq. 8 are replaced by
+inner products of sketches (`benchmarks/sketch_error.py` measures what that changes).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Attacks on what rows teach: labels, or answers, that the backbone itself would give.
+"""Attacks on labels: labels, or answers, that the backbone itself would predict.
 
 A loss under the backbone falls, and nothing is learnt from it.
 """
@@ -34,9 +34,9 @@ def model_labels(table: pa.Table, sight: AttackerView, strength: float, random: 
 def _as_the_model_says(table: pa.Table, sight: AttackerView, chosen: np.ndarray) -> pa.Table:
     backbone = seen(sight.backbone)
     if not backbone.is_causal:
-        labels, said = table["label"].to_pylist(), predicted_labels(backbone, table, sight.batch_rows)
+        labels, predicted = table["label"].to_pylist(), predicted_labels(backbone, table, sight.batch_rows)
         for at in chosen:
-            labels[at] = said[at]
+            labels[at] = predicted[at]
         return replaced(table, "label", labels)
     name = spec_of(backbone.task).content
     texts = strings(table, name)

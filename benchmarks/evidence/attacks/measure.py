@@ -13,7 +13,7 @@ import pyarrow as pa
 from benchmarks.evidence.attacks.coalitions import MarginalPair, coalition_values, eq8_game, ntk_regression_game
 from benchmarks.evidence.attacks.gate import Gate, Gated
 from benchmarks.evidence.attacks.inputs import PooledInputs, RowPool
-from benchmarks.evidence.attacks.near import NearRows, near_rows
+from benchmarks.evidence.attacks.near_rows import NearRows, near_rows
 from benchmarks.evidence.attacks.results import AttackResult, Change, change
 from mixval.evidence.baselines import eq8
 from mixval.evidence.baselines.inputs import Inputs
@@ -65,7 +65,7 @@ class Arena:
 
     @cached_property
     def gated(self) -> dict[str, Gated]:
-        """The gate's word on everybody by itself, before any attack."""
+        """The gate's outcomes of single contributors, before any attack."""
         return {name: self.gate.check(name, table) for name, table in self.tables.items()}
 
     @cached_property
@@ -134,7 +134,7 @@ class Arena:
         return {method: change(self.scores[method], self._rescored(method, name, table), at) for method in self.methods}
 
     def _rescored(self, method: str, name: str, table: pa.Table) -> Floats:
-        """(K,) after contributor `name` has another table; what depends on nobody else is measured of it alone."""
+        """(K,) after contributor `name` has another table; quantities independent of others are measured of it alone."""
         at, alone = self.names.index(name), self.pool.world({name: table})
         if method in OF_ONE:
             values = self.scores[method].copy()
@@ -164,7 +164,7 @@ class Arena:
 
 
 def truth_change(truth: Mapping[str, float], name: str, after: float) -> Change:
-    """A contributor's truth before and after, among everybody's."""
+    """A contributor's truth before and after, among all."""
     before = np.array(list(truth.values()))
     at = list(truth).index(name)
     altered = before.copy()
@@ -173,7 +173,7 @@ def truth_change(truth: Mapping[str, float], name: str, after: float) -> Change:
 
 
 def middling(truth: Mapping[str, float], able: Sequence[str], n: int) -> list[str]:
-    """The `n` of the able contributors whose truth is nearest to the median rank of everybody, by name."""
+    """The `n` of the able contributors whose truth is nearest to the median rank of all, by name."""
     order = sorted(truth, key=lambda name: (-truth[name], name))
     middle = (len(order) - 1) / 2
     return sorted(sorted(able, key=lambda name: (abs(order.index(name) - middle), name))[:n])

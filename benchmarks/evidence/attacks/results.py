@@ -51,7 +51,7 @@ class AttackResult(FrozenModel):
     truth: Change | None
     """Mean test metric over seeds of a training on these rows alone. None: not trained."""
     beside: tuple[float, float] | None
-    """The same beside all rows of the set that was copied from, before and after. None for other attacks."""
+    """The same when trained with all rows of the set that was copied from, before and after. None for other attacks."""
     verdict: str
     """The gate's, under its default limits."""
     checks: dict[str, str]
@@ -59,7 +59,7 @@ class AttackResult(FrozenModel):
     after_gate: dict[str, Change]
     """By method, of the rows that the gate leaves. Empty where it rejects."""
     coalitions: dict[str, Change]
-    """`shapley/GAME` and `leave-one-out/GAME`, GAME being `eq8` or `tangent`. Empty where they were not taken."""
+    """`shapley/GAME` and `leave-one-out/GAME`, GAME being `eq8` or `ntk-regression`. Empty where they were not taken."""
     near: dict[str, float]
     """Share of the rows near T's, earlier own, and others' ones (`near.py`)."""
     near_before: dict[str, float]
@@ -80,7 +80,7 @@ class WorldAttacks(FrozenModel):
     strengths: dict[str, float]
     """By attack."""
     honest_near: dict[str, float]
-    """Largest share of near rows among contributors that attack nobody, planted copies aside."""
+    """Largest share of near rows among unaltered contributors, planted copies aside."""
     attacks: list[AttackResult]
     command: str = ""
 
@@ -104,11 +104,11 @@ class AttackSummary(FrozenModel):
     truth_change: float | None
     """Of the metric."""
     beside_change: float | None
-    """Of the metric beside the set that was copied from."""
+    """Of the metric when trained with the set that was copied from."""
     coalition_gains: dict[str, float]
     """Ranks gained by coalition value."""
     after_gate: float | None
-    """Ranks gained by ours with what the gate leaves; None where it rejects everybody."""
+    """Ranks gained by ours with what the gate leaves; None where it rejects all."""
     after_near: float
     """Ranks gained by ours with what the near check leaves."""
     caught_by: list[str]
@@ -183,7 +183,9 @@ def _would_catch(result: WorldAttacks, tried: Sequence[AttackResult]) -> list[st
 
 
 def _near(result: WorldAttacks, tried: Sequence[AttackResult]) -> list[tuple[str, float]]:
-    """Least shares of near rows, where above those of everybody honest, and above what the gate allows for equal rows."""
+    """Least shares of near rows, where above those of all unaltered contributors, and above what the gate allows for equal
+    rows.
+    """
     least = {name: min(one.near[name] for one in tried) for name in result.honest_near}
     return [(name, share) for name, share in least.items() if share > max(result.honest_near[name], TELLING_SHARE)]
 

@@ -159,7 +159,7 @@ def measure(ground: Ground, n_attackers: int, n_players: int | None, attacks: li
 
 
 def _players(truth: dict[str, float], needed: list[str], n: int | None) -> list[str]:
-    """Those that are needed and, evenly over the ranks of truth, as many others as make `n`, by name; everybody for None."""
+    """Those that are needed and, evenly over the ranks of truth, as many others as make `n`, by name; all for None."""
     others = sorted((name for name in truth if name not in needed), key=lambda name: (truth[name], name))
     n_others = len(others) if n is None else min(max(0, n - len(needed)), len(others))
     places = np.linspace(0, len(others) - 1, n_others).round().astype(int)
@@ -167,7 +167,7 @@ def _players(truth: dict[str, float], needed: list[str], n: int | None) -> list[
 
 
 def _beside(ground: Ground, attack: Attack, name: str, donor: str, folder: Path) -> tuple[float, float] | None:
-    """Truth beside the set that is copied from, before and after."""
+    """Truth when trained with the set that is copied from, before and after."""
     if not attack.needs & {"target", "donor"} or not attack.is_copy:
         return None
     source = ground.folder / "target" if "target" in attack.needs else ground.home(donor)
@@ -225,11 +225,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog=COMMAND, description="Measures what contributors gain by cheating.")
     parser.add_argument("folder", type=Path, help="a world with truth, as measure.py leaves it; without --out, its results")
     parser.add_argument("--out", type=Path, help="folder for altered rows, truth and attacks.json")
-    parser.add_argument("--world", choices=sorted(WORLDS), help="its kind; the folder's name unless said")
+    parser.add_argument("--world", choices=sorted(WORLDS), help="its kind; by default the folder's name")
     parser.add_argument("--contributors", type=int, default=4, help="that attack")
-    parser.add_argument(
-        "--among", type=int, help="contributors that are ranked, over all ranks of truth; everybody unless said"
-    )
+    parser.add_argument("--among", type=int, help="contributors that are ranked, over all ranks of truth; by default all")
     parser.add_argument("--seeds", type=int, default=2, help="trainings for each truth")
     parser.add_argument("--orders", type=int, default=4, help="of sampled Shapley values")
     parser.add_argument("--attacks", nargs="+", choices=sorted(ATTACKS), metavar="NAME")

@@ -1,4 +1,6 @@
-"""Sections of the evidence page: what each attack gains, what it is worth, who notices, and where nobody does."""
+"""Sections of the evidence page: what each attack gains, its true effect, which checks detect it, and which attacks none
+detects.
+"""
 
 from __future__ import annotations
 
@@ -109,8 +111,8 @@ def limit_words(result: WorldAttacks, one: AttackSummary) -> str | None:
         return None
     gain = f"{visible(one.attack)} passes the gate and gains {fixed(one.after_gate, DECIMALS)} ranks by {visible(result.ours)}"
     left = f"; without such rows it gains {ranks(one.after_near)}" if one.after_near < one.after_gate else ""
-    if told := [visible(words) for words in one.caught_by if words.startswith("warning: ")]:
-        return f"{gain}. A run says so, {', '.join(told)}{left}."
+    if raised := [visible(words) for words in one.caught_by if words.startswith("warning: ")]:
+        return f"{gain}. A run warns: {', '.join(raised)}{left}."
     if one.would_catch:
         near = ", ".join(visible(words) for words in one.would_catch)
         return f"{gain}. A comparison of features that no run makes would notice it: {near}{left}."

@@ -99,7 +99,7 @@ def table_text(result: AblationResult) -> str:
 
 
 def parsed(words: Sequence[str] | None = None) -> argparse.Namespace:
-    """What the command line says, the worlds being there."""
+    """The command line's arguments; refuses worlds that do not exist."""
     parser = argparse.ArgumentParser(prog=COMMAND, description="Takes rankings apart in worlds whose truth is known.")
     parser.add_argument("worlds", nargs="+", metavar="WORLD", help="folders below --out")
     parser.add_argument("--out", type=Path, required=True, help="folder of the worlds")

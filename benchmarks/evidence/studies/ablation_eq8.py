@@ -157,7 +157,7 @@ def eq8_variants(
 
 
 def term_variants(estimates: TermEstimates, rule: str = "equal-z") -> list[Candidate]:
-    """Rankings without each term, and by each term alone. A term that nobody may see is 0 for everybody."""
+    """Rankings without each term, and by each term alone. A term that is left out is 0 for all contributors."""
     found: list[Candidate] = []
     for at, term in enumerate(TERMS):
         kept = np.arange(len(TERMS)) != at

@@ -66,11 +66,11 @@ class Reading:
     distinct: bool = False
     """Whether a row that repeats another counts once."""
     price: float = 0.5
-    """Of causal LMs, a unit of the way over the mean slope, see `trained_gain.py`. 0: gains to first order."""
+    """Of causal LMs, the displacement penalty over the mean slope, see `trained_gain.py`. 0: gains to first order."""
 
 
 class RegressionWorld:
-    """What scores of one world need beside kernels: labels, or probabilities and token counts; which rows repeat others."""
+    """Inputs of scores of one world besides kernels: labels, or probabilities and token counts; which rows repeat others."""
 
     def __init__(self, world: WorldFolder) -> None:
         """Labels are read from the rows; a causal LM makes a forward pass."""
@@ -93,8 +93,8 @@ class RegressionWorld:
         objectives = [self._objective(kernel, reading) for kernel in kernels]
         damping, mode = reading.damping or self._damping, None if self.world.backbone.is_causal else reading.mode
         if reading.metric == "accuracy":
-            told = zip(made, objectives, strict=True)
-            values = np.array([one.diagnostics(each.predict(damping, mode or one.mode))["accuracy"] for each, one in told])
+            pairs = zip(made, objectives, strict=True)
+            values = np.array([one.diagnostics(each.predict(damping, mode or one.mode))["accuracy"] for each, one in pairs])
         else:
             found = [regression_value(each, one, damping, mode) for each, one in zip(made, objectives, strict=True)]
             moved = [one.change.displacement for one in found] if self.world.backbone.is_causal else None

@@ -22,7 +22,7 @@ TOP, BOTTOM, RIGHT = 8, 52, 16
 HEIGHT, LEFT, LINE_LABELS = 300, 52, 280
 NAME_LIMIT = 80
 NAME_SHARE = 0.4
-"""Of a chart's width, that variants' names may take: they tell what is varied."""
+"""Of a chart's width, that variants' names may take."""
 TARGET = 0.9
 """Kendall's tau that a subset's ranking should reach."""
 TARGET_ROWS = 400
@@ -109,7 +109,7 @@ def _mean(one: SubsetAgreement) -> float:
 
 
 def _curve(axes: Any, at: int, found: Sequence[SubsetAgreement]) -> str:
-    """Draws one line with its bars and returns its colour; colour and style together tell nine lines apart."""
+    """Draws one line with its bars and returns its colour; colour and style together distinguish nine lines."""
     colours, styles = (INK, ACCENT, MUTED), ("o-", "o--", "o:")
     colour, style = colours[at % len(colours)], styles[at // len(colours) % len(styles)]
     across = [one.n_rows for one in found]

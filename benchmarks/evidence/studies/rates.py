@@ -1,13 +1,13 @@
-"""Which peak rate truth trains a checkpoint with: the one that serves the median contributor best.
+"""Choice of the peak rate with which truth trains a checkpoint: the one with the best median over contributors.
 
     python -m benchmarks.evidence.studies.rates instruction lm --data DIR --out FOLDER --language-model DIR [--rates 3e-5 1e-4]
 
-A rate that is too high moves a checkpoint away from what it knew, and truth then says who spoils least instead of who teaches
-most. One training of every contributor a rate; rankings play no part in the choice, and the few whose rows are spoilt on
-purpose do not move a median. How well ours agrees with the truth of each rate is printed beside it, where
-FOLDER/WORLD/results.json has its scores, for a reader to judge what the choice did.
+At too high a rate a checkpoint loses what it has learnt before, and truth measures which rows harm least instead of which help
+most. There is one training of every contributor a rate; rankings play no part in the choice, and the few contributors whose
+rows are spoilt on purpose do not change a median. The agreement of ours with the truth of each rate is printed too, where
+FOLDER/WORLD/results.json has its scores.
 
-Trainings lie below FOLDER/WORLD/rates, resumable, apart from the world's truth.
+Trainings are stored below FOLDER/WORLD/rates, resumable, apart from the world's truth.
 """
 
 from __future__ import annotations
@@ -114,13 +114,13 @@ def table_text(world: str, results: Sequence[RateResult], agreements: Sequence[f
     lines = [f"{world}: untrained {results[0].untrained:.4f}; rate, median metric, share helped, Spearman with ours"]
     for one, agreement in zip(results, agreements, strict=True):
         mark = "  <- best" if one is best else ""
-        said = "-" if agreement is None else f"{agreement:.2f}"
-        lines.append(f"  {one.rate:7g}  {one.median:8.4f}  {one.helped:4.0%}  {said}{mark}")
+        shown = "-" if agreement is None else f"{agreement:.2f}"
+        lines.append(f"  {one.rate:7g}  {one.median:8.4f}  {one.helped:4.0%}  {shown}{mark}")
     return "\n".join(lines)
 
 
 def parsed(words: Sequence[str] | None = None) -> argparse.Namespace:
-    """What the command line says."""
+    """The command line's arguments."""
     causal = [name for name, setting in WORLDS.items() if setting.backbone is None and not setting.holds_out_more]
     parser = argparse.ArgumentParser(prog=COMMAND, description="Compares peak rates of the truth of causal worlds.")
     parser.add_argument("worlds", nargs="+", choices=causal, metavar="WORLD", help=f"out of {', '.join(causal)}")

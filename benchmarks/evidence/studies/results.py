@@ -31,7 +31,7 @@ Study = TypeVar("Study", bound=FrozenModel)
 
 
 class Variant(FrozenModel):
-    """A ranking under a configuration, beside the base's."""
+    """A ranking under a configuration, compared with the base's."""
 
     name: str
     """The switch as configuration writes it, `ntk.output: margin`; or in words, where it is none."""
@@ -89,7 +89,7 @@ class SubsetAgreement(FrozenModel):
 
     method: str
     form: str
-    """Whom the scores speak for: of NTK-regression all rows, told by their features, or those measured alone."""
+    """Rows that the scores are estimates for: of NTK regression all rows, by their features, or those measured alone."""
     n_rows: int
     against_all: list[float]
     """Of each subset seed, with the ranking from all rows."""
@@ -211,7 +211,7 @@ def agreements(
 
 
 def write_study(result: AblationResult | StabilityResult, folder: Location) -> Location:
-    """Store the study below `folder`, beside the world's other results, and return the file."""
+    """Store the study below `folder`, with the world's other results, and return the file."""
     file = folder.child(safe_name(result.world), ABLATION if isinstance(result, AblationResult) else STABILITY)
     file.write_bytes((result.model_dump_json(indent=1) + "\n").encode())
     return file

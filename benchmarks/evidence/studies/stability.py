@@ -66,7 +66,7 @@ def lay_out(folder: Path, data: Path) -> None:
 def regression_agreements(
     world: WorldFolder, sizes: Sequence[int], n_seeds: int, truth: Floats | None
 ) -> list[SubsetAgreement]:
-    """NTK-regression from subsets by whom its values speak for, against its ranking from all rows."""
+    """NTK regression from subsets, by the rows that its values are estimates for, against its ranking from all rows."""
     side = RegressionSubsets(world)
     nested = {n: [side.nested(n, seed) for seed in range(n_seeds)] for n in sizes}
     found: list[SubsetAgreement] = []
@@ -181,7 +181,7 @@ def table_text(result: StabilityResult) -> str:
 
 
 def parsed(words: Sequence[str] | None = None) -> argparse.Namespace:
-    """What the command line says."""
+    """The command line's arguments."""
     parser = argparse.ArgumentParser(prog=COMMAND, description="Measures how stable rankings are.")
     parser.add_argument("world", help=f"a folder below --out with a world; {LARGE} is laid out where it is missing")
     parser.add_argument("--data", type=Path, help="folder of the data sets, to lay the large world out")

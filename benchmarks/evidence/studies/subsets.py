@@ -1,4 +1,4 @@
-"""Scores from any subset of a world's rows, by NTK-regression and by Eq. 8, out of quantities that are made once for all rows.
+"""Scores from any subset of a world's rows, by NTK regression and by Eq. 8, from quantities computed once for all rows.
 
 Letters: N rows of a contributor, n of a subset, K contributors, C classes. A subset seed fixes an order of each contributor's
 rows; the subset of n rows is the first n of them, so that smaller subsets lie in larger ones.
@@ -37,9 +37,9 @@ from mixval.valuation.score import value
 from mixval.valuation.weights import weigh
 
 READ, GRADIENTS = "rows-read", "gradient-rows"
-"""Whom scores from n gradient rows speak for, as `value.rows` says: all rows, by their features; or those n alone."""
+"""Rows that scores from n gradient rows are estimates for, as `value.rows`: all rows, by their features; or those n alone."""
 GRAM_ROWS, GRAM_BYTES = 500, 2**28
-"""Rows whose exact kernel Eq. 8 takes, the default of `ntk.sample.count`; bytes of gradients held for it."""
+"""Rows whose exact kernel Eq. 8 takes, the default of `ntk.sample.count`; bytes of gradients in memory for it."""
 
 
 def subset_order(world: WorldFolder, at: int, seed: int) -> np.ndarray:  # (N,)

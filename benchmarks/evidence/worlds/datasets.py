@@ -1,7 +1,7 @@
 """The data sets of the evidence as tables under the row contract, with `id`, `source` and, where rows have no label, `group`.
 
 `DIR` holds a folder a task with `real.parquet`, `synthetic.parquet` and `test.parquet`. Rows for pretraining and rows for
-worlds are told apart by their `id`, a hash of the content: a checkpoint of `pretrain.py` has seen no row of a world.
+worlds are separated by their `id`, a hash of the content: no checkpoint of `pretrain.py` was trained on a row of a world.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _image(raw: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _review(raw: dict[str, Any]) -> list[dict[str, Any]]:
-    return [{"text": " ".join(raw["text"].lower().split()), "label": raw["label"]}]  # SST-2 is lower case: no tell
+    return [{"text": " ".join(raw["text"].lower().split()), "label": raw["label"]}]  # SST-2 is lower case
 
 
 def _instruction(raw: dict[str, Any]) -> list[dict[str, Any]]:

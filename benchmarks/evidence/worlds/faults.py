@@ -1,4 +1,4 @@
-"""Faults in what rows teach: wrong labels, spoilt responses, words out of order. Rows that are not chosen stay as they are."""
+"""Faults in labels and answers: wrong labels, spoilt responses, words out of order. Rows that are not chosen are unchanged."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from mixval.terms.ntk.value import regression_value, run_values
 def inputs_of(world: World, backbone: Backbone, budget: Budget | None = None, config: ValuationConfig | None = None) -> Inputs:
     """What methods may see of a world: everything but its test set, its facts and its ledgers.
 
-    `config` is that of the world where it is laid out, under `measured`; without it the product says nothing of it.
+    `config` is that of the world where it is laid out, under `measured`; without it the product has no values.
     """
     contributors = [Contributor(one.name, one.table) for one in world.contributors]
     valuation = None if config is None else partial(product_values, config)
@@ -31,10 +31,10 @@ def inputs_of(world: World, backbone: Backbone, budget: Budget | None = None, co
 def measured(config: ValuationConfig, budget: Budget) -> ValuationConfig:
     """A world's configuration as the evidence measures it: gradients of all rows, sketched, sized as for all methods.
 
-    Values are points here: no coalitions, and of half-samples the two that are the fewest. Some there must be, since rows are
-    kept for them alone, and from rows a small contributor is solved in a quarter of the time. Causal LMs' gains are less the
-    displacement penalty, for every backbone. Rows count as real, whatever they are: a value by regression takes both parts
-    together, and the gate refuses who has a single row of one part, which a drawn contributor may have.
+    Values are points here: no coalitions, and the fewest half-samples, two. There must be some, since rows are stored for them
+    alone, and a small contributor is solved from its rows in a quarter of the time. Causal LMs' gains are less the displacement
+    penalty, for every backbone. Rows count as real, whatever they are: a value by regression takes both parts together, and the
+    gate refuses a contributor with a single row of one part, which a drawn one may have.
     """
     every = {"count": None, "fraction": None}
     settings = {
@@ -71,9 +71,9 @@ def sketched_values(inputs: Inputs) -> ProductValues:
     found = [regression_value(one, objective, damping) for one in regressions]
     moved = None if inputs.has_labels else [one.change.displacement for one in found]
     names = [one.name for one in inputs.contributors]
-    told = [
+    diagnostics = [
         objective.diagnostics(regression.diagnosed(one.change)) | {"estimate": one.value}
         for regression, one in zip(regressions, found, strict=True)
     ]
     values = run_values([one.value for one in found], displacements=moved).values.tolist()
-    return ProductValues(dict(zip(names, values, strict=True)), dict(zip(names, told, strict=True)), {}, "", 0.0, 0)
+    return ProductValues(dict(zip(names, values, strict=True)), dict(zip(names, diagnostics, strict=True)), {}, "", 0.0, 0)

@@ -5,7 +5,7 @@ Letters: C classes; N_c real images of class c as rows X_c (N_c, D) in [0, 1]; m
     X_c - m_c = U S V^T,   x = clip(m_c + t sum_{j<=k} z_j (s_j / sqrt(N_c - 1)) v_j, 0, 1),   z_j ~ N(0, 1)
 
 With t = 1 and every component the samples have the class's mean and covariance; fewer components lose detail, t < 1
-variety. It stands in for a generative model where a data set has no synthetic counterpart.
+variety. It replaces a generative model where a data set has no synthetic counterpart.
 """
 
 from __future__ import annotations

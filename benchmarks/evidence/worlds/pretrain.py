@@ -3,7 +3,7 @@
     python -m benchmarks.evidence.worlds.pretrain --data DIR --out FOLDER [--steps 1400] [--seed 0]
 
 It reads the pretraining part of the data sets (`datasets.py`), no row of which stands in a world: passages, instructions and
-worked solutions. Training stops at `--steps`, and the schedule ends there; `pretrain.json` beside the weights tells the loss
+worked solutions. Training stops at `--steps`, and the schedule ends there; `pretrain.json` next to the weights has the loss
 on held-out text, in nats a token, next to that of a uniform guess.
 """
 

@@ -56,7 +56,7 @@ class Setting:
 
     dataset: str
     design: dict[str, Any]
-    """Fields of `WorldDesign` beside task, contributors and seed."""
+    """Fields of `WorldDesign` besides task, contributors and seed."""
     recipe: TrainingRecipe
     backbone: dict[str, Any] | None = None
     """None: the checkpoint that is named on the command line (`pretrain.py`, or `sentence_encoder.py` for `sentiment`)."""

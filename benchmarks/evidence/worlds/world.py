@@ -52,7 +52,7 @@ class World:
     target: pa.Table
     """T: what valuation may see."""
     test: pa.Table
-    """What truth is judged on; no valuation may see it."""
+    """Test rows of truth; no valuation may use them."""
 
 
 def make_world(design: WorldDesign, real: pa.Table, synthetic: pa.Table, held_out: pa.Table) -> World:
@@ -90,7 +90,7 @@ def halves(held_out: pa.Table, seed: int) -> tuple[pa.Table, pa.Table]:
 
 @dataclass(frozen=True)
 class _Parts:
-    """A contributor on the way: each part's rows with their flags, and which of them are its own fresh ones."""
+    """A contributor in the making: each part's rows with their flags, and which of them are its own fresh ones."""
 
     rows: tuple[pa.Table, pa.Table]
     fresh: tuple[pa.Table, pa.Table]

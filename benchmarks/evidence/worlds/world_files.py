@@ -32,7 +32,7 @@ ADMIT_ALL: dict[str, Any] = {
     "max_shared_share": 1.0,
     "data_docs": False,
 }
-"""Gate limits under which planted faults keep nobody out: the point is to value them. Repeats are still dropped."""
+"""Gate limits under which planted faults reject no contributor: the point is to value them. Repeats are still dropped."""
 
 
 def write_world(world: World, root: Location, backbone: BackboneConfig, settings: dict[str, Any] | None = None) -> Location:

@@ -1,9 +1,9 @@
-"""Rows that say what other rows say, told by their features where their digests differ: near T's, which a run tells
-(`mixval/terms/discrepancy/near_target.py`), and near earlier own and others' ones, which nothing looks at.
+"""Rows of an attacker that nearly copy other rows by their features: rows of T (`mixval/terms/discrepancy/near_target.py`,
+which a run reports), and earlier rows of its own or of others, which no check of a run covers.
 
 Letters: N rows; M others; D frozen features. Two rows are near where they are closer than RADIUS medians of T's distances.
 
-What the gate could do with it: of rows near each other keep the first.
+`kept` marks what a gate could leave: of rows near each other the first.
 """
 
 from __future__ import annotations

@@ -57,8 +57,9 @@ def trip(call: Callable[[], Any]) -> Trip:
     entered: dict[str, None] = {}
     stack: list[str] = []
 
-    def watch(frame: FrameType, event: str, _argument: Any) -> None:
-        if event != "call" or frame.f_code.co_name == "<module>" or (file := _product_file(frame)) is None:
+    def watch(frame: FrameType, _event: str, _argument: Any) -> None:
+        # Only calls come here: nothing is handed back that would watch a function's lines.
+        if frame.f_code.co_name == "<module>" or (file := _product_file(frame)) is None:
             return
         entered.setdefault(file)
         if file.startswith(NUMERIC):
@@ -67,31 +68,31 @@ def trip(call: Callable[[], Any]) -> Trip:
                 if (name := _product_file(above)) is not None and name not in stack:
                     stack.append(name)
                 above = above.f_back
-            sys.setprofile(None)
+            sys.settrace(None)
             raise _Arrived
 
-    sys.setprofile(watch)
+    sys.settrace(watch)
     with suppress(_Arrived):
         try:
             call()
         finally:
-            sys.setprofile(None)
+            sys.settrace(None)
     if not stack:
         raise RuntimeError("the call has computed nothing")
     return Trip(stack[::-1], list(entered))
 
 
 def _product_file(frame: FrameType) -> str | None:
-    path = Path(frame.f_code.co_filename)
-    if not path.is_relative_to(ROOT):
+    file = frame.f_code.co_filename
+    if not file.startswith(str(ROOT)):
         return None
-    name = path.relative_to(ROOT).as_posix()
+    name = Path(file).relative_to(ROOT).as_posix()
     return name if name.startswith(PRODUCT) else None
 
 
 def trips(config: ValuationConfig) -> dict[str, Trip]:
     """The whole run, and measuring alone. The configuration's output must be empty."""
-    whole = trip(lambda: in_process.value_here(config))
+    whole = trip(lambda: in_process.value_gated(in_process.gate_here(config)))
     gated = in_process.gate_here(config)
     return {"run": whole, "measure": trip(lambda: in_process.value_gated(gated))}
 

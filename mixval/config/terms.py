@@ -1,5 +1,6 @@
 """Settings of the terms of Eq. 8 (arXiv 2511.13640)."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -64,6 +65,10 @@ class DiscrepancyConfig(FrozenModel):
         return self
 
 
+STORES_ROWS: Mapping[str, bool] = {"exact": True, "sketched": False}
+"""`ntk.method` -> whether it stores rows, or sums over rows alone. `mixval/stages/routes/` measures by it."""
+
+
 class NtkConfig(FrozenModel):
     """sqrt(r' (Theta_0 + lambda I)^-1 r / n), with the empirical neural tangent kernel (NTK) Theta_0 of one scalar output per
     row.
@@ -103,6 +108,11 @@ class NtkConfig(FrozenModel):
     sample: SampleConfig = SampleConfig(count=500)
     """`exact` only: rows whose gradients are taken, a part of the rows read. `sketched` takes the gradients of all rows
     read."""
+
+    @property
+    def stores_rows(self) -> bool:
+        """Whether `method` stores rows, or sums over rows alone."""
+        return STORES_ROWS[self.method]
 
     @model_validator(mode="after")
     def _mix_needs_probability_residual(self) -> "NtkConfig":

@@ -11,7 +11,7 @@ from mixval.config.runtime import RuntimeConfig
 from mixval.config.sample import SampleConfig
 from mixval.config.source import SourceConfig
 from mixval.config.tasks import TASKS, Task, TaskSpec, spec_of
-from mixval.config.terms import DiscrepancyConfig, LossConfig, NtkConfig
+from mixval.config.terms import STORES_ROWS, DiscrepancyConfig, LossConfig, NtkConfig
 from mixval.config.value import ValueConfig
 
 FEATURES_OF = {"backbone": "a backbone", "pixels": "images", "backbone-and-answer": "prompts and responses"}
@@ -88,7 +88,7 @@ class ValuationConfig(FrozenModel):
     def values_rows_read(self) -> bool:
         """Whether rows without gradients enter the value, too: `value.rows`, or its default. Sketched, all rows have
         gradients."""
-        if self.value.method != "ntk-regression" or self.ntk.method == "sketched":
+        if self.value.method != "ntk-regression" or not self.ntk.stores_rows:
             return False
         return (self.value.rows or self._default_rows) == "read"
 
@@ -127,19 +127,20 @@ class ValuationConfig(FrozenModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _default_discrepancy_of_sketched(cls, given: Any) -> Any:
-        """Sufficient statistics contain mean embeddings, so `random-features` is the default discrepancy with `sketched`."""
+    def _default_discrepancy_of_sums(cls, given: Any) -> Any:
+        """Sums contain mean embeddings, so `random-features` is the default discrepancy of a method that stores no rows."""
         ntk = given.get("ntk") if isinstance(given, dict) else None
-        if not isinstance(ntk, dict) or ntk.get("method") != "sketched":
+        method = ntk.get("method") if isinstance(ntk, dict) else None
+        if not isinstance(method, str) or STORES_ROWS.get(method, True):
             return given
         return merge({"discrepancy": {"method": "random-features"}}, given)
 
     @model_validator(mode="after")
-    def _fits_sketched(self) -> "ValuationConfig":
-        if self.ntk.method == "sketched" and (self.discrepancy.method != "random-features" or self.discrepancy.permutations):
+    def _fits_sums(self) -> "ValuationConfig":
+        if not self.ntk.stores_rows and (self.discrepancy.method != "random-features" or self.discrepancy.permutations):
             raise ValueError(
-                "`ntk.method: sketched` stores sums and no rows, so it needs `discrepancy.method: random-features` and "
-                f"`permutations: 0`, found `{self.discrepancy.method}` and {self.discrepancy.permutations}"
+                f"`ntk.method: {self.ntk.method}` stores sums and no rows, so it needs `discrepancy.method: random-features` "
+                f"and `permutations: 0`, found `{self.discrepancy.method}` and {self.discrepancy.permutations}"
             )
         return self
 

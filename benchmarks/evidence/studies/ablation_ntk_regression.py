@@ -164,9 +164,9 @@ def readings(is_causal: bool) -> list[tuple[str, str, dict[str, Any], Reading]]:
     if is_causal:
         changes += [
             ("residual", "residual 1 instead of 1 - p", {"residual": "one"}),
-            ("residual", "rows ask alike, whatever their answer tokens", {"by_tokens": False}),
-            ("way", "to first order, a way that costs nothing", {"price": 0.0}),
-            *(("way", f"a way that costs {price:g} of the mean slope", {"price": price}) for price in PRICES),
+            ("residual", "responses of equal scale, whatever the answer tokens", {"by_tokens": False}),
+            ("way", "to first order, no displacement penalty", {"price": 0.0}),
+            *(("way", f"displacement penalty of {price:g} of the mean slope", {"price": price}) for price in PRICES),
         ]
     else:
         changes += [

@@ -2,7 +2,6 @@
 
 import gc
 import threading
-import time
 import weakref
 
 import pytest
@@ -81,14 +80,16 @@ def test_what_is_made_may_ask_itself() -> None:
 
 
 def test_threads_share_what_is_made_once() -> None:
-    slot, made, found = LastMade[Made](), [], []
+    slot, made, found, arrived = LastMade[Made](), [], [], threading.Semaphore(0)
 
     def make() -> Made:
-        time.sleep(0.01)  # long enough for the others to arrive
+        for _ in range(8):  # until all have come to ask
+            arrived.acquire()
         made.append(Made())
         return made[-1]
 
     def ask() -> None:
+        arrived.release()
         found.append(slot.get("one", make))
 
     threads = [threading.Thread(target=ask) for _ in range(8)]

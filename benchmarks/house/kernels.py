@@ -1,7 +1,7 @@
 """The numeric tests under other kernels, with other numbers of threads, and on a machine that has more work than cores.
 
     python -m benchmarks.house.kernels                         every setting, one after another
-    python -m benchmarks.house.kernels haswell-avx2-1 loaded   these
+    python -m benchmarks.house.kernels zen-avx2-2 loaded       these
     python -m benchmarks.house.kernels --other                 one that differs from what this machine takes; writes nothing
 
 Four libraries round in their own ways, each with kernels by processor, and each has a variable that chooses another one:
@@ -197,18 +197,19 @@ def figures_of(setting: Setting, outcome: Outcome) -> list[Figure]:
     """Passed and failed tests of a setting."""
     command = f"{COMMAND} {setting.name}"
     return [
-        figure(f"numeric_tests_passed/{setting.name}", outcome.passed, "all", "tests", command),
-        figure(f"numeric_tests_failed/{setting.name}", len(outcome.failed), "0", "tests", command),
+        figure(f"numeric tests passed, {setting.name}", outcome.passed, "all", "tests", command),
+        figure(f"numeric tests failed, {setting.name}", len(outcome.failed), "0", "tests", command),
     ]
 
 
 def run_figures(held: Sequence[Figure]) -> list[Figure]:
     """How many of the settings that are stored passed whole, and how many did not."""
-    failed = [one["figure"] for one in held if one["name"].startswith("numeric_tests_failed/")]
+    failed = [one["figure"] for one in held if one["name"].startswith("numeric tests failed, ")]
     n_failed = sum(bool(count) for count in failed)
+    name = "numeric test runs under other kernels"
     return [
-        figure("numeric_runs_passed", len(failed) - n_failed, str(len(SETTINGS)), "settings", COMMAND),
-        figure("numeric_runs_failed", n_failed, "0", "settings", COMMAND),
+        figure(f"{name}, passed", len(failed) - n_failed, str(len(SETTINGS)), "settings", COMMAND),
+        figure(f"{name}, failed", n_failed, "0", "settings", COMMAND),
     ]
 
 

@@ -82,9 +82,9 @@ def test_a_setting_replaces_its_own_figures_and_runs_are_counted_over_all(
     held = json.loads(file.read_text())
     assert {one["name"]: one["figure"] for one in held} == {
         "others": 3,
-        "numeric_tests_passed/haswell-avx512-2": 9,
-        "numeric_tests_failed/haswell-avx512-2": 0,
-        "numeric_tests_passed/loaded": 9,
-        "numeric_tests_failed/loaded": 0,
+        "numeric tests passed, haswell-avx512-2": 9,
+        "numeric tests failed, haswell-avx512-2": 0,
+        "numeric tests passed, loaded": 9,
+        "numeric tests failed, loaded": 0,
     }
     assert [one["figure"] for one in kernels.run_figures(held)] == [2, 0]

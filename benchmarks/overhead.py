@@ -23,9 +23,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.plain_stages import run_plainly
-from flows.front import run_session
 from mixval.config.load import anchor_paths, parse_config
 from mixval.config.valuation import ValuationConfig
+from mixval_flows.front import run_session
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "images" / "data"
 ROWS = 8

@@ -26,7 +26,7 @@ def run_plainly(config: ValuationConfig) -> None:
 
 
 def value_coalitions_plainly(config: ValuationConfig, run: ValuedRun) -> CoalitionResults | None:
-    """What `flows/valuation.py` asks of coalitions."""
+    """What `flows/mixval_flows/valuation.py` asks of coalitions."""
     work = coalition_job(config, run.jobs, run.prepared.target_job, run.reduced)
     if work is None:
         return None

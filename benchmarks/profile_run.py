@@ -50,8 +50,8 @@ def with_flow(mode: str, changes: Sequence[str]) -> None:
     sampler = Sampler("flow", Path(os.environ[FOLDER]))
     sampler.start()
     atexit.register(sampler.stop)
-    from flows.front import run_session
     from mixval.config.load import anchor_paths, parse_config
+    from mixval_flows.front import run_session
 
     given = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     for change in (*MODES[mode], *changes):

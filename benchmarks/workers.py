@@ -12,8 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from flows.front import run_session
 from mixval.config.load import load_config
+from mixval_flows.front import run_session
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from flows.front import run_session
 from mixval.cli.leave import leaving_at_once
 from mixval.cli.progress_view import front_end
 from mixval.cli.summary_view import print_summary
 from mixval.config.load import load_config
+from mixval_flows.front import run_session
 
 EXAMPLES = ("images", "reviews", "answers")
 

@@ -11,7 +11,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from flows.quiet import quiet
+from mixval_flows.quiet import quiet
 
 quiet()
 hypothesis.settings.register_profile("house", derandomize=True, deadline=None)  # the same examples every time

@@ -7,7 +7,7 @@ A definition is a function, a class or a constant at the top of a module, or a m
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,10 +90,15 @@ def read_modules(root: Path, packages: tuple[str, ...]) -> dict[str, Module]:
     }
 
 
+def module_name(parts: Sequence[str]) -> str:
+    """The dotted name of what lies there: a folder that holds a package `mixval_FOLDER` is a source root."""
+    return ".".join(parts[1:] if len(parts) > 1 and parts[1] == f"mixval_{parts[0]}" else parts)
+
+
 def _read(root: Path, path: Path) -> Module:
     parts = path.relative_to(root).with_suffix("").parts
     is_package = parts[-1] == "__init__"
-    module = Module(".".join(parts[:-1] if is_package else parts), path, is_package)
+    module = Module(module_name(parts[:-1] if is_package else parts), path, is_package)
     module.is_program = parts[-1] == "__main__"
     for statement in ast.parse(path.read_text(encoding="utf-8")).body:
         _take(module, statement)

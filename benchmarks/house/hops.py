@@ -10,7 +10,7 @@ A real run of `examples/images` in this process is traced, one call after anothe
     entered      files of which any function has run since the configuration was handed over, whether it has returned or not
 
 Both are told of the whole run, in which plan and gate come first, and of measuring alone, after them. Prefect and Dask add two
-files to the call path of a flow: `tasks/measure.py` and `tasks/cluster.py`.
+files to the call path of a flow: `tasks/mixval_tasks/measure.py` and `tasks/mixval_tasks/cluster.py`.
 """
 
 from __future__ import annotations

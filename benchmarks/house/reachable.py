@@ -3,12 +3,12 @@
     python -m benchmarks.house.reachable                              print them
     python -m benchmarks.house.reachable --figures --before COMMIT    write figures, and those of an earlier commit
 
-Started are the command `mixval`, the runners that it finds, programs of the four packages (`python -m flows`,
-`python -m deployments.register`), flows that `prefect.yaml` names, the examples, and the generators of `docs/`. From there a
+Started are the command `mixval`, the runners that it finds, programs of the four packages (`python -m mixval_flows`, `python
+-m mixval_deployments.register`), flows that `prefect.yaml` names, the examples, and the generators of `docs/`. From there a
 definition is reached when reached code mentions its name, through whatever imports; a method when its class is reached and
 reached code has an attribute of that name, whosever it is. A class whose base comes from another package has all its methods
-reached. So what is listed is dead, but for code that is looked up by a name put together at run time; a method may be dead and
-share its name with one that lives. Fields, arguments and branches are not looked at.
+reached. So what is listed is dead, but for code that is looked up by a name put together at run time; a method may be dead
+and share its name with one that lives. Fields, arguments and branches are not looked at.
 
 Of what is listed it is said who reaches it all the same: benchmarks, tests or nobody. Prints one line each, then the sums.
 Figures are modules and lines of mixval, their median, and lines that are not reached: `benchmarks/results/house.json`.
@@ -33,7 +33,7 @@ from pathlib import Path
 import yaml
 
 from benchmarks.figures import Figure, figure, write_by_name
-from benchmarks.house.definitions import Definition, Mentions, Module, Reference, read_modules
+from benchmarks.house.definitions import Definition, Mentions, Module, Reference, module_name, read_modules
 
 COMMAND = "python -m benchmarks.house.reachable --figures"
 ROOT = Path(__file__).parents[2]
@@ -100,7 +100,7 @@ class Reach:
         for text in found.strings:
             self._load(text)
             if (entry := ENTRY.fullmatch(text)) is not None:
-                self._reach(Reference(entry[1].replace("/", "."), entry[2]))
+                self._reach(_entry(entry))
 
     def _load(self, name: str) -> None:
         """Run a module's body, and those of the packages above it."""
@@ -210,13 +210,18 @@ def entry_points(root: Path) -> list[Reference]:
     named = [*project["scripts"].values(), *(one for group in project["entry-points"].values() for one in group.values())]
     deployed = yaml.safe_load((root / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
     found = [ENTRY.fullmatch(text) for text in (*named, *(one["entrypoint"] for one in deployed))]
-    return [Reference(one[1].replace("/", "."), one[2]) for one in found if one is not None]
+    return [_entry(one) for one in found if one is not None]
+
+
+def _entry(found: re.Match[str]) -> Reference:
+    """What `module:attribute` names, or `folder/file.py:attribute`."""
+    return Reference(module_name(found[1].replace("/", ".").split(".")), found[2])
 
 
 def _folder(module: Module) -> str:
     """The folder that a module counts for: tests that stand beside benchmarks are tests."""
     parts = module.name.split(".")
-    return "tests" if "tests" in parts else parts[0]
+    return "tests" if "tests" in parts else parts[0].removeprefix("mixval_")
 
 
 def figures(root: Path, found: Sequence[Unreached], command: str = COMMAND, beside: str = "") -> list[Figure]:

@@ -21,6 +21,7 @@ from benchmarks.figures import figure, write_by_name
 COMMAND = "python -m benchmarks.house.term_files"
 TERM = "composition"
 HOUSE = ("mixval", "tasks", "flows", "deployments")
+"""Folders of what is installed; the last three hold one package each, `mixval_tasks` and so on."""
 MOST = 8
 ROOT = Path(__file__).parents[2]
 TOY = ROOT / "tests" / "stages" / "test_stages_fifth_term.py"

@@ -18,7 +18,7 @@ GROUP, ENTRY = "mixval.runners", "registry"
 
 
 class InstalledFlow(Protocol):
-    """What the command line needs of a flow; `flows/registry.py` implements it."""
+    """What the command line needs of a flow; `flows/mixval_flows/registry.py` implements it."""
 
     name: str
     sentence: str
@@ -37,7 +37,7 @@ class InstalledFlow(Protocol):
 
 
 class Registry(Protocol):
-    """The module `flows/registry.py`."""
+    """The module `flows/mixval_flows/registry.py`."""
 
     def flow_named(self, name: str) -> InstalledFlow:
         """The flow of this name. Raises ConfigError that lists them all."""

@@ -13,9 +13,9 @@ FILES = {
         [project.scripts]
         house = "mixval.cli:main"
         [project.entry-points."mixval.runners"]
-        value = "flows.front:run"
+        value = "mixval_flows.front:run"
     """,
-    "prefect.yaml": "deployments: [{entrypoint: flows/deployed.py:flow}]",
+    "prefect.yaml": "deployments: [{entrypoint: flows/mixval_flows/deployed.py:flow}]",
     "mixval/__init__.py": "",
     "mixval/cli.py": """
         import click
@@ -75,13 +75,13 @@ FILES = {
     """,
     "mixval/page.j2": "{{ child.in_a_template() }}",
     "mixval/orphan.py": "def alone() -> None: ...",
-    "tasks/__init__.py": "",
-    "flows/__init__.py": "",
-    "flows/__main__.py": "from flows.program import go\ngo()",
-    "flows/program.py": "def go() -> None: ...",
-    "flows/front.py": "def run() -> None: ...",
-    "flows/deployed.py": "def flow() -> None: ...",
-    "deployments/__init__.py": "",
+    "tasks/mixval_tasks/__init__.py": "",
+    "flows/mixval_flows/__init__.py": "",
+    "flows/mixval_flows/__main__.py": "from mixval_flows.program import go\ngo()",
+    "flows/mixval_flows/program.py": "def go() -> None: ...",
+    "flows/mixval_flows/front.py": "def run() -> None: ...",
+    "flows/mixval_flows/deployed.py": "def flow() -> None: ...",
+    "deployments/mixval_deployments/__init__.py": "",
     "examples/demo.py": "from mixval.kinds import made_by_name\nmade_by_name()",
     "benchmarks/figure.py": "from mixval import orphan\norphan.alone()",
     "benchmarks/tests/test_a.py": "from mixval.kinds import Alone\n\ndef test_a():\n    Alone()",

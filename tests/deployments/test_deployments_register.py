@@ -18,14 +18,14 @@ from prefect.flows import load_flow_from_entrypoint
 from prefect.server.services.scheduler import schedule_deployments
 from typer.testing import CliRunner
 
-from deployments import register
-from deployments.register import DEFAULT_POOL, build_deployment
-from flows.__main__ import app
-from flows.entry import NO_TELEMETRY, require_api
-from flows.registry import FLOWS, RegisteredFlow
 from mixval.config.load import load_config, parse_config
 from mixval.config.valuation import ValuationConfig
 from mixval.errors import ConfigError
+from mixval_deployments import register
+from mixval_deployments.register import DEFAULT_POOL, build_deployment
+from mixval_flows.__main__ import app
+from mixval_flows.entry import NO_TELEMETRY, require_api
+from mixval_flows.registry import FLOWS, RegisteredFlow
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "reviews" / "config.yaml"

@@ -11,9 +11,9 @@ from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments import steps
 from prefect.flows import load_flow_from_entrypoint
 
-from flows.entry import NO_TELEMETRY
-from flows.registry import FLOWS
 from mixval.config.load import PATH_FIELDS, anchor_paths, parse_config_as
+from mixval_flows.entry import NO_TELEMETRY
+from mixval_flows.registry import FLOWS
 
 ROOT = Path(__file__).parents[2]
 DEFINITION = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))

@@ -9,12 +9,12 @@ from uuid import UUID
 
 import pytest
 
-from flows.runner import LazyCluster
-from flows.valuation import valuation
 from mixval.config.runtime import RuntimeConfig
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.run import RunSummary
-from tasks.cluster import use_cluster
+from mixval_flows.runner import LazyCluster
+from mixval_flows.valuation import valuation
+from mixval_tasks.cluster import use_cluster
 from tests.worlds import World, planted, rows
 
 Value = Callable[[ValuationConfig], RunSummary]

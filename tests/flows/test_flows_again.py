@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from flows.front import run_session
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.run import RunSummary
 from mixval.contracts.terms import TERMS
 from mixval.publish.stored_run import open_run
+from mixval_flows.front import run_session
 from tests.flows.conftest import Ran
 from tests.worlds import World, rows
 

@@ -15,13 +15,13 @@ from PIL import Image
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
-from flows.runner import LazyCluster
-from flows.valuation import valuation
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.run import RunSummary
 from mixval.publish.stored_run import StoredRun, open_run
-from tasks.cluster import use_cluster
+from mixval_flows.runner import LazyCluster
+from mixval_flows.valuation import valuation
+from mixval_tasks.cluster import use_cluster
 from tests.worlds import SIDE, World, planted, rows
 
 Value = Callable[[ValuationConfig], RunSummary]

@@ -25,8 +25,6 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL
 
-from flows.calibration import calibration
-from flows.runner import LazyCluster
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.run import RunSummary
 from mixval.contracts.terms import TERMS
@@ -40,7 +38,9 @@ from mixval.publish.stored_run import open_run
 from mixval.storage.pointer import Latest, read_latest
 from mixval.storage.root import open_location
 from mixval.storage.tables import read_table
-from tasks.cluster import use_cluster
+from mixval_flows.calibration import calibration
+from mixval_flows.runner import LazyCluster
+from mixval_tasks.cluster import use_cluster
 from tests.cli.command_line import invoke
 from tests.flows.test_flows_killed import wait_for_record
 from tests.worlds import World, planted, rows
@@ -273,10 +273,10 @@ def test_the_command_prints_one_document_and_exit_codes(calibrated: Calibrated, 
 
 @pytest.mark.slow
 def test_it_is_served_and_runs_when_somebody_asks(calibrated: Calibrated, prefect_api: None, tmp_path: Path) -> None:
-    """`python -m flows calibration --serve` in a process of its own: a run asked for through the API ends with the weights."""
+    """`python -m mixval_flows calibration --serve` in its own process: a run asked for by the API ends with the weights."""
     file = tmp_path / "calibration.yaml"
     file.write_text(yaml.safe_dump(settings(calibrated.world, runtime={"workers": 1})))
-    command = [sys.executable, "-m", "flows", "calibration", str(file), "--serve", "--name", "asked"]
+    command = [sys.executable, "-m", "mixval_flows", "calibration", str(file), "--serve", "--name", "asked"]
     environment = os.environ | {"PREFECT_API_URL": str(PREFECT_API_URL.value())}
     log = (tmp_path / "log").open("w")
     with subprocess.Popen(command, env=environment, stdout=log, stderr=log) as process, get_client(sync_client=True) as client:

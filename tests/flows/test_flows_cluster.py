@@ -12,17 +12,17 @@ import pytest
 import torch
 from distributed import Client, LocalCluster
 
-from flows import runner
-from flows.front import plan_valuation
-from flows.runner import LazyCluster
 from mixval.config.runtime import RuntimeConfig
 from mixval.errors import ConfigError, StorageError
 from mixval.stages import gating, gradients
 from mixval.stages.footprint import probe_footprint
 from mixval.stages.jobs import MeasureJob, contributor_job
 from mixval.stages.routes import route_of
-from tasks.cluster import current_client, use_cluster
-from tasks.measure import run_step
+from mixval_flows import runner
+from mixval_flows.front import plan_valuation
+from mixval_flows.runner import LazyCluster
+from mixval_tasks.cluster import current_client, use_cluster
+from mixval_tasks.measure import run_step
 from tests.flows import poison
 from tests.worlds import World, planted
 

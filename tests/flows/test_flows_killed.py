@@ -19,13 +19,13 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.settings import PREFECT_API_URL
 
-from flows.runner import LazyCluster
 from mixval.config.runtime import RuntimeConfig
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.run import RunSummary
 from mixval.errors import StorageError
-from tasks.base import house_task
-from tasks.cluster import map_on_cluster, on_cluster, use_cluster
+from mixval_flows.runner import LazyCluster
+from mixval_tasks.base import house_task
+from mixval_tasks.cluster import map_on_cluster, on_cluster, use_cluster
 from tests.flows import poison
 from tests.worlds import World, planted
 
@@ -106,8 +106,8 @@ def test_storage_errors_are_tried_again_and_others_are_not(prefect_api: None, tm
 def test_a_cluster_that_cannot_be_had_fails_the_run_itself(
     prefect_api: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows import runner
-    from flows.valuation import valuation
+    from mixval_flows import runner
+    from mixval_flows.valuation import valuation
 
     monkeypatch.setattr(runner, "CONNECT_TIMEOUT_SECONDS", 1)
     world = planted(tmp_path, "language-modelling")

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from flows.runner import LazyCluster
-from flows.valuation import valuation
 from mixval.config.runtime import RuntimeConfig
 from mixval.config.source import StorageConfig
 from mixval.config.valuation import ValuationConfig
@@ -16,7 +14,9 @@ from mixval.contracts.results import ranking_schema
 from mixval.publish.stored_run import open_run
 from mixval.storage.pointer import read_latest
 from mixval.storage.root import open_location
-from tasks.cluster import use_cluster
+from mixval_flows.runner import LazyCluster
+from mixval_flows.valuation import valuation
+from mixval_tasks.cluster import use_cluster
 from tests.s3_server import S3Bucket
 from tests.worlds import World, planted
 

@@ -8,8 +8,8 @@ import sys
 import httpx
 import pytest
 
-from flows.server import TemporaryServer
 from mixval.errors import MixvalError
+from mixval_flows.server import TemporaryServer
 
 
 def test_it_answers_until_it_is_stopped(tmp_path, monkeypatch) -> None:
@@ -32,6 +32,7 @@ def test_a_server_that_ends_is_told_with_its_exit_code(monkeypatch) -> None:
 
 
 def test_the_flow_process_does_not_import_the_server() -> None:
-    look = "import flows.api, flows.valuation, flows.runner, sys; print('prefect.server.api.server' in sys.modules)"
+    imported = "mixval_flows.api, mixval_flows.valuation, mixval_flows.runner, sys"
+    look = f"import {imported}; print('prefect.server.api.server' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", look], check=True, stdout=subprocess.PIPE, text=True)
     assert done.stdout.strip() == "False"

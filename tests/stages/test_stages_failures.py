@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from flows.front import plan_valuation
 from mixval.config.load import parse_config
 from mixval.contracts.outcomes import GateOutcome
 from mixval.errors import CapacityError, ConfigError, ContractError, MixvalError, ModelError, StorageError, TargetError
 from mixval.stages import gating
+from mixval_flows.front import plan_valuation
 from tests.worlds import World, planted, rows
 
 

@@ -4,8 +4,8 @@ from mixval.config.valuation import ValuationConfig
 from mixval.contracts.plan import ContributorPlan
 from mixval.contracts.record import ArtifactRef
 from mixval.stages import gating
-from tasks.base import house_task
-from tasks.cluster import committed_or_made
+from mixval_tasks.base import house_task
+from mixval_tasks.cluster import committed_or_made
 
 
 @house_task("gate {contributor.name}")

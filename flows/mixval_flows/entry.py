@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from flows.quiet import QUIET
 from mixval.errors import ConfigError, MixvalError
+from mixval_flows.quiet import QUIET
 
 NO_TELEMETRY = {name: QUIET[name] for name in ("PREFECT_SERVER_ANALYTICS_ENABLED", "DO_NOT_TRACK")}
 """Environment of a process without telemetry. Prefect's log is unchanged."""

@@ -3,8 +3,8 @@
 from mixval.contracts.record import ArtifactRef
 from mixval.evidence.calibrating import train_here
 from mixval.evidence.truth import TruthJob, truth_ref
-from tasks.base import house_task
-from tasks.cluster import committed_or_made
+from mixval_tasks.base import house_task
+from mixval_tasks.cluster import committed_or_made
 
 
 @house_task("truth {job.contributor} seed {job.seed}")

@@ -1,4 +1,4 @@
-"""The flows by name, for `mixval run`, `python -m flows` and `deployments.register`.
+"""The flows by name, for `mixval run`, `python -m mixval_flows` and `mixval_deployments.register`.
 
 Everything is given by its import path and imported when it is needed, so that listing the flows imports nothing. The command
 line of the library finds `FLOWS` through the entry point `registry` of `mixval.runners`.
@@ -56,7 +56,7 @@ class RegisteredFlow:
     def run(self, config: FrozenModel, progress: Progress | None = None) -> FrozenModel:
         """Run it once; stored artifacts are reused."""
         if self.front is None:
-            from flows.front import run_flow
+            from mixval_flows.front import run_flow
 
             return run_flow(self.flow, config, progress)
         front: Callable[..., FrozenModel] = resolve_name(self.front)
@@ -80,16 +80,16 @@ _ALL = (
     RegisteredFlow(
         name="valuation",
         sentence="Rank contributors by their value for the target set.",
-        flow="flows.valuation:valuation",
+        flow="mixval_flows.valuation:valuation",
         config="mixval.config.valuation:ValuationConfig",
-        front="flows.front:run_valuation",
-        plan="flows.front:plan_valuation",
+        front="mixval_flows.front:run_valuation",
+        plan="mixval_flows.front:plan_valuation",
         view="mixval.cli.summary_view:print_summary",
     ),
     RegisteredFlow(
         name="calibration",
         sentence="Train on each contributor and fit the weights of Eq. 8's terms to the results.",
-        flow="flows.calibration:calibration",
+        flow="mixval_flows.calibration:calibration",
         config="mixval.evidence.calibrating_config:CalibrationConfig",
         view="mixval.cli.calibration_view:print_calibration",
     ),

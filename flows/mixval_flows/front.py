@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, cast
 
-from flows.credentials import load_credentials
-from flows.quiet import quiet
 from mixval.config.base import FrozenModel
 from mixval.config.runtime import RuntimeConfig
 from mixval.config.valuation import ValuationConfig
@@ -17,12 +15,14 @@ from mixval.contracts.run import RunSummary
 from mixval.progress import Progress, Silence, shown_by
 from mixval.stages.planning import Inputs, list_inputs
 from mixval.stages.preparing import PreparedRun, prepare_run, run_fingerprint, stash_prepared
+from mixval_flows.credentials import load_credentials
+from mixval_flows.quiet import quiet
 
 if TYPE_CHECKING:
-    from flows.api import ApiStart
-    from flows.runner import LazyCluster
+    from mixval_flows.api import ApiStart
+    from mixval_flows.runner import LazyCluster
 
-VALUATION = "flows.valuation:valuation"
+VALUATION = "mixval_flows.valuation:valuation"
 Run = Callable[[ValuationConfig, Progress | None], RunSummary]
 
 
@@ -119,26 +119,26 @@ class _Session:
         return cast("RunSummary", self._run(VALUATION, config))
 
     def _run(self, flow: str, config: FrozenModel) -> FrozenModel:
-        from tasks.cluster import use_cluster
+        from mixval_tasks.cluster import use_cluster
 
         with use_cluster(self._lazy_cluster()), self._lazy_api().ready():
             summary: FrozenModel = resolve_name(flow)(config)
             return summary
 
     def _lazy_cluster(self) -> LazyCluster:
-        from flows.runner import LazyCluster
+        from mixval_flows.runner import LazyCluster
 
         self._cluster = self._cluster or LazyCluster(self._runtime)
         return self._cluster
 
     def _lazy_api(self) -> ApiStart:
-        from flows.api import ApiStart
+        from mixval_flows.api import ApiStart
 
         self._api = self._api or ApiStart()
         return self._api
 
 
 def _prepare(config: ValuationConfig, inputs: Inputs) -> PreparedRun:
-    from flows.runner import default_workers, worker_memory_bytes
+    from mixval_flows.runner import default_workers, worker_memory_bytes
 
     return prepare_run(config, default_workers(config.runtime), worker_memory_bytes(config.runtime), inputs)

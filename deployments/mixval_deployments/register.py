@@ -1,4 +1,4 @@
-"""Register a deployment of a flow for a configuration of your own: `python -m deployments.register FLOW CONFIG`.
+"""Register a deployment of a flow for a configuration of your own: `python -m mixval_deployments.register FLOW CONFIG`.
 
 The worker imports the flow by its module, so it only needs an environment with mixval. Paths in the configuration are made
 absolute here. `prefect.yaml` does the same for the shipped example, from a checkout.
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.entry import NO_TELEMETRY, exit_codes, require_api, without_telemetry
-from flows.registry import RegisteredFlow, flow_named, listed_flows
 from mixval.config.base import FrozenModel
 from mixval.publish.run_manifest import resolved_config
+from mixval_flows.entry import NO_TELEMETRY, exit_codes, require_api, without_telemetry
+from mixval_flows.registry import RegisteredFlow, flow_named, listed_flows
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
@@ -63,11 +63,11 @@ def main(
     """Register the deployment and print how to run it."""
     without_telemetry()
     with exit_codes():
-        require_api("deployments.register")
+        require_api("mixval_deployments.register")
         chosen = flow_named(flow)
         build_deployment(chosen, chosen.load_config(config), name, pool, cron, timezone).apply()
         typer.echo(f"registered {flow}/{name} in pool {pool}. Run it: prefect deployment run {flow}/{name} --watch")
 
 
 if __name__ == "__main__":
-    app(prog_name="python -m deployments.register")
+    app(prog_name="python -m mixval_deployments.register")

@@ -56,7 +56,7 @@ def current_client() -> Client:
     if cluster is None:
         raise ConfigError(
             "a task needs a cluster: expected one in use, found none. Run the flow, or put the call inside "
-            "`with cluster_for(config.runtime):` of `flows.runner`."
+            "`with cluster_for(config.runtime):` of `mixval_flows.runner`."
         )
     return cluster.client()
 

@@ -12,7 +12,7 @@ from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.utilities.asyncutils import run_coro_as_sync
 
-from flows.server import TemporaryServer
+from mixval_flows.server import TemporaryServer
 
 START_TIMEOUT_SECONDS = 90
 """The first start on a machine migrates a fresh database."""

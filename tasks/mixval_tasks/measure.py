@@ -2,8 +2,8 @@
 
 from mixval.contracts.record import ArtifactRef
 from mixval.stages.steps import Step
-from tasks.base import house_task
-from tasks.cluster import map_on_cluster, on_cluster
+from mixval_tasks.base import house_task
+from mixval_tasks.cluster import map_on_cluster, on_cluster
 
 
 @house_task("{step.label}")

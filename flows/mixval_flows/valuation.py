@@ -7,10 +7,6 @@ from prefect import flow
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.account import Account
-from flows.announce import MeasureProgress, announce
-from flows.credentials import load_credentials
-from flows.runner import cluster_for, default_workers, worker_memory_bytes
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.record import ArtifactRef
@@ -29,10 +25,14 @@ from mixval.stages.steps import Step
 from mixval.stages.terms import contributor_steps, terms_ref
 from mixval.storage.pointer import read_latest
 from mixval.storage.root import open_location
-from tasks.base import opaque
-from tasks.cluster import current_client
-from tasks.gate import gate_contributor
-from tasks.measure import run_step
+from mixval_flows.account import Account
+from mixval_flows.announce import MeasureProgress, announce
+from mixval_flows.credentials import load_credentials
+from mixval_flows.runner import cluster_for, default_workers, worker_memory_bytes
+from mixval_tasks.base import opaque
+from mixval_tasks.cluster import current_client
+from mixval_tasks.gate import gate_contributor
+from mixval_tasks.measure import run_step
 
 TASKS_IN_FLIGHT = 32
 """Threads that wait for the cluster. They have no data in memory."""

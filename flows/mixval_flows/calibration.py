@@ -7,9 +7,6 @@ from datetime import UTC, datetime
 from prefect import flow
 from prefect.futures import PrefectFuture, as_completed
 
-from flows.credentials import load_credentials
-from flows.runner import cluster_for
-from flows.valuation import WAITING, first_failure, valuation
 from mixval.contracts.record import ArtifactRef
 from mixval.evidence.calibrating import Trainings, calibrate, plan_trainings
 from mixval.evidence.calibrating_config import CalibrationConfig
@@ -20,9 +17,12 @@ from mixval.evidence.writers.weights import WEIGHTS
 from mixval.progress import current
 from mixval.publish.stored_run import open_run
 from mixval.storage.pointer import read_latest
-from tasks.base import opaque
-from tasks.cluster import current_client
-from tasks.truth import train_truth
+from mixval_flows.credentials import load_credentials
+from mixval_flows.runner import cluster_for
+from mixval_flows.valuation import WAITING, first_failure, valuation
+from mixval_tasks.base import opaque
+from mixval_tasks.cluster import current_client
+from mixval_tasks.truth import train_truth
 
 
 @flow(name="calibration", task_runner=WAITING, persist_result=False)  # type: ignore[arg-type]  # generics of Prefect

@@ -15,11 +15,11 @@ from distributed import Client, LocalCluster
 from distributed.system import MEMORY_LIMIT
 from distributed.utils import get_mp_context
 
-from flows.worker import prepare
 from mixval.config.runtime import RuntimeConfig
 from mixval.errors import ConfigError, StorageError
 from mixval.stages.memory import ALLOCATOR
-from tasks.cluster import in_use, use_cluster
+from mixval_flows.worker import prepare
+from mixval_tasks.cluster import in_use, use_cluster
 
 CONNECT_TIMEOUT_SECONDS = 30
 
@@ -110,7 +110,7 @@ CALM = {
 }
 """Slower monitoring: by default Dask samples up to a hundred times a second, for a dashboard that is not served here."""
 
-PRELOADED = ["distributed", "flows.preload"]
+PRELOADED = ["distributed", "mixval_flows.preload"]
 """Imported once by the server that local workers are forked from: their imports take 8 s of a core otherwise, for each."""
 
 

@@ -1,4 +1,4 @@
-"""Flows by name: `python -m flows FLOW CONFIG` runs one with Prefect's own log, `--serve` serves it on a schedule.
+"""Flows by name: `python -m mixval_flows FLOW CONFIG` runs one with Prefect's own log, `--serve` serves it on a schedule.
 
 `mixval run FLOW CONFIG` runs the same flow with progress and a readable summary.
 """
@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.entry import exit_codes, require_api, without_telemetry
-from flows.registry import RegisteredFlow, flow_named, listed_flows
 from mixval.config.base import FrozenModel
 from mixval.errors import ConfigError
+from mixval_flows.entry import exit_codes, require_api, without_telemetry
+from mixval_flows.registry import RegisteredFlow, flow_named, listed_flows
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 
@@ -43,7 +43,7 @@ def main(
 
 def run_once(chosen: RegisteredFlow, config: FrozenModel) -> str:
     """The summary, as JSON, of one run on the configured API, else on a temporary one."""
-    from flows.api import ApiStart
+    from mixval_flows.api import ApiStart
 
     api = ApiStart()
     try:
@@ -72,4 +72,4 @@ def serve_flow(chosen: RegisteredFlow, config: FrozenModel, name: str, cron: str
 
 
 if __name__ == "__main__":
-    app(prog_name="python -m flows")
+    app(prog_name="python -m mixval_flows")

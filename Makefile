@@ -9,6 +9,8 @@ READY := $(VENV)/.ready
 # Prefect's database and profile live in the environment, too: nothing outside the checkout is read or changed.
 export PREFECT_HOME := $(abspath $(VENV))/prefect
 unexport PREFECT_API_URL PREFECT_PROFILE
+# Without stored bytecode each of a run's processes compiles every module again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup demo test test-laboratory test-kernels lint figures bench clean
 

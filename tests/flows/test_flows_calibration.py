@@ -42,7 +42,6 @@ from mixval_flows.calibration import calibration
 from mixval_flows.runner import LazyCluster
 from mixval_tasks.cluster import use_cluster
 from tests.cli.command_line import invoke
-from tests.flows.test_flows_killed import wait_for_record
 from tests.worlds import World, planted, rows
 
 TASK = "language-modelling"
@@ -89,7 +88,10 @@ class Calibrated:
 
 @pytest.fixture(scope="module")
 def calibrated(cluster: LazyCluster, value: Value, tmp_path_factory: pytest.TempPathFactory) -> Calibrated:
-    """A calibration that was stopped half-way, with the truth of seed 0 there, and then went on."""
+    """A calibration that was stopped half-way, with the truth of seed 0 there, and then went on.
+
+    What a killed process leaves is the same commits: `test_flows_killed.py` kills one.
+    """
     world = world_in(tmp_path_factory.mktemp("calibrated"))
     config = config_of(world)
     value(config.valuation)
@@ -120,24 +122,6 @@ def test_a_contributor_with_test_rows_is_refused(calibrated: Calibrated, cluster
     world.contribute("leaky", rows(TASK, 30, start=50_037))  # the test set has seeds 50,000 to 50,039
     with pytest.raises(ConfigError, match=r"found 3 of .* in contributor 'leaky' too"):
         calibrate(cluster, config_of(world))
-
-
-@pytest.mark.slow
-def test_a_killed_calibration_goes_on_where_it_stopped(prefect_api: None, cluster: LazyCluster, tmp_path: Path) -> None:
-    world = world_in(tmp_path)
-    file = tmp_path / "calibration.yaml"
-    file.write_text(yaml.safe_dump(settings(world, runtime={"workers": 1})))
-    command = [str(Path(sys.executable).with_name("mixval")), "calibrate", str(file)]
-    environment = os.environ | {"PREFECT_API_URL": str(PREFECT_API_URL.value())}
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
-        wait_for_record(world, "truth", process)
-        os.killpg(process.pid, signal.SIGKILL)
-    kept = truths(world)
-    assert not (world.output / "artifacts" / "calibration").exists()
-    summary = calibrate(cluster, config_of(world))
-    assert (summary.n_trained, summary.n_found) == (12 - len(kept), len(kept))
-    assert summary.n_trained >= 1
-    assert kept.items() <= truths(world).items()
 
 
 def test_weights_are_not_negative_and_order_the_planted_contributors(calibrated: Calibrated) -> None:

@@ -40,6 +40,8 @@ class RegisteredFlow:
     """Path of the function that makes the plan of a run from its configuration. None: the flow has no plan."""
     view: str | None = None
     """Path of the function that prints its summary. None: it is printed as JSON."""
+    warns: bool = False
+    """Whether its summary has `warnings`, those of `mixval/contracts/warnings.py`."""
 
     def load(self) -> Flow[..., Any]:
         """The flow itself."""
@@ -85,6 +87,7 @@ _ALL = (
         front="mixval_flows.front:run_valuation",
         plan="mixval_flows.front:plan_valuation",
         view="mixval.cli.summary_view:print_summary",
+        warns=True,
     ),
     RegisteredFlow(
         name="calibration",

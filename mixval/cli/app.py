@@ -1,7 +1,7 @@
 """Commands, their exit codes and how errors are shown.
 
 Exit codes: 0 done; 1 unexpected; 2 configuration or usage; 3 no contributor admitted; 4 rows or target break the contract;
-5 storage; 6 model; 7 numerics; 8 does not fit memory; 130 interrupted.
+5 storage; 6 model; 7 numerics; 8 does not fit memory; 9 a warning of `--fail-on`; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -29,6 +29,15 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exce
 ConfigFile = Annotated[Path, typer.Argument(help="A configuration; write one with `mixval init DIR`.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else on standard output.")]
 
+FailOn = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="End with exit code 9 if the run has this kind of warning, or one of this severity or worse: serious, caution or "
+        "note. Repeatable.",
+        show_default=False,
+    ),
+]
+
 
 def _version(wanted: bool) -> None:
     if wanted:
@@ -47,7 +56,7 @@ def main(
     Start with `mixval init DIR`, then `mixval plan`, then `mixval value`.
 
     Exit codes: 0 done, 1 unexpected error, 2 configuration or usage, 3 no contributor admitted, 4 rows or target break the
-    row contract, 5 storage, 6 model, 7 numerical error, 8 not enough memory, 130 interrupted.
+    row contract, 5 storage, 6 model, 7 numerical error, 8 not enough memory, 9 a warning of `--fail-on`, 130 interrupted.
     """
 
 
@@ -80,9 +89,9 @@ def plan(config: ConfigFile, as_json: Json = False) -> None:
 
 
 @app.command()
-def value(config: ConfigFile, as_json: Json = False) -> None:
+def value(config: ConfigFile, as_json: Json = False, fail_on: FailOn = None) -> None:
     """Check, measure and rank all contributors, and write tables and a report. Recomputes only what has changed."""
-    _run("valuation", config, as_json)
+    _run("valuation", config, as_json, fail_on)
 
 
 @app.command()
@@ -96,9 +105,10 @@ def run(
     flow: Annotated[str, typer.Argument(help="Name of the flow; listed below.", show_default=False)],
     config: Annotated[Path, typer.Argument(help="YAML configuration of that flow.", show_default=False)],
     as_json: Json = False,
+    fail_on: FailOn = None,
 ) -> None:
     """Run any flow by its name. `value` and `calibrate` are short for two of them."""
-    _run(flow, config, as_json)
+    _run(flow, config, as_json, fail_on)
 
 
 @app.command()
@@ -162,10 +172,9 @@ def explain(
         typer.echo(found.model_dump_json(indent=2) if as_json else explaining.explanation_text(found))
 
 
-def _run(flow: str, config: Path, as_json: bool) -> None:
+def _run(flow: str, config: Path, as_json: bool, fail_on: list[str] | None = None) -> None:
     with _errors(as_json):
-        if (document := run_flow(flow, config, as_json)) is not None:
-            typer.echo(document)
+        sys.exit(run_flow(flow, config, as_json, fail_on or ()))
 
 
 def _measured(config: Path, methods: str | None, ours: str, quiet: bool) -> tuple[list[WorldResult], Location]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -22,6 +23,7 @@ class InstalledFlow(Protocol):
 
     name: str
     sentence: str
+    warns: bool
 
     def load_config(self, file: Path) -> FrozenModel:
         """Its configuration from a YAML file."""
@@ -64,18 +66,21 @@ def registry() -> Registry:
     return flows
 
 
-def run_flow(name: str, file: Path, as_json: bool) -> str | None:
-    """Run a flow on a configuration file, with progress on standard error.
+def run_flow(name: str, file: Path, as_json: bool, fail_on: Sequence[str] = ()) -> int:
+    """Run a flow on a configuration file, with progress on standard error, and print its summary.
 
-    Its summary as JSON, or None when it has been printed for people.
+    Returns the exit code: not 0 where the run has a warning of `fail_on`.
     """
+    from mixval.cli.fail_on import exit_code_of, refuse_unusable
     from mixval.cli.progress_view import front_end
 
     flow = registry().flow_named(name)
+    refuse_unusable(fail_on, name, flow.warns)
     config = flow.load_config(file)
     with front_end(as_json) as progress:
         summary = flow.run(config, progress)
     if as_json:
-        return summary.model_dump_json(indent=2)
-    flow.show(summary)
-    return None
+        print(summary.model_dump_json(indent=2))
+    else:
+        flow.show(summary)
+    return exit_code_of(getattr(summary, "warnings", ()), fail_on)

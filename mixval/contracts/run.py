@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from mixval.config.base import FrozenModel
+from mixval.contracts.warnings import RunWarning
 
 
 class RunSummary(FrozenModel):
@@ -27,5 +28,5 @@ class RunSummary(FrozenModel):
     """Contributors of whom anything was measured anew."""
     timings_seconds: dict[str, float] = Field(default_factory=dict)
     """Stage -> wall seconds."""
-    warnings: list[str] = Field(default_factory=list)
-    """Reasons to be careful, in words."""
+    warnings: list[RunWarning] = Field(default_factory=list)
+    """Reasons to be careful, worst first."""

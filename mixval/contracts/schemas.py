@@ -35,7 +35,7 @@ SCHEMAS = {
     "rejected": Schema(1),
     "coalitions": Schema(1),
     "redundancy": Schema(1),
-    "manifest": Schema(3, oldest_read=3),
+    "manifest": Schema(4, oldest_read=3),
     "truth": Schema(1, made_by="mixval calibrate"),
     "contributors": Schema(1, made_by="mixval calibrate"),
     "calibration-manifest": Schema(1, made_by="mixval calibrate"),

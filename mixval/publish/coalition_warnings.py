@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 
 from mixval.contracts.coalitions import CoalitionAccount
+from mixval.contracts.warnings import RunWarning, warning
 from mixval.publish.coalition_values import CoalitionValues, coalition_values
 from mixval.publish.numerals import count, counted, fixed, percent
 from mixval.publish.regression_warnings import DOUBLED_DAMPING
-from mixval.publish.run_warnings import RunWarning
 
 APART = 2.0
 """Standard errors of a difference from which two Shapley values count as different."""
@@ -52,13 +52,13 @@ def sketch_warnings(account: CoalitionAccount) -> list[RunWarning]:
             "The gradient sketch is too small for all contributors together: it at least doubles the damping of their "
             "regression, so large coalitions are undervalued. Raise ntk.sketch_features or value.damping."
         )
-        return [RunWarning(kind="full-sketch-coalitions", words=words)]
+        return [warning("full-sketch-coalitions", words)]
     bias = "too large to be estimated" if account.sketch_excess is None else percent(account.sketch_excess)
     words = (
         f"The NTK term of coalitions contains the bias of the gradient sketch, which for all contributors together is {bias}: "
         "large coalitions are undervalued. Raise ntk.sketch_features or ntk.damping."
     )
-    return [RunWarning(kind="full-sketch-coalitions", words=words)]
+    return [warning("full-sketch-coalitions", words)]
 
 
 def _neighbours(found: CoalitionValues) -> Iterator[RunWarning]:
@@ -74,7 +74,7 @@ def _neighbours(found: CoalitionValues) -> Iterator[RunWarning]:
             f"by less than {APART:g} standard errors, so single ranks are not reliable. Raise value.coalitions for smaller "
             "errors."
         )
-        yield RunWarning(kind="shapley-neighbours", words=words)
+        yield warning("shapley-neighbours", words)
 
 
 def _left_out(found: CoalitionValues) -> Iterator[RunWarning]:
@@ -83,7 +83,7 @@ def _left_out(found: CoalitionValues) -> Iterator[RunWarning]:
             f"Coalition values are computed for the {count(len(found.names))} best-ranked contributors only. For the others, "
             "marginal contributions and redundancy are not known."
         )
-        yield RunWarning(kind="coalitions-left-out", words=words, contributors=list(found.left_out))
+        yield warning("coalitions-left-out", words, list(found.left_out))
 
 
 def _copies(found: CoalitionValues) -> Iterator[RunWarning]:
@@ -94,13 +94,13 @@ def _copies(found: CoalitionValues) -> Iterator[RunWarning]:
             f"A contributor with value {alone} alone has a leave-one-out value of only {loss}: another one covers "
             f"{percent(cover)} of its contribution. Leave out one of the two, not both."
         )
-        yield RunWarning(kind="covered-by-another", words=words, contributors=[found.names[one], found.names[other]])
+        yield warning("covered-by-another", words, [found.names[one], found.names[other]])
     if rest := [found.names[one] for _, one, _ in pairs[MOST_PAIRS:]]:
         words = (
             f"{counted(len(rest), 'more contributor')} with a high value alone and a small leave-one-out value, each covered "
             "by another one."
         )
-        yield RunWarning(kind="covered-by-another", words=words, contributors=rest)
+        yield warning("covered-by-another", words, rest)
 
 
 def _copied(found: CoalitionValues) -> list[tuple[float, int, int]]:
@@ -131,4 +131,4 @@ def _covered_by_several(found: CoalitionValues) -> Iterator[RunWarning]:
     ]
     if several:
         words = "High value alone, small leave-one-out value: several other contributors together cover its contribution."
-        yield RunWarning(kind="covered-by-several", words=words, contributors=several)
+        yield warning("covered-by-several", words, several)

@@ -13,13 +13,13 @@ from pydantic import Field
 from mixval.config.base import FrozenModel
 from mixval.contracts.results import VALUE_KINDS
 from mixval.contracts.terms import TERMS
+from mixval.contracts.warnings import RunWarning
 from mixval.errors import ConfigError
 from mixval.publish.coalition_values import coalition_values
 from mixval.publish.marginal_values import MarginalValues, marginal_values, marginal_words
 from mixval.publish.names import listed, visible
 from mixval.publish.numerals import compact, count, decimals_for, fixed, percent, signed
 from mixval.publish.ranking import interval_words
-from mixval.publish.run_warnings import RunWarning
 from mixval.publish.value_kind import kind_of
 
 

@@ -12,9 +12,9 @@ from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.plan import ContributorPlan, ShardRef
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.schemas import SCHEMAS
+from mixval.contracts.warnings import RunWarning
 from mixval.publish.redaction import stripped_url
 from mixval.publish.run_manifest import RunManifest, parse_manifest
-from mixval.publish.run_warnings import RunWarning
 
 
 class InputShard(FrozenModel):

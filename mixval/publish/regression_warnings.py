@@ -9,8 +9,9 @@ from typing import Any
 import pyarrow as pa
 
 from mixval.contracts.results import NTK_REGRESSION
+from mixval.contracts.warnings import RunWarning, warning
 from mixval.publish.numerals import count, counted
-from mixval.publish.run_warnings import RunWarning, diagnostics_of
+from mixval.publish.run_warnings import diagnostics_of
 from mixval.publish.value_kind import kind_of
 from mixval.terms.ntk.objective import damping_excess
 
@@ -38,7 +39,7 @@ def _sampled(rows: list[dict[str, Any]], terms: pa.Table) -> Iterator[RunWarning
             f"rows are not included, so large contributors are undervalued. Raise {more}, or set ntk.method: sketched and "
             "raise sample."
         )
-        yield RunWarning(kind="value-of-sampled-rows", words=words)
+        yield warning("value-of-sampled-rows", words)
 
 
 def _guessing(rows: list[dict[str, Any]], n_classes: int | None) -> Iterator[RunWarning]:
@@ -49,7 +50,7 @@ def _guessing(rows: list[dict[str, Any]], n_classes: int | None) -> Iterator[Run
             "Training on these rows is predicted to be no better than no training, so their order among themselves is not "
             "reliable."
         )
-        yield RunWarning(kind="no-better-than-guessing", words=words, contributors=guessing)
+        yield warning("no-better-than-guessing", words, guessing)
 
 
 def _full(terms: pa.Table) -> Iterator[RunWarning]:
@@ -61,4 +62,4 @@ def _full(terms: pa.Table) -> Iterator[RunWarning]:
             "The gradient sketch is too small: it at least doubles the damping of the regression (see effective_rank in "
             "terms.parquet). Raise ntk.sketch_features or value.damping."
         )
-        yield RunWarning(kind="full-sketch-regression", words=words, contributors=full)
+        yield warning("full-sketch-regression", words, full)

@@ -9,14 +9,13 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
-from pydantic import Field
 
-from mixval.config.base import FrozenModel
 from mixval.contracts.outcomes import Finding, GateOutcome
 from mixval.contracts.parts import REAL, SYNTHETIC
+from mixval.contracts.warnings import RunWarning, warning
 from mixval.errors import ContractError
 from mixval.publish.numerals import count, counted, percent
 from mixval.publish.term_statistics import term_statistics
@@ -31,42 +30,6 @@ NOTED_SHARE = 0.01
 """Share of rows dropped or truncated from which there is a warning."""
 GUESSING_MARGIN = 0.1
 """A loss within this relative distance of log C counts as uniform guessing."""
-
-WarningKind = Literal[
-    "uninformative-term",
-    "no-intervals",
-    "wide-intervals",
-    "few-contributors",
-    "ntk-jitter",
-    "ntk-ill-conditioned",
-    "full-sketch",
-    "full-sketch-regression",
-    "full-sketch-coalitions",
-    "value-of-sampled-rows",
-    "no-better-than-guessing",
-    "coalitions-failed",
-    "unequal-gradient-rows",
-    "one-origin-only",
-    "dropped-rows",
-    "truncated-rows",
-    "shared-rows",
-    "composition-blind",
-    "shapley-neighbours",
-    "coalitions-left-out",
-    "covered-by-another",
-    "covered-by-several",
-    "near-target",
-]
-
-
-class RunWarning(FrozenModel):
-    """One reason to be careful with a ranking."""
-
-    kind: WarningKind
-    words: str
-    """What was found and what it means, without names."""
-    contributors: list[str] = Field(default_factory=list)
-    """The contributors concerned; empty when the whole ranking is."""
 
 
 def find_warnings(
@@ -99,14 +62,14 @@ def _near(terms: pa.Table) -> Iterator[RunWarning]:
             "space, as slightly altered copies of the target are. Such copies pass the gate and add nothing to training, "
             "whatever their value: inspect these rows, and store the target where contributors cannot read it."
         )
-        yield RunWarning(kind="near-target", words=words, contributors=sorted(shares))
+        yield warning("near-target", words, sorted(shares))
 
 
 def _few(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
     if 1 < len(rows) < FEW_CONTRIBUTORS:
         chance = math.factorial(len(rows))
         words = f"Only {len(rows)} contributors were ranked: a random order is perfect with probability 1 in {count(chance)}."
-        yield RunWarning(kind="few-contributors", words=words)
+        yield warning("few-contributors", words)
 
 
 def _intervals(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
@@ -114,7 +77,7 @@ def _intervals(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
         words = (
             "Values have no intervals, so differences cannot be compared with sampling noise. Set value.half_samples above 0."
         )
-        yield RunWarning(kind="no-intervals", words=words)
+        yield warning("no-intervals", words)
         return
     pairs = list(combinations(rows, 2))
     apart = sum(a["value_low"] > b["value_high"] or b["value_low"] > a["value_high"] for a, b in pairs)
@@ -128,7 +91,7 @@ def _intervals(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
             f"Intervals are wide: those of only {count(apart)} of {counted(len(pairs), 'pair')} of contributors do not "
             f"overlap. {more}"
         )
-        yield RunWarning(kind="wide-intervals", words=words)
+        yield warning("wide-intervals", words)
 
 
 def _uninformative(ranking: pa.Table, terms: pa.Table, n_classes: int | None) -> Iterator[RunWarning]:
@@ -146,7 +109,7 @@ def _uninformative(ranking: pa.Table, terms: pa.Table, n_classes: int | None) ->
         words += "."
         if guessing:
             words += f" All losses are near log {n_classes}, as with uniform guessing before any training."
-        yield RunWarning(kind="uninformative-term", words=words)
+        yield warning("uninformative-term", words)
 
 
 def _guesses(term: str, ranking: pa.Table, n_classes: int | None) -> bool:
@@ -164,7 +127,7 @@ def _solves(terms: pa.Table) -> Iterator[RunWarning]:
             "The NTK matrix was not positive definite with the configured damping; a small amount was added (see "
             "terms.parquet)."
         )
-        yield RunWarning(kind="ntk-jitter", words=words, contributors=jittered)
+        yield warning("ntk-jitter", words, jittered)
     # Of a sketch, rounding is stated by itself; its matrix is steep where there are fewer rows than features.
     steep = [n for n, found in solved if "cancellation" not in found and (found.get("condition") or 0.0) > ILL_CONDITIONED]
     if steep:
@@ -172,14 +135,14 @@ def _solves(terms: pa.Table) -> Iterator[RunWarning]:
             f"The NTK matrix is ill-conditioned (above {ILL_CONDITIONED:.0e}): few digits of the term are accurate. Raise "
             "ntk.damping."
         )
-        yield RunWarning(kind="ntk-ill-conditioned", words=words, contributors=steep)
+        yield warning("ntk-ill-conditioned", words, steep)
     full = [name for name, found in solved if found.get("is_full")]
     if full:
         words = (
             "The gradient sketch is too small for an estimate of its bias (see effective_rank in terms.parquet), so the NTK "
             "term of all contributors is used without correction. Raise ntk.sketch_features or ntk.damping."
         )
-        yield RunWarning(kind="full-sketch", words=words, contributors=full)
+        yield warning("full-sketch", words, full)
 
 
 def diagnostics_of(row: dict[str, Any]) -> dict[str, Any]:
@@ -201,7 +164,7 @@ def _gradient_rows(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
         f"Gradients were taken of {count(min(sampled))} to {counted(max(sampled), 'row')} per contributor. "
         "The NTK term depends on that number, so part of its differences is due to the number of rows."
     )
-    yield RunWarning(kind="unequal-gradient-rows", words=words)
+    yield warning("unequal-gradient-rows", words)
 
 
 def _origins(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
@@ -210,7 +173,7 @@ def _origins(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
             words = (
                 f"No contributor has {missing} rows, so the ranking gives no information about mixing real and synthetic rows."
             )
-            yield RunWarning(kind="one-origin-only", words=words)
+            yield warning("one-origin-only", words)
 
 
 def _composition(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
@@ -220,7 +183,7 @@ def _composition(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
             "The composition term, sqrt(max(pi, 1 - pi) / |S|), is the same for a purely real and a purely "
             "synthetic contributor of the same size. That is the published formula."
         )
-        yield RunWarning(kind="composition-blind", words=words, contributors=pure)
+        yield warning("composition-blind", words, pure)
 
 
 def _gate(outcomes: Iterable[GateOutcome]) -> Iterator[RunWarning]:
@@ -232,7 +195,7 @@ def _gate(outcomes: Iterable[GateOutcome]) -> Iterator[RunWarning]:
             f"Bad rows were dropped before measuring, up to {percent(worst)} of a contributor; values are those of the "
             "remaining rows."
         )
-        yield RunWarning(kind="dropped-rows", words=words, contributors=[o.contributor for o in dropped])
+        yield warning("dropped-rows", words, [o.contributor for o in dropped])
     cut = [o for o in admitted if o.n_truncated / o.n_rows >= NOTED_SHARE]
     if cut:
         worst = max(o.n_truncated / o.n_rows for o in cut)
@@ -240,11 +203,11 @@ def _gate(outcomes: Iterable[GateOutcome]) -> Iterator[RunWarning]:
             f"Rows were cut to the model's context, up to {percent(worst)} of a contributor; the tokens cut off have no "
             "influence on values."
         )
-        yield RunWarning(kind="truncated-rows", words=words, contributors=[o.contributor for o in cut])
+        yield warning("truncated-rows", words, [o.contributor for o in cut])
     sharing = [o.contributor for o in admitted if any(_is_shared(finding) for finding in o.findings)]
     if sharing:
         words = "These contributors have rows in common; each is valued as if the others did not have them."
-        yield RunWarning(kind="shared-rows", words=words, contributors=sharing)
+        yield warning("shared-rows", words, sharing)
 
 
 def _is_shared(finding: Finding) -> bool:

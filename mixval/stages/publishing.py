@@ -11,6 +11,7 @@ from mixval.config.valuation import ValuationConfig
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.run import RunSummary
+from mixval.contracts.warnings import RunWarning, by_severity, warning
 from mixval.gate.docs import page_name
 from mixval.publish.coalition_warnings import coalition_warnings, sketch_warnings
 from mixval.publish.manifest import Manifest, WeightsUsed, input_shards, read_manifest
@@ -20,7 +21,7 @@ from mixval.publish.ranking import rejected_table
 from mixval.publish.regression_warnings import regression_warnings
 from mixval.publish.results import GateResults, PublishedValuation
 from mixval.publish.run_manifest import MANIFEST, package_versions, resolved_config
-from mixval.publish.run_warnings import RunWarning, find_warnings
+from mixval.publish.run_warnings import find_warnings
 from mixval.publish.writers.gate_results import DOCS
 from mixval.publish.writers.valuation import WRITERS
 from mixval.stages.coalitions import CoalitionResults
@@ -126,11 +127,13 @@ def _manifest(
         reused=account.reused,
         weights=WeightsUsed(rule=reduced.weights.rule, values=weights, provenance=reduced.weights.provenance, dropped=dropped),
         paper_deviations=paper_deviations(config, route_of(config.ntk.method).paper_deviations(config)),
-        warnings=[
-            *find_warnings(reduced.ranking, reduced.terms, outcomes, n_classes),
-            *regression_warnings(reduced.ranking, reduced.terms, n_classes),
-            *_coalition_warnings(reduced.ranking, coalition_results),
-        ],
+        warnings=by_severity(
+            [
+                *find_warnings(reduced.ranking, reduced.terms, outcomes, n_classes),
+                *regression_warnings(reduced.ranking, reduced.terms, n_classes),
+                *_coalition_warnings(reduced.ranking, coalition_results),
+            ]
+        ),
         coalitions=coalition_results.account if isinstance(coalition_results, CoalitionResults) else None,
         artifacts=account.artifacts,
     )
@@ -143,7 +146,7 @@ def _coalition_warnings(ranking: pa.Table, coalition_results: CoalitionResults |
     return (
         []
         if coalition_results is None
-        else [RunWarning(kind="coalitions-failed", words=f"Coalitions could not be valued. {coalition_results}")]
+        else [warning("coalitions-failed", f"Coalitions could not be valued. {coalition_results}")]
     )
 
 
@@ -173,5 +176,5 @@ def _summary(manifest: Manifest, folder: Location) -> RunSummary:
         recomputed=manifest.recomputed,
         reused=manifest.reused,
         timings_seconds=manifest.timings_seconds,
-        warnings=[warning.words for warning in manifest.warnings],
+        warnings=manifest.warnings,
     )

@@ -82,6 +82,15 @@ def test_a_second_value_stands_in_people_s_words_and_in_json(valued: Valued) -> 
     assert (document["n_planned"], document["n_ranked"], document["n_rejected"]) == (4, 3, 1)
 
 
+def test_a_chosen_warning_gives_an_exit_code_of_its_own_also_where_nothing_has_changed(valued: Valued) -> None:
+    warned = invoke("value", valued.config, "--json", "--fail-on", "few-contributors")
+    assert warned.exit_code == 9
+    assert "few-contributors" in {one["kind"] for one in json.loads(warned.stdout)["warnings"]}
+    assert "--fail-on: caution warning few-contributors" in warned.stderr
+    assert invoke("value", valued.config, "--json", "--fail-on", "near-target").exit_code == 0
+    assert invoke("value", valued.config, "--fail-on", "nonsense").exit_code == 2
+
+
 def test_a_process_of_its_own_says_the_same(valued: Valued) -> None:
     environment = os.environ | {"PREFECT_API_URL": str(PREFECT_API_URL.value())}
     command = [PROGRAM, "value", valued.config, "--json"]

@@ -14,9 +14,10 @@ from mixval.contracts.outcomes import Finding, GateOutcome
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.results import VALUE_KINDS, terms_schema
 from mixval.contracts.terms import TERMS
+from mixval.contracts.warnings import RunWarning
 from mixval.publish.manifest import InputShard, Manifest, WeightsUsed
 from mixval.publish.ranking import ranking_table, rejected_table
-from mixval.publish.run_warnings import RunWarning, find_warnings
+from mixval.publish.run_warnings import find_warnings
 
 NAMES = (
     "news-agency", "wiki-mix", "rephrased-hq", "forum-2024", "textbook-gen", "support-tickets",

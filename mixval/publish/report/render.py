@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.terms import TERMS
+from mixval.contracts.warnings import RunWarning
 from mixval.publish.manifest import Manifest
 from mixval.publish.names import shortened
 from mixval.publish.numerals import count
@@ -23,7 +24,6 @@ from mixval.publish.report.ranking_chart import ranking_chart
 from mixval.publish.report.share_chart import references, share_chart
 from mixval.publish.report.term_chart import term_chart
 from mixval.publish.report.theme import LAYOUTS, term_style
-from mixval.publish.run_warnings import RunWarning
 from mixval.publish.templates import templates
 from mixval.publish.term_statistics import standard_errors, term_statistics
 from mixval.publish.value_kind import kind_of

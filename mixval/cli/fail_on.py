@@ -8,7 +8,7 @@ import typer
 
 from mixval.contracts.warnings import SEVERITIES, WARNING_KINDS, RunWarning, by_severity
 from mixval.errors import ConfigError
-from mixval.publish.names import listed
+from mixval.publish.warning_words import warning_words
 
 EXIT_CODE = 9
 """Of a run that was published and has a warning of `--fail-on`."""
@@ -39,6 +39,5 @@ def exit_code_of(warnings: Sequence[RunWarning], fail_on: Sequence[str]) -> int:
     """`EXIT_CODE` where one of a run's warnings is of `fail_on`, which standard error then says, else 0."""
     found = failing(warnings, fail_on)
     for one in found:
-        concerns = f" Concerns {listed(one.contributors)}." if one.contributors else ""
-        typer.echo(f"--fail-on: {one.severity} warning {one.kind}: {one.words}{concerns}", err=True)
+        typer.echo(f"--fail-on: {one.severity} warning {one.kind}: {warning_words(one)}", err=True)
     return EXIT_CODE if found else 0

@@ -21,6 +21,7 @@ from mixval.publish.names import listed, visible
 from mixval.publish.numerals import compact, count, decimals_for, fixed, percent, signed
 from mixval.publish.ranking import interval_words
 from mixval.publish.value_kind import kind_of
+from mixval.publish.warning_words import warning_words
 
 
 class TermContribution(FrozenModel):
@@ -130,7 +131,7 @@ def explanation_text(found: Explanation) -> str:
         lines += ["", f"{visible(broken.expectation)}{column}: {count(broken.count)} of {count(broken.n_checked)}"]
         lines += [f"  {visible(broken.reason)}"] + [f"  e.g. {visible(sample)}" for sample in broken.samples]
     if found.warnings:
-        lines += ["", "Warnings:"] + [f"  - {_warning_words(warning)}" for warning in found.warnings]
+        lines += ["", "Warnings:"] + [f"  - {one.severity}: {warning_words(one)}" for one in found.warnings]
     return "\n".join(lines) + "\n"
 
 
@@ -210,10 +211,6 @@ def _contribution_lines(found: Explanation) -> list[str]:
         adds, against = signed(entry.weighted, decimals), signed(entry.against_median, decimals)
         lines.append(f"  {entry.term:<12} {compact(entry.estimate):>11} {adds:>10} {against:>10}")
     return lines
-
-
-def _warning_words(warning: RunWarning) -> str:
-    return f"{warning.words} Concerns {listed(warning.contributors)}." if len(warning.contributors) > 1 else warning.words
 
 
 def _unknown(contributor: str, known: list[str]) -> str:

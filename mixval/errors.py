@@ -51,7 +51,7 @@ class ShardError(ContractError):
     """One shard cannot be read as the contract says.
 
     `shard` is its URL, `column` the contract column that is wrong (None: the file itself), `kind` one of `unreadable`,
-    `missing-column` and `wrong-type`.
+    `missing-column`, `wrong-type` and `other-classes`.
     """
 
     def __init__(self, message: str, *, shard: str | None = None, column: str | None = None, kind: str = "unreadable") -> None:

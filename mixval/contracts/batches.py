@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from mixval.contracts.class_names import ClassNames
+
 MERGED_BYTES = 64 * 2**20
 """Bytes at which a merged batch is full, whatever its rows."""
 
@@ -19,6 +21,8 @@ class RowBatch:
     """Position of the shard in the sorted listing."""
     row_offset: int
     """Row number, within the shard, of the batch's first row."""
+    class_names: ClassNames = ()
+    """What the shard calls its labels. Empty where it does not say."""
 
 
 def merged(batches: Iterable[RowBatch], n_rows: int) -> Iterator[RowBatch]:
@@ -45,4 +49,4 @@ def _fits(held: list[RowBatch], batch: RowBatch, n_rows: int) -> bool:
 
 
 def _joined(held: list[RowBatch]) -> RowBatch:
-    return RowBatch(pa.concat_tables([one.table for one in held]), held[0].shard_index, held[0].row_offset)
+    return RowBatch(pa.concat_tables([one.table for one in held]), held[0].shard_index, held[0].row_offset, held[0].class_names)

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pat
 
 from mixval.config.tasks import ContractColumn, Task, for_column, spec_of
+from mixval.contracts.class_names import ClassNames, class_names
 from mixval.contracts.rows import MESSAGE, ORIGIN, accepts
 from mixval.errors import ConfigError
 
@@ -57,6 +58,11 @@ class RowMapping:
         if self.origin is None:
             return None
         return _lookup(schema, ORIGIN, self.origin, False, None)
+
+    def class_names(self, schema: pa.Schema) -> ClassNames:
+        """What a shard's schema calls its labels; empty where it does not say, or rows have none."""
+        labels = [names[0] for column, names in self.sources if column.kind == "label"]
+        return class_names(schema, labels[0]) if labels else ()
 
     def read_paths(self, schema: pa.Schema) -> list[str]:
         """Parquet column paths to read: of an image struct its `bytes` alone."""

@@ -25,6 +25,7 @@ WARNING_KINDS: dict[str, Severity] = {
     "value-of-sampled-rows": "caution",
     "covered-by-another": "caution",
     "shared-rows": "caution",
+    "other-output-names": "caution",
     "uninformative-term": "caution",
     "ntk-jitter": "caution",
     "full-sketch": "caution",

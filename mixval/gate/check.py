@@ -21,7 +21,7 @@ from mixval.gate.derive import TokenCounter
 from mixval.gate.engine import inspect
 from mixval.gate.findings import row_findings, whole_findings
 from mixval.gate.profile import TargetProfile
-from mixval.gate.row_suite import row_checks
+from mixval.gate.row_suite import Known, row_checks
 from mixval.gate.shards import ShardProblem, inspect_shards, listed_problem, read_problem
 from mixval.gate.stream import RowStream
 from mixval.gate.suite import contributor_checks
@@ -60,9 +60,9 @@ def check_contributor(
     reject the contributor. Bad data raise no error, so other contributors are checked all the same. The counts of a rejected
     contributor are those of the rows that were read. StorageError and other failures that are not the data's pass through.
     """
-    labels = list(target.labels) if target.labels else None
-    checks = row_checks(task, limits, labels, has_tokens=count_tokens is not None, max_length=max_length, overlong=overlong)
-    stream = RowStream(task, limits, checks, target.digests, count_tokens)
+    known = Known(list(target.labels) or None, target.image_size)
+    checks = row_checks(task, limits, known, has_tokens=count_tokens is not None, max_length=max_length, overlong=overlong)
+    stream = RowStream(task, limits, checks, target.digests, count_tokens, class_names=target.class_names)
     where = f"contributor {quoted(name)}"
     problem = listed_problem(shards) or _read(stream, batches, shards)
     shard_suite, findings = inspect_shards(shards, problem, task, limits, where)

@@ -92,14 +92,15 @@ def _derive_label(columns: dict[str, Any], name: str, data: pa.ChunkedArray, _li
 
 
 def _derive_image(columns: dict[str, Any], name: str, data: pa.ChunkedArray, limits: GateConfig) -> _Derived:
-    cells = image_cells(data)
-    facts = image_facts(cells, limits.max_image_side_pixels)
+    facts = image_facts(image_cells(data), limits.max_image_side_pixels)
     columns[name] = [fact.shown for fact in facts]
     columns[f"{name}_decodes"] = [fact.decodes for fact in facts]
     columns[f"{name}_pixels_finite"] = [fact.is_finite for fact in facts]
+    columns[f"{name}_pixels_in_range"] = [fact.is_in_range for fact in facts]
+    columns[f"{name}_size"] = [fact.size for fact in facts]
     columns[f"{name}_short_side_pixels"] = _floats([fact.short_side_pixels for fact in facts])
     columns[f"{name}_long_side_pixels"] = _floats([fact.long_side_pixels for fact in facts])
-    return list(cells), np.ones(len(data), dtype=bool)
+    return [fact.identity for fact in facts], np.ones(len(data), dtype=bool)
 
 
 def _derive_text(columns: dict[str, Any], name: str, data: pa.ChunkedArray, limits: GateConfig) -> _Derived:
@@ -110,7 +111,7 @@ def _derive_text(columns: dict[str, Any], name: str, data: pa.ChunkedArray, limi
     columns[f"{name}_chars"] = chars
     whole = np.array([fact.is_whole is True for fact in facts], dtype=bool)
     usable = whole & (chars >= limits.min_text_chars) & (chars <= limits.max_text_chars)
-    return [fact.value for fact in facts], usable
+    return [fact.plain for fact in facts], usable
 
 
 _DERIVED: dict[str, Callable[[dict[str, Any], str, pa.ChunkedArray, GateConfig], _Derived]] = {

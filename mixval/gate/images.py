@@ -1,28 +1,21 @@
-"""Facts about image cells: whether they decode, their size, whether all pixels are finite.
+"""Facts about image cells: whether they decode, their size, whether their pixels are numbers of an image.
 
-Encoded images are PNG or JPEG. Their size is read from the header before a pixel is decoded, so a decompression bomb
-costs nothing; PIL's format classes are used directly because `Image.open` checks against a limit of its own.
+Their size is read from the header before a pixel is decoded, so a decompression bomb costs nothing.
 """
 
 from __future__ import annotations
 
-import io
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
-from PIL import ImageFile, JpegImagePlugin, PngImagePlugin
 
-from mixval.gate.words import printable
-
-PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
-DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error)
-"""What PIL raises on broken files, by its documentation and by experiment."""
+from mixval.contracts.pixels import EncodedImage, pixels_digest
+from mixval.errors import ContractError
+from mixval.gate.words import printable, shorten
 
 
 @dataclass(frozen=True)
@@ -35,7 +28,18 @@ class ImageFacts:
     """None also for an image that is too large to be decoded."""
     short_side_pixels: int | None = None
     long_side_pixels: int | None = None
+    size: str | None = None
+    """Height and width of the upright image, as `size_words`."""
     is_finite: bool | None = None
+    is_in_range: bool | None = None
+    """Whether float pixels lie in [0, 1]; unsigned integers always do."""
+    identity: bytes | None = None
+    """Names what is seen, however it is encoded; of what cannot be decoded the bytes."""
+
+
+def size_words(height: int, width: int) -> str:
+    """A size as the gate compares and shows it."""
+    return f"{height}x{width}"
 
 
 def image_cells(column: pa.ChunkedArray) -> list[bytes | np.ndarray | None]:
@@ -55,12 +59,13 @@ def image_facts(cells: Sequence[bytes | np.ndarray | None], max_side_pixels: int
     return [_facts(cell, max_side_pixels) for cell in cells]
 
 
-def _tensors(chunk: Any) -> list[np.ndarray | None]:
+def _tensors(chunk: pa.Array) -> list[np.ndarray | None]:
     valid = np.asarray(chunk.is_valid())
     present = chunk.filter(pa.array(valid))
     values = present.storage.flatten()
     if values.null_count:  # a missing pixel is a NaN pixel
-        pixels = pc.fill_null(pc.cast(values, pa.float64()), np.nan)
+        scale = 255.0 if pat.is_uint8(values.type) else 1.0
+        pixels = pc.fill_null(pc.divide(pc.cast(values, pa.float64()), scale), np.nan)
         kind = pa.fixed_shape_tensor(pa.float64(), chunk.type.shape, permutation=chunk.type.permutation)
         storage = pa.FixedSizeListArray.from_arrays(pixels, chunk.type.storage_type.list_size)
         present = pa.ExtensionArray.from_storage(kind, storage)
@@ -71,28 +76,36 @@ def _tensors(chunk: Any) -> list[np.ndarray | None]:
 def _facts(cell: bytes | np.ndarray | None, max_side_pixels: int) -> ImageFacts:
     if cell is None:
         return ImageFacts(None)
-    if isinstance(cell, np.ndarray):
-        short, long = sorted(cell.shape[:2])
-        shown = f"tensor {'x'.join(map(str, cell.shape))} {cell.dtype}"
-        return ImageFacts(shown, True, short, long, bool(np.isfinite(cell).all()))
-    return _encoded(cell, max_side_pixels)
+    return _of_tensor(cell) if isinstance(cell, np.ndarray) else _of_bytes(cell, max_side_pixels)
 
 
-def _encoded(data: bytes, max_side_pixels: int) -> ImageFacts:
-    opener: type[ImageFile.ImageFile]
-    if data.startswith(PNG):
-        name, opener = "PNG", PngImagePlugin.PngImageFile
-    elif data.startswith(JPEG):
-        name, opener = "JPEG", JpegImagePlugin.JpegImageFile
-    else:
-        return ImageFacts(f"{len(data):,} bytes that begin with {data[:8].hex(' ')}" if data else "0 bytes", decodes=False)
+def _of_tensor(cell: np.ndarray) -> ImageFacts:
+    shown = f"tensor {'x'.join(map(str, cell.shape))} {cell.dtype}"
+    is_finite = bool(np.isfinite(cell).all())
+    is_in_range = bool(cell.dtype.kind == "u" or ((cell >= 0) & (cell <= 1)).all()) if is_finite else None
+    if is_in_range is False:
+        shown = f"{shown} from {cell.min():g} to {cell.max():g}"
+    return _sized(cell, shown, is_finite, is_in_range)
+
+
+def _of_bytes(data: bytes, max_side_pixels: int) -> ImageFacts:
     try:
-        image = opener(io.BytesIO(data))
-        short, long = sorted(image.size)
-        shown = f"{name} {image.size[0]}x{image.size[1]}"
+        image = EncodedImage(data)
+        short, long = sorted(image.stored_size)
         if long > max_side_pixels:
-            return ImageFacts(shown, None, short, long)
-        image.load()
-    except DECODE_ERRORS as error:
-        return ImageFacts(f"{name} of {len(data):,} bytes: {printable(str(error))}", decodes=False)
-    return ImageFacts(shown, True, short, long, True)
+            return ImageFacts(f"{image.format} {size_words(*image.stored_size)}", None, short, long, identity=data)
+        pixels = image.pixels()
+    except ContractError as error:
+        return ImageFacts(shorten(printable(_found(str(error)))), decodes=False, identity=data)
+    return _sized(pixels, f"{image.format} {size_words(*pixels.shape[:2])}", True, True)
+
+
+def _sized(pixels: np.ndarray, shown: str, is_finite: bool, is_in_range: bool | None) -> ImageFacts:
+    height, width = pixels.shape[:2]
+    short, long = sorted((height, width))
+    return ImageFacts(shown, True, short, long, size_words(height, width), is_finite, is_in_range, pixels_digest(pixels))
+
+
+def _found(message: str) -> str:
+    """What was found, of the decoder's message."""
+    return message.partition("found ")[2].rpartition(". Write")[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ import numpy as np
 from mixval.config.gate import GateConfig
 from mixval.config.tasks import Task, spec_of
 from mixval.contracts.batches import RowBatch
+from mixval.contracts.class_names import ClassNames
 from mixval.contracts.parts import SYNTHETIC
 from mixval.contracts.plan import ShardRef
 from mixval.errors import ContractError, ShardError, TargetError
@@ -17,10 +19,11 @@ from mixval.gate.derive import TokenCounter, digest_names
 from mixval.gate.findings import row_findings
 from mixval.gate.row_suite import row_checks
 from mixval.gate.stream import RowStream
-from mixval.gate.words import counted, quoted
+from mixval.gate.words import counted, listed, quoted
 
 MAX_LABEL = 2**63 - 1
 NO_DIGESTS = np.empty((0, 16), dtype=np.uint8)
+_ARRAYS = {"labels", "digests", "n_rows", "words"}
 
 
 @dataclass(frozen=True)
@@ -33,25 +36,33 @@ class TargetProfile:
     """(M, 16) uint8: distinct inputs, ascending."""
     n_rows: int
     """Rows of the target set, repeats included."""
+    class_names: ClassNames = ()
+    """What its metadata call the labels 0, 1, ...; empty where they do not say."""
+    image_size: str | None = None
+    """Height and width of its images (`images.size_words`) where contributors' must be the same; None where they need not."""
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """The profile as arrays: `labels` (C,) int64, `digests` (M, 16) uint8, `n_rows` (1,) int64."""
+        """The profile as arrays: `labels` (C,) int64, `digests` (M, 16) uint8, `n_rows` (1,) int64, `words` JSON in UTF-8."""
+        words = json.dumps({"class_names": self.class_names, "image_size": self.image_size})
         return {
             "labels": np.array(self.labels, dtype=np.int64),
             "digests": self.digests,
             "n_rows": np.array([self.n_rows], dtype=np.int64),
+            "words": np.frombuffer(words.encode(), dtype=np.uint8).copy(),
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> TargetProfile:
         """The profile that `to_arrays` gave. Raises ContractError when an array is missing."""
-        if missing := sorted({"labels", "digests", "n_rows"} - set(arrays)):
+        if missing := sorted(_ARRAYS - set(arrays)):
             raise ContractError(
-                f"a target profile needs the arrays labels, digests and n_rows, found no {', '.join(missing)}. "
+                f"a target profile needs the arrays {', '.join(sorted(_ARRAYS))}, found no {', '.join(missing)}. "
                 "Make the profile again from the target set."
             )
+        words = json.loads(arrays["words"].tobytes())
         digests = np.ascontiguousarray(arrays["digests"], dtype=np.uint8).reshape(-1, 16)
-        return cls(tuple(int(label) for label in arrays["labels"]), digests, int(arrays["n_rows"][0]))
+        labels, n_rows = tuple(int(label) for label in arrays["labels"]), int(arrays["n_rows"][0])
+        return cls(labels, digests, n_rows, tuple(words["class_names"]), words["image_size"])
 
 
 def profile_target(
@@ -60,8 +71,10 @@ def profile_target(
     limits: GateConfig | None = None,
     shards: Iterable[ShardRef] = (),
     count_tokens: TokenCounter | None = None,
+    is_resized: bool = False,
 ) -> TargetProfile:
-    """The profile of the target set. Raises TargetError when it breaks a requirement.
+    """The profile of the target set; `is_resized`: images come to one size later. Raises TargetError when it breaks a
+    requirement.
 
     It must be readable and have at least `limits.min_rows_per_part` rows, all of them good and real, in classification with at
     least `limits.min_classes` labels. Repeated rows are allowed, as T is a sample of real use.
@@ -82,7 +95,8 @@ def profile_target(
         raise TargetError(f"target: {error}. Correct source.target: T must be complete.") from error
     _require_target(stream, task, [shard.name for shard in listing])
     digests = np.unique(digest_names(stream.digests())).view(np.uint8).reshape(-1, 16)
-    return TargetProfile(tuple(sorted(stream.labels)), digests, stream.n_rows)
+    size = None if is_resized else _only_size(stream)
+    return TargetProfile(tuple(sorted(stream.labels)), digests, stream.n_rows, stream.class_names, size)
 
 
 def _require_target(stream: RowStream, task: Task, shard_names: list[str]) -> None:
@@ -102,12 +116,40 @@ def _require_target(stream: RowStream, task: Task, shard_names: list[str]) -> No
             f"target: at least {limits.min_rows_per_part} rows were expected (gate.min_rows_per_part), "
             f"found {stream.n_rows:,}. Add more held-out rows."
         )
-    if stream.labels and max(stream.labels) > MAX_LABEL:
-        raise TargetError(
-            f"target: labels up to {MAX_LABEL} were expected, found {max(stream.labels)}. Number the classes from 0."
-        )
+    _require_labels(stream)
     if spec_of(task).has_labels and len(stream.labels) < limits.min_classes:
         raise TargetError(
             f"target: at least {limits.min_classes} distinct labels were expected (gate.min_classes), "
             f"found {len(stream.labels)}: {sorted(stream.labels)}. Add rows of the other classes."
         )
+
+
+def _require_labels(stream: RowStream) -> None:
+    if stream.labels and max(stream.labels) > MAX_LABEL:
+        raise TargetError(
+            f"target: labels up to {MAX_LABEL} were expected, found {max(stream.labels)}. Number the classes from 0."
+        )
+    if negative := sorted(label for label in stream.labels if label < 0):
+        n_rows = sum(stream.labels[label] for label in negative)
+        raise TargetError(
+            f"target: labels from 0 up were expected, found {listed(negative)} in {counted(n_rows, 'row')} of "
+            f"{stream.n_rows:,}. Negative labels usually mark rows without one, as -1 does in test sets whose labels are kept "
+            "back: take rows with labels as the target, or number the classes from 0."
+        )
+    names = stream.class_names
+    if unnamed := sorted(label for label in stream.labels if names and label >= len(names)):
+        raise TargetError(
+            f"target: labels of the {len(names):,} classes that its metadata name were expected ({listed(list(names))}), found "
+            f"{listed(unnamed)}. Correct the labels or the names."
+        )
+
+
+def _only_size(stream: RowStream) -> str | None:
+    """The size that all images share; None without images."""
+    sizes = [f"{size} ({counted(n, 'row')})" for size, n in stream.image_sizes.most_common()]
+    if len(sizes) > 1:
+        raise TargetError(
+            f"target: images of one height and width were expected, as backbone.image_size is not set, found {listed(sizes)}. "
+            "Set backbone.image_size to resize all images to a square of that side."
+        )
+    return next(iter(stream.image_sizes), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from mixval.config.gate import GateConfig
@@ -12,19 +13,32 @@ from mixval.gate.checks import Check, must_be_in, must_be_there, must_be_true, m
 from mixval.gate.words import listed
 
 
+@dataclass(frozen=True)
+class Known:
+    """What rows are held against besides limits; of the target itself nothing is known yet."""
+
+    labels: Sequence[int] | None = None
+    """Labels of the target. None: any label."""
+    image_size: str | None = None
+    """Height and width of the target's images (`images.size_words`). None: any size."""
+
+
+NOTHING_KNOWN = Known()
+
+
 def row_checks(
     task: Task,
     limits: GateConfig,
-    labels: Sequence[int] | None = None,
+    known: Known = NOTHING_KNOWN,
     *,
     has_tokens: bool = False,
     max_length: int | None = None,
     overlong: Literal["truncate", "reject"] = "truncate",
 ) -> list[Check]:
-    """Requirements of each row, on the columns of `derive.derive_rows`. `labels` None: any label."""
+    """Requirements of each row, on the columns of `derive.derive_rows`."""
     checks: list[Check] = []
     for column in spec_of(task).columns:
-        checks += for_column(_CHECKS, column, "checks of its rows")(column.name, limits, labels)
+        checks += for_column(_CHECKS, column, "checks of its rows")(column.name, limits, known)
     checks += [
         must_be_there("origin", "drop", "column 'origin' must not be null", "Write real or synthetic in each row."),
         must_be_in(
@@ -38,16 +52,18 @@ def row_checks(
     return checks + (_token_checks(spec_of(task), max_length, overlong) if has_tokens else [])
 
 
-def _label_checks(name: str, _limits: GateConfig, labels: Sequence[int] | None) -> list[Check]:
+def _label_checks(name: str, _limits: GateConfig, known: Known) -> list[Check]:
     there = must_be_there(name, "drop", f"column '{name}' must not be null", "Label the row, or remove it.")
-    if labels is None:
+    if known.labels is None:
         return [there]
-    expected = f"column '{name}' must be one of the target's labels {listed(list(labels))}"
-    remedy = "Map the labels to the target's, or add target rows of the missing classes."
-    return [there, must_be_in(name, list(labels), "drop", expected, remedy)]
+    expected = f"column '{name}' must be one of the target's labels {listed(list(known.labels))}"
+    remedy = (
+        "Map the labels to the target's, or add target rows of the missing classes; -1 usually marks a row without a label."
+    )
+    return [there, must_be_in(name, list(known.labels), "drop", expected, remedy)]
 
 
-def _text_checks(name: str, limits: GateConfig, _labels: Sequence[int] | None) -> list[Check]:
+def _text_checks(name: str, limits: GateConfig, _known: Known) -> list[Check]:
     low, high = limits.min_text_chars, limits.max_text_chars
     return [
         must_be_there(name, "drop", f"column '{name}' must not be null", "Fill it in, or remove the row."),
@@ -71,7 +87,7 @@ def _text_checks(name: str, limits: GateConfig, _labels: Sequence[int] | None) -
     ]
 
 
-def _image_checks(name: str, limits: GateConfig, _labels: Sequence[int] | None) -> list[Check]:
+def _image_checks(name: str, limits: GateConfig, known: Known) -> list[Check]:
     low, high = limits.min_image_side_pixels, limits.max_image_side_pixels
     return [
         must_be_there(name, "drop", f"column '{name}' must not be null", "Add the image, or remove the row."),
@@ -87,6 +103,13 @@ def _image_checks(name: str, limits: GateConfig, _labels: Sequence[int] | None) 
             "drop",
             f"column '{name}' must have finite pixels, no NaN and no infinity",
             "Correct it where the tensor is computed.",
+            about=name,
+        ),
+        must_be_true(
+            f"{name}_pixels_in_range",
+            "drop",
+            f"column '{name}' must have floats from 0 to 1, or integers of 8 bits",
+            "Scale the tensor, or store uint8.",
             about=name,
         ),
         must_lie(
@@ -105,10 +128,17 @@ def _image_checks(name: str, limits: GateConfig, _labels: Sequence[int] | None) 
             high=high,
             about=name,
         ),
+        *([] if known.image_size is None else [_size_check(name, known.image_size)]),
     ]
 
 
-_CHECKS: dict[str, Callable[[str, GateConfig, Sequence[int] | None], list[Check]]] = {
+def _size_check(name: str, size: str) -> Check:
+    expected = f"an image must have the target's height and width in pixels, {size}, as backbone.image_size is not set"
+    remedy = "Set backbone.image_size to resize all images, or resize these."
+    return replace(must_be_in(f"{name}_size", [size], "drop", expected, remedy), about=name)
+
+
+_CHECKS: dict[str, Callable[[str, GateConfig, Known], list[Check]]] = {
     "image": _image_checks,
     "label": _label_checks,
     "text": _text_checks,

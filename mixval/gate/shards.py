@@ -1,4 +1,4 @@
-"""Checks of shards: whether each can be read and has the columns and types of the row contract."""
+"""Checks of shards: whether each can be read, has the columns and types of the row contract, and names classes as T does."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ from mixval.gate.suite import shard_checks
 from mixval.gate.tally import SuiteTally
 from mixval.gate.words import printable, quoted, shorten
 
-COLUMN_OF = {"unreadable": "is_readable", "missing-column": "has_columns", "wrong-type": "has_types"}
+COLUMN_OF = {
+    "unreadable": "is_readable",
+    "missing-column": "has_columns",
+    "wrong-type": "has_types",
+    "other-classes": "has_class_names",
+}
 """Kind of a ShardError -> the column of the shard frame that is False for it."""
 
 
@@ -31,7 +36,7 @@ class ShardProblem:
     index: int
     """Its position in the listing."""
     kind: str
-    """`unreadable`, `missing-column` or `wrong-type`."""
+    """`unreadable`, `missing-column`, `wrong-type` or `other-classes`."""
     column: str | None
     words: str
     """What was found."""

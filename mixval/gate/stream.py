@@ -7,7 +7,7 @@ Memory: one batch, one digest per admitted row, one line per bad row.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ import pyarrow as pa
 from mixval.config.gate import GateConfig
 from mixval.config.tasks import Task, spec_of
 from mixval.contracts.batches import RowBatch
+from mixval.contracts.class_names import ClassNames, first_disagreement
 from mixval.contracts.parts import PARTS
 from mixval.contracts.rows import ORIGIN, accepts
 from mixval.errors import ShardError
@@ -26,6 +27,7 @@ from mixval.gate.derive import TokenCounter, derive_rows, digest_names
 from mixval.gate.engine import Inspection, inspect
 from mixval.gate.suite import repeat_checks
 from mixval.gate.tally import SuiteTally
+from mixval.gate.words import shorten
 
 BAD_ROWS = pa.schema([("shard_index", pa.int32()), ("row", pa.int64()), ("reason", pa.string())])
 """One line per dropped row. `row` counts within the shard, from 0."""
@@ -44,6 +46,8 @@ class RowStream:
     count_tokens: TokenCounter | None = None
     keep_repeats: bool = False
     """Whether rows that repeat others stay, as they do in the target set."""
+    class_names: ClassNames = ()
+    """What labels are called: by the target, else by the first shard that says."""
 
     n_rows: int = 0
     n_bad: int = 0
@@ -53,13 +57,16 @@ class RowStream:
     """Admitted rows that are longer than the context and will be cut."""
     n_parts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(PARTS, 0))
     """Admitted rows by origin."""
-    labels: set[int] = field(default_factory=set)
-    """Labels of admitted rows."""
+    labels: Counter[int] = field(default_factory=Counter)
+    """Admitted rows by label."""
+    image_sizes: Counter[str] = field(default_factory=Counter)
+    """Admitted images by size (`images.size_words`)."""
 
     def __post_init__(self) -> None:
         """Starts empty tallies."""
         self.rows = SuiteTally("rows", self.limits.samples_kept)
         self.repeats = SuiteTally("repeats", self.limits.samples_kept)
+        self._whose = "the target's" if self.class_names else "that of an earlier shard"
         self._target = np.unique(digest_names(self.target_digests))
         self._seen: set[bytes] = set()
         self._kept: list[np.ndarray] = []
@@ -71,8 +78,9 @@ class RowStream:
         return sum(self.n_parts.values())
 
     def add(self, batch: RowBatch) -> None:
-        """Checks one batch. Raises ShardError when its columns are not the contract's."""
+        """Checks one batch. Raises ShardError when its columns are not the contract's, or its classes have other names."""
         require_contract(batch, self.task)
+        self._require_classes(batch)
         n = batch.table.num_rows
         if n == 0:
             return
@@ -101,6 +109,14 @@ class RowStream:
     def bad_rows(self) -> pa.Table:
         """The dropped rows, with the schema BAD_ROWS."""
         return pa.concat_tables([BAD_ROWS.empty_table(), *self._bad]).combine_chunks()
+
+    def _require_classes(self, batch: RowBatch) -> None:
+        at = first_disagreement(batch.class_names, self.class_names)
+        if at is not None:
+            own, other = (shorten(names[at]) for names in (batch.class_names, self.class_names))
+            words = f"label {at} is '{own}' by its metadata, and '{other}' by {self._whose}"
+            raise ShardError(words, column="label", kind="other-classes")
+        self.class_names = self.class_names or batch.class_names
 
     def _compare(
         self,
@@ -140,6 +156,8 @@ class RowStream:
             self.n_parts[str(origin)] += int(count)
         if "label" in frame:
             self.labels.update(int(label) for label in frame["label"])
+        if "image_size" in frame:
+            self.image_sizes.update(frame["image_size"])
         self._kept.append(digests)
 
 

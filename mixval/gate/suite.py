@@ -34,6 +34,13 @@ def repeat_checks(about: str) -> list[Check]:
 
 def shard_checks(task: Task) -> list[Check]:
     """Requirements of each shard: one row per shard."""
+    names_classes = must_be_true(
+        "has_class_names",
+        "reject",
+        "the names that a shard's metadata give to the labels must be the target's",
+        "Map the labels to the target's, or correct the names where the file is written.",
+        about="shard",
+    )
     columns = (*spec_of(task).columns, ORIGIN)
     names = ", ".join(f"'{column.name}'" for column in columns)
     types = "; ".join(f"'{column.name}' {column.expected}" for column in columns[:-1])
@@ -59,6 +66,7 @@ def shard_checks(task: Task) -> list[Check]:
             "Convert the column, or leave the shard out of the catalogue.",
             about="shard",
         ),
+        *([names_classes] if spec_of(task).has_labels else []),
     ]
 
 

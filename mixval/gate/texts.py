@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
+from mixval.gate.spelling import plain_messages, plain_text
 from mixval.gate.words import SAMPLE_CHARS, shorten
 
 
@@ -16,12 +17,12 @@ from mixval.gate.words import SAMPLE_CHARS, shorten
 class TextFacts:
     """What is known of one text cell; None where it is not."""
 
-    value: Any
-    """The text, or its messages. Bytes that are not UTF-8 are replaced. None for a null cell."""
+    plain: Any
+    """The text, or its messages, as `spelling.py` compares them; bytes that are not UTF-8 replaced. None for a null cell."""
     shown: str | None
     """Shortened, for samples. None for a null cell."""
     n_chars: int | None = None
-    """Characters; a text of white space counts as none."""
+    """Characters; a text in which nothing is seen, blanks or zero-width signs, counts as none."""
     is_whole: bool | None = None
     """False when bytes are not UTF-8, or when a message has no role or no content."""
 
@@ -41,8 +42,8 @@ def text_facts(column: pa.ChunkedArray) -> list[TextFacts]:
 def _text(cell: str | None, is_whole: bool = True) -> TextFacts:
     if cell is None:
         return TextFacts(None, None)
-    n_chars = 0 if cell.isspace() else len(cell)
-    return TextFacts(cell, shorten(cell) if cell.strip() else repr(cell[:SAMPLE_CHARS]), n_chars, is_whole)
+    plain = plain_text(cell)
+    return TextFacts(plain, shorten(cell) if plain else repr(cell[:SAMPLE_CHARS]), len(cell) if plain else 0, is_whole)
 
 
 def _bytes(cell: bytes | None) -> TextFacts:
@@ -66,6 +67,7 @@ def _messages(cell: list[dict[str, Any] | None] | None) -> TextFacts:
         return TextFacts(None, None)
     messages = [message or {} for message in cell]
     lines = [f"{message.get('role')}: {message.get('content')}" for message in messages]
-    n_chars = sum(len(message.get("content") or "") for message in messages)
+    said = [message.get("content") or "" for message in messages]
+    n_chars = sum(len(content) for content in said if plain_text(content))
     is_whole = all(message.get("role") and message.get("content") is not None for message in messages)
-    return TextFacts(cell, shorten(" | ".join(lines)) or "no messages", n_chars, is_whole)
+    return TextFacts(plain_messages(cell), shorten(" | ".join(lines)) or "no messages", n_chars, is_whole)

@@ -12,6 +12,7 @@ from typing import Any
 
 from mixval.config.backbone import BackboneConfig
 from mixval.config.tasks import Task, TaskSpec, for_modality, spec_of
+from mixval.contracts import pixels
 from mixval.errors import ConfigError
 from mixval.models.architecture import check_architecture
 from mixval.models.checkpoint import locate, raw_config
@@ -71,7 +72,8 @@ def _checkpoint(config: BackboneConfig, spec: TaskSpec) -> dict[str, Any]:
 
 
 def _image_input(config: BackboneConfig, _spec: TaskSpec) -> dict[str, Any]:
-    return {"stem": config.stem, "batch_norm": config.batch_norm, "image_size": config.image_size}
+    reading = {"pixels": pixels.VERSION, "image_size": config.image_size}
+    return {"stem": config.stem, "batch_norm": config.batch_norm, **reading}
 
 
 def _text_input(config: BackboneConfig, spec: TaskSpec) -> dict[str, Any]:

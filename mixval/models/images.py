@@ -1,7 +1,5 @@
 """Images of a table as float arrays in [0, 1]: PNG and JPEG bytes decoded, tensors read, channels and size made equal."""
 
-import io
-import warnings
 from typing import Any
 
 import numpy as np
@@ -10,6 +8,7 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
+from mixval.contracts.pixels import EncodedImage, in_unit_interval
 from mixval.errors import ContractError, ModelError
 from mixval.models.rows import column, row_name
 
@@ -17,10 +16,11 @@ _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601, as Pi
 
 
 def read_images(rows: pa.Table, n_channels: int, image_size: int | None) -> Tensor:  # (N, C, H, W) float32 in [0, 1]
-    """Images of the `image` column, with 3 channels (RGB; transparency is dropped) or 1 (luminance).
+    """Images of the `image` column, upright, with 3 channels (RGB; transparency is dropped) or 1 (luminance).
 
-    With `image_size` each is resized to that side (bilinear, antialiased, aspect not kept). Raises ContractError by row for
-    an image that is missing or cannot be decoded, ModelError when sizes differ and no `image_size` is given.
+    `mixval/contracts/pixels.py` says how they are decoded. With `image_size` each is resized to that side (bilinear,
+    antialiased, aspect not kept). Raises ContractError by row for an image that is missing or cannot be decoded, ModelError
+    when sizes differ and no `image_size` is given.
     """
     arrays = _arrays(rows)
     tensors = [
@@ -57,9 +57,7 @@ def _tensor_arrays(rows: pa.Table, values: pa.ChunkedArray) -> list[np.ndarray]:
             f"'image' tensors must be (height, width, channels), found shape {values.type.shape}. Reshape them."
         )
     arrays = np.concatenate([chunk.to_numpy_ndarray() for chunk in values.chunks if len(chunk)])
-    if arrays.dtype == np.uint8:
-        return list(arrays.astype(np.float32) / 255)
-    floats = arrays.astype(np.float32)
+    floats = in_unit_interval(arrays)
     fine = ((floats >= 0) & (floats <= 1)).all(axis=(1, 2, 3))  # NaN is neither
     if not fine.all():
         index = int(np.argmin(fine))
@@ -71,29 +69,12 @@ def _tensor_arrays(rows: pa.Table, values: pa.ChunkedArray) -> list[np.ndarray]:
 
 
 def _decoded(data: Any, where: str) -> np.ndarray:
-    from PIL import Image
-
     if not isinstance(data, bytes):
         raise ContractError(f"{where}: 'image' must hold PNG or JPEG bytes, found {type(data).__name__}. Drop the row.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
-            return _scaled(image, where)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ContractError(
-            f"{where}: 'image' must be a PNG or JPEG that decodes, found {len(data)} bytes that do not: {error}. "
-            "Write the image again, or drop the row."
-        ) from error
-
-
-def _scaled(image: Any, where: str) -> np.ndarray:
-    if image.mode.startswith("I;16"):
-        return np.asarray(image, dtype=np.float32)[:, :, None] / 65535
-    if image.mode in ("I", "F"):
-        raise ContractError(f"{where}: an image must have 8 or 16 bits a channel, found mode {image.mode!r}. Convert it.")
-    whole = image.convert("RGBA") if image.mode in ("P", "PA") else image  # palettes may hold transparency
-    return np.asarray(whole.convert("RGB"), dtype=np.float32) / 255
+        return in_unit_interval(EncodedImage(data).pixels())
+    except ContractError as error:
+        raise ContractError(f"{where}, 'image': {error}") from error
 
 
 def _channels(array: np.ndarray, n_channels: int, where: str) -> np.ndarray:

@@ -24,7 +24,7 @@ from mixval.storage.commit import ArtifactStore
 from mixval.storage.root import open_location
 from mixval.storage.shards import stream_rows
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the verdicts, or what is stored of them, change."""
 
 DOCS_PAGE = "data-docs.html"
@@ -38,10 +38,13 @@ def open_store(config: ValuationConfig) -> ArtifactStore:
 def profile(config: ValuationConfig, shards: list[ShardRef]) -> tuple[ArtifactRef, TargetProfile]:
     """The target's labels and row digests, committed once a target. Raises `TargetError` when T cannot serve."""
     store = open_store(config)
-    ref = store.ref("target-profile", VERSION, **_source_key(config), target=_content(shards), limits=config.gate)
+    is_resized = config.backbone.image_size is not None
+    ref = store.ref(
+        "target-profile", VERSION, **_source_key(config), target=_content(shards), limits=config.gate, is_resized=is_resized
+    )
     if store.committed(ref) is not None:
         return ref, TargetProfile.from_arrays(store.read_tensors(ref))
-    found = profile_target(_batches(config, shards), config.task, config.gate, shards, _counter(config))
+    found = profile_target(_batches(config, shards), config.task, config.gate, shards, _counter(config), is_resized)
     store.commit(ref, inputs=_source_key(config), tensors=found.to_arrays(), numbers={"n_rows": found.n_rows})
     return ref, found
 

@@ -14,7 +14,9 @@ from mixval.contracts.plan import ContributorPlan, WorkPlan, content_digest
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.schemas import versions_of
 from mixval.contracts.terms import TERMS
+from mixval.contracts.warnings import RunWarning, warning
 from mixval.models.identity import backbone_identity
+from mixval.models.output_names import output_names_doubt
 from mixval.stages.footprint import probe_footprint
 from mixval.stages.gating import profile
 from mixval.stages.jobs import MeasureJob, target_job
@@ -36,6 +38,8 @@ class PreparedRun:
     classes: list[int] | None
     identity: dict[str, Any]
     fingerprint: str
+    warnings: list[RunWarning]
+    """What target and checkpoint give reason to doubt, before any contributor is read."""
 
 
 def prepare_run(config: ValuationConfig, workers: int, worker_memory_bytes: int, inputs: Inputs | None = None) -> PreparedRun:
@@ -44,6 +48,7 @@ def prepare_run(config: ValuationConfig, workers: int, worker_memory_bytes: int,
     target_shards = inputs[1]
     target, profiled = profile(config, target_shards)
     classes = [int(label) for label in profiled.labels] if config.task_spec.has_labels else None
+    doubt = output_names_doubt(config.backbone, profiled.class_names)
     identity = backbone_identity(config.backbone, config.task, classes)
     listed = ContributorPlan(
         name="target",
@@ -57,7 +62,8 @@ def prepare_run(config: ValuationConfig, workers: int, worker_memory_bytes: int,
     )
     job = target_job(config, listed, identity, classes)
     plan = make_plan(config, inputs, probe_footprint(job), workers, worker_memory_bytes)
-    return PreparedRun(plan, target, job, classes, identity, run_fingerprint(config, inputs))
+    warnings = [] if doubt is None else [warning("other-output-names", doubt)]
+    return PreparedRun(plan, target, job, classes, identity, run_fingerprint(config, inputs), warnings)
 
 
 def run_fingerprint(config: ValuationConfig, inputs: Inputs) -> str:

@@ -129,6 +129,7 @@ def _manifest(
         paper_deviations=paper_deviations(config, route_of(config.ntk.method).paper_deviations(config)),
         warnings=by_severity(
             [
+                *prepared.warnings,
                 *find_warnings(reduced.ranking, reduced.terms, outcomes, n_classes),
                 *regression_warnings(reduced.ranking, reduced.terms, n_classes),
                 *_coalition_warnings(reduced.ranking, coalition_results),

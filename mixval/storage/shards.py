@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from mixval.config.source import SourceConfig
 from mixval.config.tasks import Task
 from mixval.contracts.batches import RowBatch
+from mixval.contracts.class_names import ClassNames
 from mixval.contracts.mapping import MISSING, WRONG, RowMapping, row_mapping
 from mixval.contracts.plan import ShardRef
 from mixval.errors import ShardError
@@ -44,25 +45,28 @@ def stream_rows(
         if shard.problem is not None:
             raise ShardError(shard.problem, shard=shard.url, kind="unreadable")
         offset = 0
-        for rows in _shard_rows(shard, source, mapping, batch_rows):
-            yield RowBatch(rows, index, offset)
+        for rows, names in _shard_rows(shard, source, mapping, batch_rows):
+            yield RowBatch(rows, index, offset, names)
             offset += rows.num_rows
 
 
-def _shard_rows(shard: ShardRef, source: SourceConfig, mapping: RowMapping, batch_rows: int) -> Iterator[pa.Table]:
+def _shard_rows(
+    shard: ShardRef, source: SourceConfig, mapping: RowMapping, batch_rows: int
+) -> Iterator[tuple[pa.Table, ClassNames]]:
     origin = _constant_origin(shard, source)
     location = open_location(shard.url, source.storage)
     with open_parquet(location) as file:
         schema = file.schema_arrow
         if (found := mapping.find_mismatch(schema)) is not None:
             raise _mismatch(shard, found.kind, found.column, found.message)
+        names = mapping.class_names(schema)
         for batch in _own_rows(shard, source, location, file, mapping.read_paths(schema), batch_rows):
             try:
                 rows = mapping.apply(batch, origin)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError) as error:
                 message = f"values must fit the row contract, found {' '.join(str(error).split())[:240]}"
                 raise _mismatch(shard, WRONG, None, message) from error
-            yield rows
+            yield rows, names
 
 
 def _own_rows(

@@ -24,7 +24,7 @@ from mixval.config.valuation import PRESETS
 from mixval.contracts.results import COALITIONS, REDUNDANCY, ranking_schema
 from mixval.contracts.warnings import WARNING_KINDS
 from mixval.gate.checks import Check
-from mixval.gate.row_suite import row_checks
+from mixval.gate.row_suite import Known, row_checks
 from mixval.gate.suite import contributor_checks, repeat_checks, shard_checks, shared_checks
 from tests.architecture import docs_pages as pages
 
@@ -316,5 +316,5 @@ def _checks() -> list[Check]:
         found += [*shard_checks(task), *contributor_checks(task, limits)]
         for overlong in ("truncate", "reject"):
             tokens = task != "image-classification"
-            found += row_checks(task, limits, [0, 1], has_tokens=tokens, max_length=8, overlong=overlong)
+            found += row_checks(task, limits, Known([0, 1], "8x8"), has_tokens=tokens, max_length=8, overlong=overlong)
     return found

@@ -90,12 +90,14 @@ def check(target: TargetProfile) -> Callable[..., GateCheck]:
 
 @pytest.fixture
 def png() -> Callable[..., bytes]:
-    """A PNG of random pixels; the seed tells images apart."""
+    """A PNG of random pixels; the seed tells images apart. `turned`: on its side, with the orientation that says so."""
 
-    def make(seed: int = 0, side: int = 16, kind: str = "PNG") -> bytes:
+    def make(seed: int = 0, side: int = 16, kind: str = "PNG", turned: bool = False) -> bytes:
         pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
-        file = io.BytesIO()
-        Image.fromarray(pixels).save(file, kind)
+        file, exif = io.BytesIO(), Image.Exif()
+        if turned:
+            pixels, exif[0x0112] = np.rot90(pixels), 6
+        Image.fromarray(np.ascontiguousarray(pixels)).save(file, kind, exif=exif)
         return file.getvalue()
 
     return make

@@ -314,7 +314,7 @@ def causal(check, target):
 
 
 def test_response_without_tokens(causal):
-    found = causal(pairs(response={6: "\u200b"}), count_tokens=lambda t: _zero_for(t, "\u200b"))
+    found = causal(pairs(response={6: "\u00b7"}), count_tokens=lambda t: _zero_for(t, "\u00b7"))
     finding = only(found)
     assert (finding.column, finding.count) == ("response", 1)
     assert "column 'response' must have at least 1 token" in finding.message

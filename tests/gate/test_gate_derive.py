@@ -52,7 +52,7 @@ def test_texts():
 
 def test_dictionary_texts():
     column = pa.chunked_array([pa.array(["a", "b", "a"]).dictionary_encode()])
-    assert [fact.value for fact in text_facts(column)] == ["a", "b", "a"]
+    assert [fact.plain for fact in text_facts(column)] == ["a", "b", "a"]
 
 
 def test_messages_that_are_not_utf8():

@@ -38,11 +38,12 @@ def test_arrays_and_back(profile):
         "labels": np.int64,
         "digests": np.uint8,
         "n_rows": np.int64,
+        "words": np.uint8,
     }
     back = TargetProfile.from_arrays(arrays)
     assert (back.labels, back.n_rows) == (found.labels, found.n_rows)
     assert np.array_equal(back.digests, found.digests)
-    with pytest.raises(ContractError, match="found no digests"):
+    with pytest.raises(ContractError, match="found no digests, words"):
         TargetProfile.from_arrays({"labels": arrays["labels"], "n_rows": arrays["n_rows"]})
 
 
@@ -54,6 +55,8 @@ def test_arrays_and_back(profile):
         ({"label": dict.fromkeys(range(30), 1)}, r"at least 2 distinct labels .* found 1: \[1\]"),
         ({"n": 4}, r"at least 5 rows were expected \(gate.min_rows_per_part\), found 4"),
         ({"text": {3: None}, "label": {4: None}}, "target, .*row 3: column 'text' must not be null.*1 more kind"),
+        ({"label": {3: -1, 9: -1}}, r"labels from 0 up were expected, found -1 in 2 rows of 30.*mark rows without one"),
+        ({"label": {3: -100}}, "found -100 in 1 row of 30"),
         ({"odd_origin": "fake"}, "column 'origin' must be 'real' or 'synthetic', found 'fake'"),
     ],
 )

@@ -1,0 +1,29 @@
+"""What a checkpoint calls its outputs (`id2label`), held against what the target set calls its labels. Needs no torch."""
+
+from __future__ import annotations
+
+from mixval.config.backbone import BackboneConfig
+from mixval.contracts.class_names import ClassNames, first_disagreement, is_reordered, named
+from mixval.errors import ModelError
+from mixval.models.checkpoint import locate, raw_config
+
+
+def output_names_doubt(config: BackboneConfig, class_names: ClassNames) -> str | None:
+    """A doubt in words where checkpoint and target name a label differently; None where they agree or one names nothing.
+
+    A checkpoint's outputs are its labels, so in another order every loss is one of the wrong class: ModelError then.
+    """
+    if config.path is None or not class_names:
+        return None
+    names = named(raw_config(locate(config.path, config.revision)).get("id2label"))
+    label = first_disagreement(names, class_names)
+    if label is None:
+        return None
+    found = f"output {label} of the checkpoint is {names[label]!r}, and label {label} of the target {class_names[label]!r}"
+    if is_reordered(names, class_names, label):
+        raise ModelError(
+            f"checkpoint {config.path}: outputs and labels must be the same classes in one order; by their own names {found}. "
+            "Renumber the labels of target and contributors in the checkpoint's order (`id2label` in config.json), or "
+            "correct the names where they are wrong."
+        )
+    return f"By their own names {found}: make sure that they are the same class, as losses are computed by the number alone."

@@ -1,3 +1,35 @@
-"""mixval: which contributors' data is worth training on, how sure are we, and may this batch enter?"""
+"""mixval: which contributors' data is worth training on, how sure are we, and may this batch enter?
+
+From Python: `mixval.value(contributors, target, backbone)`; docs/api.md has all that is exported. Nothing heavy is imported
+before it is used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mixval.api.result import ValuationResult, open_result
+    from mixval.api.valuing import value
+    from mixval.models.own import OwnModule
 
 __version__ = "0.1.0"
+__all__ = ["OwnModule", "ValuationResult", "__version__", "open_result", "value"]
+
+_FROM = {
+    "OwnModule": "mixval.models.own",
+    "ValuationResult": "mixval.api.result",
+    "open_result": "mixval.api.result",
+    "value": "mixval.api.valuing",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """An exported name, imported when it is first asked for."""
+    if name not in _FROM:
+        raise AttributeError(f"module 'mixval' has no attribute {name!r}")
+    return getattr(import_module(_FROM[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Exported names with the others."""
+    return sorted({*globals(), *_FROM})

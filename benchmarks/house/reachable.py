@@ -3,12 +3,13 @@
     python -m benchmarks.house.reachable                              print them
     python -m benchmarks.house.reachable --figures --before COMMIT    write figures, and those of an earlier commit
 
-Started are the command `mixval`, the runners that it finds, programs of the four packages (`python -m mixval_flows`, `python
--m mixval_deployments.register`), flows that `prefect.yaml` names, the examples, and the generators of `docs/`. From there a
-definition is reached when reached code mentions its name, through whatever imports; a method when its class is reached and
-reached code has an attribute of that name, whosever it is. A class whose base comes from another package has all its methods
-reached. So what is listed is dead, but for code that is looked up by a name put together at run time; a method may be dead
-and share its name with one that lives. Fields, arguments and branches are not looked at.
+Started are what `import mixval` offers, with the methods of exported classes, the command `mixval`, the runners that it
+finds, programs of the four packages (`python -m mixval_flows`, `python -m mixval_deployments.register`), flows that
+`prefect.yaml` names, the examples, and the generators of `docs/`. From there a definition is reached when reached code
+mentions its name, through whatever imports; a method when its class is reached and reached code has an attribute of that
+name, whosever it is. A class whose base comes from another package has all its methods reached. So what is listed is dead, but
+for code that is looked up by a name put together at run time; a method may be dead and share its name with one that lives.
+Fields, arguments and branches are not looked at.
 
 Of what is listed it is said who reaches it all the same: benchmarks, tests or nobody. Prints one line each, then the sums.
 Figures are modules and lines of mixval, their median, and lines that are not reached: `benchmarks/results/house.json`.
@@ -200,8 +201,19 @@ def _reached(root: Path, modules: dict[str, Module], folders: tuple[str, ...]) -
     whole = [Reference(one.name, name) for one in started for name in one.definitions if _folder(one) == "tests"]
     templates = [text for package in PACKAGES for text in (root / package).rglob("*.j2")]
     names = {name for path in templates for name in re.findall(r"[A-Za-z_]\w*", path.read_text(encoding="utf-8"))}
-    reach.grow([*programs, *(one.name for one in started)], [*entry_points(root), *whole], names)
+    offered, methods = public(modules)
+    reach.grow([*programs, *(one.name for one in started)], [*entry_points(root), *offered, *whole], names | methods)
     return reach.reached
+
+
+def public(modules: dict[str, Module]) -> tuple[list[Reference], set[str]]:
+    """What `mixval/__init__.py` imports for others, with its own functions, and the names of methods that users may call."""
+    package = modules["mixval"]
+    offered = [Reference(package.name, name) for name in (*package.imported, *package.definitions)]
+    homes = [modules[meant.module].definitions for meant in package.imported.values() if meant.module in modules]
+    classes = [held[name] for held in homes for name in package.imported if name in held]
+    called = {name for one in classes for name in one.methods if not name.startswith("_") or name == "_repr_html_"}
+    return offered, called
 
 
 def entry_points(root: Path) -> list[Reference]:

@@ -15,6 +15,7 @@ from mixval.errors import MixvalError, NobodyAdmittedError
 from mixval.gate.verdict import ensure_somebody
 from mixval.progress import current
 from mixval.stages import gating, publishing, sharing
+from mixval.stages.account import Account
 from mixval.stages.coalitions import QUANTITIES, CoalitionResults, coalition_job, coalition_steps, coalition_tables
 from mixval.stages.in_process import admitted_jobs
 from mixval.stages.jobs import MeasureJob
@@ -25,7 +26,6 @@ from mixval.stages.steps import Step
 from mixval.stages.terms import contributor_steps, terms_ref
 from mixval.storage.pointer import read_latest
 from mixval.storage.root import open_location
-from mixval_flows.account import Account
 from mixval_flows.announce import MeasureProgress, announce
 from mixval_flows.credentials import load_credentials
 from mixval_flows.runner import cluster_for, default_workers, worker_memory_bytes

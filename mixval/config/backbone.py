@@ -33,7 +33,7 @@ class LoraConfig(FrozenModel):
 
 
 class BackboneConfig(FrozenModel):
-    """The model. Give exactly one of `path` (local folder or hub name) and `random_init`."""
+    """The model. Give exactly one of `path` (local folder or hub name) and `random_init`; from Python also an own module."""
 
     path: str | None = None
     """A local folder with `config.json` and `*.safetensors`, or a hub name such as `org/model`."""
@@ -41,6 +41,8 @@ class BackboneConfig(FrozenModel):
     """Commit, tag or branch on the hub. Required with a hub name, so that a run can be repeated."""
     random_init: RandomInitConfig | None = None
     """A randomly initialised model instead of a checkpoint."""
+    module: str | None = None
+    """Digest of an own torch module, which `mixval.value` sets: a record of what was valued, not to be written by hand."""
     tokenizer: str | Literal["byte"] | None = None
     """`byte`, or a folder with `tokenizer.json`. None: the tokenizer of the checkpoint. Unused for images."""
     stem: Literal["original", "3x3"] = "original"
@@ -62,8 +64,10 @@ class BackboneConfig(FrozenModel):
 
     @model_validator(mode="after")
     def _one_model(self) -> "BackboneConfig":
-        if (self.path is None) == (self.random_init is None):
+        if [self.path, self.random_init, self.module].count(None) != 2:
             raise ValueError("give exactly one of `path` (a checkpoint) and `random_init` (a config and a seed)")
+        if self.module is not None and (self.lora is not None or self.stem != "original"):
+            raise ValueError("an own module is taken as it is. Leave `lora` and `stem` out")
         if self.stem == "3x3" and self.random_init is not None and self.random_init.architecture != "resnet":
             raise ValueError("`stem: 3x3` is for ResNets only")
         return self

@@ -73,14 +73,23 @@ def anchor_paths(given: dict[str, Any], folder: Path) -> dict[str, Any]:
     anchored = {key: dict(value) if isinstance(value, dict) else value for key, value in given.items()}
     for field in PATH_FIELDS:
         holder = anchored if len(field) == 1 else anchored.get(field[0])
-        if not isinstance(holder, dict) or not isinstance(text := holder.get(field[-1]), str) or not text.strip():
+        if not isinstance(holder, dict):
             continue
         # A hub name such as org/model is no path: only existing paths, and those that begin with a dot, are made absolute.
-        is_model = field[0] == "backbone"
-        if "://" in text or text == "byte" or (is_model and not text.startswith(".") and not (folder / text).exists()):
-            continue
-        holder[field[-1]] = str((folder / text).resolve())
+        is_model, found = field[0] == "backbone", holder.get(field[-1])
+        if isinstance(found, dict):
+            holder[field[-1]] = {name: _anchored(text, folder, is_model) for name, text in found.items()}
+        elif found is not None:
+            holder[field[-1]] = _anchored(found, folder, is_model)
     return anchored
+
+
+def _anchored(text: Any, folder: Path, is_model: bool) -> Any:
+    if not isinstance(text, str) or not text.strip() or "://" in text or text == "byte":
+        return text
+    if is_model and not text.startswith(".") and not (folder / text).exists():
+        return text
+    return str((folder / text).resolve())
 
 
 def _explain(problem: Any, model: type[BaseModel]) -> str:

@@ -2,9 +2,12 @@
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from mixval.config.base import FrozenModel
+
+OriginRule = Literal["column", "folder", "real", "synthetic"]
+"""Where a row's origin is found."""
 
 
 class StorageConfig(FrozenModel):
@@ -23,8 +26,9 @@ class StorageConfig(FrozenModel):
 class SourceConfig(FrozenModel):
     """Contributors, target set, and how their columns map to the row contract."""
 
-    contributors: str
-    """URL of a folder with one subfolder per contributor (`contributor=NAME/` or `NAME/`), each with Parquet shards."""
+    contributors: str | dict[str, str]
+    """URL of a folder with one subfolder per contributor (`contributor=NAME/` or `NAME/`), each with Parquet shards. Or the URL
+    of each contributor's folder or file by its name: `{alder: ./a, birch: s3://bucket/b.parquet}`."""
     target: str
     """URL of the target set T, real and held-out rows: a Parquet file, or a folder of them."""
     layout: Literal["folders", "column"] = "folders"
@@ -34,7 +38,7 @@ class SourceConfig(FrozenModel):
     columns: dict[str, str | list[str]] = Field(default_factory=dict)
     """Column of the row contract -> column in the data, e.g. `{prompt: question}`. Several columns are joined by a blank line,
     empty ones skipped: `{prompt: [instruction, input]}`. `{messages: NAME}` takes prompt and response from a chat column."""
-    origin: Literal["column", "folder", "real", "synthetic"] = "column"
+    origin: OriginRule = "column"
     """Where a row's origin (real or synthetic) is found: the `origin` column, a folder `origin=real/`, or one value for all
     rows."""
     storage: StorageConfig = StorageConfig()
@@ -47,7 +51,13 @@ class SourceConfig(FrozenModel):
 
     @field_validator("contributors", "target")
     @classmethod
-    def _not_blank(cls, url: str) -> str:
-        if not url.strip():
+    def _not_blank(cls, given: str | dict[str, str]) -> str | dict[str, str]:
+        if not given or not all(url.strip() for url in (given.values() if isinstance(given, dict) else [given])):
             raise ValueError("expected a URL or folder, found an empty string")
-        return url
+        return given
+
+    @model_validator(mode="after")
+    def _named_in_one_way(self) -> "SourceConfig":
+        if isinstance(self.contributors, dict) and self.layout == "column":
+            raise ValueError("`layout: column` takes contributors from a column, found URLs by name. Leave one of the two out")
+        return self

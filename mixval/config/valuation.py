@@ -82,7 +82,7 @@ class ValuationConfig(FrozenModel):
         backbone."""
         if self.value.method != "ntk-regression" or not self.task_spec.is_causal:
             return False
-        return self.value.gain == "trained" or (self.value.gain is None and self.backbone.path is not None)
+        return self.value.gain == "trained" or (self.value.gain is None and self.backbone.random_init is None)
 
     @property
     def values_rows_read(self) -> bool:
@@ -171,6 +171,10 @@ class ValuationConfig(FrozenModel):
             raise ValueError(
                 f"`discrepancy.features: {features}` needs {FEATURES_OF[features]}; the task is {self.task}. Use "
                 + ", or ".join(f"`{fitting}`" for fitting in spec.features)
+            )
+        if features == "backbone-and-answer" and self.backbone.module is not None:
+            raise ValueError(
+                "`discrepancy.features: backbone-and-answer` needs a checkpoint, found an own module. Use `backbone`"
             )
         if self.discrepancy.labels is not None and not spec.has_labels:
             raise ValueError(f"`discrepancy.labels` needs rows with a label; the task is {self.task}. Leave it out")

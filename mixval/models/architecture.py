@@ -82,6 +82,8 @@ def checkpoint_config(config: BackboneConfig) -> Any:
 
 def context_tokens(config: BackboneConfig) -> int:
     """Tokens that a row may have: `max_length`, and never more than the model has positions for."""
+    if config.module is not None:
+        return config.max_length
     model_config = random_config(config.random_init) if config.random_init else checkpoint_config(config)
     return limit_tokens(model_config, config.max_length)
 

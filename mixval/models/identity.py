@@ -42,11 +42,17 @@ def backbone_identity(config: BackboneConfig, task: Task, classes: list[int] | N
     describe = for_modality(_INPUTS, spec, "an encoder")
     return {
         "task": task,
-        "model": _random_init(config, spec, classes) if config.random_init else _checkpoint(config, spec),
+        "model": _model(config, spec, classes),
         "dtype": config.dtype,
         "lora": None if config.lora is None else config.lora.model_dump(mode="json"),
         "input": describe(config, spec),
     }
+
+
+def _model(config: BackboneConfig, spec: TaskSpec, classes: list[int] | None) -> dict[str, Any]:
+    if config.module is not None:
+        return {"kind": "own-module", "digest": config.module}
+    return _random_init(config, spec, classes) if config.random_init else _checkpoint(config, spec)
 
 
 def _random_init(config: BackboneConfig, spec: TaskSpec, classes: list[int] | None) -> dict[str, Any]:
@@ -77,13 +83,15 @@ def _image_input(config: BackboneConfig, _spec: TaskSpec) -> dict[str, Any]:
 
 
 def _text_input(config: BackboneConfig, spec: TaskSpec) -> dict[str, Any]:
-    if config.tokenizer is None:
+    if config.module is not None and config.tokenizer is None:
+        tokenizer: Any = "own"  # in the module's digest
+    elif config.tokenizer is None:
         if config.random_init is not None:
             raise ConfigError(
                 "backbone.tokenizer must be `byte` or a folder with tokenizer.json: a random initialisation has "
                 "none of its own."
             )
-        tokenizer: Any = "checkpoint"
+        tokenizer = "checkpoint"
     elif config.tokenizer == "byte":
         tokenizer = "byte"
     else:

@@ -25,6 +25,7 @@ from mixval.models.backbone import Backbone
 from mixval.models.checkpoint import Checkpoint, locate, unreachable
 from mixval.models.families import Labels, ModelKind, model_kind
 from mixval.models.lora import add_adapters
+from mixval.models.own_family import load_own
 from mixval.models.parameters import freeze, neutralise_batch_norms
 from mixval.models.tokenizers import load_tokenizer
 from mixval.models.vision import replace_stem
@@ -44,6 +45,8 @@ def load_backbone(config: BackboneConfig, task: Task, classes: list[int] | None,
     kind = model_kind(spec)
     labels = tuple(sorted(set(classes))) if classes is not None and spec.has_labels else None
     tokenizer = load_tokenizer(config, task) if spec.is_text else None
+    if config.module is not None:
+        return load_own(config, task, classes, device, tokenizer)
     if config.random_init is not None:
         module = _random_module(config, spec, kind, labels, tokenizer)
     else:

@@ -1,5 +1,6 @@
 """Tokenizers: bytes, a folder's, or the checkpoint's; token counts for the gate; a small BPE trained here. Needs no torch."""
 
+import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,8 @@ def load_tokenizer(config: BackboneConfig, task: Task) -> Any:
         )
     if config.tokenizer == "byte":
         tokenizer = byte_tokenizer()
+    elif config.tokenizer is None and config.module is not None:
+        tokenizer = _own(config)
     else:
         tokenizer = _from_folder(config.tokenizer) if config.tokenizer else _from_checkpoint(config)
     if tokenizer.pad_token_id is None:
@@ -126,6 +129,17 @@ def _from_folder(path: str) -> Any:
         return PreTrainedTokenizerFast.from_pretrained(str(folder), local_files_only=True)
     except Exception as error:  # the Rust reader raises bare Exception
         raise ModelError(f"tokenizer.json in {folder} cannot be read: {error}. Save the tokenizer again.") from error
+
+
+def _own(config: BackboneConfig) -> Any:
+    from mixval.models.own import own_module
+
+    if (tokenizer := own_module(config).tokenizer) is None:
+        raise ConfigError(
+            "an own module that reads text needs a tokenizer, found none. Give `OwnModule(module, tokenizer=...)`: one of "
+            "transformers, a tokenizers.Tokenizer, a function from a text to ids, or `byte`."
+        )
+    return copy.copy(tokenizer)
 
 
 def _from_checkpoint(config: BackboneConfig) -> Any:

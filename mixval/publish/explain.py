@@ -85,6 +85,10 @@ class Explanation(FrozenModel):
     warnings: list[RunWarning] = Field(default_factory=list)
     """Those that name it, then those about the whole ranking."""
 
+    def __str__(self) -> str:
+        """In words, as `mixval explain` prints it."""
+        return explanation_text(self)
+
 
 def explain(
     ranking: pa.Table,  # ranking_schema()

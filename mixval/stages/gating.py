@@ -55,6 +55,8 @@ def gate_ref(config: ValuationConfig, contributor: ContributorPlan, target: Arti
     text = {
         name: getattr(backbone, name) for name in ("path", "revision", "tokenizer", "max_length", "overlong", "prompt_format")
     }
+    if backbone.module is not None:
+        text["module"] = backbone.module  # its tokenizer counts the tokens
     return open_store(config).ref(
         "gate",
         VERSION,

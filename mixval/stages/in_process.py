@@ -10,6 +10,7 @@ from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.record import ArtifactRef
 from mixval.errors import MixvalError, NobodyAdmittedError
 from mixval.gate.verdict import ensure_somebody
+from mixval.progress import current
 from mixval.stages import gating, sharing
 from mixval.stages.jobs import MeasureJob, contributor_job
 from mixval.stages.preparing import PreparedRun, prepare_run
@@ -62,8 +63,20 @@ class ValuedRun(GatedRun):
 
 def gate_here(config: ValuationConfig) -> GatedRun:
     """Plan and gate. Raises NobodyAdmittedError where nobody is admitted, and as the plan does."""
-    prepared = prepare_run(config, 1, config.runtime.worker_memory_bytes or WORKER_BYTES)
-    refs = {one.name: gating.gate_contributor(config, one, prepared.target) for one in prepared.plan.contributors}
+    return gate_prepared(config, prepare_here(config))
+
+
+def prepare_here(config: ValuationConfig) -> PreparedRun:
+    """The plan, for one worker. Raises as the plan does."""
+    return prepare_run(config, 1, config.runtime.worker_memory_bytes or WORKER_BYTES)
+
+
+def gate_prepared(config: ValuationConfig, prepared: PreparedRun) -> GatedRun:
+    """Gate what is planned. Raises NobodyAdmittedError where nobody is admitted."""
+    refs = {}
+    for one in prepared.plan.contributors:
+        refs[one.name] = gating.gate_contributor(config, one, prepared.target)
+        current().step("gate", one.name)
     outcomes = {name: gating.read_outcome(config, refs[name]) for name in sorted(refs)}
     outcomes = sharing.compare(config, outcomes, refs)
     ensure_somebody(list(outcomes.values()))
@@ -108,4 +121,5 @@ def measure_here(jobs: Sequence[MeasureJob], target: MeasureJob) -> dict[str, st
                 make_here(step)
         except MixvalError as error:
             failed[job.contributor.name] = str(error)
+        current().step("measure", job.contributor.name)
     return failed

@@ -6,6 +6,7 @@ A shard that cannot be read is listed with its problem; only a store that does n
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain, islice
@@ -33,11 +34,13 @@ _COUNT_BATCH_ROWS = 65_536
 def list_contributors(source: SourceConfig) -> dict[str, list[ShardRef]]:
     """Contributors with their shards, both sorted. A contributor without Parquet files is kept, with an empty list.
 
-    `folders`: a contributor is `contributor=NAME/` (percent-decoded, as Hive writes it) or `NAME/`. `column`: every shard is
-    listed once for each contributor in it, with `rows_of` set and `n_rows` counting that contributor's rows. Names that begin
-    with `.` or `_` are hidden. Raises `StorageError` for a URL that cannot be listed, `ContractError` when there are no
-    contributors.
+    URLs by name: each is a folder or a file. `folders`: a contributor is `contributor=NAME/` (percent-decoded, as Hive writes
+    it) or `NAME/`. `column`: every shard is listed once for each contributor in it, with `rows_of` set and `n_rows` counting
+    that contributor's rows. Names that begin with `.` or `_` are hidden. Raises `StorageError` for a URL that cannot be listed,
+    `ContractError` when there are no contributors.
     """
+    if isinstance(source.contributors, dict):
+        return _by_name(source.contributors, source)
     root = open_location(source.contributors, source.storage)
     found = _by_column(root, source) if source.layout == "column" else _by_folder(root, source)
     if not found:
@@ -69,6 +72,15 @@ def _expected(source: SourceConfig) -> str:
     if source.layout == "column":
         return f"Parquet files with rows that name a contributor in column '{source.contributor_column}'"
     return "one folder a contributor (`contributor=NAME/` or `NAME/`)"
+
+
+def _by_name(urls: Mapping[str, str], source: SourceConfig) -> dict[str, list[ShardRef]]:
+    if blank := [name for name in urls if not name.strip()]:
+        raise ContractError(f"source.contributors: expected a name for each URL, found {blank[0]!r}. Name the contributor.")
+    roots = {name: open_location(urls[name], source.storage) for name in sorted(urls)}
+    files = {name: [_shard(root, root.name)] for name, root in roots.items() if root.is_file()}
+    folders = _shards_by_name({name: root for name, root in roots.items() if name not in files})
+    return {name: files.get(name) or folders[name] for name in roots}
 
 
 def _by_folder(root: Location, source: SourceConfig) -> dict[str, list[ShardRef]]:

@@ -20,7 +20,11 @@ BUILT_IN = {name for name, kind in vars(builtins).items() if isinstance(kind, ty
 OURS = {kind.__name__: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, BaseException)}
 VALIDATORS = ("model_validator", "field_validator")
 """pydantic collects a ValueError that these raise, and `mixval/config/load.py` makes one ConfigError of all."""
-HAND_ON = {("mixval/cli/interrupts.py", "KeyboardInterrupt"), ("mixval/cli/app.py", "typer.Exit")}
+HAND_ON = {
+    ("mixval/__init__.py", "AttributeError"),
+    ("mixval/cli/interrupts.py", "KeyboardInterrupt"),
+    ("mixval/cli/app.py", "typer.Exit"),
+}
 """What Python and typer themselves expect to be raised there."""
 ENDS_PROCESSES = {"mixval/cli/app.py", "mixval/cli/leave.py", "flows/mixval_flows/entry.py", "flows/mixval_flows/worker.py"}
 """The ways in, which turn an error into an exit code, and what ends a process that has finished."""

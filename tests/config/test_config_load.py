@@ -139,3 +139,14 @@ def test_fingerprints_follow_content_and_refuse_what_has_no_stable_form() -> Non
         fingerprint("x", 1, thing=object())
     with pytest.raises(ConfigError, match="no stable text form"):
         fingerprint("x", 1, thing=float("nan"))
+
+
+def test_contributors_by_name_are_anchored_one_by_one_and_need_a_url_each(tmp_path: Path) -> None:
+    source = {"contributors": {"a": "./here", "b": "s3://bucket/b"}, "target": "t"}
+    base = SMALLEST | {"source": source}
+    file = tmp_path / "named.yaml"
+    file.write_text(yaml.safe_dump(base))
+    assert load_config(file).source.contributors == {"a": str(tmp_path / "here"), "b": "s3://bucket/b"}
+    for wrong, words in (({"contributors": {"a": " "}}, "found an empty string"), ({"layout": "column"}, "URLs by name")):
+        with pytest.raises(ConfigError, match=words):
+            parse_config(base | {"source": source | wrong})

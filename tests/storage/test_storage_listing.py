@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 
 import fsspec
 import pyarrow as pa
@@ -14,6 +15,7 @@ from mixval.config.source import SourceConfig
 from mixval.errors import ContractError, ShardError, StorageError, TargetError
 from mixval.storage.listing import list_contributors, list_target, shard_digest
 from mixval.storage.root import Location, open_location
+from tests.worlds import planted
 
 Write = Callable[..., None]
 ROWS = {"text": ["a", "b", "c"], "label": [0, 1, 0], "origin": ["real"] * 3}
@@ -191,3 +193,20 @@ def test_a_changed_shard_has_another_digest(root: Location, write_shard: Write) 
     before = list_contributors(source(root))["a"][0].digest
     write_shard(file, ROWS | {"label": [0, 1, 1]})
     assert list_contributors(source(root))["a"][0].digest != before
+
+
+def test_contributors_by_name_are_a_folder_or_a_file_each(tmp_path: Path) -> None:
+    world = planted(tmp_path, "language-modelling")
+    file = world.source / "contributor=far" / "part-0.parquet"
+    source = SourceConfig(
+        contributors={"../far": str(file), "near": str(world.source / "contributor=near")}, target=str(tmp_path / "target")
+    )
+    listed = list_contributors(source)
+    assert {name: [(one.name, one.n_rows) for one in shards] for name, shards in listed.items()} == {
+        "../far": [("part-0.parquet", 12)],
+        "near": [("part-0.parquet", 60)],
+    }
+    with pytest.raises(ContractError, match="expected a name for each URL"):
+        list_contributors(source.model_copy(update={"contributors": {" ": str(file)}}))
+    with pytest.raises(StorageError, match="nowhere"):
+        list_contributors(source.model_copy(update={"contributors": {"a": str(tmp_path / "nowhere")}}))

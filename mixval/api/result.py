@@ -1,0 +1,141 @@
+"""What a valuation gives to Python: the ranking as a table, and what can be asked of it."""
+
+from __future__ import annotations
+
+import html
+import shutil
+import weakref
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mixval.contracts.warnings import RunWarning
+from mixval.publish.explain import Explanation, explain
+from mixval.publish.names import shortened, visible
+from mixval.publish.ranking import ranking_rows
+from mixval.publish.stored_run import StoredRun, open_run
+from mixval.publish.writers.report import REPORT
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+NAME_LIMIT = 60
+
+
+class ValuationResult:
+    """A published run: the ranking of the contributors, with its warnings, report and explanations.
+
+    The tables are those of the run's folder (docs/data.md). Where no `output` was given the folder is temporary, and goes with
+    this object.
+    """
+
+    def __init__(self, run: StoredRun, temporary: Path | None = None) -> None:
+        """Of a stored run. A `temporary` output folder is deleted with the object."""
+        self._run = run
+        if temporary is not None:
+            weakref.finalize(self, shutil.rmtree, temporary, ignore_errors=True)
+
+    @property
+    def url(self) -> str:
+        """The run's folder."""
+        return self._run.folder.url
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The whole configuration of the run, as `mixval value` takes it from YAML."""
+        return dict(self._run.manifest.config)
+
+    @cached_property
+    def ranking(self) -> pd.DataFrame:
+        """One row a contributor that was ranked, best first: the columns of ranking.parquet."""
+        return _frame(self._run.ranking)
+
+    @cached_property
+    def terms(self) -> pd.DataFrame:
+        """One row a contributor, term and part: the columns of terms.parquet."""
+        return _frame(self._run.terms)
+
+    @cached_property
+    def rejected(self) -> pd.DataFrame:
+        """One row a reason for which a contributor was not ranked: the columns of rejected.parquet."""
+        return _frame(self._run.rejected)
+
+    @cached_property
+    def coalitions(self) -> pd.DataFrame | None:
+        """Shapley values, leave-one-out differences and the greedy order; None with `ntk.method: exact` or one contributor."""
+        return None if self._run.coalitions is None else _frame(self._run.coalitions)
+
+    @cached_property
+    def redundancy(self) -> pd.DataFrame | None:
+        """How much of the same two contributors bring, a pair a row; None where there are no coalitions."""
+        return None if self._run.redundancy is None else _frame(self._run.redundancy)
+
+    @property
+    def warnings(self) -> list[RunWarning]:
+        """Reasons to be careful: `kind`, `words`, and the `contributors` concerned (none: the whole ranking)."""
+        return list(self._run.manifest.warnings)
+
+    def explain(self, contributor: str) -> Explanation:
+        """Why a contributor has its rank, or why it was rejected; `print` shows it in words.
+
+        Raises:
+            ConfigError: the run has no contributor of that name; the message offers similar names.
+        """
+        run = self._run
+        tables = (run.ranking, run.terms, run.rejected)
+        return explain(*tables, contributor, run.manifest.warnings, run.coalitions, run.redundancy)
+
+    def report(self, path: str | Path | None = None) -> str:
+        """The URL of the HTML report, in one file; with `path`, of a copy that is written there."""
+        stored = self._run.folder.child(REPORT)
+        if path is None:
+            return stored.url
+        file = Path(path).expanduser()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(stored.read_bytes())
+        return str(file)
+
+    def __repr__(self) -> str:
+        """The ranking in a few columns, then the warnings."""
+        rows = self._shown()
+        heads = list(rows[0]) if rows else []
+        cells = [heads, *([str(row[head]) for head in heads] for row in rows)]
+        widths = [max(len(line[place]) for line in cells) for place in range(len(heads))]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+        lines = lines if rows else ["No contributor was ranked."]
+        return "\n".join([*lines, *self._left_out(), *(f"! {warning.words}" for warning in self.warnings)])
+
+    def _repr_html_(self) -> str:
+        """The same for a notebook; names are data, so they are escaped."""
+        rows = self._shown()
+        heads = "".join(f"<th>{html.escape(head)}</th>" for head in (rows[0] if rows else {}))
+        lines = ["".join(f"<td>{html.escape(str(cell))}</td>" for cell in row.values()) for row in rows]
+        table = f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(f'<tr>{line}</tr>' for line in lines)}</tbody></table>"
+        told = [*self._left_out(), *(warning.words for warning in self.warnings)]
+        words = "".join(f"<li>{html.escape(one)}</li>" for one in told)
+        return (table if rows else "<p>No contributor was ranked.</p>") + (f"<ul>{words}</ul>" if words else "")
+
+    def _left_out(self) -> list[str]:
+        """A line for each contributor that was not ranked."""
+        reasons = {row["contributor"]: row for row in reversed(self._run.rejected.to_pylist())}
+        return [f"{shortened(name, NAME_LIMIT)}: {row['verdict']}. {visible(row['reason'])}" for name, row in reasons.items()]
+
+    def _shown(self) -> list[dict[str, Any]]:
+        rows = [dict(row) for row in ranking_rows(self._run.ranking, self._run.coalitions)]
+        return [{head: shortened(str(cell), NAME_LIMIT) for head, cell in row.items()} for row in rows]
+
+
+def open_result(url: str | Path) -> ValuationResult:
+    """A stored run: by the URL of its folder, or of an output root (its latest run).
+
+    Raises:
+        ConfigError: neither exists.
+        ContractError: manifest or tables are not as this mixval reads them.
+    """
+    return ValuationResult(open_run(str(url)))
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    frame: pd.DataFrame = table.to_pandas()
+    return frame

@@ -16,6 +16,7 @@ from mixval.gate.verdict import ensure_somebody
 from mixval.progress import current
 from mixval.stages import gating, publishing, sharing
 from mixval.stages.account import Account
+from mixval.stages.coalition_value import commit_for_coalitions
 from mixval.stages.coalitions import QUANTITIES, CoalitionResults, coalition_job, coalition_steps, coalition_tables
 from mixval.stages.in_process import admitted_jobs
 from mixval.stages.jobs import MeasureJob
@@ -123,7 +124,9 @@ def value_coalitions(
 ) -> CoalitionResults | str | None:
     """Coalition values (Shapley values, redundancy, greedy order), where there are sufficient statistics of several
     contributors. None where there are not, or the reason of a failure."""
-    work = coalition_job(config, admitted_jobs(config, prepared, outcomes), prepared.target_job, reduced)
+    jobs = admitted_jobs(config, prepared, outcomes)
+    account.artifacts += commit_for_coalitions(config, jobs, prepared.target_job, reduced)
+    work = coalition_job(config, jobs, prepared.target_job, reduced)
     if work is None:
         return None
     with account.stage("coalitions", len(QUANTITIES)) as end_with:

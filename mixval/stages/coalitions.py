@@ -74,7 +74,19 @@ def coalition_job(
     ranked, coalitions = reduced.ranking["contributor"].to_pylist(), route_of(config.ntk.method).coalitions
     if coalitions is None or config.value.coalitions == 0 or len(ranked) < 2:
         return None
-    chosen = ranked[: coalitions.most_players]
+    return job_of_ranked(config, jobs, target, reduced, coalitions.most_players)
+
+
+def job_of_ranked(
+    config: ValuationConfig,
+    jobs: Mapping[str, MeasureJob],
+    target: MeasureJob,
+    reduced: Reduced,
+    most_players: int | None = None,
+) -> CoalitionJob:
+    """The coalitions of the best-ranked `most_players` of these contributors, by name; None: of all that are ranked."""
+    ranked = reduced.ranking["contributor"].to_pylist()
+    chosen = ranked[:most_players]
     return CoalitionJob(
         jobs=[jobs[name] for name in chosen],
         target=target,
@@ -102,11 +114,15 @@ def commit_quantity(work: CoalitionJob, quantity: Quantity) -> ArtifactRef:
     if work.target.store.committed(ref) is not None:
         return ref
     started = time.perf_counter()
-    game = _coalitions(work).game(work.jobs, work.target, np.array(work.coefficients), np.array(work.centres))
-    tensors = _COMPUTED[quantity](game, work)
+    tensors = _COMPUTED[quantity](game_of(work), work)
     seconds = time.perf_counter() - started
     work.target.store.commit(ref, inputs=_inputs(work, quantity), tensors=tensors, seconds=seconds)
     return ref
+
+
+def game_of(work: CoalitionJob) -> CoalitionGame:
+    """The game over these contributors, from their sufficient statistics. Raises ConfigError for a route without any."""
+    return _coalitions(work).game(work.jobs, work.target, np.array(work.coefficients), np.array(work.centres))
 
 
 def coalition_tables(work: CoalitionJob) -> CoalitionResults:

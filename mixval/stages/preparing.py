@@ -23,7 +23,7 @@ from mixval.stages.jobs import MeasureJob, target_job
 from mixval.stages.planning import Inputs, list_inputs, make_plan
 from mixval.storage.root import open_location
 
-VERSION = 2
+VERSION = 3
 """Raised whenever a change makes older runs out of date."""
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from mixval.contracts.record import ArtifactRef
 from mixval.errors import StorageError
-from mixval.storage.root import Location
+from mixval.storage.root import Location, open_location
 
 MAX_SEGMENT_CHARS = 120
 """Longest segment that `safe_name` gives. File systems allow 255 bytes; suffixes such as `.parquet` need room."""
@@ -55,6 +55,17 @@ class Layout:
     def run(self, run_id: str) -> Location:
         """Folder of a run."""
         return self.output.child("runs", run_id)
+
+    @staticmethod
+    def output_of(run: Location) -> Location:
+        """The output root that a run's folder lies below. Raises `StorageError` for a folder that lies elsewhere."""
+        above, between, _ = run.url.rpartition("/runs/")
+        if not between:
+            raise StorageError(
+                f"{run.url}: expected the folder of a run as OUTPUT/runs/RUN, next to OUTPUT/artifacts, found it elsewhere. "
+                "Give the run where it was published."
+            )
+        return open_location(above, run.options)
 
     def artifact(self, ref: ArtifactRef) -> Location:
         """Folder of an artifact. Raises `StorageError` for a kind or fingerprint that is not in its plain form."""

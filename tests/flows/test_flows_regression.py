@@ -19,6 +19,7 @@ from mixval.contracts.run import RunSummary
 from mixval.contracts.terms import TERMS
 from mixval.publish.explain import explain, explanation_text
 from mixval.publish.stored_run import StoredRun, open_run
+from mixval.stages.coalition_value import coalition_value
 from mixval.terms.ntk.trained_gain import slope, trained_gains
 from tests.worlds import PLANTED, World, planted, rows
 
@@ -126,3 +127,4 @@ def _coalitions_are_of_the_regression(run: StoredRun, empty_value: float) -> Non
         assert row["alone"] == pytest.approx(values[row["contributor"]], rel=1e-3, abs=1e-4)
     total = sum(run.coalitions["shapley"].to_pylist())
     assert total == pytest.approx(account.value_of_all - account.value_of_empty, rel=1e-6, abs=1e-9)
+    assert coalition_value(run, PLANTED).value == pytest.approx(account.value_of_all, rel=1e-6, abs=1e-9)

@@ -3,15 +3,19 @@ weight rule."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mixval.config.valuation import ValuationConfig
+from mixval.contracts.coalitions import CoalitionAccount
 from mixval.contracts.results import COALITIONS, REDUNDANCY
 from mixval.contracts.run import RunSummary
-from mixval.publish.stored_run import open_run, rebuild_report
+from mixval.errors import ConfigError, StorageError
+from mixval.publish.stored_run import StoredRun, open_run, rebuild_report
+from mixval.stages.coalition_value import coalition_value
 from tests.worlds import PLANTED, planted, rows
 
 SKETCHED = {"ntk": {"method": "sketched", "sketch_features": 512}}
@@ -38,6 +42,7 @@ def test_statistics_give_the_planted_order_and_coalition_values(
     assert "h-coalitions" in rebuild_report(run).read_bytes().decode()
     assert summary.recomputed["piece-statistics"] == 3
     assert "gram" not in summary.recomputed
+    _any_coalition_has_its_value(run, account, tmp_path)
 
 
 def test_a_new_shard_is_the_only_one_measured(tmp_path: Path, value: Callable[[ValuationConfig], RunSummary]) -> None:
@@ -52,6 +57,26 @@ def test_a_new_shard_is_the_only_one_measured(tmp_path: Path, value: Callable[[V
     assert grown.recomputed["piece-statistics"] == 1
     assert grown.reused["piece-statistics"] == 3
     assert first.recomputed["piece-statistics"] == 3
+
+
+def _any_coalition_has_its_value(run: StoredRun, account: CoalitionAccount, tmp_path: Path) -> None:
+    """From the stored statistics, at another place, and without the data."""
+    moved = shutil.move(tmp_path / "out", tmp_path / "moved")
+    shutil.rmtree(tmp_path / "source")
+    run = open_run(str(moved))
+    assert run.coalitions is not None
+    of_all = coalition_value(run, PLANTED)
+    assert of_all.value == _near(account.value_of_all)
+    for row in run.coalitions.to_pylist():
+        others = [name for name in PLANTED if name != row["contributor"]]
+        assert coalition_value(run, others).value == _near(account.value_of_all - row["leave_one_out"])
+        assert of_all.alone[row["contributor"]] == _near(row["alone"])
+    assert of_all.n_rows == sum(run.ranking["n_rows"].to_pylist())
+    with pytest.raises(ConfigError, match=r"found 'naer'\. Did you mean 'near'"):
+        coalition_value(run, ["far", "naer"])
+    shutil.rmtree(Path(moved) / "artifacts" / "piece-statistics")
+    with pytest.raises(StorageError, match="expected the sufficient statistics of near and far"):
+        coalition_value(run, ["near", "far"])
 
 
 def _near(number: float) -> object:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mixval.cli.options import Settings
 from mixval.config.base import FrozenModel
+from mixval.config.overrides import overrides
 from mixval.publish.run_manifest import resolved_config
 from mixval_flows.entry import NO_TELEMETRY, exit_codes, require_api, without_telemetry
 from mixval_flows.registry import RegisteredFlow, flow_named, listed_flows
@@ -58,6 +60,7 @@ def main(
     name: Annotated[str, typer.Option(help="Name of the deployment.")] = "nightly",
     cron: Annotated[str | None, typer.Option(help='Schedule, e.g. "15 2 * * *". Default: runs on request only.')] = None,
     timezone: Annotated[str, typer.Option(help="Time zone of the schedule.")] = "UTC",
+    settings: Settings = None,
     pool: Annotated[str, typer.Option(help="Work pool, made with `prefect work-pool create`.")] = DEFAULT_POOL,
 ) -> None:
     """Register the deployment and print how to run it."""
@@ -65,7 +68,7 @@ def main(
     with exit_codes():
         require_api("mixval_deployments.register")
         chosen = flow_named(flow)
-        build_deployment(chosen, chosen.load_config(config), name, pool, cron, timezone).apply()
+        build_deployment(chosen, chosen.load_config(config, overrides(settings or [])), name, pool, cron, timezone).apply()
         typer.echo(f"registered {flow}/{name} in pool {pool}. Run it: prefect deployment run {flow}/{name} --watch")
 
 

@@ -10,7 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
+from mixval.cli.options import Settings
 from mixval.config.base import FrozenModel
+from mixval.config.overrides import overrides
 from mixval.errors import ConfigError
 from mixval_flows.entry import exit_codes, require_api, without_telemetry
 from mixval_flows.registry import RegisteredFlow, flow_named, listed_flows
@@ -22,6 +24,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_comp
 def main(
     flow: Annotated[str, typer.Argument(help="Name of the flow; see above.", show_default=False)],
     config: Annotated[Path, typer.Argument(help="YAML configuration of the flow.", show_default=False)],
+    settings: Settings = None,
     serve: Annotated[
         bool, typer.Option("--serve", help="Keep the process running, and start runs on a schedule or on request.")
     ] = False,
@@ -34,7 +37,7 @@ def main(
         if cron is not None and not serve:
             raise ConfigError("--cron: a schedule needs a process that keeps running. Add --serve, or see docs/deployment.md.")
         chosen = flow_named(flow)
-        loaded = chosen.load_config(config)
+        loaded = chosen.load_config(config, overrides(settings or []))
         if serve:
             serve_flow(chosen, loaded, name, cron)
         else:

@@ -7,7 +7,7 @@ line of the library finds `FLOWS` through the entry point `registry` of `mixval.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from pkgutil import resolve_name
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from prefect import Flow
 
     from mixval.config.base import FrozenModel
+    from mixval.config.overrides import Override
     from mixval.progress import Progress
 
 
@@ -48,12 +49,12 @@ class RegisteredFlow:
         found: Flow[..., Any] = resolve_name(self.flow)
         return found
 
-    def load_config(self, file: Path) -> FrozenModel:
-        """Its configuration from a YAML file. Raises ConfigError, with every problem named by its key."""
+    def load_config(self, file: Path, changes: Sequence[Override] = ()) -> FrozenModel:
+        """Its configuration from a YAML file and what is set beside it. Raises ConfigError that names every problem's key."""
         from mixval.config.load import load_config_as
 
         config: type[FrozenModel] = resolve_name(self.config)
-        return load_config_as(config, file)
+        return load_config_as(config, file, changes)
 
     def run(self, config: FrozenModel, progress: Progress | None = None) -> FrozenModel:
         """Run it once; stored artifacts are reused."""

@@ -13,6 +13,7 @@ from mixval.errors import ConfigError
 
 if TYPE_CHECKING:
     from mixval.config.base import FrozenModel
+    from mixval.config.overrides import Override
     from mixval.progress import Progress
 
 GROUP, ENTRY = "mixval.runners", "registry"
@@ -25,8 +26,8 @@ class InstalledFlow(Protocol):
     sentence: str
     warns: bool
 
-    def load_config(self, file: Path) -> FrozenModel:
-        """Its configuration from a YAML file."""
+    def load_config(self, file: Path, changes: Sequence[Override]) -> FrozenModel:
+        """Its configuration from a YAML file, with what is set beside it."""
 
     def make_plan(self, config: FrozenModel) -> Any:
         """What a run would do."""
@@ -66,7 +67,7 @@ def registry() -> Registry:
     return flows
 
 
-def run_flow(name: str, file: Path, as_json: bool, fail_on: Sequence[str] = ()) -> int:
+def run_flow(name: str, file: Path, as_json: bool, changes: Sequence[Override], fail_on: Sequence[str] = ()) -> int:
     """Run a flow on a configuration file, with progress on standard error, and print its summary.
 
     Returns the exit code: not 0 where the run has a warning of `fail_on`.
@@ -76,7 +77,7 @@ def run_flow(name: str, file: Path, as_json: bool, fail_on: Sequence[str] = ()) 
 
     flow = registry().flow_named(name)
     refuse_unusable(fail_on, name, flow.warns)
-    config = flow.load_config(file)
+    config = flow.load_config(file, changes)
     with front_end(as_json) as progress:
         summary = flow.run(config, progress)
     if as_json:

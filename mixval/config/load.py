@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from mixval.config.base import FrozenModel
+from mixval.config.overrides import Override
 from mixval.config.removed import remedy
 from mixval.config.valuation import ValuationConfig
 from mixval.errors import ConfigError
@@ -27,14 +29,28 @@ PATH_FIELDS = (
 )
 
 
-def load_config(path: str | Path) -> ValuationConfig:
-    """The configuration in a YAML file. Relative paths in it are relative to the file."""
-    return parse_config(_given(path), where=str(path))
+def load_config(path: str | Path, changes: Sequence[Override] = ()) -> ValuationConfig:
+    """The configuration in a YAML file, with `changes` in place of its values.
+
+    Relative paths in the file are relative to the file, those in `changes` to the working directory.
+    """
+    return load_config_as(ValuationConfig, path, changes)
 
 
-def load_config_as(model: type[Config], path: str | Path) -> Config:
+def load_config_as(model: type[Config], path: str | Path, changes: Sequence[Override] = ()) -> Config:
     """The same for another configuration model, such as that of another flow."""
-    return parse_config_as(model, _given(path), where=str(path))
+    given = _given(path)
+    for change in changes:
+        given = _anchored_change(change).put_into(given)
+    set_by_hand = "".join(f" --set {'.'.join(change.key)}" for change in changes)
+    return parse_config_as(model, given, where=f"{path}{set_by_hand}")
+
+
+def _anchored_change(change: Override) -> Override:
+    nested = anchor_paths(change.put_into({}), Path.cwd())
+    for part in change.key:
+        nested = nested[part]
+    return Override(change.key, nested)
 
 
 def _given(path: str | Path) -> dict[str, Any]:

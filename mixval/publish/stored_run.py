@@ -24,19 +24,23 @@ class StoredRun(ValuationResults):
 
 
 def open_run(url: str) -> StoredRun:
+    """The run in a folder, or the latest one below an output root. Raises as `open_run_at`."""
+    return open_run_at(open_location(url))
+
+
+def open_run_at(folder: Location) -> StoredRun:
     """The run in a folder, or the latest one below an output root.
 
     Raises:
         ConfigError: neither exists.
         ContractError: manifest or tables are not as this mixval reads them.
     """
-    folder = open_location(url)
     if not folder.child(MANIFEST).exists():
         latest = read_latest(folder)
         if latest is None:
             raise ConfigError(
-                f"{url}: expected a run's folder or an output root with latest.json, found neither. Give the URL that `mixval "
-                "value` printed."
+                f"{folder.url}: expected a run's folder or an output root with latest.json, found neither. Give the URL that "
+                "`mixval value` printed."
             )
         folder = Layout(folder).run(latest.run_id)
     manifest = read_manifest(folder.child(MANIFEST).read_bytes().decode(), folder.url)

@@ -47,11 +47,6 @@ class CoalitionValue(FrozenModel):
     n_rows: int
     """Their admitted rows."""
 
-    @property
-    def best(self) -> str:
-        """The one that is worth most alone."""
-        return max(self.alone, key=self.alone.__getitem__)
-
 
 def commit_for_coalitions(
     config: ValuationConfig, jobs: Mapping[str, MeasureJob], target: MeasureJob, reduced: Reduced

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
@@ -25,6 +26,9 @@ from mixval.contracts.results import COALITIONS, REDUNDANCY
 from mixval.contracts.run import RunSummary
 from mixval.contracts.terms import TERMS
 from mixval.publish.stored_run import open_run
+from mixval.stages.coalition_value import commit_for_coalitions
+from mixval.stages.in_process import gate_here, value_gated
+from mixval.stages.publishing import RunAccount, publish
 from mixval.storage.root import open_location
 from mixval.storage.tables import write_table
 from tests.cli.command_line import invoke, write
@@ -136,6 +140,54 @@ def test_explain_offers_the_nearest_name(valued: Valued) -> None:
     as_json = invoke("explain", valued.world.output, "naer", "--json")
     assert as_json.exit_code == 2
     assert json.loads(as_json.stdout)["error"] == "ConfigError"
+
+
+def test_a_run_is_shown_by_its_url_its_id_and_its_configuration(valued: Valued, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = json.loads(invoke("value", valued.config, "--json").stdout)
+    shown = invoke("show", valued.world.output).stdout
+    places = [shown.index(name) for name in (*PLANTED, "tiny", document["run_id"], "report.html")]
+    assert places == sorted(places)
+    monkeypatch.chdir(valued.config.parent)
+    for given in (document["url"], document["run_id"], valued.config):
+        assert invoke("show", given).stdout == shown
+    monkeypatch.chdir(valued.world.source)
+    said = invoke("show", document["run_id"])
+    assert said.exit_code == 2
+    assert "neither --output nor mixval.yaml" in said.stderr
+    as_json = json.loads(invoke("show", document["run_id"], "--output", valued.world.output, "--json").stdout)
+    assert [row["contributor"] for row in as_json["ranking"]] == list(PLANTED)
+    assert {row["contributor"] for row in as_json["rejected"]} == {"tiny"}
+    other = invoke("show", "20200101T000000Z-00000000", "--output", valued.world.output)
+    assert other.exit_code == 2
+    assert "found none of this id" in other.stderr
+
+
+def test_a_union_of_a_run_without_sums_is_refused(valued: Valued) -> None:
+    said = invoke("value", valued.world.output, "--union", "near,far")
+    assert said.exit_code == 2
+    assert "`ntk.method: exact` that does not. Set `ntk.method: sketched`" in said.stderr
+    assert invoke("value", valued.world.output, "--union", "near", "--set", "seed=1").exit_code == 2
+    assert "Correct the quotes" in invoke("value", valued.world.output, "--union", '"near').stderr
+
+
+def test_a_union_has_its_value(world: World) -> None:
+    """Through the steps alone, without a flow."""
+    config = world.config(
+        ntk={"method": "sketched", "sketch_features": 64, "output": "mix"}, value={"method": "ntk-regression"}
+    )
+    run = value_gated(gate_here(config))
+    jobs = run.jobs
+    refs = commit_for_coalitions(config, jobs, run.prepared.target_job, run.reduced)
+    account = RunAccount(datetime.now(UTC), {}, {}, {}, [], refs, run.gate_refs)
+    summary = publish(config, run.prepared, list(run.outcomes.values()), run.reduced, account, None)
+    said = invoke("value", summary.url, "--union", '"near", far')
+    assert said.exit_code == 0, said.output
+    assert "together, from 72 rows" in said.stdout
+    assert "have no interval" in said.stdout
+    told = json.loads(invoke("value", summary.url, "--union", "near", "--union", "far,near", "--json").stdout)
+    assert told["contributors"] == ["near", "far"]
+    assert told["alone"]["near"] == pytest.approx(run.values["near"], rel=1e-3)
+    assert told["value_kind"] == "log-probability-gain-nats"
 
 
 @pytest.fixture

@@ -1,0 +1,31 @@
+"""A stored run for people and for machines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from mixval.publish.stored_run import StoredRun
+from mixval.publish.terminal import print_ranking
+
+
+def print_run(run: StoredRun, console: Console | None = None) -> None:
+    """The ranking, when it was made, and the URL of its files."""
+    console = console or Console()
+    print_ranking(run.ranking, run.rejected, console, run.coalitions)
+    console.print(escape(f"Run {run.manifest.run_id}, made {run.manifest.created} by mixval {run.manifest.mixval_version}."))
+    console.print(escape(f"Report: {run.folder.url}/report.html"), soft_wrap=True)
+
+
+def run_document(run: StoredRun) -> dict[str, Any]:
+    """The same as JSON-able values: rows of ranking.parquet and rejected.parquet, and the warnings."""
+    return {
+        "run_id": run.manifest.run_id,
+        "url": run.folder.url,
+        "created": run.manifest.created,
+        "ranking": run.ranking.to_pylist(),
+        "rejected": run.rejected.to_pylist(),
+        "warnings": [warning.model_dump(mode="json") for warning in run.manifest.warnings],
+    }

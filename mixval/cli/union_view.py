@@ -1,0 +1,31 @@
+"""The value of a union of contributors for people and for machines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mixval.publish.names import visible
+from mixval.publish.numerals import counted, decimals_for, fixed
+from mixval.publish.stored_run import StoredRun
+from mixval.publish.value_kind import kind_of
+from mixval.stages.coalition_value import CoalitionValue
+
+
+def union_text(found: CoalitionValue, run: StoredRun) -> str:
+    """The value together, then of each contributor alone, best first, one a line."""
+    kind, decimals = kind_of(run.ranking), max(3, decimals_for([found.value, *found.alone.values()]))
+    alone = sorted(found.alone.items(), key=lambda item: -item[1])
+    width = max(len(fixed(value, decimals)) for value in (found.value, *found.alone.values()))
+    lines = [
+        f"Values are {kind.axis}.",
+        f"{fixed(found.value, decimals):>{width}}  together, from {counted(found.n_rows, 'row')}",
+        *(f"{fixed(value, decimals):>{width}}  {visible(name)} alone" for name, value in alone),
+        "Values of unions have no interval: take a difference below the ranking's intervals for none.",
+    ]
+    return "\n".join([*lines, kind.of_coalitions] if kind.of_coalitions else lines)
+
+
+def union_document(found: CoalitionValue, run: StoredRun) -> dict[str, Any]:
+    """The same as JSON-able values, with the run's id and the kind of its values."""
+    kinds = run.ranking["value_kind"].to_pylist()
+    return {"run_id": run.manifest.run_id, "value_kind": kinds[0]} | found.model_dump(mode="json")

@@ -26,7 +26,13 @@ HAND_ON = {
     ("mixval/cli/app.py", "typer.Exit"),
 }
 """What Python and typer themselves expect to be raised there."""
-ENDS_PROCESSES = {"mixval/cli/app.py", "mixval/cli/leave.py", "flows/mixval_flows/entry.py", "flows/mixval_flows/worker.py"}
+ENDS_PROCESSES = {
+    "mixval/cli/app.py",
+    "mixval/cli/exits.py",
+    "mixval/cli/leave.py",
+    "flows/mixval_flows/entry.py",
+    "flows/mixval_flows/worker.py",
+}
 """The ways in, which turn an error into an exit code, and what ends a process that has finished."""
 
 

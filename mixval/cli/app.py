@@ -66,12 +66,20 @@ def init(
     task: Annotated[
         str, typer.Option(help=f"What the rows are for: {', '.join(EVERY_TASK[:-1])} or {EVERY_TASK[-1]}.")
     ] = "image-classification",
+    hub: Annotated[
+        bool | None,
+        typer.Option(
+            "--hub/--offline",
+            help="A backbone from the Hugging Face hub, or one made from a seed. Default: the hub's, if it answers.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Write a commented configuration for your data."""
-    from mixval.cli.template import write_template
+    from mixval.cli.template import begin
 
     with errors_shown(as_json=False):
-        typer.echo(f"wrote {write_template(folder, task)}. Fill in the URLs, then: mixval plan {folder}/mixval.yaml")
+        typer.echo(begin(folder, task, hub))
 
 
 @app.command()

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 from string import Template
+from textwrap import indent
 
-from mixval.config.tasks import TASKS
+from mixval.config.tasks import ExampleBackbone, spec_of
 from mixval.contracts.rows import ORIGIN
 from mixval.errors import ConfigError
+from mixval.models.checkpoint import is_on_hub
 
 FILE = "mixval.yaml"
 
@@ -41,7 +43,7 @@ ntk:
   method: sketched                               # random projections of the gradients of all rows read; gives coalition values.
                                                  # Or exact: the kernel matrix, for the rows of `ntk.sample` only
   sketch_features: 2048                          # dimensions of a projected gradient; the report warns when too few
-  parameters: [linear, conv]                     # for a text encoder with random weights: [embedding]
+  parameters: [linear, conv]                     # whose gradients are taken; with backbone.lora, [lora] costs less
   # sketch_error: 0.02                           # raises sketch_features until this relative error on T is met
   # sample: {count: 500}                         # exact: rows with gradients; time and memory grow with its square
 
@@ -63,15 +65,46 @@ seed: 0
 """)
 
 
-def write_template(folder: Path, task: str) -> Path:
-    """Write `mixval.yaml` into `folder`; never over an existing file."""
-    if task not in TASKS:
-        raise ConfigError(f"--task: expected one of {', '.join(TASKS)}, found {task!r}. Choose one of them.")
+def begin(folder: Path, task: str, hub: bool | None) -> str:
+    """Write the configuration, and say what it contains and what to do next. `hub` None: pretrained if the hub has it."""
+    example = spec_of(task, "--task").example_backbone
+    is_offline = not (is_on_hub(example.path, example.revision) if hub is None else hub)
+    file = write_template(folder, task, is_offline)
+    if not is_offline:
+        said = f"Its backbone is {example.path}, pretrained, from the Hugging Face hub."
+    else:
+        why = "The Hugging Face hub does not answer, so its" if hub is None else "Its"
+        said = f"{why} backbone is made from a seed; the lines for a pretrained one, {example.path}, stand beside it."
+    return f"wrote {file}. {said}\nFill in the URLs, then: mixval plan {file}"
+
+
+def write_template(folder: Path, task: str, is_offline: bool) -> Path:
+    """Write `mixval.yaml` into `folder`, with the task's pretrained backbone or the one without the hub; never over a file.
+
+    Raises ConfigError for an unknown task, and where there is such a file.
+    """
     file = folder / FILE
     if file.exists():
         raise ConfigError(f"{file}: the file exists already. Move it, or choose another folder.")
     folder.mkdir(parents=True, exist_ok=True)
-    spec = TASKS[task]
+    spec = spec_of(task, "--task")
     rows = ", ".join(column.example for column in (*spec.columns, ORIGIN))
-    file.write_text(TEMPLATE.substitute(task=task, rows=rows, backbone=spec.example_backbone, file=FILE), encoding="utf-8")
+    backbone = _backbone(spec.example_backbone, is_offline)
+    file.write_text(TEMPLATE.substitute(task=task, rows=rows, backbone=backbone, file=FILE), encoding="utf-8")
     return file
+
+
+def _backbone(example: ExampleBackbone, is_offline: bool) -> str:
+    """The lines under `backbone`: one of the two as it is, the other one commented out."""
+    pretrained = f"path: {example.path}\nrevision: {example.revision}\n{example.settings}"
+    above = f"Pretrained. {example.about}, downloaded once, then read from the cache."
+    below = (
+        "Without the hub: made from a seed, downloads nothing. It tells ${what}, if less than the pretrained.\n"
+        "A model that you have on disk does better: `path: FOLDER`, with config.json and *.safetensors, and no revision."
+    )
+    parts = (_comment(above), _comment(pretrained, is_offline), _comment(below), _comment(example.offline, not is_offline))
+    return indent("\n".join(parts), "  ")
+
+
+def _comment(lines: str, is_wanted: bool = True) -> str:
+    return indent(lines, "# ") if is_wanted else lines

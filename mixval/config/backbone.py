@@ -10,11 +10,13 @@ from mixval.config.base import FrozenModel
 class RandomInitConfig(FrozenModel):
     """A randomly initialised model, made from a transformers config and a seed, when there is no checkpoint."""
 
-    architecture: Literal["resnet", "bert", "distilbert", "gpt2", "llama", "qwen2"]
-    """The transformers model type."""
+    architecture: Literal["ngrams", "patches", "resnet", "bert", "distilbert", "gpt2", "llama", "qwen2"]
+    """`ngrams` for text and `patches` for images tell clean rows from wrong ones without a checkpoint: linear models of hashed
+    words and n-grams, or of random image filters. The others are transformers model types."""
     settings: dict[str, int | float | bool | str | list[int]] = Field(default_factory=dict)
     """Overrides of the transformers config, e.g. `{hidden_size: 64, num_hidden_layers: 2}`. For `resnet` the default is
-    ResNet-18 (depths 2-2-2-2, basic blocks, 64 to 512 channels)."""
+    ResNet-18 (depths 2-2-2-2, basic blocks, 64 to 512 channels). `ngrams` has `n_features`; `patches` has `n_filters`,
+    `patch_size` and `pool`."""
     seed: int = Field(default=0, ge=0)
     """Seed of the initialisation."""
 
@@ -62,6 +64,11 @@ class BackboneConfig(FrozenModel):
     dtype: Literal["float32", "float64", "bfloat16"] = "float32"
     """Precision of forward and backward passes. Sums and linear solves are always float64."""
 
+    @property
+    def reads_bytes(self) -> bool:
+        """Whether tokens are the bytes of a text."""
+        return self.tokenizer == "byte" or (self.random_init is not None and self.random_init.architecture == "ngrams")
+
     @model_validator(mode="after")
     def _one_model(self) -> "BackboneConfig":
         if [self.path, self.random_init, self.module].count(None) != 2:
@@ -70,4 +77,6 @@ class BackboneConfig(FrozenModel):
             raise ValueError("an own module is taken as it is. Leave `lora` and `stem` out")
         if self.stem == "3x3" and self.random_init is not None and self.random_init.architecture != "resnet":
             raise ValueError("`stem: 3x3` is for ResNets only")
+        if self.random_init is not None and self.random_init.architecture == "ngrams" and self.tokenizer not in (None, "byte"):
+            raise ValueError("`random_init.architecture: ngrams` reads bytes: leave `tokenizer` out, or write `byte`")
         return self

@@ -7,7 +7,7 @@ checks of the gate) is looked up by `modality` or by a column's `kind`, so that 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar, get_args
 
 from mixval.errors import ConfigError
@@ -36,6 +36,22 @@ class ContractColumn:
 
 
 @dataclass(frozen=True)
+class ExampleBackbone:
+    """The two backbones of a task that `mixval init` writes: pretrained, from the hub; and made from a seed, without it."""
+
+    about: str
+    """The pretrained one in a few words, with its licence and the size of its download."""
+    path: str
+    """Its name on the hub."""
+    revision: str
+    """Its commit there."""
+    settings: str
+    """Other keys of `backbone` with it, one a line."""
+    offline: str
+    """Keys of `backbone` without the hub, one a line."""
+
+
+@dataclass(frozen=True)
 class TaskSpec:
     """One task. All differences between tasks are fields of this class, or are looked up by one of them."""
 
@@ -52,8 +68,8 @@ class TaskSpec:
     """Values of `discrepancy.features` that fit the task."""
     architectures: tuple[str, ...]
     """Values of `random_init.architecture` that fit the task."""
-    example_backbone: str
-    """The `backbone` section that `mixval init` writes, indented by two spaces."""
+    example_backbone: ExampleBackbone
+    """What `mixval init` writes under `backbone`."""
     parameters: tuple[ParameterKind, ...] = PARAMETERS
     """Default of `ntk.parameters`."""
 
@@ -109,32 +125,39 @@ LABEL_DAMPING, TOKEN_DAMPING = 1.0, 0.01
 """Of classification, relative to the kernel's mean diagonal less its mean entry; of causal LMs, to its mean diagonal."""
 _CAUSAL_MODELS = ("gpt2", "llama", "qwen2")
 
-_EXAMPLE_RESNET = """\
-  random_init: {architecture: resnet, seed: 0}   # ResNet-18; or `path:` as below
-  # path: ./my-resnet                            # a folder with config.json and *.safetensors, or a hub name
-  # revision: 0123abc                            # required with a hub name, so that a run can be repeated
-  stem: 3x3                                      # for 32x32 images; leave out for larger ones
-  # image_size: 224                              # resize, in pixels; needed when sizes differ"""
-_EXAMPLE_BERT = """\
-  random_init:                                   # or `path:` to a checkpoint (safetensors)
-    architecture: bert
-    settings: {hidden_size: 128, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 512}
-    seed: 0
-  # path: ./my-encoder
-  tokenizer: byte                                # leave out for a checkpoint with its own tokenizer
-  max_length: 128                                # tokens"""
-_EXAMPLE_LLAMA = """\
-  random_init:                                   # or `path:` to a checkpoint (safetensors)
-    architecture: llama
-    settings: {hidden_size: 128, num_hidden_layers: 4, num_attention_heads: 4, intermediate_size: 384}
-    seed: 0
-  # path: ./my-llama
-"""
-_EXAMPLE_CHAT = "  # prompt_format: chat                          # the tokenizer's chat template\n"
-_EXAMPLE_CAUSAL = """\
-  # lora: {rank: 8}                              # then ntk.parameters: [lora]
-  tokenizer: byte                                # leave out for a checkpoint with its own tokenizer
-  max_length: 256                                # tokens"""
+_SHORT_TEXTS = """\
+max_length: 256                                # tokens; longer rows are cut, and counted"""
+_NGRAMS = """\
+random_init: {architecture: ngrams, seed: 0}   # hashed words and n-grams of bytes
+max_length: 2048                               # bytes; longer rows are cut, and counted"""
+_TEXT_BACKBONE = ExampleBackbone(
+    about="all-MiniLM-L6-v2: a sentence encoder of 22 million weights (Apache-2.0, 91 MB)",
+    path="sentence-transformers/all-MiniLM-L6-v2",
+    revision="c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
+    settings=_SHORT_TEXTS,
+    offline=_NGRAMS,
+)
+_IMAGE_BACKBONE = ExampleBackbone(
+    about="ResNet-18 with ImageNet weights: 12 million weights (Apache-2.0, 47 MB)",
+    path="microsoft/resnet-18",
+    revision="65a5785d9156231087c481e0c7dd33a5ff6f7e3e",
+    settings="""\
+batch_norm: eval                               # as trained
+image_size: 224                                # images are resized to this side, in pixels""",
+    offline="""\
+random_init: {architecture: patches, seed: 0}  # random filters of patches of 6 pixels a side
+image_size: 32                                 # images are resized to this side, in pixels""",
+)
+_CAUSAL_BACKBONE = ExampleBackbone(
+    about="SmolLM2-135M-Instruct: a Llama of 135 million weights (Apache-2.0, 270 MB)",
+    path="HuggingFaceTB/SmolLM2-135M-Instruct",
+    revision="12fd25f77366fa6b3b4b768ec3050bf629380bac",
+    settings=_SHORT_TEXTS,
+    offline=_NGRAMS,
+)
+_CHAT_BACKBONE = replace(
+    _CAUSAL_BACKBONE, settings=f"prompt_format: chat                            # the tokenizer's chat template\n{_SHORT_TEXTS}"
+)
 
 _SPECS = (
     TaskSpec(
@@ -144,8 +167,8 @@ _SPECS = (
         columns=(_IMAGE, _LABEL),
         damping=LABEL_DAMPING,
         features=("backbone", "pixels"),
-        architectures=("resnet",),
-        example_backbone=_EXAMPLE_RESNET,
+        architectures=("patches", "resnet"),
+        example_backbone=_IMAGE_BACKBONE,
     ),
     TaskSpec(
         name="text-classification",
@@ -154,8 +177,8 @@ _SPECS = (
         columns=(_TEXT, _LABEL),
         damping=LABEL_DAMPING,
         features=("backbone",),
-        architectures=(*_CAUSAL_MODELS, "bert", "distilbert"),
-        example_backbone=_EXAMPLE_BERT,
+        architectures=("ngrams", *_CAUSAL_MODELS, "bert", "distilbert"),
+        example_backbone=_TEXT_BACKBONE,
     ),
     TaskSpec(
         name="instruction",
@@ -164,8 +187,8 @@ _SPECS = (
         columns=(_PROMPT, _RESPONSE),
         damping=TOKEN_DAMPING,
         features=("backbone", "backbone-and-answer"),
-        architectures=_CAUSAL_MODELS,
-        example_backbone=_EXAMPLE_LLAMA + _EXAMPLE_CHAT + _EXAMPLE_CAUSAL,
+        architectures=("ngrams", *_CAUSAL_MODELS),
+        example_backbone=_CHAT_BACKBONE,
     ),
     TaskSpec(
         name="language-modelling",
@@ -174,8 +197,8 @@ _SPECS = (
         columns=(_TEXT,),
         damping=TOKEN_DAMPING,
         features=("backbone",),
-        architectures=_CAUSAL_MODELS,
-        example_backbone=_EXAMPLE_LLAMA + _EXAMPLE_CAUSAL,
+        architectures=("ngrams", *_CAUSAL_MODELS),
+        example_backbone=_CAUSAL_BACKBONE,
     ),
 )
 TASKS: dict[str, TaskSpec] = {spec.name: spec for spec in _SPECS}
@@ -186,10 +209,10 @@ IMAGES: tuple[Task, ...] = tuple(task for task in EVERY_TASK if TASKS[task].is_i
 TEXTS: tuple[Task, ...] = tuple(task for task in EVERY_TASK if TASKS[task].is_text)
 
 
-def spec_of(task: str) -> TaskSpec:
-    """The specification of a task. Raises ConfigError for an unknown name."""
+def spec_of(task: str, where: str = "task") -> TaskSpec:
+    """The specification of a task. Raises ConfigError for an unknown name, which stood at `where`."""
     if task not in TASKS:
-        raise ConfigError(f"task: expected one of {', '.join(TASKS)}, found {task!r}. Correct the name.")
+        raise ConfigError(f"{where}: expected one of {', '.join(TASKS)}, found {task!r}. Correct the name.")
     return TASKS[task]
 
 

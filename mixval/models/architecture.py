@@ -1,5 +1,7 @@
 """The transformers config of a backbone: read from a checkpoint, or made from settings. Needs no torch."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from mixval.config.backbone import BackboneConfig, RandomInitConfig
@@ -39,11 +41,11 @@ def random_config(init: RandomInitConfig, **ours: Any) -> Any:
     Raises ConfigError for a setting that the architecture does not know, that mixval sets itself, or that is refused.
     """
     from huggingface_hub.errors import StrictDataclassError
-    from transformers import AutoConfig
 
     if taken := sorted(set(init.settings) & _OURS):
         raise ConfigError(f"backbone.random_init.settings {taken} follow from task, data and tokenizer. Leave them out.")
-    default = AutoConfig.for_model(init.architecture)
+    make = _config_maker(init.architecture)
+    default = make()
     known = set(default.to_dict()) | set(type(default).attribute_map)
     unknown = sorted(set(init.settings) - known)
     if unknown:
@@ -53,9 +55,19 @@ def random_config(init: RandomInitConfig, **ours: Any) -> Any:
         )
     settings = {**(RESNET_18 if init.architecture == "resnet" else {}), **ours, **init.settings}
     try:
-        return AutoConfig.for_model(init.architecture, **settings)
+        return make(**settings)
     except (StrictDataclassError, TypeError, ValueError) as error:
         raise ConfigError(f"backbone.random_init.settings for {init.architecture!r} were refused: {error}") from error
+
+
+def _config_maker(architecture: str) -> Callable[..., Any]:
+    """From settings to the config: mixval's own, or that of transformers."""
+    from transformers import AutoConfig
+
+    from mixval.models.seeded_configs import NgramConfig, PatchConfig
+
+    own: dict[str, Callable[..., Any]] = {one.model_type: one for one in (NgramConfig, PatchConfig)}
+    return own.get(architecture) or partial(AutoConfig.for_model, architecture)
 
 
 def checkpoint_config(config: BackboneConfig) -> Any:

@@ -13,7 +13,8 @@ from mixval.models.architecture import limit_tokens
 from mixval.models.backbone import Family
 from mixval.models.causal import CausalFamily
 from mixval.models.checkpoint import locate, side_file
-from mixval.models.text import TextFamily
+from mixval.models.ngrams import NgramClassifier
+from mixval.models.text import NgramFamily, TextFamily
 from mixval.models.tokenise import Tokeniser
 from mixval.models.vision import VisionFamily, classification_head, normalisation
 
@@ -53,7 +54,8 @@ def _vision(config: BackboneConfig, _spec: TaskSpec, module: nn.Module, _tokeniz
 def _text(config: BackboneConfig, _spec: TaskSpec, module: nn.Module, tokenizer: Any, indices: Labels) -> Family:
     settings = _settings(module)
     tokeniser, longest = Tokeniser(tokenizer, config.prompt_format), limit_tokens(settings, config.max_length)
-    return TextFamily(tokeniser, longest, indices, int(settings.num_labels), config.overlong == "reject")
+    make = NgramFamily if isinstance(module, NgramClassifier) else TextFamily
+    return make(tokeniser, longest, indices, int(settings.num_labels), config.overlong == "reject")
 
 
 def _causal(config: BackboneConfig, spec: TaskSpec, module: nn.Module, tokenizer: Any, _indices: Labels) -> Family:

@@ -1,4 +1,4 @@
-"""The last hidden state of a transformer, caught on its way to the head, and its mean over a row's tokens."""
+"""What a model's head is given: its inputs, or the last hidden state of a transformer and its mean over a row's tokens."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +44,22 @@ def masked_mean(
     mask: Tensor,  # (B, T) int64, 1 where a token is
 ) -> Tensor:  # (B, D), at least float32
     """Mean over a row's tokens; padding counts for nothing."""
-    wide = state if state.dtype == torch.float64 else state.float()
+    wide = at_least_float32(state)
     weights = mask.to(wide.dtype).unsqueeze(-1)
     return (wide * weights).sum(1) / weights.sum(1)
+
+
+@contextmanager
+def inputs_of(layer: nn.Module) -> Iterator[list[Tensor]]:
+    """What the layer is given while the block runs."""
+    inputs: list[Tensor] = []
+    handle = layer.register_forward_pre_hook(lambda _layer, arguments: inputs.append(arguments[0]))
+    try:
+        yield inputs
+    finally:
+        handle.remove()
+
+
+def at_least_float32(values: Tensor) -> Tensor:
+    """The same values, float64 or float32."""
+    return values if values.dtype == torch.float64 else values.float()

@@ -85,6 +85,8 @@ def _image_input(config: BackboneConfig, _spec: TaskSpec) -> dict[str, Any]:
 def _text_input(config: BackboneConfig, spec: TaskSpec) -> dict[str, Any]:
     if config.module is not None and config.tokenizer is None:
         tokenizer: Any = "own"  # in the module's digest
+    elif config.reads_bytes:
+        tokenizer = "byte"
     elif config.tokenizer is None:
         if config.random_init is not None:
             raise ConfigError(
@@ -92,8 +94,6 @@ def _text_input(config: BackboneConfig, spec: TaskSpec) -> dict[str, Any]:
                 "none of its own."
             )
         tokenizer = "checkpoint"
-    elif config.tokenizer == "byte":
-        tokenizer = "byte"
     else:
         tokenizer = file_digests(tokenizer_folder(config.tokenizer), _TOKENIZER)
     return {

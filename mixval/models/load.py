@@ -25,8 +25,10 @@ from mixval.models.backbone import Backbone
 from mixval.models.checkpoint import Checkpoint, locate, unreachable
 from mixval.models.families import Labels, ModelKind, model_kind
 from mixval.models.lora import add_adapters
+from mixval.models.ngrams import NgramClassifier, NgramLanguageModel
 from mixval.models.own_family import load_own
 from mixval.models.parameters import freeze, neutralise_batch_norms
+from mixval.models.seeded_models import seeded_model
 from mixval.models.tokenizers import load_tokenizer
 from mixval.models.vision import replace_stem
 from mixval.seeds import derive_seed
@@ -75,7 +77,7 @@ def _random_module(config: BackboneConfig, spec: TaskSpec, kind: ModelKind, labe
     if init is None:
         raise ModelError("a random initialisation needs backbone.random_init; found a checkpoint.")
     check_architecture(init, spec)
-    ours: dict[str, Any] = {}
+    ours: dict[str, Any] = {"seed": init.seed} if init.architecture == "ngrams" else {}
     if spec.has_labels:
         if labels is None or len(labels) < 2:
             raise ModelError(
@@ -90,6 +92,8 @@ def _random_module(config: BackboneConfig, spec: TaskSpec, kind: ModelKind, labe
         ours |= {**special, "eos_token_id": tokenizer.eos_token_id, "vocab_size": len(tokenizer)}
     model_config = random_config(init, **ours)
     with _seeded(init.seed):
+        if (make := seeded_model(init.architecture, spec)) is not None:
+            return make(model_config)
         try:
             module = _auto_class(kind).from_config(model_config, attn_implementation="eager", dtype=torch.float32)
         except (RuntimeError, TypeError, ValueError, ZeroDivisionError, IndexError) as error:
@@ -164,7 +168,7 @@ def _check_labels(module: nn.Module, labels: Sequence[int] | None, is_checkpoint
 
 def _check_vocabulary(module: nn.Module, tokenizer: Any) -> None:
     """Raise ModelError when the tokenizer has ids without an embedding; tell the model which token is padding."""
-    if tokenizer is None:
+    if tokenizer is None or isinstance(module, (NgramClassifier, NgramLanguageModel)):
         return
     _check_embeddings(cast("Any", module).get_input_embeddings().num_embeddings, tokenizer)
     text = _settings(module).get_text_config()

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mixval.models.backbone import Batch, Forward
-from mixval.models.hidden import caught, masked_mean
+from mixval.models.hidden import at_least_float32, caught, inputs_of, masked_mean
 from mixval.models.rows import class_indices
 from mixval.models.token_batches import check_lengths, no_pixels, padded
 from mixval.models.tokenise import Tokeniser
@@ -47,3 +47,13 @@ class TextFamily:
     def pixels(self, rows: pa.Table) -> Tensor:
         """Raises ModelError: texts have no pixels."""
         raise no_pixels(rows)
+
+
+class NgramFamily(TextFamily):
+    """The same for `ngrams.py`, whose head is given a row's n-grams and no hidden states of tokens."""
+
+    def forward(self, module: nn.Module, batch: Batch) -> Forward:
+        """Logits (B, C), features (B, D)."""
+        with inputs_of(module.get_submodule("classifier")) as inputs:
+            logits = module(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+        return Forward(logits, at_least_float32(inputs[0]))

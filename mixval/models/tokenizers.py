@@ -42,7 +42,7 @@ def load_tokenizer(config: BackboneConfig, task: Task) -> Any:
             f"the task {task!r} has no tokenizer: expected rows of modality 'text', found {spec.modality!r}. Ask for one only "
             "where rows are text."
         )
-    if config.tokenizer == "byte":
+    if config.reads_bytes:
         tokenizer = byte_tokenizer()
     elif config.tokenizer is None and config.module is not None:
         tokenizer = _own(config)

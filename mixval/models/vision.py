@@ -6,8 +6,7 @@ else ImageNet's for RGB and 0.5 for anything else. The checkpoint's other prepro
 ResNet, the class token of a ViT.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from mixval.errors import ModelError
 from mixval.models.backbone import Batch, Forward
+from mixval.models.hidden import at_least_float32, inputs_of
 from mixval.models.images import read_images
 from mixval.models.rows import class_indices
 
@@ -48,10 +48,9 @@ class VisionFamily:
 
     def forward(self, module: nn.Module, batch: Batch) -> Forward:
         """Logits (B, C), features (B, D)."""
-        with _inputs_of(self.head) as inputs:
+        with inputs_of(self.head) as inputs:
             logits = module(pixel_values=batch["pixels"]).logits
-        features = inputs[0].flatten(1)
-        return Forward(logits, features if features.dtype == torch.float64 else features.float())
+        return Forward(logits, at_least_float32(inputs[0].flatten(1)))
 
     def pixels(self, rows: pa.Table) -> Tensor:
         """(N, H*W*C) float32 in [0, 1], as decoded and resized, not normalised."""
@@ -106,14 +105,3 @@ def replace_stem(module: nn.Module, seed: int) -> nn.Conv2d:
     trunk.embedder.embedder.convolution = new
     trunk.embedder.pooler = nn.Identity()
     return new
-
-
-@contextmanager
-def _inputs_of(layer: nn.Module) -> Iterator[list[Tensor]]:
-    """What the layer is given while the block runs."""
-    inputs: list[Tensor] = []
-    handle = layer.register_forward_pre_hook(lambda _layer, arguments: inputs.append(arguments[0]))
-    try:
-        yield inputs
-    finally:
-        handle.remove()

@@ -97,9 +97,9 @@ def write_template(folder: Path, task: str, is_offline: bool) -> Path:
 def _backbone(example: ExampleBackbone, is_offline: bool) -> str:
     """The lines under `backbone`: one of the two as it is, the other one commented out."""
     pretrained = f"path: {example.path}\nrevision: {example.revision}\n{example.settings}"
-    above = f"Pretrained. {example.about}, downloaded once, then read from the cache."
+    above = f"Pretrained, downloaded once: {example.about}."
     below = (
-        "Without the hub: made from a seed, downloads nothing. It tells ${what}, if less than the pretrained.\n"
+        f"Without the hub, made from a seed: {example.offline_about}.\n"
         "A model that you have on disk does better: `path: FOLDER`, with config.json and *.safetensors, and no revision."
     )
     parts = (_comment(above), _comment(pretrained, is_offline), _comment(below), _comment(example.offline, not is_offline))

@@ -47,6 +47,8 @@ class ExampleBackbone:
     """Its commit there."""
     settings: str
     """Other keys of `backbone` with it, one a line."""
+    offline_about: str
+    """What the one without the hub tells apart, in a few words."""
     offline: str
     """Keys of `backbone` without the hub, one a line."""
 
@@ -131,28 +133,31 @@ _NGRAMS = """\
 random_init: {architecture: ngrams, seed: 0}   # hashed words and n-grams of bytes
 max_length: 2048                               # bytes; longer rows are cut, and counted"""
 _TEXT_BACKBONE = ExampleBackbone(
-    about="all-MiniLM-L6-v2: a sentence encoder of 22 million weights (Apache-2.0, 91 MB)",
+    about="all-MiniLM-L6-v2, a sentence encoder of 22 million weights (Apache-2.0, 91 MB)",
     path="sentence-transformers/all-MiniLM-L6-v2",
     revision="c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
     settings=_SHORT_TEXTS,
+    offline_about="tells wrong labels from right ones by the words of a text",
     offline=_NGRAMS,
 )
 _IMAGE_BACKBONE = ExampleBackbone(
-    about="ResNet-18 with ImageNet weights: 12 million weights (Apache-2.0, 47 MB)",
+    about="ResNet-18 with ImageNet weights, 12 million weights (Apache-2.0, 47 MB)",
     path="microsoft/resnet-18",
     revision="65a5785d9156231087c481e0c7dd33a5ff6f7e3e",
     settings="""\
 batch_norm: eval                               # as trained
 image_size: 224                                # images are resized to this side, in pixels""",
+    offline_about="tells wrong labels from right ones by colours and edges",
     offline="""\
 random_init: {architecture: patches, seed: 0}  # random filters of patches of 6 pixels a side
 image_size: 32                                 # images are resized to this side, in pixels""",
 )
 _CAUSAL_BACKBONE = ExampleBackbone(
-    about="SmolLM2-135M-Instruct: a Llama of 135 million weights (Apache-2.0, 270 MB)",
+    about="SmolLM2-135M-Instruct, a Llama of 135 million weights (Apache-2.0, 270 MB)",
     path="HuggingFaceTB/SmolLM2-135M-Instruct",
     revision="12fd25f77366fa6b3b4b768ec3050bf629380bac",
     settings=_SHORT_TEXTS,
+    offline_about="knows no language, and hardly tells whether an answer fits its prompt",
     offline=_NGRAMS,
 )
 _CHAT_BACKBONE = replace(

@@ -10,7 +10,6 @@ import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import get_args
 
 import pyarrow as pa
 import pytest
@@ -19,8 +18,6 @@ from prefect.settings import PREFECT_API_URL
 
 from mixval import __version__
 from mixval.cli.summary_view import print_summary
-from mixval.config.load import load_config
-from mixval.config.tasks import Task
 from mixval.contracts.coalitions import CoalitionAccount
 from mixval.contracts.results import COALITIONS, REDUNDANCY
 from mixval.contracts.run import RunSummary
@@ -233,25 +230,6 @@ def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
     said = invoke("report", tmp_path)
     assert said.exit_code == 2
     assert "expected a run's folder or an output root with latest.json, found neither" in said.stderr
-
-
-@pytest.mark.parametrize("task", get_args(Task))
-def test_init_writes_a_configuration_that_loads(task: Task, tmp_path: Path) -> None:
-    said = invoke("init", tmp_path / "new", "--task", task)
-    assert said.exit_code == 0
-    assert "mixval plan" in said.stdout
-    config = load_config(tmp_path / "new" / "mixval.yaml")
-    assert config.task == task
-    assert config.source.contributors == str(tmp_path / "new" / "contributors")
-
-
-def test_init_never_writes_over_a_file(tmp_path: Path) -> None:
-    (tmp_path / "mixval.yaml").write_text("mine")
-    said = invoke("init", tmp_path)
-    assert said.exit_code == 2
-    assert "the file exists already" in said.stderr
-    assert (tmp_path / "mixval.yaml").read_text() == "mine"
-    assert invoke("init", tmp_path / "other", "--task", "imagery").exit_code == 2
 
 
 def test_plan_for_people_and_for_machines(world: World) -> None:

@@ -1,0 +1,59 @@
+"""`mixval init`: what it writes for each task, with and without the hub, and what a run says where the hub does not answer."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from mixval.config.load import load_config
+from mixval.config.tasks import Task
+from tests.cli.command_line import invoke, write
+from tests.worlds import planted
+
+
+@pytest.mark.parametrize("task", get_args(Task))
+def test_init_writes_a_configuration_that_loads(task: Task, tmp_path: Path) -> None:
+    said = invoke("init", tmp_path / "new", "--task", task)
+    assert said.exit_code == 0
+    assert "mixval plan" in said.stdout
+    config = load_config(tmp_path / "new" / "mixval.yaml")
+    assert config.task == task
+    assert config.source.contributors == str(tmp_path / "new" / "contributors")
+
+
+@pytest.mark.parametrize("task", get_args(Task))
+def test_init_names_a_pretrained_model_at_its_commit_and_one_without_the_hub(task: Task, tmp_path: Path) -> None:
+    assert "from the Hugging Face hub" in invoke("init", tmp_path / "hub", "--task", task, "--hub").stdout
+    hub = load_config(tmp_path / "hub" / "mixval.yaml").backbone
+    assert re.fullmatch("[0-9a-f]{40}", hub.revision or "")
+    assert invoke("init", tmp_path / "off", "--task", task, "--offline").exit_code == 0
+    offline = load_config(tmp_path / "off" / "mixval.yaml").backbone
+    assert offline.path is None
+    assert offline.random_init is not None
+    for written in ("hub", "off"):  # each file has the other backbone's lines, commented out
+        text = (tmp_path / written / "mixval.yaml").read_text()
+        assert str(hub.path) in text
+        assert f"architecture: {offline.random_init.architecture}" in text
+    # Tests have no hub and an empty cache: what is written by default works without.
+    assert "does not answer" in invoke("init", tmp_path / "new", "--task", task).stdout
+    assert load_config(tmp_path / "new" / "mixval.yaml").backbone == offline
+
+
+def test_a_hub_that_does_not_answer_is_an_error_that_says_what_to_write(tmp_path: Path) -> None:
+    missing = {"path": "mixval-tests/no-such-model", "revision": "0" * 40, "random_init": None}
+    said = invoke("plan", write(planted(tmp_path, "language-modelling"), backbone=missing))
+    assert said.exit_code == 6
+    assert "neither it nor the local cache did" in said.stderr
+    assert "`random_init: {architecture: ngrams}`" in said.stderr
+
+
+def test_init_never_writes_over_a_file(tmp_path: Path) -> None:
+    (tmp_path / "mixval.yaml").write_text("mine")
+    said = invoke("init", tmp_path)
+    assert said.exit_code == 2
+    assert "the file exists already" in said.stderr
+    assert (tmp_path / "mixval.yaml").read_text() == "mine"
+    assert invoke("init", tmp_path / "other", "--task", "imagery").exit_code == 2

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mixval.errors import ModelError
 from mixval.models.seeded_configs import PatchConfig
 
 HEAD_STD = 0.02
@@ -45,14 +46,17 @@ class PatchClassifier(nn.Module):
         nn.init.normal_(self.classifier.weight, std=HEAD_STD)
 
     def forward(self, pixel_values: Tensor) -> Output:
-        """(B, C) logits of images (B, channels, H, W); raises ValueError for images smaller than a patch and its stride."""
+        """(B, C) logits of images (B, channels, H, W); raises ModelError for images smaller than a patch."""
         return Output(self.classifier(self.features(pixel_values)))
 
     def features(self, pixels: Tensor) -> Tensor:  # (B, 2 K pool^2), of length 1
         """Averages of the positive and negative parts of each filter's answers."""
         size, stride = self.config.patch_size, max(1, self.config.patch_size // 3)
         if min(pixels.shape[2:]) < size:
-            raise ValueError(f"expected images of at least {size} pixels a side, found {tuple(pixels.shape[2:])}")
+            raise ModelError(
+                f"`patches` needs images of at least {size} pixels a side, found {tuple(pixels.shape[2:])}. Set "
+                "backbone.image_size, or a smaller backbone.random_init.settings.patch_size."
+            )
         n_entries = self.filters[0].numel()
         mean = functional.avg_pool2d(pixels.mean(1, keepdim=True), size, stride)
         square = functional.avg_pool2d((pixels**2).mean(1, keepdim=True), size, stride)

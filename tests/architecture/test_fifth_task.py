@@ -14,7 +14,7 @@ from mixval.cli.template import write_template
 from mixval.config.backbone import BackboneConfig
 from mixval.config.gate import GateConfig
 from mixval.config.load import parse_config
-from mixval.config.tasks import TASKS, ContractColumn, Task
+from mixval.config.tasks import TASKS, ContractColumn, ExampleBackbone, Task
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.batches import RowBatch
 from mixval.contracts.rows import accepts
@@ -46,7 +46,9 @@ def tables(monkeypatch: pytest.MonkeyPatch) -> None:
         name=TABLES,
         modality="table",
         columns=(CELLS, TASKS["text-classification"].columns[1]),
-        example_backbone="  path: ./my-table-model",
+        example_backbone=ExampleBackbone(
+            "a table model", "org/tables", "0" * 40, "", "tells nothing", "path: ./my-table-model"
+        ),
     )
     monkeypatch.setitem(TASKS, TABLES, spec)
 
@@ -87,7 +89,7 @@ def test_the_template_names_its_rows_and_no_tokenizer(tmp_path: Path) -> None:
     assert "path: ./my-table-model" in words
     assert "tokenizer" not in words
     with pytest.raises(ConfigError, match=r"--task: expected one of .*, found 'speech'"):
-        write_template(tmp_path / "other", "speech")
+        write_template(tmp_path / "other", "speech", is_offline=True)
 
 
 def test_nothing_learns_a_response_to_an_image(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ pytest_plugins = ["tests.browser", "tests.s3_server"]
 NEEDS = {
     "browser": lambda: bool(shutil.which("chromium") and shutil.which("chromedriver")),
     "s3": lambda: True,  # the fixture starts a server, or falls back to an emulator and says so
+    "mlflow": lambda: importlib.util.find_spec("mlflow") is not None,
+    "tables": lambda: all(importlib.util.find_spec(name) is not None for name in ("polars", "datasets")),
     "gpu": lambda: _cuda(),  # noqa: PLW0108  defined below
 }
 

@@ -31,6 +31,7 @@ WARNING_KINDS: dict[str, Severity] = {
     "full-sketch": "caution",
     "full-sketch-coalitions": "caution",
     "coalitions-failed": "caution",
+    "writer-failed": "caution",
     "unequal-gradient-rows": "caution",
     "dropped-rows": "caution",
     "truncated-rows": "caution",

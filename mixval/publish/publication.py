@@ -48,10 +48,21 @@ def publish_run(root: Location, results: Results, writers: Sequence[Writer[Resul
     Raises:
         ConflictError: the pointer is no longer what was read as `expected`; the folder stays.
     """
-    manifest = results.manifest
-    folder = Layout(root).run(manifest.run_id)
+    write_files(root, results, writers)
+    return finish_run(root, results.manifest, expected)
+
+
+def write_files(root: Location, results: Results, writers: Sequence[Writer[Results]]) -> Location:
+    """What the writers write, in turn; returns the run's folder, which is no run yet."""
+    folder = Layout(root).run(results.manifest.run_id)
     for write in writers:
         write(folder, results)
+    return folder
+
+
+def finish_run(root: Location, manifest: RunManifest, expected: Latest | None) -> Location:
+    """Writes the manifest into the run's folder and points `latest.json` to it. Raises as `publish_run`."""
+    folder = Layout(root).run(manifest.run_id)
     folder.child(MANIFEST).write_bytes(manifest.to_json().encode())
     swap_latest(root, manifest.run_id, manifest.fingerprint, expected)
     return folder

@@ -16,13 +16,14 @@ from mixval.gate.docs import page_name
 from mixval.publish.coalition_warnings import coalition_warnings, sketch_warnings
 from mixval.publish.manifest import Manifest, WeightsUsed, input_shards, read_manifest
 from mixval.publish.paper_deviations import paper_deviations
-from mixval.publish.publication import publish_run, run_name
+from mixval.publish.publication import finish_run, run_name, write_files
 from mixval.publish.ranking import rejected_table
 from mixval.publish.regression_warnings import regression_warnings
 from mixval.publish.results import GateResults, PublishedValuation
 from mixval.publish.run_manifest import MANIFEST, package_versions, resolved_config
 from mixval.publish.run_warnings import find_warnings
 from mixval.publish.writers.gate_results import DOCS
+from mixval.publish.writers.installed import write_by_installed
 from mixval.publish.writers.valuation import WRITERS
 from mixval.stages.coalitions import CoalitionResults
 from mixval.stages.gating import read_docs_page, read_validations
@@ -92,7 +93,9 @@ def publish(
         redundancy=coalition_results.redundancy if isinstance(coalition_results, CoalitionResults) else None,
         gate=_gate_results(config, account.gate_refs),
     )
-    folder = publish_run(open_location(config.output, config.source.storage), results, WRITERS, expected)
+    root = open_location(config.output, config.source.storage)
+    results = write_by_installed(write_files(root, results, WRITERS), results)
+    folder = finish_run(root, results.manifest, expected)
     return _summary(results.manifest, folder).model_copy(update={"recomputed_contributors": account.recomputed_contributors})
 
 

@@ -10,15 +10,36 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mixval.api.result import ValuationResult, open_result
     from mixval.api.valuing import value
+    from mixval.contracts.terms import TermSpec
+    from mixval.evidence.baselines.method import Method
+    from mixval.evidence.baselines.registry import register_rival
     from mixval.models.own import OwnModule
+    from mixval.stages.measured import Measured
+    from mixval.stages.measurements import register_term
 
 __version__ = "0.1.0"
-__all__ = ["OwnModule", "ValuationResult", "__version__", "open_result", "value"]
+__all__ = [
+    "Measured",
+    "Method",
+    "OwnModule",
+    "TermSpec",
+    "ValuationResult",
+    "__version__",
+    "open_result",
+    "register_rival",
+    "register_term",
+    "value",
+]
 
 _FROM = {
+    "Measured": "mixval.stages.measured",
+    "Method": "mixval.evidence.baselines.method",
     "OwnModule": "mixval.models.own",
+    "TermSpec": "mixval.contracts.terms",
     "ValuationResult": "mixval.api.result",
     "open_result": "mixval.api.result",
+    "register_rival": "mixval.evidence.baselines.registry",
+    "register_term": "mixval.stages.measurements",
     "value": "mixval.api.valuing",
 }
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -58,7 +57,7 @@ class TermRegistry(Mapping[str, TermSpec]):
         """These, in this order."""
         self._specs: dict[str, TermSpec] = {}
         for spec in specs:
-            self._add(spec)
+            self.add(spec)
 
     def __getitem__(self, name: str) -> TermSpec:
         """The term of that name."""
@@ -87,16 +86,12 @@ class TermRegistry(Mapping[str, TermSpec]):
             )
         return [float(values[name]) for name in self]
 
-    @contextmanager
-    def including(self, spec: TermSpec) -> Iterator[None]:
-        """Within this block the term is the last of them, in this process: to try one without editing the list below."""
-        self._add(spec)
-        try:
-            yield
-        finally:
-            del self._specs[spec.name]
+    def remove(self, name: str) -> None:
+        """Take a term out again. Raises KeyError for a name that is none."""
+        del self._specs[name]
 
-    def _add(self, spec: TermSpec) -> None:
+    def add(self, spec: TermSpec) -> None:
+        """Make the term the last of them, in this process. Raises ConfigError for a name that one has."""
         if spec.name in self._specs:
             raise ConfigError(f"term {spec.name!r}: expected a name that no term has yet, found it twice. Rename one of them.")
         self._specs[spec.name] = spec

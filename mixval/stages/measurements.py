@@ -6,12 +6,13 @@ A measurement takes a contributor's job, the target's, and what the route has st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 
-from mixval.contracts.terms import TERMS
+from mixval.contracts.terms import TERMS, TermSpec
 from mixval.errors import ConfigError
 from mixval.stages.discrepancy import measured_discrepancy
 from mixval.stages.jobs import MeasureJob
@@ -55,6 +56,27 @@ COALITION_MEASUREMENTS: dict[str, Callable[[Sequence[MeasureJob], MeasureJob], C
 
 For values of coalitions by Eq. 8. Built-in terms have theirs in `mixval/valuation/eq8_coalitions.py`, where they share sums.
 """
+
+
+def register_term(
+    spec: TermSpec,
+    measured: Mapping[str, Measurement],
+    of_coalitions: Callable[[Sequence[MeasureJob], MeasureJob], Callable[[Masks], float]] | None = None,
+) -> ExitStack:
+    """Add a term of one's own in this process; closing what is returned, or the end of its `with` block, removes it.
+
+    `measured` has a measurement for each route (`exact`, `sketched`) that can make it. Stored runs have a column for each term
+    that there was, so read them while the same terms are there. Raises ConfigError for a name that a term has.
+    """
+    TERMS.add(spec)
+    registered = ExitStack()
+    registered.callback(TERMS.remove, spec.name)
+    MEASUREMENTS[spec.name] = dict(measured)
+    registered.callback(MEASUREMENTS.pop, spec.name, None)
+    if of_coalitions is not None:
+        COALITION_MEASUREMENTS[spec.name] = of_coalitions
+        registered.callback(COALITION_MEASUREMENTS.pop, spec.name, None)
+    return registered
 
 
 def measured_terms(route: str, job: MeasureJob, target: MeasureJob, stored: Any) -> dict[str, Measured]:

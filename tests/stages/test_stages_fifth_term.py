@@ -26,7 +26,7 @@ from mixval.stages.coalitions import CoalitionResults, coalition_job, coalition_
 from mixval.stages.in_process import ValuedRun, gate_here, value_gated
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.measured import Masks, Measured
-from mixval.stages.measurements import COALITION_MEASUREMENTS, MEASUREMENTS
+from mixval.stages.measurements import COALITION_MEASUREMENTS, MEASUREMENTS, register_term
 from mixval.stages.publishing import RunAccount, publish
 from mixval.stages.statistics import read_statistics, statistics_ref
 from mixval.stages.steps import make_here
@@ -74,9 +74,7 @@ def length_of_coalitions(jobs: Sequence[MeasureJob], target: MeasureJob) -> Call
 def fifth_term() -> Iterator[None]:
     """The term and what measures it, within a block."""
     by_route = {"exact": lambda job, _, stored: mean_length(job, stored[0]["counts"]), "sketched": summed_length}
-    with pytest.MonkeyPatch.context() as patch, TERMS.including(LENGTH):
-        patch.setitem(MEASUREMENTS, LENGTH.name, by_route)
-        patch.setitem(COALITION_MEASUREMENTS, LENGTH.name, length_of_coalitions)
+    with register_term(LENGTH, by_route, length_of_coalitions):
         yield
 
 
@@ -194,13 +192,12 @@ def test_weights_that_do_not_know_it_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_route_that_cannot_measure_it_is_refused_before_anything_is_measured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setitem(MEASUREMENTS, LENGTH.name, {"exact": lambda job, *_: mean_length(job, np.ones(2))})
-    with TERMS.including(LENGTH):
+    with register_term(LENGTH, {"exact": lambda job, *_: mean_length(job, np.ones(2))}):
         with pytest.raises(ConfigError, match=r"term 'length': .*`ntk.method: sketched`, found none. Set .* exact"):
             run(tmp_path, SKETCHED)
-        monkeypatch.delitem(MEASUREMENTS, LENGTH.name)
+        del MEASUREMENTS[LENGTH.name]
         with pytest.raises(ConfigError, match=r"term 'length': .*`ntk.method: exact`, found none. Add one"):
             run(tmp_path)
     assert not [*tmp_path.rglob("artifacts/forward")]
@@ -218,6 +215,7 @@ def test_with_it_no_other_term_moves_and_without_it_nothing_is_left_of_it(tmp_pa
     assert {ref.fingerprint for ref in made.terms.values()}.isdisjoint(ref.fingerprint for ref in again.terms.values())
     assert stored.manifest.fingerprint != before.manifest.fingerprint
     assert ranking_schema().equals(columns, check_metadata=True)
+    assert LENGTH.name not in {*MEASUREMENTS, *COALITION_MEASUREMENTS}
     after = run(tmp_path)[1]
     assert after.manifest.fingerprint == before.manifest.fingerprint
     assert after.ranking.equals(before.ranking)
@@ -227,6 +225,6 @@ def test_with_it_no_other_term_moves_and_without_it_nothing_is_left_of_it(tmp_pa
 
 @pytest.mark.parametrize(("name", "fault"), [("loss", "twice"), ("Loss", "a-z"), ("a b", "a-z"), ("", "a-z"), ("1st", "a-z")])
 def test_a_name_that_makes_no_column_of_its_own_is_refused(name: str, fault: str) -> None:
-    with pytest.raises(ConfigError, match=fault), TERMS.including(TermSpec(**{**vars(LENGTH), "name": name})):
+    with pytest.raises(ConfigError, match=fault), register_term(TermSpec(**{**vars(LENGTH), "name": name}), {}):
         pytest.fail("the term was taken")
     assert tuple(TERMS) == FOUR

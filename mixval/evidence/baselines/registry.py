@@ -7,6 +7,7 @@ its weights need truth, which no method is given; `mixval/evidence/fitted.py` ma
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 
 from mixval.config.tasks import CAUSAL, IMAGES, TEXTS, Task
@@ -142,6 +143,19 @@ _ALL: tuple[Method, ...] = (
     Method("eq8-equal-z", partial(eq8.weighted, rule="equal-z"), _BOTH, source=_EQ8),
 )
 METHODS: dict[str, Method] = {method.name: method for method in _ALL}
+
+
+def register_rival(method: Method) -> ExitStack:
+    """Add a ranking method of one's own in this process; closing what is returned, or the end of its `with` block, removes it.
+
+    Raises ConfigError for a name that a method has.
+    """
+    if method.name in METHODS:
+        raise ConfigError(f"rival {method.name!r}: expected a name that no method has yet, found it twice. Rename it.")
+    METHODS[method.name] = method
+    registered = ExitStack()
+    registered.callback(METHODS.pop, method.name, None)
+    return registered
 
 
 def method_named(name: str) -> Method:

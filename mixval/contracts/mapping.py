@@ -1,28 +1,29 @@
 """From the data's own columns to the row contract: which columns to read, whether they fit, and the rows they give.
 
-Renames, joins of several columns by a blank line, chat columns split into prompt and response, dictionary decoding, image
-structs reduced to their bytes. Arrow data only, no files.
+Renames, joins of several columns by a blank line, chat columns split into prompt and response, image structs reduced to
+their bytes. Arrow data only, no files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
 from mixval.config.tasks import ContractColumn, Task, for_column, spec_of
+from mixval.contracts.arrow_types import is_text
 from mixval.contracts.class_names import ClassNames, class_names
-from mixval.contracts.rows import MESSAGE, ORIGIN, accepts
-from mixval.errors import ConfigError
+from mixval.contracts.messages import Conversation, Message, read_conversation, read_messages
+from mixval.contracts.rows import MESSAGE, MESSAGES, ORIGIN, accepts, advice, is_chat
+from mixval.errors import ConfigError, ContractError
 
 MISSING: Literal["missing-column"] = "missing-column"
 WRONG: Literal["wrong-type"] = "wrong-type"
 _BLANK_LINE = "\n\n"
-_CHAT = "list of messages, each a struct of `role` and `content` strings"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Mismatch:
     """Contract column."""
     message: str
     """What was expected, what was found."""
+    advice: str | None = None
+    """What to do, where there is more to say than for any column."""
 
 
 @dataclass(frozen=True)
@@ -72,21 +75,30 @@ class RowMapping:
     def apply(self, rows: pa.RecordBatch, origin: str | None) -> pa.Table:
         """Rows in contract columns, then `origin` (string) and, where the data has it, `id` (string).
 
-        `origin` is the constant for data without an origin column. Raises `pa.ArrowInvalid` for values that do not fit
-        their type: numbers beyond int64, strings that are not UTF-8.
+        `rows` have plain types (`arrow_types.py`). `origin` is the constant for data without an origin column. Where a row can
+        be one that is not read although its types fit, `refusal` (string) says why; its cells are null. A chat column also
+        gives `answer` (string): the last message as JSON, where it is more than text. Raises `pa.ArrowInvalid` for values that
+        do not fit their type: numbers beyond int64, strings that are not UTF-8.
         """
         made: dict[str, pa.Array] = {}
+        refused: Refused = {}
         from_chat = {column.name for column, names in self.sources if names == (self.chat,)}
         if from_chat:
-            made |= _split_chat(rows.column(self.chat), from_chat)
+            made |= _split_chat(rows.column(self.chat), from_chat, refused)
         for column, names in self.sources:
             if column.name not in made:
-                made[column.name] = _canonical(column, [rows.column(name) for name in names])
+                made[column.name] = _canonical(column, [rows.column(name) for name in names], refused)
         constant = pa.array([origin] * rows.num_rows, pa.string())
-        made["origin"] = constant if self.origin is None else _text(rows.column(self.origin))
+        made["origin"] = constant if self.origin is None else _text(rows.column(self.origin), refused)
         if self.id in rows.schema.names:
-            made["id"] = _text(rows.column(self.id))
+            made["id"] = _text(rows.column(self.id), refused)
+        if any(_may_refuse(rows.schema.field(name).type) for _, names in self.sources for name in names):
+            made["refusal"] = pa.array([refused.get(at) for at in range(rows.num_rows)], pa.string())
         return pa.table(made)
+
+
+Refused = dict[int, str]
+"""Row of a batch -> why it cannot be read."""
 
 
 def row_mapping(
@@ -128,24 +140,13 @@ def _lookup(schema: pa.Schema, column: ContractColumn, name: str, joined: bool, 
         return Mismatch(MISSING, column.name, f"column '{name}'{of} is expected once, {came}")
     found = schema.field(name).type
     if name == chat:
-        fits, expected = _is_chat(found), _CHAT
+        fits, expected = is_chat(found) or bool(pat.is_null(found)), MESSAGES
     elif joined:
-        fits, expected = _is_text(found), "string, to be joined"
+        fits, expected = is_text(found), "string, to be joined"
     else:
-        fits, expected = accepts(column, found) and (not pat.is_list(found) or _is_chat(found)), column.expected
-    return None if fits else Mismatch(WRONG, column.name, f"column '{name}'{of} must be {expected}, found {found}")
-
-
-def _is_text(found: pa.DataType) -> bool:
-    inner = found.value_type if pat.is_dictionary(found) else found
-    return bool(pat.is_string(inner) or pat.is_large_string(inner))
-
-
-def _is_chat(found: pa.DataType) -> bool:
-    if not (pat.is_list(found) or pat.is_large_list(found)) or not pat.is_struct(found.value_type):
-        return False
-    kinds = {field.name: field.type for field in found.value_type}
-    return all(name in kinds and _is_text(kinds[name]) for name in ("role", "content"))
+        fits, expected = accepts(column, found), column.expected
+    words = f"column '{name}'{of} must be {expected}, found {found}"
+    return None if fits else Mismatch(WRONG, column.name, words, advice(column, found))
 
 
 def _leaf(field: pa.Field, chat: str | None) -> str:
@@ -153,41 +154,54 @@ def _leaf(field: pa.Field, chat: str | None) -> str:
     return f"{field.name}.bytes" if reduced else str(field.name)
 
 
-def _canonical(column: ContractColumn, arrays: list[pa.Array]) -> pa.Array:
+def _may_refuse(found: pa.DataType) -> bool:
+    return bool(pat.is_list(found) or pat.is_struct(found))
+
+
+def _canonical(column: ContractColumn, arrays: list[pa.Array], refused: Refused) -> pa.Array:
     if len(arrays) > 1:
-        return _join(arrays)
-    return for_column(_CELLS, column, "a reader of its cells")(_decoded(arrays[0]))
+        return _join([_text(array, refused) for array in arrays])
+    return for_column(_CELLS, column, "a reader of its cells")(arrays[0], refused)
 
 
-def _label(array: pa.Array) -> pa.Array:
+def _label(array: pa.Array, _refused: Refused) -> pa.Array:
     return array.cast(pa.int64())
 
 
-def _prompt(array: pa.Array) -> pa.Array:
-    if pat.is_list(array.type) or pat.is_large_list(array.type):
-        return pa.array([_plain(messages) for messages in array.to_pylist()], pa.list_(MESSAGE))
-    return _text(array)
+def _prompt(array: pa.Array, refused: Refused) -> pa.Array:
+    if not pat.is_list(array.type):
+        return _text(array, refused)
+    prompts = list[list[Message] | None]()
+    for at, messages in enumerate(array.to_pylist()):
+        try:
+            prompts.append(None if messages is None else read_messages(messages))
+        except ContractError as error:
+            refused[at] = str(error)
+            prompts.append(None)
+    return pa.array(prompts, pa.list_(MESSAGE))
 
 
-def _image(array: pa.Array) -> pa.Array:
+def _image(array: pa.Array, refused: Refused) -> pa.Array:
     if isinstance(array.type, pa.FixedShapeTensorType):
         return array
-    data = pc.struct_field(array, "bytes") if pat.is_struct(array.type) else array
-    return data.cast(pa.binary())
+    if not pat.is_struct(array.type):
+        return array.cast(pa.binary())
+    data = pc.struct_field(array, "bytes").cast(pa.binary())
+    for at in pc.indices_nonzero(pc.and_(array.is_valid(), data.is_null())).to_pylist():
+        refused[at] = (
+            "an image's `bytes` are expected, found a struct without them, as of a file that is named by its path alone. Embed "
+            "the file: write its content as `bytes`"
+        )
+    return data
 
 
-def _decoded(array: pa.Array) -> pa.Array:
-    return array.dictionary_decode() if pat.is_dictionary(array.type) else array
-
-
-def _text(array: pa.Array) -> pa.Array:
-    text = _decoded(array).cast(pa.string())
+def _text(array: pa.Array, _refused: Refused) -> pa.Array:
+    text = array.cast(pa.string())
     text.validate(full=True)  # Parquet does not guarantee UTF-8; checked here, since other strings would fail far from here
     return text
 
 
-def _join(arrays: list[pa.Array]) -> pa.Array:
-    texts = [_text(array) for array in arrays]
+def _join(texts: list[pa.Array]) -> pa.Array:
     # Built up in pairs: pyarrow's join with null_handling="skip" drops rows in which everything is null.
     joined = _without_blanks(texts[0])
     for text in map(_without_blanks, texts[1:]):
@@ -204,21 +218,25 @@ def _without_blanks(text: pa.Array) -> pa.Array:
     return pc.if_else(pc.fill_null(blank, True), "", text)
 
 
-def _split_chat(chats: pa.Array, wanted: set[str]) -> dict[str, pa.Array]:
-    prompts: list[list[dict[str, Any]] | None] = []
-    responses: list[str | None] = []
-    for messages in chats.to_pylist():
-        last = max((at for at, said in enumerate(messages or []) if said and said["role"] == "assistant"), default=None)
-        prompts.append(_plain(messages if last is None else messages[:last]))
-        responses.append(None if last is None else messages[last]["content"])
-    made = {"prompt": pa.array(prompts, pa.list_(MESSAGE)), "response": pa.array(responses, pa.string())}
-    return {name: array for name, array in made.items() if name in wanted}
+def _split_chat(chats: pa.Array, wanted: set[str], refused: Refused) -> dict[str, pa.Array]:
+    found = list[Conversation | None]()
+    for at, messages in enumerate(chats.to_pylist()):
+        try:
+            found.append(None if messages is None else read_conversation(messages))
+        except ContractError as error:
+            refused[at] = str(error)
+            found.append(None)
+    made = {
+        "prompt": pa.array([one and one.prompt for one in found], pa.list_(MESSAGE)),
+        "response": pa.array([one and one.response for one in found], pa.string()),
+        "answer": pa.array([one and one.answer for one in found], pa.string()),
+    }
+    return {name: array for name, array in made.items() if name in wanted or (name == "answer" and "response" in wanted)}
 
 
-def _plain(messages: list[dict[str, Any] | None] | None) -> list[dict[str, Any]] | None:
-    if messages is None:
-        return None
-    return [{"role": said["role"], "content": said["content"]} for said in messages if said is not None]
-
-
-_CELLS: dict[str, Callable[[pa.Array], pa.Array]] = {"image": _image, "label": _label, "text": _text, "prompt": _prompt}
+_CELLS: dict[str, Callable[[pa.Array, Refused], pa.Array]] = {
+    "image": _image,
+    "label": _label,
+    "text": _text,
+    "prompt": _prompt,
+}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pandas as pd
 
 from mixval.gate.stream import RowStream
+from mixval.gate.tally import CheckTally
 from mixval.gate.words import counted, shorten
 
 CAUSES_SHOWN = 3
@@ -51,4 +52,9 @@ def _causes(stream: RowStream) -> str:
     """The row checks that dropped most rows, most first."""
     failures = [*stream.rows.failures(), *stream.repeats.failures()]
     dropping = sorted((t for t in failures if t.check.severity == "drop"), key=lambda tally: -tally.n_failed)
-    return "; ".join(f"{counted(t.n_failed, 'row')}: {shorten(t.check.expected)}" for t in dropping[:CAUSES_SHOWN])
+    return "; ".join(f"{counted(t.n_failed, 'row')}: {_cause(t)}" for t in dropping[:CAUSES_SHOWN])
+
+
+def _cause(tally: CheckTally) -> str:
+    why = f", found '{tally.samples[0]}'" if tally.check.says_why and tally.samples else ""
+    return shorten(tally.check.expected) + why

@@ -32,6 +32,8 @@ class Check:
     """Unit of the derived value, shown with each sample. None: no unit needed."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Further arguments of the expectation."""
+    says_why: bool = False
+    """Whether samples are reasons in words, and no data."""
 
     @property
     def key(self) -> str:

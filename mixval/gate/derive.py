@@ -19,7 +19,7 @@ from mixval.contracts.digests import input_digest
 from mixval.errors import ShapeError
 from mixval.gate.images import image_cells, image_facts
 from mixval.gate.texts import text_facts
-from mixval.gate.words import shorten
+from mixval.gate.words import SAMPLE_CHARS, shorten
 
 
 class TokenCounts(Protocol):
@@ -32,6 +32,10 @@ class TokenCounts(Protocol):
     @property
     def n_response_tokens(self) -> np.ndarray:
         """(N,) tokens that enter the loss: the response's, or all but the first of a text."""
+
+    @property
+    def refusals(self) -> list[str | None]:
+        """(N,) why the chat template refuses a row; None where it takes it."""
 
 
 TokenCounter = Callable[[pa.Table], TokenCounts]
@@ -64,6 +68,7 @@ def derive_rows(table: pa.Table, task: Task, limits: GateConfig, count_tokens: T
         inputs += [values] if column.is_input else []
         complete &= usable
     columns["origin"] = [fact.shown for fact in text_facts(table.column("origin"))]
+    _derive_refusals(columns, table, task)
     if count_tokens is not None:
         _derive_tokens(columns, table, complete, count_tokens)
     frame = pd.DataFrame({name: pd.Series(values, dtype=_dtype(values)) for name, values in columns.items()})
@@ -122,18 +127,33 @@ _DERIVED: dict[str, Callable[[dict[str, Any], str, pa.ChunkedArray, GateConfig],
 }
 
 
+def _derive_refusals(columns: dict[str, Any], table: pa.Table, task: Task) -> None:
+    """Why rows are not read, as the mapping says. Their cells are null for that reason, which is no finding of its own."""
+    known = "refusal" in table.column_names
+    columns["refusal"] = table.column("refusal").to_pylist() if known else [None] * table.num_rows
+    columns["is_read"] = [why is None for why in columns["refusal"]]
+    for name in (column.name for column in spec_of(task).columns if known):
+        cells = zip(columns[name], columns["refusal"], strict=True)
+        columns[name] = ["not read" if cell is None and why is not None else cell for cell, why in cells]
+
+
 def _derive_tokens(columns: dict[str, Any], table: pa.Table, complete: np.ndarray, count_tokens: TokenCounter) -> None:
     n_tokens, n_response = np.full(table.num_rows, np.nan), np.full(table.num_rows, np.nan)
+    taken: list[bool | None] = [None] * table.num_rows
     if complete.any():
         counts = count_tokens(table.filter(pa.array(complete)))
         n_tokens[complete], n_response[complete] = counts.n_tokens, counts.n_response_tokens
-    columns["n_tokens"], columns["n_response_tokens"] = n_tokens, n_response
+        for at, why in zip(np.flatnonzero(complete).tolist(), counts.refusals, strict=True):
+            taken[at] = why is None
+            if why is not None:
+                columns["refusal"][at], n_tokens[at], n_response[at] = why, np.nan, np.nan
+    columns["n_tokens"], columns["n_response_tokens"], columns["is_taken"] = n_tokens, n_response, taken
 
 
 def _floats(values: list[int | None]) -> np.ndarray:
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
-def shown(value: Any) -> str:
-    """A cell of the frame as a sample."""
-    return "null" if value is None or value is pd.NA or value != value else shorten(value)  # noqa: PLR0124
+def shown(value: Any, limit: int = SAMPLE_CHARS) -> str:
+    """A cell of the frame as a sample of at most `limit` characters."""
+    return "null" if value is None or value is pd.NA or value != value else shorten(value, limit)  # noqa: PLR0124

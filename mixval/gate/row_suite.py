@@ -36,7 +36,7 @@ def row_checks(
     overlong: Literal["truncate", "reject"] = "truncate",
 ) -> list[Check]:
     """Requirements of each row, on the columns of `derive.derive_rows`."""
-    checks: list[Check] = []
+    checks: list[Check] = [_read_check()]
     for column in spec_of(task).columns:
         checks += for_column(_CHECKS, column, "checks of its rows")(column.name, limits, known)
     checks += [
@@ -50,6 +50,11 @@ def row_checks(
         ),
     ]
     return checks + (_token_checks(spec_of(task), max_length, overlong) if has_tokens else [])
+
+
+def _read_check() -> Check:
+    expected, remedy = "a row must be one that can be read", "Convert it, or remove the row."
+    return replace(must_be_true("is_read", "drop", expected, remedy, about="refusal"), says_why=True)
 
 
 def _label_checks(name: str, _limits: GateConfig, known: Known) -> list[Check]:
@@ -151,6 +156,10 @@ def _token_checks(spec: TaskSpec, max_length: int | None, overlong: Literal["tru
     what = f"column '{spec.content}' must have at least {least}"
     remedy = "Fill it in, or remove the row: there is nothing to learn from it."
     checks = [must_lie("n_response_tokens", "drop", what, remedy, low=1, about=spec.content)]
+    if spec.has_prompt:
+        expected = "the chat template must take a row's messages"
+        advice = "Correct the messages, or set backbone.prompt_format to `plain`."
+        checks.insert(0, replace(must_be_true("is_taken", "drop", expected, advice, about="refusal"), says_why=True))
     if max_length is not None:
         expected = f"a row must fit the context of {max_length:,} tokens (backbone.max_length)"
         remedy = "Split the row, or raise backbone.max_length, up to the model's own limit."

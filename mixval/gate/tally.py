@@ -15,6 +15,7 @@ import pandas as pd
 from mixval.gate.checks import Check
 from mixval.gate.derive import shown
 from mixval.gate.engine import Inspection
+from mixval.gate.words import REASON_CHARS, SAMPLE_CHARS
 
 
 @dataclass
@@ -116,5 +117,5 @@ def _percent(part: int, whole: int) -> float:
 
 
 def _sample(check: Check, frame: pd.DataFrame, at: int) -> str:
-    sample = shown(frame[check.about or check.column].iloc[at])
+    sample = shown(frame[check.about or check.column].iloc[at], REASON_CHARS if check.says_why else SAMPLE_CHARS)
     return sample if check.unit is None else f"{frame[check.column].iloc[at]:,g} {check.unit}: {sample}"

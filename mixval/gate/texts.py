@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
 
+from mixval.contracts.messages import written
 from mixval.gate.spelling import plain_messages, plain_text
 from mixval.gate.words import SAMPLE_CHARS, shorten
 
@@ -66,8 +67,7 @@ def _messages(cell: list[dict[str, Any] | None] | None) -> TextFacts:
     if cell is None:
         return TextFacts(None, None)
     messages = [message or {} for message in cell]
-    lines = [f"{message.get('role')}: {message.get('content')}" for message in messages]
-    said = [message.get("content") or "" for message in messages]
-    n_chars = sum(len(content) for content in said if plain_text(content))
-    is_whole = all(message.get("role") and message.get("content") is not None for message in messages)
+    lines = [f"{message.get('role')}: {written(message) or message.get('content')}" for message in messages]
+    n_chars = sum(len(said) for said in map(written, messages) if plain_text(said))
+    is_whole = all(message.get("role") and (message.get("content") is not None or message.get("more")) for message in messages)
     return TextFacts(plain_messages(cell), shorten(" | ".join(lines)) or "no messages", n_chars, is_whole)

@@ -6,6 +6,8 @@ from typing import Any
 
 SAMPLE_CHARS = 120
 """Most characters of a sample value."""
+REASON_CHARS = 400
+"""Most characters of a sample that is a reason in words."""
 
 
 def printable(text: str) -> str:

@@ -1,16 +1,22 @@
 """Rows to token ids, with the answer's place and what was cut. Needs no torch.
 
 A text is `leading + body + trailing`, the special tokens around it being the tokenizer's own; it is cut from the right of
-its body. A prompt and its response are tokenised apart, so that the boundary between them is exact (the cost: no token
-spans it, as one might if both were tokenised as one text):
+its body. Special tokens that a row's text spells are text. A prompt and its response are
 
     plain    leading | prompt, newline | response | end token
-    chat     chat template of the prompt, with its opening of the answer | response | the template's end-of-turn token
+    chat     the chat template's rendering of the whole conversation (`chat.py`); the end token, where it writes none
+
+and tokenised apart in `plain`, so that the boundary between them is exact (the cost: no token spans it, as one might if both
+were tokenised as one text); in `chat` only where a token would span it. An end token that a response spells at its end is
+the one that is written anyway, and not written twice.
 
 A row too long loses prompt tokens from the left first (leading special tokens stay); the response is cut from the right
 only when it alone is too long. One token at least stays before the response, since its first token is predicted from there.
 """
 
+from __future__ import annotations
+
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +26,9 @@ import numpy as np
 import pyarrow as pa
 
 from mixval.config.tasks import Task, spec_of
+from mixval.contracts.messages import written
 from mixval.errors import ContractError, ModelError
+from mixval.models.chat import ChatTemplate, Message, without_end
 from mixval.models.rows import Messages, column, prompts, row_name, strings
 
 _PROBE = "mixval"
@@ -36,13 +44,26 @@ class TokenRow:
     is_truncated: bool
 
 
+@dataclass(frozen=True)
+class TokenCounts:
+    """Tokens of rows before anything is cut."""
+
+    n_tokens: np.ndarray
+    """(N,) int64: all tokens, special ones too; 0 for a row that is refused."""
+    n_response_tokens: np.ndarray
+    """(N,) int64: tokens of the response's own text, the end token not counted; 0 means an empty response.
+    Language modelling: all but the first. Text classification: tokens of the text without special ones."""
+    refusals: list[str | None]
+    """(N,) why the chat template refuses a row; None where it takes it."""
+
+
 class Tokeniser:
     """A tokenizer with what mixval must know of it: the special tokens it puts around a text, and its end of turn."""
 
     def __init__(self, tokenizer: Any, prompt_format: Literal["plain", "chat"] = "plain") -> None:
         """Take a transformers tokenizer with a pad token."""
         self.tokenizer = tokenizer
-        self.prompt_format = prompt_format
+        self.template = ChatTemplate(tokenizer) if prompt_format == "chat" else None
         self.leading, self.trailing = self._around()
 
     @property
@@ -55,32 +76,67 @@ class Tokeniser:
         room = max_length - len(self.leading) - len(self.trailing)
         return [
             TokenRow([*self.leading, *body[: max(room, 0)], *self.trailing][:max_length], 1, len(body) > room)
-            for body in self._bodies(strings(rows, "text"))
+            for body in self._ids(strings(rows, "text"))
         ]
 
     def conversations(self, rows: pa.Table, max_length: int) -> list[TokenRow]:
-        """Rows with `prompt` and `response`: the answer is the response and the end token."""
-        heads = self._prompt_ids([self._render(rows, i, prompt) for i, prompt in enumerate(prompts(rows))])
-        bodies = self._bodies(strings(rows, "response"))
-        end = self._end_of_turn
-        for index, head in enumerate(heads):
-            if not head:
+        """Rows with `prompt` and `response`: the answer is the response and what closes it. Raises ContractError for a row
+        without a prompt, or one that the chat template refuses."""
+        found = []
+        for index, turn in enumerate(self._turns(rows)):
+            if isinstance(turn, str):
+                raise ContractError(f"{row_name(rows, index)}: {turn}. Drop the row.")
+            if not turn.head:
                 raise ContractError(
                     f"{row_name(rows, index)}: a prompt must have at least one token, found none. Drop the row."
                 )
-        return [self._join(head, [*body, end], max_length) for head, body in zip(heads, bodies, strict=True)]
+            found.append(self._join(turn.head, turn.answer, max_length))
+        return found
 
-    def counts(self, rows: pa.Table, task: Task) -> tuple[np.ndarray, np.ndarray]:
-        """(N,) int64 tokens of each row before cutting, and (N,) int64 of the response's own text; null counts as empty."""
+    def counts(self, rows: pa.Table, task: Task) -> TokenCounts:
+        """The tokens of each row; null counts as empty."""
         spec = spec_of(task)
         filled = _fill(rows, spec.inputs)
         if spec.has_prompt:
-            heads = self._prompt_ids([self._render(filled, i, prompt) for i, prompt in enumerate(prompts(filled))])
-            own = _lengths(self._bodies(strings(filled, "response")))
-            return _lengths(heads) + own + 1, own
-        own = _lengths(self._bodies(strings(filled, "text")))
-        total = own + len(self.leading) + len(self.trailing)
-        return total, own if spec.has_labels else np.maximum(total - 1, 0)
+            turns = self._turns(filled)
+            own = [len(ids) for ids in self._ids([self._own(text) for text in strings(filled, "response")])]
+            whole = [0 if isinstance(turn, str) else len(turn.head) + len(turn.answer) for turn in turns]
+            refusals = [turn if isinstance(turn, str) else None for turn in turns]
+            return TokenCounts(np.array(whole, dtype=np.int64), np.array(own, dtype=np.int64), refusals)
+        texts = strings(filled, "text")
+        own_ids = np.array([len(ids) for ids in self._ids(texts)], dtype=np.int64)
+        total = own_ids + len(self.leading) + len(self.trailing)
+        learnt = own_ids if spec.has_labels else np.maximum(total - 1, 0)
+        is_end_alone = np.array([bool(text) and not without_end(text, self._ends) for text in texts], dtype=bool)
+        return TokenCounts(total, np.where(is_end_alone, 0, learnt), [None] * rows.num_rows)
+
+    def _turns(self, rows: pa.Table) -> list[_Turn | str]:
+        """Each row's prompt and answer as ids, or why the chat template refuses it."""
+        answers = _answers(rows)
+        if self.template is None:
+            heads = [f"{prompt if isinstance(prompt, str) else _as_lines(prompt)}\n" for prompt in prompts(rows)]
+            bodies = self._ids([self._own(text) for text in strings(rows, "response")])
+            end = self._end_id()
+            return [_Turn([*self.leading, *head], [*body, end]) for head, body in zip(self._ids(heads), bodies, strict=True)]
+        found: list[_Turn | str] = []
+        for prompt, response, answer in zip(prompts(rows), strings(rows, "response"), answers, strict=True):
+            messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else _messages(prompt)
+            said = answer or {"content": response}
+            said = {"role": "assistant", **said, "content": self._own(said.get("content") or "")}
+            try:
+                found.append(self._chat_turn(messages, said))
+            except ContractError as error:
+                found.append(str(error))
+        return found
+
+    def _chat_turn(self, messages: list[Message], answer: Message) -> _Turn:
+        if self.template is None or not messages:
+            return _Turn([], [])
+        before, after = self.template.split(messages, answer)
+        head, whole = self._template_ids(before), self._template_ids(before + after)
+        # Most often no token spans the place where the answer begins; where one does, it is written apart.
+        rest = whole[len(head) :] if whole[: len(head)] == head else self._template_ids(after)
+        return _Turn(head, rest if self._closing.intersection(rest) else [*rest, self._end_id()])
 
     def _join(self, head: list[int], answer: list[int], max_length: int) -> TokenRow:
         n_leading = len(self.leading) if head[: len(self.leading)] == self.leading else 0
@@ -94,56 +150,44 @@ class Tokeniser:
             head = head[:n_leading] + (head[-tail:] if tail else [])
         return TokenRow(head + answer_cut, len(head), is_truncated)
 
-    def _bodies(self, texts: Sequence[str]) -> list[list[int]]:
+    def _ids(self, texts: Sequence[str], is_own: bool = False) -> list[list[int]]:
+        """Ids of texts; `is_own`: special tokens that are spelled in them are meant."""
         if not texts:
             return []
-        encoded = self.tokenizer(list(texts), add_special_tokens=False, verbose=False)
+        encoded = self.tokenizer(list(texts), add_special_tokens=False, verbose=False, split_special_tokens=not is_own)
         return [list(ids) for ids in encoded["input_ids"]]
 
-    def _prompt_ids(self, rendered: Sequence[str]) -> list[list[int]]:
-        opening = [] if self.prompt_format == "chat" else self.leading  # a chat template writes its own
-        return [[*opening, *body] for body in self._bodies(rendered)]
+    def _template_ids(self, rendered: str) -> list[int]:
+        if self.template is None:
+            return []
+        ids: list[int] = []
+        for text, is_own in self.template.pieces(rendered):
+            ids += self._ids([text], is_own)[0]
+        return ids
 
-    def _render(self, rows: pa.Table, index: int, prompt: str | Messages) -> str:
-        if self.prompt_format == "plain":
-            return f"{prompt if isinstance(prompt, str) else _as_lines(prompt)}\n"
-        messages: Messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
-        if not messages:  # a template may fail on it; an empty prompt counts as 0, and is refused when encoded
-            return ""
-        return self._apply_template(messages, row_name(rows, index), add_generation_prompt=True)
+    def _own(self, response: str) -> str:
+        return without_end(response, self._ends)
 
-    def _apply_template(self, messages: Messages, where: str, add_generation_prompt: bool) -> str:
-        from jinja2 import TemplateError
-
-        try:
-            text = self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=add_generation_prompt)
-        except (TemplateError, TypeError, KeyError) as error:
-            roles = [message.get("role") for message in messages]
-            raise ContractError(
-                f"{where}: the chat template refuses a prompt with roles {roles}: {error}. Correct the messages, or set "
-                "backbone.prompt_format to `plain`."
-            ) from error
-        return str(text)
+    def _end_id(self) -> int:
+        if self.tokenizer.eos_token_id is None:
+            raise ModelError("the tokenizer has no end token, and a response needs one. Name `eos_token` in its config.")
+        return int(self.tokenizer.eos_token_id)
 
     @cached_property
-    def _end_of_turn(self) -> int:
-        """Id that closes a response: the special token that the chat template writes after it, else the end token."""
-        end = self.tokenizer.eos_token_id
-        if self.prompt_format == "chat":
-            turn: Messages = [{"role": "user", "content": _PROBE}, {"role": "assistant", "content": f"{_PROBE}-answer"}]
-            after = self._apply_template(turn, "end-of-turn probe", add_generation_prompt=False).partition(f"{_PROBE}-answer")[
-                2
-            ]
-            ids = self._bodies([after.lstrip()])[0]
-            if ids and ids[0] in {*self.tokenizer.all_special_ids, *self.tokenizer.get_added_vocab().values()}:
-                end = ids[0]
-        if end is None:
-            raise ModelError("the tokenizer has no end token, and a response needs one. Name `eos_token` in its config.")
-        return int(end)
+    def _closing(self) -> set[int]:
+        """Ids that close an answer: the end token, and the added token that the chat template writes after an answer."""
+        ids = self._ids([self.template.end_of_turn()], is_own=True)[0] if self.template is not None else []
+        added = {*self.tokenizer.all_special_ids, *self.tokenizer.get_added_vocab().values()}
+        return {self.tokenizer.eos_token_id, *(ids[:1] if ids and ids[0] in added else [])} - {None}
+
+    @cached_property
+    def _ends(self) -> list[str]:
+        """How a text spells them."""
+        return [str(token) for token in self.tokenizer.convert_ids_to_tokens(sorted(self._closing))]
 
     def _around(self) -> tuple[list[int], list[int]]:
         """Special tokens that the tokenizer puts before and after a text."""
-        bare = self._bodies([_PROBE])[0]
+        bare = self._ids([_PROBE])[0]
         whole = list(self.tokenizer(_PROBE, verbose=False)["input_ids"])
         for start in range(len(whole) - len(bare) + 1):
             if whole[start : start + len(bare)] == bare:
@@ -154,19 +198,39 @@ class Tokeniser:
         )
 
 
+@dataclass(frozen=True)
+class _Turn:
+    """A prompt, and the answer with what closes it."""
+
+    head: list[int]
+    answer: list[int]
+
+
+def _messages(prompt: Messages) -> list[Message]:
+    """Messages as a template takes them: what a message has besides its text is JSON in `more`."""
+    found = []
+    for said in prompt:
+        more = said.get("more")
+        found.append({"role": said.get("role"), "content": said.get("content") or "", **(json.loads(more) if more else {})})
+    return found
+
+
+def _answers(rows: pa.Table) -> list[Message | None]:
+    """(N,) the answer as a message, where it is more than text (`mixval.contracts.messages`)."""
+    if "answer" not in rows.column_names:
+        return [None] * rows.num_rows
+    return [None if answer is None else json.loads(answer) for answer in rows.column("answer").to_pylist()]
+
+
 def _as_lines(messages: Messages) -> str:
-    return "\n".join(f"{message.get('role')}: {message.get('content') or ''}" for message in messages)
-
-
-def _lengths(sequences: Sequence[Sequence[int]]) -> np.ndarray:
-    return np.array([len(ids) for ids in sequences], dtype=np.int64)
+    return "\n".join(f"{message.get('role')}: {written(message)}" for message in messages)
 
 
 def _fill(rows: pa.Table, names: tuple[str, ...]) -> pa.Table:
-    """The named columns with nulls as empty strings (an empty conversation for a list of messages)."""
-    filled = {}
+    """The same rows, nulls of the named columns as empty strings (an empty conversation for a list of messages)."""
     for name in names:
         values = column(rows, name)
         empty: Any = [] if pa.types.is_list(values.type) else ""
-        filled[name] = pa.chunked_array([pa.array([empty if v is None else v for v in values.to_pylist()], values.type)])
-    return pa.table(filled)
+        filled = pa.chunked_array([pa.array([empty if v is None else v for v in values.to_pylist()], values.type)])
+        rows = rows.set_column(rows.column_names.index(name), name, filled)
+    return rows

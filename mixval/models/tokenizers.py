@@ -2,11 +2,9 @@
 
 import copy
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from mixval.config.backbone import BackboneConfig
@@ -14,21 +12,10 @@ from mixval.config.tasks import Task, spec_of
 from mixval.errors import ConfigError, ModelError
 from mixval.models.checkpoint import has_vocabulary, locate, raw_config, unreachable
 from mixval.models.identity import tokenizer_folder
-from mixval.models.tokenise import Tokeniser
+from mixval.models.tokenise import TokenCounts, Tokeniser
 
 PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
 N_BYTES = 256
-
-
-@dataclass(frozen=True)
-class TokenCounts:
-    """Tokens of each row before anything is cut."""
-
-    n_tokens: np.ndarray
-    """(N,) int64: all tokens, special ones too."""
-    n_response_tokens: np.ndarray
-    """(N,) int64: tokens of the response's own text, the end token not counted; 0 means an empty response.
-    Language modelling: all but the first. Text classification: tokens of the text without special ones."""
 
 
 def load_tokenizer(config: BackboneConfig, task: Task) -> Any:
@@ -64,12 +51,7 @@ def load_tokenizer(config: BackboneConfig, task: Task) -> Any:
 def token_counter(config: BackboneConfig, task: Task) -> Callable[[pa.Table], TokenCounts]:
     """A function from contract rows to their token counts, the tokenizer loaded once. A null counts as an empty string."""
     tokeniser = Tokeniser(load_tokenizer(config, task), config.prompt_format)
-
-    def count(rows: pa.Table) -> TokenCounts:
-        n_tokens, n_response_tokens = tokeniser.counts(rows, task)
-        return TokenCounts(n_tokens, n_response_tokens)
-
-    return count
+    return lambda rows: tokeniser.counts(rows, task)
 
 
 def byte_tokenizer() -> Any:

@@ -19,7 +19,8 @@ from mixval.gate.check import GateCheck, check_contributor
 from mixval.gate.docs import render_page
 from mixval.gate.profile import TargetProfile, profile_target
 from mixval.models.architecture import context_tokens
-from mixval.models.tokenizers import TokenCounts, token_counter
+from mixval.models.tokenise import TokenCounts
+from mixval.models.tokenizers import token_counter
 from mixval.storage.commit import ArtifactStore
 from mixval.storage.root import open_location
 from mixval.storage.shards import stream_rows

@@ -1,4 +1,4 @@
-"""Listing of contributors with their shards, and of the target set: sorted, with digests and footers.
+"""Listing of contributors with their shards, and of the target set: sorted, with digests and rows.
 
 A shard that cannot be read is listed with its problem; only a store that does not answer, or an empty listing, is an error.
 """
@@ -16,23 +16,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mixval.config.source import SourceConfig
+from mixval.contracts.arrow_types import plain_array
 from mixval.contracts.plan import ShardRef
 from mixval.errors import ContractError, ShardError, StorageError, TargetError
-from mixval.storage.parquet import iter_batches, open_parquet
+from mixval.storage.formats import FORMATS, format_of, known_formats, open_shard
+from mixval.storage.not_data import is_hidden, without_markers
 from mixval.storage.root import Location, open_location
 
-PARQUET_SUFFIXES = (".parquet", ".parq", ".pq")
 _HIVE = "contributor="
-_NOT_DATA = ("readme", "license", "licence")
 _THREADS = 8
-"""Listings, or footers, that are read at a time."""
+"""Listings, or shards, that are read at a time."""
 _FOLDERS_TOGETHER = 32
-"""Contributors whose files are held as locations while their footers are read."""
+"""Contributors whose files are held as locations while their shards are opened."""
 _COUNT_BATCH_ROWS = 65_536
 
 
 def list_contributors(source: SourceConfig) -> dict[str, list[ShardRef]]:
-    """Contributors with their shards, both sorted. A contributor without Parquet files is kept, with an empty list.
+    """Contributors with their shards, both sorted. A contributor without data files is kept, with an empty list.
 
     URLs by name: each is a folder or a file. `folders`: a contributor is `contributor=NAME/` (percent-decoded, as Hive writes
     it) or `NAME/`. `column`: every shard is listed once for each contributor in it, with `rows_of` set and `n_rows` counting
@@ -57,7 +57,7 @@ def list_target(source: SourceConfig) -> list[ShardRef]:
     if not any(shard.problem is None for shard in shards):
         problems = "; ".join(str(shard.problem) for shard in shards[:3])
         raise TargetError(
-            f"{root.url}: expected a Parquet file or a folder of them as the target set, found no readable one"
+            f"{root.url}: expected a data file ({known_formats()}) or a folder of them as the target set, found no readable one"
             f"{': ' + problems if problems else ''}. Check `source.target`."
         )
     return shards
@@ -70,7 +70,7 @@ def shard_digest(location: Location) -> str:
 
 def _expected(source: SourceConfig) -> str:
     if source.layout == "column":
-        return f"Parquet files with rows that name a contributor in column '{source.contributor_column}'"
+        return f"data files with rows that name a contributor in column '{source.contributor_column}'"
     return "one folder a contributor (`contributor=NAME/` or `NAME/`)"
 
 
@@ -88,7 +88,7 @@ def _by_folder(root: Location, source: SourceConfig) -> dict[str, list[ShardRef]
     _refuse_strays(root, target)
     folders: dict[str, str] = {}
     for folder in root.folders():
-        if _is_hidden(folder) or root.child(folder).url == target.url:
+        if is_hidden(folder) or root.child(folder).url == target.url:
             continue
         name = unquote(folder.removeprefix(_HIVE)) if folder.startswith(_HIVE) else folder
         if name in folders:
@@ -114,10 +114,11 @@ def _shards_by_name(folders: dict[str, Location]) -> dict[str, list[ShardRef]]:
 
 def _refuse_strays(root: Location, target: Location) -> None:
     direct = root.files(recursive=False)
-    strays = [file.name for file in direct if _is_parquet(file.name) and not _is_hidden(file.name) and file.url != target.url]
+    data = [file for file in direct if format_of(file.name) is not None and not is_hidden(file.name)]
+    strays = [file.name for file in data if file.url != target.url]
     if strays:
         raise ContractError(
-            f"{root.url}: expected one folder a contributor, found Parquet files next to the folders, which belong to no "
+            f"{root.url}: expected one folder a contributor, found data files next to the folders, which belong to no "
             f"contributor: {', '.join(strays[:5])}. Move them into a contributor's folder, or set `source.layout: column`."
         )
 
@@ -139,14 +140,14 @@ def _by_column(root: Location, source: SourceConfig) -> dict[str, list[ShardRef]
 def _rows_by_contributor(shard: ShardRef, source: SourceConfig) -> dict[str, int]:
     location, column = open_location(shard.url, source.storage), source.contributor_column
     counts: Counter[str | None] = Counter()
-    with open_parquet(location) as file:
-        if column not in file.schema_arrow.names:
+    with open_shard(location, shard.digest) as file:
+        if column not in file.schema.names:
             raise ShardError(
                 f"shard '{shard.name}' ({shard.url}): column '{column}' is expected to name the contributor, found "
-                f"{', '.join(file.schema_arrow.names)}. Set `source.contributor_column`.",
+                f"{', '.join(file.schema.names)}. Set `source.contributor_column`.",
                 shard=shard.url, column=column, kind="missing-column",
             )  # fmt: skip
-        for batch in iter_batches(location, file, [column], range(shard.n_row_groups), _COUNT_BATCH_ROWS):
+        for batch in file.batches([column], _COUNT_BATCH_ROWS):
             for entry in pc.value_counts(contributor_names(batch.column(column), shard, column)).to_pylist():
                 counts[entry["values"]] += entry["counts"]
     if n_unnamed := counts.pop(None, 0):
@@ -161,7 +162,7 @@ def _rows_by_contributor(shard: ShardRef, source: SourceConfig) -> dict[str, int
 def contributor_names(column: pa.Array, shard: ShardRef, name: str) -> pa.Array:
     """The contributor column as strings. Raises `ShardError` for a type that has no plain spelling, such as a list."""
     try:
-        return column.cast(pa.string())
+        return plain_array(column).cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ShardError(
             f"shard '{shard.name}' ({shard.url}): column '{name}' must be string to name contributors, found {column.type}. "
@@ -172,32 +173,37 @@ def contributor_names(column: pa.Array, shard: ShardRef, name: str) -> pa.Array:
 
 def _shards_below(root: Location) -> list[ShardRef]:
     if root.is_file():
-        return [_shard(root, root.name)]
+        return [_shard(root, root.name, None)]
     return _shards_by_name({"": root})[""]
 
 
-def _files_below(root: Location) -> list[tuple[Location, str]]:
-    files = [(file, file.relative_name(root)) for file in root.files()]
-    return [(file, name) for file, name in files if not _is_ignored(name)]
+def _files_below(root: Location) -> list[tuple[Location, str, str | None]]:
+    """Files with their names below `root`, and why a file cannot be read beside the others, if so."""
+    files = without_markers([(file, file.relative_name(root)) for file in root.files()])
+    formats = [None if (found := format_of(name)) is None else found.name for _, name in files]
+    # The format of most files; of as many, the one that is less likely a description of the data.
+    main = max([one.name for one in FORMATS], key=formats.count)
+    return [
+        (file, name, None if found in (None, main) else _mixed(file, name, str(found), main))
+        for (file, name), found in zip(files, formats, strict=True)
+    ]
 
 
-def _shard(file: Location, name: str) -> ShardRef:
-    if not _is_parquet(name):
-        return ShardRef(
-            url=file.url,
-            name=name,
-            size_bytes=file.size(),
-            digest=shard_digest(file),
-            problem=f"shard '{name}' ({file.url}): expected a Parquet file, found the ending of another format. Convert it, or "
-            "move it away.",
-        )
-    n_rows = n_row_groups = 0
-    problem: str | None = None
-    digest, size = "unreadable", 0
+def _mixed(file: Location, name: str, found: str, main: str) -> str:
+    return (
+        f"shard '{name}' ({file.url}): expected the files of a contributor to be of one format, found {found} beside {main}. "
+        "Convert it, or move it away where it is no data."
+    )
+
+
+def _shard(file: Location, name: str, problem: str | None) -> ShardRef:
+    n_rows = n_row_groups = size = 0
+    digest = "unreadable"
     try:
         size, digest = file.size(), shard_digest(file)
-        with open_parquet(file) as opened:
-            n_rows, n_row_groups = opened.metadata.num_rows, opened.metadata.num_row_groups
+        if problem is None:
+            with open_shard(file, digest) as opened:
+                n_rows, n_row_groups = opened.n_rows, opened.n_row_groups
     except ShardError as error:
         problem = str(error)
     except StorageError as error:
@@ -208,20 +214,3 @@ def _shard(file: Location, name: str) -> ShardRef:
     return ShardRef(
         url=file.url, name=name, size_bytes=size, digest=digest, n_rows=n_rows, n_row_groups=n_row_groups, problem=problem
     )
-
-
-def _is_parquet(name: str) -> bool:
-    return name.lower().endswith(PARQUET_SUFFIXES)
-
-
-def _is_hidden(name: str) -> bool:
-    return any(_hides(segment) for segment in name.split("/"))
-
-
-def _hides(segment: str) -> bool:
-    # Hive folders of a column such as `_part=3/` are data.
-    return segment.startswith(".") or (segment.startswith("_") and "=" not in segment)
-
-
-def _is_ignored(name: str) -> bool:
-    return _is_hidden(name) or name.rpartition("/")[2].lower().startswith(_NOT_DATA)

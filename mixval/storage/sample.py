@@ -70,7 +70,7 @@ def draw_rows(
     schema: pa.Schema | None = None
     for batch in batches:
         rows = _admitted(batch, bad_rows or set())
-        schema = _same_schema(schema, rows.schema, batch)
+        schema = _same_schema(schema, rows, batch)
         keys = sampling_keys(row_identities(rows, task), met, seed)
         for origin, at in _rows_by_origin(rows, batch).items():
             parts[origin].offer(rows, keys, at)
@@ -103,14 +103,14 @@ def keyed_rows(
     highest = int(share * 2.0**64)
     for batch in batches:
         rows = _admitted(batch, bad_rows)
-        schema = _same_schema(schema, rows.schema, batch)
+        schema = _same_schema(schema, rows, batch)
         keys = sampling_keys(row_identities(rows, task), met, seed)
         _rows_by_origin(rows, batch)
         drawn = np.array([key < highest for key in keys.tolist()], dtype=np.bool_) & (keys % np.uint64(part[1]) == part[0])
         tables.append(rows.filter(pa.array(drawn)).append_column("key", pa.array(keys[drawn], pa.uint64())))
     if not tables:
         raise ContractError("expected rows to draw from, found none. Leave empty shards out.")
-    return pa.concat_tables(tables, promote_options="default")
+    return pa.concat_tables([table for table in tables if table.num_rows] or tables[:1], promote_options="default")
 
 
 def row_identities(rows: pa.Table, task: Task) -> list[bytes]:
@@ -181,7 +181,10 @@ def _rows_by_origin(rows: pa.Table, batch: RowBatch) -> dict[str, np.ndarray]:
     return found
 
 
-def _same_schema(before: pa.Schema | None, now: pa.Schema, batch: RowBatch) -> pa.Schema:
+def _same_schema(before: pa.Schema | None, rows: pa.Table, batch: RowBatch) -> pa.Schema | None:
+    now = rows.schema
+    if rows.num_rows == 0:  # a shard in which nothing may be drawn has types of its own, such as null
+        return before
     if before is None:
         return now
     for field in now:

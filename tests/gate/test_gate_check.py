@@ -284,7 +284,7 @@ def words_as_tokens(table: pa.Table) -> SimpleNamespace:
     """Tokens are words: of prompt and response where there are both."""
     columns = [c for c in ("prompt", "response", "text") if c in table.column_names]
     counts = [np.array([len(str(v).split()) for v in table[c].to_pylist()]) for c in columns]
-    return SimpleNamespace(n_tokens=sum(counts), n_response_tokens=counts[-1])
+    return SimpleNamespace(n_tokens=sum(counts), n_response_tokens=counts[-1], refusals=[None] * table.num_rows)
 
 
 def pairs(**changes):

@@ -65,12 +65,13 @@ def test_damaged_shards_are_listed_with_their_problem(root: Location, write_shar
     write_shard(folder.child("cut.parquet"), ROWS)
     folder.child("cut.parquet").write_bytes(folder.child("cut.parquet").read_bytes()[:-20])
     folder.child("empty.parquet").write_bytes(b"")
-    folder.child("rows.csv").write_bytes(b"text,label\n")
+    folder.child("rows.txt").write_bytes(b"text,label\n")
     folder.child("text.parquet").write_bytes(b"this is no Parquet file at all")
     write_shard(folder.child("whole.parquet"), ROWS)
     shards = {shard.name: shard for shard in list_contributors(source(root))["a"]}
     assert shards.pop("whole.parquet").problem is None
-    assert "another format" in str(shards["rows.csv"].problem)
+    assert "another format" in str(shards["rows.txt"].problem)
+    assert "rows.txt" in str(shards.pop("rows.txt").problem)
     for name, shard in shards.items():
         assert shard.n_rows == 0
         assert shard.problem is not None

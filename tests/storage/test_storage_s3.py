@@ -17,7 +17,7 @@ from mixval.errors import ConflictError, ShardError, StorageError
 from mixval.storage import s3
 from mixval.storage.commit import ArtifactStore
 from mixval.storage.listing import list_contributors, list_target
-from mixval.storage.parquet import open_parquet
+from mixval.storage.parquet import Parquet
 from mixval.storage.pointer import read_latest, swap_latest
 from mixval.storage.root import Location, open_location
 from mixval.storage.sample import draw_rows
@@ -165,7 +165,7 @@ ACTS = {
     "read": Location.read_bytes,
     "write": lambda place: place.write_bytes(b"x"),
     "create": lambda place: place.write_if_absent(b"x"),
-    "parquet": lambda place: open_parquet(place).__enter__(),
+    "parquet": lambda place: Parquet().open(place).__enter__(),
     "swap": lambda place: swap_latest(place, "r", "f", None),
 }
 

@@ -79,17 +79,16 @@ def test_chats_split_before_the_last_answer(root: Location, write_shard: Write) 
     ]
     write_shard(root.child("a", "x.parquet"), {"chat": chats})
     rows, _ = rows_of(root, "instruction", columns={"messages": "chat"}, origin="synthetic")
-    first = [{"role": message["role"], "content": message["content"]} for message in chats[0][:4]]  # type: ignore[index]  # not None
+    first = [{"role": said["role"], "content": said["content"], "more": None} for said in chats[0][:4]]  # type: ignore[index]  # not None
+    refusals = [row.pop("refusal") for row in rows]
     assert rows == [
-        {"prompt": first, "response": "4", "origin": "synthetic"},
-        {"prompt": [{"role": "user", "content": "anybody?"}], "response": None, "origin": "synthetic"},
-        {"prompt": None, "response": None, "origin": "synthetic"},
-        {"prompt": [], "response": None, "origin": "synthetic"},
+        {"prompt": prompt, "response": response, "answer": None, "origin": "synthetic"}
+        for prompt, response in ((first, "4"), (None, None), (None, None), ([], None))
     ]
-    assert rows_of(root, "instruction", columns={"messages": "chat"}, origin="real", columns_wanted=["response"])[0][0] == {
-        "response": "4",
-        "origin": "real",
-    }
+    assert "assistant is expected, found roles 'user'" in str(refusals.pop(1))
+    assert refusals == [None] * 3
+    wanted = rows_of(root, "instruction", columns={"messages": "chat"}, origin="real", columns_wanted=["response"])[0][0]
+    assert wanted == {"response": "4", "answer": None, "origin": "real", "refusal": None}
 
 
 def test_images_as_structs_binary_and_tensors(root: Location, write_shard: Write) -> None:
@@ -103,6 +102,7 @@ def test_images_as_structs_binary_and_tensors(root: Location, write_shard: Write
         write_shard(root.child(name, "a", "x.parquet"), pa.table({"image": images, "label": pa.array([1, 2], pa.uint8())}))
     for name in ("struct", "binary"):
         rows, _ = rows_of(root.child(name), "image-classification", origin="real")
+        assert [row.pop("refusal", None) for row in rows] == [None, None]
         assert rows == [{"image": b"png", "label": 1, "origin": "real"}, {"image": None, "label": 2, "origin": "real"}]
     source = SourceConfig(contributors=root.child("tensor").url, target="memory://none", origin="real")
     (batch,) = stream_rows(list_contributors(source)["a"], source, "image-classification")

@@ -1,0 +1,159 @@
+"""JSON Lines: one JSON object a line, read in pieces of whole lines through pyarrow.
+
+Types are those of the whole file, found in a first pass that also counts its rows: pyarrow alone would take them from the first
+piece. Memory is one piece and its rows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.json as pj
+import pyarrow.types as pat
+
+from mixval.storage.compressed import open_stream, with_codecs
+from mixval.storage.reading import columns_of, guarded, in_pieces, reading
+from mixval.storage.root import Location
+
+PIECE_BYTES = 8 << 20
+"""Bytes of lines that are parsed at a time."""
+MAX_LINE_BYTES = 64 << 20
+MAX_DEPTH = 100
+"""Brackets within brackets. pyarrow overflows its stack at some tens of thousands, and takes the process with it."""
+MAX_FIELDS = 10_000
+"""Names of a file's objects, nested ones too: each is a column."""
+_BOM = b"\xef\xbb\xbf"
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
+
+
+class JsonLines:
+    """Files of one JSON object a line, plain or compressed."""
+
+    name = "JSON Lines"
+    endings = with_codecs(".jsonl", ".ndjson", ".json")
+    has_footer = False
+
+    @contextmanager
+    def open(self, location: Location, digest: str = "") -> Iterator[OpenJsonLines]:
+        """The file after its first pass."""
+        yield OpenJsonLines(location, _layout(location, digest))
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What the first pass finds."""
+
+    schema: pa.Schema
+    n_rows: int
+
+
+class OpenJsonLines:
+    """A file of JSON Lines whose types and rows are known."""
+
+    n_row_groups = 1
+
+    def __init__(self, location: Location, layout: _Layout) -> None:
+        """Take what the first pass found."""
+        self._location = location
+        self.schema, self.n_rows = layout.schema, layout.n_rows
+
+    def batches(
+        self, paths: Sequence[str], batch_rows: int, _holding: tuple[str, str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Batches of at most `batch_rows` rows in the file's types."""
+        yield from guarded(self._read(columns_of(self.schema, paths), batch_rows), self._location, JsonLines.name)
+
+    def _read(self, columns: list[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
+        wanted = pa.schema([self.schema.field(name) for name in columns])
+        for piece in _pieces(self._location):
+            for batch in _parsed(piece, wanted).select(columns).to_batches():
+                yield from in_pieces(batch, batch_rows)
+
+
+@lru_cache(maxsize=1024)
+def _layout(location: Location, _digest: str) -> _Layout:
+    """Types and rows of a file. Made once in a process for a content: the digest names it."""
+    schema, n_rows = pa.schema([]), 0
+    with reading(location, JsonLines.name):
+        for piece in _pieces(location):
+            try:
+                table = _parsed(piece, None)
+                schema = pa.unify_schemas([schema, _settled(table.schema)], promote_options="permissive")
+            except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+                raise pa.ArrowInvalid(f"in the rows from {n_rows:,} on: {error}") from error
+            n_rows += table.num_rows
+            if (n_fields := sum(_n_fields(field.type) for field in schema)) > MAX_FIELDS:
+                raise pa.ArrowInvalid(
+                    f"objects with at most {MAX_FIELDS:,} names in all are read, found {n_fields:,}: "
+                    "values stand where names should"
+                )
+    return _Layout(schema, n_rows)
+
+
+def _parsed(piece: bytes, schema: pa.Schema | None) -> pa.Table:
+    if not piece.strip():
+        return pa.table([]) if schema is None else schema.empty_table()
+    options = pj.ParseOptions() if schema is None else pj.ParseOptions(schema, unexpected_field_behavior="ignore")
+    reading_options = pj.ReadOptions(use_threads=False, block_size=len(piece) + 1)
+    return pj.read_json(pa.BufferReader(piece), reading_options, options)
+
+
+def _pieces(location: Location) -> Iterator[bytes]:
+    """Whole lines, some `PIECE_BYTES` at a time."""
+    rest, is_first = b"", True
+    with open_stream(location) as stream:
+        while data := stream.read(PIECE_BYTES):
+            data = rest + (data.removeprefix(_BOM) if is_first else data)
+            if is_first and data.lstrip()[:1] == b"[":
+                raise pa.ArrowInvalid("one JSON object a line is read, and this is a JSON array. Write one object a line")
+            is_first = False
+            cut = data.rfind(b"\n") + 1
+            if cut:
+                yield _shallow(data[:cut])
+            rest = data[cut:]
+            if len(rest) > MAX_LINE_BYTES:
+                raise pa.ArrowInvalid(f"lines of at most {MAX_LINE_BYTES >> 20} MiB are read, found a longer one")
+    if rest.strip():
+        yield _shallow(rest)
+
+
+def _shallow(piece: bytes) -> bytes:
+    """The same bytes. Raises `pa.ArrowInvalid` where brackets are nested deeper than pyarrow can be given."""
+    if _depth(piece) > MAX_DEPTH and (found := _depth(_STRINGS.sub(b"", piece))) > MAX_DEPTH:
+        raise pa.ArrowInvalid(f"brackets nested at most {MAX_DEPTH} deep are read, found {found:,}")
+    return piece
+
+
+def _depth(piece: bytes) -> int:
+    letters = np.frombuffer(piece, dtype=np.uint8)
+    opens = (letters == ord("[")) | (letters == ord("{"))
+    closes = (letters == ord("]")) | (letters == ord("}"))
+    at = np.flatnonzero(opens | closes)
+    return int(np.cumsum(np.where(opens[at], 1, -1)).max(initial=0))
+
+
+def _settled(schema: pa.Schema) -> pa.Schema:
+    """The schema without the times that pyarrow sees in strings: a file's text stays text."""
+    return pa.schema([pa.field(field.name, _without_times(field.type)) for field in schema])
+
+
+def _without_times(found: pa.DataType) -> pa.DataType:
+    if pat.is_temporal(found):
+        return pa.string()
+    if pat.is_list(found):
+        return pa.list_(_without_times(found.value_type))
+    if pat.is_struct(found):
+        return pa.struct([pa.field(field.name, _without_times(field.type)) for field in found])
+    return found
+
+
+def _n_fields(found: pa.DataType) -> int:
+    if pat.is_list(found):
+        return _n_fields(found.value_type)
+    return 1 + (sum(_n_fields(field.type) for field in found) if pat.is_struct(found) else 0)

@@ -15,8 +15,8 @@ from mixval.contracts.mapping import row_mapping
 from mixval.contracts.parts import PARTS, REAL
 from mixval.errors import ConfigError
 from mixval.publish.names import listed, visible
+from mixval.storage.formats import open_shard
 from mixval.storage.listing import list_target
-from mixval.storage.parquet import open_parquet
 from mixval.storage.root import Location, open_location
 
 Url: TypeAlias = "str | PathLike[str]"
@@ -105,8 +105,8 @@ def _columns_of(target: Any, source: dict[str, Any]) -> list[str]:
         return column_names(target)
     listed_source = SourceConfig.model_validate({**source, "contributors": target, "target": target, "layout": "folders"})
     shard = next(shard for shard in list_target(listed_source) if shard.problem is None)
-    with open_parquet(open_location(shard.url, listed_source.storage)) as file:
-        return [str(name) for name in file.schema_arrow.names]
+    with open_shard(open_location(shard.url, listed_source.storage), shard.digest) as file:
+        return [str(name) for name in file.schema.names]
 
 
 def _has(given: Any, column: str) -> bool:

@@ -18,7 +18,8 @@ TEMPLATE = Template("""\
 task: ${task}
 
 source:
-  # One subfolder per contributor (contributor=NAME/ or NAME/), each with Parquet files. Or s3://bucket/prefix.
+  # One subfolder per contributor (contributor=NAME/ or NAME/), each with Parquet, JSON Lines,
+  # CSV or Arrow files. Or s3://bucket/prefix.
   # Rows: ${rows}.
   contributors: ./contributors
   # The target set T: real, held-out rows of what the model should be good at. Never train on it.

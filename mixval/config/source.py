@@ -1,4 +1,4 @@
-"""Where rows come from: the contributors' Parquet files (shards) and the target set."""
+"""Where rows come from: the contributors' files (shards) and the target set."""
 
 from typing import Literal
 
@@ -27,17 +27,19 @@ class SourceConfig(FrozenModel):
     """Contributors, target set, and how their columns map to the row contract."""
 
     contributors: str | dict[str, str]
-    """URL of a folder with one subfolder per contributor (`contributor=NAME/` or `NAME/`), each with Parquet shards. Or the URL
-    of each contributor's folder or file by its name: `{alder: ./a, birch: s3://bucket/b.parquet}`."""
+    """URL of a folder with one subfolder per contributor (`contributor=NAME/` or `NAME/`), each with shards in one format:
+    Parquet, JSON Lines, CSV or Arrow (docs/data.md). Or the URL of each contributor's folder or file by its name:
+    `{alder: ./a, birch: s3://bucket/b.parquet}`."""
     target: str
-    """URL of the target set T, real and held-out rows: a Parquet file, or a folder of them."""
+    """URL of the target set T, real and held-out rows: a file, or a folder of them, in any of these formats."""
     layout: Literal["folders", "column"] = "folders"
     """How contributors are marked. `folders`: one subfolder each. `column`: by the value of `contributor_column`."""
     contributor_column: str = "contributor"
     """Column with the contributor's name when `layout` is `column`."""
     columns: dict[str, str | list[str]] = Field(default_factory=dict)
     """Column of the row contract -> column in the data, e.g. `{prompt: question}`. Several columns are joined by a blank line,
-    empty ones skipped: `{prompt: [instruction, input]}`. `{messages: NAME}` takes prompt and response from a chat column."""
+    empty ones skipped: `{prompt: [instruction, input]}`. `{messages: NAME}` takes prompt and response from a chat column
+    (docs/data.md)."""
     origin: OriginRule = "column"
     """Where a row's origin (real or synthetic) is found: the `origin` column, a folder `origin=real/`, or one value for all
     rows."""

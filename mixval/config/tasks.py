@@ -118,7 +118,7 @@ _IMAGE = ContractColumn(
     kind="image",
     example="image (PNG or JPEG bytes)",
 )
-_LABEL = ContractColumn("label", "integer", is_input=False, kind="label", example="label (integer)")
+_LABEL = ContractColumn("label", "integer or string", is_input=False, kind="label", example="label (integer or name)")
 _TEXT = ContractColumn("text", "string", is_input=True, kind="text", example="text")
 _PROMPT = ContractColumn("prompt", "string or list of messages", is_input=True, kind="prompt", example="prompt")
 _RESPONSE = ContractColumn("response", "string", is_input=True, kind="text", example="response")

@@ -48,7 +48,7 @@ def first_disagreement(names: ClassNames, others: ClassNames) -> int | None:
 
     Capitals, blanks and signs do not count, and a short form agrees with the long one, unless it is the name of another class.
     """
-    own, theirs = [_folded(name) for name in names], [_folded(name) for name in others]
+    own, theirs = [folded(name) for name in names], [folded(name) for name in others]
     for label, (one, other) in enumerate(zip(own, theirs, strict=False)):
         if not one or not other or one == other or _only_counts(label, one, other):
             continue
@@ -59,7 +59,7 @@ def first_disagreement(names: ClassNames, others: ClassNames) -> int | None:
 
 def is_reordered(names: ClassNames, others: ClassNames, label: int) -> bool:
     """Whether one of the two names of a label is the other list's name of another label: the same classes in another order."""
-    own, theirs = [_folded(name) for name in names], [_folded(name) for name in others]
+    own, theirs = [folded(name) for name in names], [folded(name) for name in others]
     return _is_elsewhere(own[label], theirs, label) or _is_elsewhere(theirs[label], own, label)
 
 
@@ -85,7 +85,8 @@ def _only_counts(label: int, one: str, other: str) -> bool:
     return str(label) in (one, other) and not (one.isdigit() and other.isdigit())
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """A name without what does not tell names apart: capitals, blanks, signs."""
     text = unicodedata.normalize("NFKC", name).casefold()
     return re.sub(r"[\W_]+", "", text) or text.strip()
 

@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 import pyarrow.types as pat
 
 from mixval.config.tasks import ContractColumn, Task, for_column, spec_of
-from mixval.contracts.arrow_types import is_text
+from mixval.contracts.arrow_types import is_text, plain_type
 from mixval.contracts.class_names import ClassNames, class_names
+from mixval.contracts.labels import NO_NAMES, TargetClasses, read_labels
 from mixval.contracts.messages import Conversation, Message, read_conversation, read_messages
 from mixval.contracts.rows import MESSAGE, MESSAGES, ORIGIN, accepts, advice, is_chat
 from mixval.errors import ConfigError, ContractError
@@ -51,12 +52,16 @@ class RowMapping:
     """The data's column with the origin; None when the origin comes from elsewhere."""
     id: str
     """The data's column with the row's name, taken where it is there."""
+    classes: TargetClasses = NO_NAMES
+    """What the target calls its classes."""
 
     def find_mismatch(self, schema: pa.Schema) -> Mismatch | None:
         """The first thing in a shard's schema that does not fit, or None when all fits."""
         for column, names in self.sources:
             for name in names:
                 if (found := _lookup(schema, column, name, len(names) > 1, self.chat)) is not None:
+                    return found
+                if column.kind == "label" and (found := self._unnamed(schema, column, name)) is not None:
                     return found
         if self.origin is None:
             return None
@@ -67,18 +72,28 @@ class RowMapping:
         labels = [names[0] for column, names in self.sources if column.kind == "label"]
         return class_names(schema, labels[0]) if labels else ()
 
+    def _unnamed(self, schema: pa.Schema, column: ContractColumn, name: str) -> Mismatch | None:
+        """Integers beside a target whose labels are names: nothing says which integer is which class."""
+        found = plain_type(schema.field(name).type)
+        if not self.classes.are_labels or not pat.is_integer(found) or self.class_names(schema):
+            return None
+        named = ", ".join(self.classes.names[:10]) + (", …" if len(self.classes.names) > 10 else "")
+        words = f"column '{name}' must be string, as the target's labels are names ({named}), found {found}"
+        return Mismatch(WRONG, column.name, words, "Write the names of the classes as labels.")
+
     def read_paths(self, schema: pa.Schema) -> list[str]:
         """Parquet column paths to read: of an image struct its `bytes` alone."""
         names = {name for _, group in self.sources for name in group} | {self.origin, self.id} - {None}
         return [_leaf(field, self.chat) for field in schema if field.name in names]
 
-    def apply(self, rows: pa.RecordBatch, origin: str | None) -> pa.Table:
+    def apply(self, rows: pa.RecordBatch, origin: str | None, own_names: ClassNames = ()) -> pa.Table:
         """Rows in contract columns, then `origin` (string) and, where the data has it, `id` (string).
 
-        `rows` have plain types (`arrow_types.py`). `origin` is the constant for data without an origin column. Where a row can
-        be one that is not read although its types fit, `refusal` (string) says why; its cells are null. A chat column also
-        gives `answer` (string): the last message as JSON, where it is more than text. Raises `pa.ArrowInvalid` for values that
-        do not fit their type: numbers beyond int64, strings that are not UTF-8.
+        `rows` have plain types (`arrow_types.py`). `origin` is the constant for data without an origin column, `own_names` are
+        the shard's `class_names`. Where labels are read from names, `label_found` (string) has those that T does not. Where a
+        row can be one that is not read although its types fit, `refusal` (string) says why; its cells are null. A chat column
+        also gives `answer` (string): the last message as JSON, where it is more than text. Raises `pa.ArrowInvalid` for values
+        that do not fit their type: numbers beyond int64, strings that are not UTF-8.
         """
         made: dict[str, pa.Array] = {}
         refused: Refused = {}
@@ -86,7 +101,9 @@ class RowMapping:
         if from_chat:
             made |= _split_chat(rows.column(self.chat), from_chat, refused)
         for column, names in self.sources:
-            if column.name not in made:
+            if column.kind == "label":
+                made |= self._labels(column.name, rows.column(names[0]), own_names)
+            elif column.name not in made:
                 made[column.name] = _canonical(column, [rows.column(name) for name in names], refused)
         constant = pa.array([origin] * rows.num_rows, pa.string())
         made["origin"] = constant if self.origin is None else _text(rows.column(self.origin), refused)
@@ -96,16 +113,27 @@ class RowMapping:
             made["refusal"] = pa.array([refused.get(at) for at in range(rows.num_rows)], pa.string())
         return pa.table(made)
 
+    def _labels(self, name: str, labels: pa.Array, own_names: ClassNames) -> dict[str, pa.Array]:
+        numbers, strange = read_labels(labels, self.classes, own_names)
+        is_plain = pat.is_integer(labels.type) and not self.classes.are_labels
+        return {name: numbers} if is_plain else {name: numbers, f"{name}_found": strange}
+
 
 Refused = dict[int, str]
 """Row of a batch -> why it cannot be read."""
 
 
 def row_mapping(
-    task: Task, columns: Mapping[str, str | Sequence[str]], has_origin: bool, wanted: Sequence[str] | None = None
+    task: Task,
+    columns: Mapping[str, str | Sequence[str]],
+    has_origin: bool,
+    wanted: Sequence[str] | None = None,
+    classes: TargetClasses = NO_NAMES,
 ) -> RowMapping:
-    """The mapping of a configuration. `wanted` limits it to some contract columns. Raises `ConfigError` for a column that
-    the task does not have."""
+    """The mapping of a configuration. `wanted` limits it to some contract columns; `classes` are the target's.
+
+    Raises `ConfigError` for a column that the task does not have.
+    """
     spec = spec_of(task)
     contract = {column.name: column for column in spec.columns}
     allowed = {*contract, ORIGIN.name, "id", *(["messages"] if spec.has_prompt else [])}
@@ -114,7 +142,7 @@ def row_mapping(
             f"source.columns: expected contract columns of the task {task} ({', '.join(sorted(allowed))}), found "
             f"{', '.join(unknown)}. Left of the colon stands the contract's column, right of it the data's own."
         )
-    for name in ("messages", "origin", "id"):
+    for name in ("messages", "origin", "id", "label"):
         if not isinstance(columns.get(name, name), str):
             raise ConfigError(f"source.columns.{name}: expected one column name, found a list. Name one column.")
     chat = columns.get("messages")
@@ -129,6 +157,7 @@ def row_mapping(
         str(chat) if chat is not None else None,
         str(columns.get("origin", "origin")) if has_origin else None,
         str(columns.get("id", "id")),
+        classes,
     )
 
 
@@ -162,10 +191,6 @@ def _canonical(column: ContractColumn, arrays: list[pa.Array], refused: Refused)
     if len(arrays) > 1:
         return _join([_text(array, refused) for array in arrays])
     return for_column(_CELLS, column, "a reader of its cells")(arrays[0], refused)
-
-
-def _label(array: pa.Array, _refused: Refused) -> pa.Array:
-    return array.cast(pa.int64())
 
 
 def _prompt(array: pa.Array, refused: Refused) -> pa.Array:
@@ -236,7 +261,6 @@ def _split_chat(chats: pa.Array, wanted: set[str], refused: Refused) -> dict[str
 
 _CELLS: dict[str, Callable[[pa.Array, Refused], pa.Array]] = {
     "image": _image,
-    "label": _label,
     "text": _text,
     "prompt": _prompt,
 }

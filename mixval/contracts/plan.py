@@ -14,7 +14,7 @@ from mixval.config.fingerprint import fingerprint
 
 @dataclass(frozen=True, slots=True)
 class ShardRef:
-    """One Parquet file, by location and content.
+    """One file of rows, by location and content.
 
     A dataclass and no pydantic model, which takes several times the CPU and memory: a catalogue may have a million shards.
     """
@@ -27,10 +27,10 @@ class ShardRef:
     digest: str
     """Digest of the content (local, memory) or the store's entity tag (S3)."""
     n_rows: int = 0
-    """Rows by the footer; 0 when the footer cannot be read."""
+    """Rows, by the footer or counted; 0 when the file cannot be read."""
     n_row_groups: int = 0
     problem: str | None = None
-    """Why the footer cannot be read, in words."""
+    """Why the file cannot be read, in words."""
     rows_of: str | None = None
     """Contributor whose rows count, when several share the file (`layout: column`)."""
 

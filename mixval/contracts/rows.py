@@ -54,7 +54,7 @@ def advice(column: ContractColumn, found: pa.DataType) -> str:
 
 
 def _is_label(found: pa.DataType) -> bool:
-    return bool(pat.is_integer(found))
+    return bool(pat.is_integer(found) or pat.is_boolean(found)) or is_text(found)
 
 
 def _is_prompt(found: pa.DataType) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from mixval.contracts.labels import TargetClasses
 from mixval.contracts.plan import ShardRef, content_digest
 from mixval.errors import ConfigError
 from mixval.evidence.baselines.inputs import Budget, Contributor, Inputs
@@ -30,7 +31,7 @@ from mixval.stages.planning import Inputs as ListedInputs
 from mixval.stages.planning import list_inputs
 from mixval.stages.resident import pick_device
 from mixval.storage.root import Location
-from mixval.storage.shards import stream_rows
+from mixval.storage.shards import named_classes, stream_rows
 
 FOLDER = "evidence"
 
@@ -106,13 +107,16 @@ def _refuse_without_truth(config: CalibrationConfig, n_found: int, without: list
 def _rows(config: CalibrationConfig, inputs: ListedInputs, jobs: list[TruthJob], valued: ProductValues | None) -> Inputs:
     listed, target = inputs
     backbone = load_backbone(config.backbone, config.task, jobs[0].classes, pick_device(config.runtime.device))
-    contributors = [Contributor(name, _table(config, listed[name])) for name in sorted({job.contributor for job in jobs})]
+    classes = named_classes(target, config.source, config.task)
+    contributors = [
+        Contributor(name, _table(config, listed[name], classes)) for name in sorted({job.contributor for job in jobs})
+    ]
     valuation = None if valued is None else lambda: valued
-    return Inputs(config.task, contributors, _table(config, target), backbone, budget_of(config), valuation)
+    return Inputs(config.task, contributors, _table(config, target, classes), backbone, budget_of(config), valuation)
 
 
-def _table(config: CalibrationConfig, shards: list[ShardRef]) -> pa.Table:
-    batches = stream_rows(shards, config.source, config.task)
+def _table(config: CalibrationConfig, shards: list[ShardRef], classes: TargetClasses) -> pa.Table:
+    batches = stream_rows(shards, config.source, config.task, classes=classes)
     return pa.concat_tables([batch.table for batch in batches], promote_options="default")
 
 

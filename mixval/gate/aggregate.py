@@ -9,7 +9,7 @@ import pandas as pd
 
 from mixval.gate.stream import RowStream
 from mixval.gate.tally import CheckTally
-from mixval.gate.words import counted, shorten
+from mixval.gate.words import counted, label_words, shorten
 
 CAUSES_SHOWN = 3
 """Row checks listed with the share of bad rows."""
@@ -35,7 +35,7 @@ def contributor_facts(stream: RowStream, n_shards: int) -> tuple[pd.DataFrame, d
         values["n_classes"] = len(stream.labels)
     else:
         values["n_classes"] = None
-    labels = ", ".join(map(str, sorted(stream.labels)[:10]))
+    labels = ", ".join(label_words(label, stream.class_names) for label in sorted(stream.labels)[:10])
     found["n_classes"] = (f"{len(stream.labels):,} ({labels})", 1, 1)
     counts = {
         "bad_row_share": (stream.n_bad, f": {_causes(stream)}"),

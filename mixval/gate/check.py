@@ -60,7 +60,7 @@ def check_contributor(
     reject the contributor. Bad data raise no error, so other contributors are checked all the same. The counts of a rejected
     contributor are those of the rows that were read. StorageError and other failures that are not the data's pass through.
     """
-    known = Known(list(target.labels) or None, target.image_size)
+    known = Known(list(target.labels) or None, target.image_size, target.class_names)
     checks = row_checks(task, limits, known, has_tokens=count_tokens is not None, max_length=max_length, overlong=overlong)
     stream = RowStream(task, limits, checks, target.digests, count_tokens, class_names=target.class_names)
     where = f"contributor {quoted(name)}"

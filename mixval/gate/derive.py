@@ -68,6 +68,7 @@ def derive_rows(table: pa.Table, task: Task, limits: GateConfig, count_tokens: T
         inputs += [values] if column.is_input else []
         complete &= usable
     columns["origin"] = [fact.shown for fact in text_facts(table.column("origin"))]
+    _derive_strange_labels(columns, table)
     _derive_refusals(columns, table, task)
     if count_tokens is not None:
         _derive_tokens(columns, table, complete, count_tokens)
@@ -125,6 +126,13 @@ _DERIVED: dict[str, Callable[[dict[str, Any], str, pa.ChunkedArray, GateConfig],
     "text": _derive_text,
     "prompt": _derive_text,
 }
+
+
+def _derive_strange_labels(columns: dict[str, Any], table: pa.Table) -> None:
+    """Labels that name none of T's classes as what stands there: that is what is wrong with them."""
+    if "label_found" in table.column_names:
+        cells = zip(columns["label"], table.column("label_found").to_pylist(), strict=True)
+        columns["label"] = [found if label is None else label for label, found in cells]
 
 
 def _derive_refusals(columns: dict[str, Any], table: pa.Table, task: Task) -> None:

@@ -12,6 +12,7 @@ from mixval.config.gate import GateConfig
 from mixval.config.tasks import Task, spec_of
 from mixval.contracts.batches import RowBatch
 from mixval.contracts.class_names import ClassNames
+from mixval.contracts.labels import NO_NAMES, TargetClasses
 from mixval.contracts.parts import SYNTHETIC
 from mixval.contracts.plan import ShardRef
 from mixval.errors import ContractError, ShardError, TargetError
@@ -40,10 +41,18 @@ class TargetProfile:
     """What its metadata call the labels 0, 1, ...; empty where they do not say."""
     image_size: str | None = None
     """Height and width of its images (`images.size_words`) where contributors' must be the same; None where they need not."""
+    labels_are_names: bool = False
+    """Whether its rows have these names for labels."""
+
+    @property
+    def classes(self) -> TargetClasses:
+        """What it calls its classes, for reading contributors' labels."""
+        return TargetClasses(self.class_names, self.labels_are_names)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """The profile as arrays: `labels` (C,) int64, `digests` (M, 16) uint8, `n_rows` (1,) int64, `words` JSON in UTF-8."""
-        words = json.dumps({"class_names": self.class_names, "image_size": self.image_size})
+        own = {"class_names": self.class_names, "image_size": self.image_size, "labels_are_names": self.labels_are_names}
+        words = json.dumps(own)
         return {
             "labels": np.array(self.labels, dtype=np.int64),
             "digests": self.digests,
@@ -62,7 +71,7 @@ class TargetProfile:
         words = json.loads(arrays["words"].tobytes())
         digests = np.ascontiguousarray(arrays["digests"], dtype=np.uint8).reshape(-1, 16)
         labels, n_rows = tuple(int(label) for label in arrays["labels"]), int(arrays["n_rows"][0])
-        return cls(labels, digests, n_rows, tuple(words["class_names"]), words["image_size"])
+        return cls(labels, digests, n_rows, tuple(words["class_names"]), words["image_size"], words["labels_are_names"])
 
 
 def profile_target(
@@ -72,10 +81,11 @@ def profile_target(
     shards: Iterable[ShardRef] = (),
     count_tokens: TokenCounter | None = None,
     is_resized: bool = False,
+    classes: TargetClasses = NO_NAMES,
 ) -> TargetProfile:
-    """The profile of the target set; `is_resized`: images come to one size later. Raises TargetError when it breaks a
-    requirement.
+    """The profile of the target set. Raises TargetError when it breaks a requirement.
 
+    `is_resized`: images come to one size later. `classes`: what the target calls its classes, where its labels are names.
     It must be readable and have at least `limits.min_rows_per_part` rows, all of them good and real, in classification with at
     least `limits.min_classes` labels. Repeated rows are allowed, as T is a sample of real use.
     """
@@ -83,11 +93,11 @@ def profile_target(
     listing = list(shards)
     if broken := next((shard for shard in listing if shard.problem is not None), None):
         raise TargetError(
-            f"target, shard {quoted(broken.name)}: a readable Parquet file was expected, found: {broken.problem}. "
+            f"target, shard {quoted(broken.name)}: a readable data file was expected, found: {broken.problem}. "
             "Write the file again: T must be complete."
         )
     checks = row_checks(task, limits, has_tokens=count_tokens is not None)
-    stream = RowStream(task, limits, checks, NO_DIGESTS, count_tokens, keep_repeats=True)
+    stream = RowStream(task, limits, checks, NO_DIGESTS, count_tokens, keep_repeats=True, class_names=classes.names)
     try:
         for batch in batches:
             stream.add(batch)
@@ -96,7 +106,7 @@ def profile_target(
     _require_target(stream, task, [shard.name for shard in listing])
     digests = np.unique(digest_names(stream.digests())).view(np.uint8).reshape(-1, 16)
     size = None if is_resized else _only_size(stream)
-    return TargetProfile(tuple(sorted(stream.labels)), digests, stream.n_rows, stream.class_names, size)
+    return TargetProfile(tuple(sorted(stream.labels)), digests, stream.n_rows, stream.class_names, size, classes.are_labels)
 
 
 def _require_target(stream: RowStream, task: Task, shard_names: list[str]) -> None:

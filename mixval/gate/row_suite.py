@@ -8,9 +8,10 @@ from typing import Literal
 
 from mixval.config.gate import GateConfig
 from mixval.config.tasks import Task, TaskSpec, for_column, spec_of
+from mixval.contracts.class_names import ClassNames
 from mixval.contracts.parts import PARTS
 from mixval.gate.checks import Check, must_be_in, must_be_there, must_be_true, must_lie
-from mixval.gate.words import listed
+from mixval.gate.words import label_words, listed
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Known:
     """Labels of the target. None: any label."""
     image_size: str | None = None
     """Height and width of the target's images (`images.size_words`). None: any size."""
+    class_names: ClassNames = ()
+    """What the target calls the labels 0, 1, ..."""
 
 
 NOTHING_KNOWN = Known()
@@ -61,7 +64,8 @@ def _label_checks(name: str, _limits: GateConfig, known: Known) -> list[Check]:
     there = must_be_there(name, "drop", f"column '{name}' must not be null", "Label the row, or remove it.")
     if known.labels is None:
         return [there]
-    expected = f"column '{name}' must be one of the target's labels {listed(list(known.labels))}"
+    words = listed([label_words(label, known.class_names) for label in known.labels])
+    expected = f"column '{name}' must be one of the target's labels {words}"
     remedy = (
         "Map the labels to the target's, or add target rows of the missing classes; -1 usually marks a row without a label."
     )

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from mixval.contracts.messages import written
+
 _QUOTES = {"'": "\u2018\u2019\u201a\u201b\u2032\u2039\u203a`\u00b4", '"': "\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb"}
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 _SELECTORS = (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0), 0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0)
@@ -29,7 +31,7 @@ def plain_text(text: str) -> str:
 
 def plain_messages(messages: Sequence[Mapping[str, Any] | None]) -> Any:
     """Messages in that spelling; those of a prompt that is one message of the user are its text alone."""
-    said = [tuple(plain_text(str(one.get(key) or "")) for key in ("role", "content")) for one in messages if one]
+    said = [(plain_text(str(one.get("role") or "")), plain_text(written(one))) for one in messages if one]
     return said[0][1] if len(said) == 1 and said[0][0] == "user" else said
 
 

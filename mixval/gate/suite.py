@@ -48,7 +48,7 @@ def shard_checks(task: Task) -> list[Check]:
         must_be_true(
             "is_readable",
             "reject",
-            "a shard must be a readable Parquet file",
+            "a shard must be a readable data file",
             "Write the file again, or leave the shard out of the catalogue.",
             about="shard",
         ),
@@ -78,7 +78,7 @@ def contributor_checks(task: Task, limits: GateConfig) -> list[Check]:
             "n_rows",
             "reject",
             "a contributor must have at least 1 row",
-            "Put Parquet files with rows into its folder, or remove the contributor from the source.",
+            "Put data files with rows into its folder, or remove the contributor from the source.",
             low=1,
         ),
         must_lie(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 SAMPLE_CHARS = 120
@@ -30,6 +31,12 @@ def listed(values: list[Any], limit: int = 10) -> str:
     """The first few of the values and how many there are."""
     head = ", ".join(shorten(value) for value in values[:limit])
     return head if len(values) <= limit else f"{head}, … ({len(values):,} in all)"
+
+
+def label_words(label: int, names: Sequence[str]) -> str:
+    """A label with its class's name, where it has one: `1 (positive)`."""
+    name = names[label] if 0 <= label < len(names) else ""
+    return f"{label} ({shorten(name)})" if name else str(label)
 
 
 def counted(n: int, thing: str) -> str:

@@ -14,6 +14,7 @@ from mixval.config.backbone import BackboneConfig
 from mixval.config.tasks import Task, TaskSpec, for_modality, spec_of
 from mixval.contracts import pixels
 from mixval.errors import ConfigError
+from mixval.models import tokenise
 from mixval.models.architecture import check_architecture
 from mixval.models.checkpoint import locate, raw_config
 
@@ -83,24 +84,31 @@ def _image_input(config: BackboneConfig, _spec: TaskSpec) -> dict[str, Any]:
 
 
 def _text_input(config: BackboneConfig, spec: TaskSpec) -> dict[str, Any]:
-    if config.module is not None and config.tokenizer is None:
-        tokenizer: Any = "own"  # in the module's digest
-    elif config.reads_bytes:
-        tokenizer = "byte"
-    elif config.tokenizer is None:
-        if config.random_init is not None:
-            raise ConfigError(
-                "backbone.tokenizer must be `byte` or a folder with tokenizer.json: a random initialisation has "
-                "none of its own."
-            )
-        tokenizer = "checkpoint"
-    else:
-        tokenizer = file_digests(tokenizer_folder(config.tokenizer), _TOKENIZER)
+    if config.tokenizer is None and config.random_init is not None and not config.reads_bytes:
+        raise ConfigError(
+            "backbone.tokenizer must be `byte` or a folder with tokenizer.json: a random initialisation has none of its own."
+        )
+    from_checkpoint = config.path is not None and config.tokenizer is None  # among its files' digests
     return {
-        "tokenizer": tokenizer,
+        "tokenizer": "checkpoint" if from_checkpoint else tokenizer_identity(config),
         "max_length": config.max_length,
         "prompt_format": config.prompt_format if spec.has_prompt else None,
+        "tokens": tokenise.VERSION,
     }
+
+
+def tokenizer_identity(config: BackboneConfig) -> Any:
+    """What names the tokenizer: `byte`, digests of a folder's files, a hub name and revision, or the module it came with."""
+    if config.reads_bytes:
+        return "byte"
+    if config.tokenizer is not None:
+        return file_digests(tokenizer_folder(config.tokenizer), _TOKENIZER)
+    if config.module is not None:
+        return {"module": config.module}
+    checkpoint = locate(config.path or "", config.revision)
+    if checkpoint.folder is None:
+        return [checkpoint.name, checkpoint.revision]
+    return file_digests(checkpoint.folder, _TOKENIZER)
 
 
 _INPUTS = {"image": _image_input, "text": _text_input}

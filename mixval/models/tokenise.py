@@ -31,6 +31,8 @@ from mixval.errors import ContractError, ModelError
 from mixval.models.chat import ChatTemplate, Message, without_end
 from mixval.models.rows import Messages, column, prompts, row_name, strings
 
+VERSION = 2
+"""Raised whenever rows give other tokens."""
 _PROBE = "mixval"
 
 

@@ -12,20 +12,24 @@ import pyarrow as pa
 
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.batches import RowBatch, merged
+from mixval.contracts.labels import TargetClasses
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.plan import ContributorPlan, ShardRef
 from mixval.contracts.record import ArtifactRef
+from mixval.errors import ShardError, TargetError
 from mixval.gate.check import GateCheck, check_contributor
 from mixval.gate.docs import render_page
 from mixval.gate.profile import TargetProfile, profile_target
+from mixval.models import tokenise
 from mixval.models.architecture import context_tokens
+from mixval.models.identity import tokenizer_identity
 from mixval.models.tokenise import TokenCounts
 from mixval.models.tokenizers import token_counter
 from mixval.storage.commit import ArtifactStore
 from mixval.storage.root import open_location
-from mixval.storage.shards import stream_rows
+from mixval.storage.shards import named_classes, stream_rows
 
-VERSION = 3
+VERSION = 4
 """Raised whenever the verdicts, or what is stored of them, change."""
 
 DOCS_PAGE = "data-docs.html"
@@ -41,23 +45,28 @@ def profile(config: ValuationConfig, shards: list[ShardRef]) -> tuple[ArtifactRe
     store = open_store(config)
     is_resized = config.backbone.image_size is not None
     ref = store.ref(
-        "target-profile", VERSION, **_source_key(config), target=_content(shards), limits=config.gate, is_resized=is_resized
+        "target-profile",
+        VERSION,
+        **_source_key(config),
+        target=_content(shards),
+        limits=config.gate,
+        is_resized=is_resized,
+        text=_text_key(config),
     )
     if store.committed(ref) is not None:
         return ref, TargetProfile.from_arrays(store.read_tensors(ref))
-    found = profile_target(_batches(config, shards), config.task, config.gate, shards, _counter(config), is_resized)
+    try:
+        classes = named_classes(shards, config.source, config.task)
+    except ShardError as error:
+        raise TargetError(f"target: {error}. Correct source.target: T must be complete.") from error
+    batches = _batches(config, shards, classes)
+    found = profile_target(batches, config.task, config.gate, shards, _counter(config), is_resized, classes)
     store.commit(ref, inputs=_source_key(config), tensors=found.to_arrays(), numbers={"n_rows": found.n_rows})
     return ref, found
 
 
 def gate_ref(config: ValuationConfig, contributor: ContributorPlan, target: ArtifactRef) -> ArtifactRef:
     """Where the contributor's check is, or will be, committed."""
-    backbone = config.backbone
-    text = {
-        name: getattr(backbone, name) for name in ("path", "revision", "tokenizer", "max_length", "overlong", "prompt_format")
-    }
-    if backbone.module is not None:
-        text["module"] = backbone.module  # its tokenizer counts the tokens
     return open_store(config).ref(
         "gate",
         VERSION,
@@ -67,7 +76,7 @@ def gate_ref(config: ValuationConfig, contributor: ContributorPlan, target: Arti
         problems=[shard.problem for shard in contributor.shards],
         target=target.fingerprint,
         limits=config.gate,
-        text=text,
+        text=_text_key(config),
     )
 
 
@@ -78,13 +87,14 @@ def gate_contributor(config: ValuationConfig, contributor: ContributorPlan, targ
     if store.committed(ref) is not None:
         return ref
     started = time.perf_counter()
+    profiled = TargetProfile.from_arrays(store.read_tensors(target))
     check = check_contributor(
         contributor.name,
         contributor.shards,
-        _batches(config, contributor.shards),
+        _batches(config, contributor.shards, profiled.classes),
         config.task,
         config.gate,
-        TargetProfile.from_arrays(store.read_tensors(target)),
+        profiled,
         count_tokens=_counter(config),
         max_length=context_tokens(config.backbone) if _counts_tokens(config) else None,
         overlong=config.backbone.overlong,
@@ -128,9 +138,18 @@ def read_docs_page(config: ValuationConfig, ref: ArtifactRef) -> bytes:
     return open_store(config).read_document(ref, DOCS_PAGE)
 
 
-def _batches(config: ValuationConfig, shards: list[ShardRef]) -> Iterator[RowBatch]:
+def _text_key(config: ValuationConfig) -> dict[str, object] | None:
+    """What determines how texts become tokens, by content where it lies in a folder, and how many of them a row may have."""
+    if not _counts_tokens(config):
+        return None
+    backbone = config.backbone
+    named = {name: getattr(backbone, name) for name in ("path", "revision", "max_length", "overlong", "prompt_format")}
+    return named | {"tokenizer": tokenizer_identity(backbone), "version": tokenise.VERSION}
+
+
+def _batches(config: ValuationConfig, shards: list[ShardRef], classes: TargetClasses) -> Iterator[RowBatch]:
     """Great Expectations pays by the batch, so row groups are joined up to the configured size."""
-    rows = stream_rows(shards, config.source, config.task, batch_rows=config.gate.batch_rows)
+    rows = stream_rows(shards, config.source, config.task, config.gate.batch_rows, classes=classes)
     return merged(rows, config.gate.batch_rows)
 
 

@@ -104,7 +104,9 @@ def admitted_jobs(config: ValuationConfig, prepared: PreparedRun, outcomes: dict
     """The jobs of admitted contributors, by name."""
     plans = {one.name: one for one in prepared.plan.contributors}
     return {
-        name: contributor_job(config, plans[name], outcome, prepared.identity, prepared.classes)
+        name: contributor_job(
+            config, plans[name], outcome, prepared.identity, prepared.classes, prepared.target_job.target_classes
+        )
         for name, outcome in outcomes.items()
         if outcome.is_in
     }

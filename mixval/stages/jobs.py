@@ -10,6 +10,7 @@ from mixval.config.tasks import Task
 from mixval.config.terms import DiscrepancyConfig, LossConfig, NtkConfig
 from mixval.config.valuation import ValuationConfig
 from mixval.config.value import ValueConfig
+from mixval.contracts.labels import NO_NAMES, TargetClasses
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.parts import PARTS
 from mixval.contracts.plan import ContributorPlan
@@ -37,6 +38,8 @@ class MeasureJob(FrozenModel):
     """The backbone's entry in fingerprints (`mixval.models.identity`)."""
     classes: list[int] | None
     """The target's labels in order. None where rows have no label."""
+    target_classes: TargetClasses = NO_NAMES
+    """What the target calls them."""
     sample: SampleConfig
     loss: LossConfig
     discrepancy: DiscrepancyConfig
@@ -73,14 +76,23 @@ class MeasureJob(FrozenModel):
 
     def rows_key(self) -> dict[str, Any]:
         """What determines which rows are drawn, whatever their shards are called or how they are read."""
-        return {
-            "content": self.contributor.digest,
-            "bad_rows": self.bad_rows.fingerprint if self.bad_rows else None,
-            "columns": self.source.columns,
-            "origin": self.source.origin,
-            "task": self.task,
-            "seed": self.seed,
-        } | self.source.naming_key()
+        return (
+            {
+                "content": self.contributor.digest,
+                "bad_rows": self.bad_rows.fingerprint if self.bad_rows else None,
+                "columns": self.source.columns,
+                "origin": self.source.origin,
+                "task": self.task,
+                "seed": self.seed,
+            }
+            | self._names_key()
+            | self.source.naming_key()
+        )
+
+    def _names_key(self) -> dict[str, Any]:
+        """What the target calls its classes determines how names are read as labels."""
+        classes = self.target_classes
+        return {"class_names": [list(classes.names), classes.are_labels]} if classes.names else {}
 
     def model_key(self) -> dict[str, Any]:
         """What determines the numbers of a pass over given rows."""
@@ -93,6 +105,7 @@ def contributor_job(
     outcome: GateOutcome,
     identity: dict[str, Any],
     classes: list[int] | None,
+    target_classes: TargetClasses = NO_NAMES,
 ) -> MeasureJob:
     """The job of an admitted contributor."""
     bad = outcome.bad_rows
@@ -104,12 +117,17 @@ def contributor_job(
         sample=config.sample,
         identity=identity,
         classes=classes,
+        target_classes=target_classes,
         **_shared(config),
     )
 
 
 def target_job(
-    config: ValuationConfig, plan: ContributorPlan, identity: dict[str, Any], classes: list[int] | None
+    config: ValuationConfig,
+    plan: ContributorPlan,
+    identity: dict[str, Any],
+    classes: list[int] | None,
+    target_classes: TargetClasses = NO_NAMES,
 ) -> MeasureJob:
     """The job of the target set: all real, sampled by `discrepancy.target_sample`."""
     return MeasureJob(
@@ -120,6 +138,7 @@ def target_job(
         sample=config.discrepancy.target_sample,
         identity=identity,
         classes=classes,
+        target_classes=target_classes,
         **_shared(config),
     )
 

@@ -9,6 +9,7 @@ from mixval.stages.footprint import Footprint
 from mixval.stages.measurements import require_measurements
 from mixval.stages.routes import route_of
 from mixval.stages.routes.base import USABLE_SHARE, Sizes
+from mixval.storage.formats import has_footer
 from mixval.storage.shards import list_contributors, list_target
 
 GRADIENT_SHARE = 0.25
@@ -20,7 +21,7 @@ Inputs = tuple[dict[str, list[ShardRef]], list[ShardRef]]
 
 
 def list_inputs(config: ValuationConfig) -> Inputs:
-    """Sorted listings of contributors and target. Reads footers, no rows."""
+    """Sorted listings of contributors and target. Reads footers, and files that have none once, to count their rows."""
     return list_contributors(config.source), list_target(config.source)
 
 
@@ -48,7 +49,7 @@ def make_plan(
         n_parameters=footprint.n_parameters,
         worker_memory_bytes=worker_memory_bytes,
         workers=workers,
-        notes=[*_notes(config), *route.notes(config)],
+        notes=[*_notes(config), *_counting_notes([*listed.values(), target]), *route.notes(config)],
     )
     route.refuse(plan, sizes)
     _refuse_what_does_not_fit(plan, route.how_to_fit)
@@ -59,6 +60,15 @@ def _notes(config: ValuationConfig) -> list[str]:
     if config.sample.count is None and config.sample.fraction is None:
         return ["every row is read through the backbone (`sample` is not set)"]
     return []
+
+
+def _counting_notes(listings: list[list[ShardRef]]) -> list[str]:
+    """What it cost to know the rows of files without a footer."""
+    files = {shard.url: shard for shards in listings for shard in shards if not has_footer(shard.name)}
+    if not files:
+        return []
+    size = sum(shard.size_bytes for shard in files.values()) / 2**20
+    return [f"{len(files):,} files without a footer were read once to count their rows ({size:,.1f} MiB), and are in each pass"]
 
 
 def _refuse_what_does_not_fit(plan: WorkPlan, how_to_fit: str) -> None:

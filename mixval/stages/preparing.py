@@ -60,7 +60,7 @@ def prepare_run(config: ValuationConfig, workers: int, worker_memory_bytes: int,
         task_bytes=0,
         seconds=0.0,
     )
-    job = target_job(config, listed, identity, classes)
+    job = target_job(config, listed, identity, classes, profiled.classes)
     plan = make_plan(config, inputs, probe_footprint(job), workers, worker_memory_bytes)
     warnings = [] if doubt is None else [warning("other-output-names", doubt)]
     return PreparedRun(plan, target, job, classes, identity, run_fingerprint(config, inputs), warnings)

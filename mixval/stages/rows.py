@@ -16,7 +16,7 @@ from mixval.storage.shards import stream_rows
 
 def sampled_rows(job: MeasureJob, sample: SampleConfig) -> pa.Table:
     """The contributor's sample: contract columns and `key` (uint64), sorted by key. A smaller sample is nested."""
-    batches = stream_rows(job.contributor.shards, job.source, job.task)
+    batches = stream_rows(job.contributor.shards, job.source, job.task, classes=job.target_classes)
     return draw_rows(
         batches,
         job.task,
@@ -34,13 +34,13 @@ def threshold_rows(job: MeasureJob, shard: ShardRef, dropped: list[int], share: 
 
     Which they are depends on the shard alone. Copies within a shard count each; copies in two shards are drawn together.
     """
-    batches = stream_rows([shard], job.source, job.task)
+    batches = stream_rows([shard], job.source, job.task, classes=job.target_classes)
     return keyed_rows(batches, job.task, {(0, row) for row in dropped}, job.seed, share, part)
 
 
 def first_rows(job: MeasureJob, count: int) -> pa.Table:
     """The contributor's first `count` rows as they lie, for probing; not a random sample."""
-    batch = next(iter(stream_rows(job.contributor.shards, job.source, job.task, batch_rows=count)))
+    batch = next(iter(stream_rows(job.contributor.shards, job.source, job.task, count, classes=job.target_classes)))
     return batch.table.slice(0, count)
 
 

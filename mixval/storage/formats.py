@@ -34,6 +34,12 @@ def open_shard(location: Location, digest: str) -> AbstractContextManager[OpenSh
     return found.open(location, digest)
 
 
+def has_footer(name: str) -> bool:
+    """Whether a file of this name says how many rows it has."""
+    found = format_of(name)
+    return found is None or found.has_footer
+
+
 def known_formats() -> str:
     """The formats in words."""
     named = [f"{one.name} ({one.endings[0]})" for one in FORMATS]

@@ -18,7 +18,7 @@ import pyarrow.json as pj
 import pyarrow.types as pat
 
 from mixval.storage.compressed import open_stream, with_codecs
-from mixval.storage.reading import columns_of, guarded, in_pieces, reading
+from mixval.storage.reading import columns_of, guarded, in_pieces, reading, unreadable
 from mixval.storage.root import Location
 
 PIECE_BYTES = 8 << 20
@@ -86,13 +86,11 @@ def _layout(location: Location, _digest: str) -> _Layout:
                 table = _parsed(piece, None)
                 schema = pa.unify_schemas([schema, _settled(table.schema)], promote_options="permissive")
             except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-                raise pa.ArrowInvalid(f"in the rows from {n_rows:,} on: {error}") from error
+                raise unreadable(location, JsonLines.name, f"in the rows from {n_rows:,} on: {_one_line(error)}") from error
             n_rows += table.num_rows
             if (n_fields := sum(_n_fields(field.type) for field in schema)) > MAX_FIELDS:
-                raise pa.ArrowInvalid(
-                    f"objects with at most {MAX_FIELDS:,} names in all are read, found {n_fields:,}: "
-                    "values stand where names should"
-                )
+                words = f"objects have {n_fields:,} names in all, and {MAX_FIELDS:,} are read: values stand where names should"
+                raise unreadable(location, JsonLines.name, words)
     return _Layout(schema, n_rows)
 
 
@@ -111,23 +109,27 @@ def _pieces(location: Location) -> Iterator[bytes]:
         while data := stream.read(PIECE_BYTES):
             data = rest + (data.removeprefix(_BOM) if is_first else data)
             if is_first and data.lstrip()[:1] == b"[":
-                raise pa.ArrowInvalid("one JSON object a line is read, and this is a JSON array. Write one object a line")
+                raise unreadable(location, JsonLines.name, "it is a JSON array, where one object a line is read")
             is_first = False
             cut = data.rfind(b"\n") + 1
             if cut:
-                yield _shallow(data[:cut])
+                yield _shallow(location, data[:cut])
             rest = data[cut:]
             if len(rest) > MAX_LINE_BYTES:
-                raise pa.ArrowInvalid(f"lines of at most {MAX_LINE_BYTES >> 20} MiB are read, found a longer one")
+                raise unreadable(location, JsonLines.name, f"a line has more than {MAX_LINE_BYTES >> 20} MiB")
     if rest.strip():
-        yield _shallow(rest)
+        yield _shallow(location, rest)
 
 
-def _shallow(piece: bytes) -> bytes:
-    """The same bytes. Raises `pa.ArrowInvalid` where brackets are nested deeper than pyarrow can be given."""
+def _shallow(location: Location, piece: bytes) -> bytes:
+    """The same bytes. Raises `ShardError` where brackets are nested deeper than pyarrow can be given."""
     if _depth(piece) > MAX_DEPTH and (found := _depth(_STRINGS.sub(b"", piece))) > MAX_DEPTH:
-        raise pa.ArrowInvalid(f"brackets nested at most {MAX_DEPTH} deep are read, found {found:,}")
+        raise unreadable(location, JsonLines.name, f"brackets are nested {found:,} deep, and {MAX_DEPTH} are read")
     return piece
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:240]
 
 
 def _depth(piece: bytes) -> int:

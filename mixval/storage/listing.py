@@ -78,7 +78,7 @@ def _by_name(urls: Mapping[str, str], source: SourceConfig) -> dict[str, list[Sh
     if blank := [name for name in urls if not name.strip()]:
         raise ContractError(f"source.contributors: expected a name for each URL, found {blank[0]!r}. Name the contributor.")
     roots = {name: open_location(urls[name], source.storage) for name in sorted(urls)}
-    files = {name: [_shard(root, root.name)] for name, root in roots.items() if root.is_file()}
+    files = {name: [_shard(root, root.name, None)] for name, root in roots.items() if root.is_file()}
     folders = _shards_by_name({name: root for name, root in roots.items() if name not in files})
     return {name: files.get(name) or folders[name] for name in roots}
 

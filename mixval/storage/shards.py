@@ -9,12 +9,14 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.types as pat
 
 from mixval.config.source import SourceConfig
-from mixval.config.tasks import Task
-from mixval.contracts.arrow_types import plain_batch
+from mixval.config.tasks import Task, spec_of
+from mixval.contracts.arrow_types import plain_array, plain_batch, plain_type
 from mixval.contracts.batches import RowBatch
 from mixval.contracts.class_names import ClassNames
+from mixval.contracts.labels import NO_NAMES, TargetClasses, target_classes
 from mixval.contracts.mapping import MISSING, WRONG, RowMapping, row_mapping
 from mixval.contracts.plan import ShardRef
 from mixval.errors import ShardError
@@ -23,9 +25,12 @@ from mixval.storage.listing import contributor_names, list_contributors, list_ta
 from mixval.storage.reading import OpenShard
 from mixval.storage.root import open_location
 
-__all__ = ["list_contributors", "list_target", "shard_digest", "stream_rows"]
+__all__ = ["list_contributors", "list_target", "named_classes", "shard_digest", "stream_rows"]
 
 _ORIGIN_FOLDER = "origin="
+_LABEL_BATCH_ROWS = 65_536
+MOST_CLASSES = 100_000
+"""Names of classes that a target may have."""
 
 
 def stream_rows(
@@ -34,14 +39,16 @@ def stream_rows(
     task: Task,
     batch_rows: int = 1024,
     columns: Sequence[str] | None = None,
+    classes: TargetClasses = NO_NAMES,
 ) -> Iterator[RowBatch]:
     """Batches of at most `batch_rows` rows in contract columns, with `origin` (string) and, where there is one, `id` (string).
 
-    `columns` limits the contract columns; `origin` always comes. Where `rows_of` is set, other contributors' rows are left
-    out, and `row_offset` counts that contributor's rows alone. Raises `ShardError` for a shard that cannot be read, lacks a
-    column or has one of a wrong type; `StorageError` when the store fails.
+    `columns` limits the contract columns; `origin` always comes. `classes` are the target's (`named_classes`). Where
+    `rows_of` is set, other contributors' rows are left out, and `row_offset` counts that contributor's rows alone.
+    Raises `ShardError` for a shard that cannot be read, lacks a column or has one of a wrong type; `StorageError` when the
+    store fails.
     """
-    mapping = row_mapping(task, source.columns, source.origin == "column", columns)
+    mapping = row_mapping(task, source.columns, source.origin == "column", columns, classes)
     for index, shard in enumerate(shards):
         if shard.problem is not None:
             raise ShardError(shard.problem, shard=shard.url, kind="unreadable")
@@ -49,6 +56,30 @@ def stream_rows(
         for rows, names in _shard_rows(shard, source, mapping, batch_rows):
             yield RowBatch(rows, index, offset, names)
             offset += rows.num_rows
+
+
+def named_classes(shards: Sequence[ShardRef], source: SourceConfig, task: Task) -> TargetClasses:
+    """What a target calls its classes, where a label is text in all or some of its shards: one pass over its labels.
+
+    Raises `ShardError` as `stream_rows` does, and for more than `MOST_CLASSES` names.
+    """
+    if not spec_of(task).has_labels:
+        return NO_NAMES
+    name, found, is_named = str(source.columns.get("label", "label")), set[str](), False
+    for shard in (shard for shard in shards if shard.problem is None):
+        with open_shard(open_location(shard.url, source.storage), shard.digest) as file:
+            if file.schema.names.count(name) != 1:
+                continue
+            kind = plain_type(file.schema.field(name).type)
+            if not (pat.is_string(kind) or (is_named and pat.is_boolean(kind))):
+                continue
+            is_named = True
+            for batch in file.batches([name], _LABEL_BATCH_ROWS):
+                found |= set(plain_array(batch.column(name)).cast(pa.string()).unique().drop_null().to_pylist())
+                if len(found) > MOST_CLASSES:
+                    message = f"labels of at most {MOST_CLASSES:,} classes are expected, found more distinct texts"
+                    raise _mismatch(shard, WRONG, "label", message, "Map the column with the class in `source.columns`.")
+    return target_classes(found)
 
 
 def _shard_rows(
@@ -59,13 +90,15 @@ def _shard_rows(
         if (found := mapping.find_mismatch(file.schema)) is not None:
             raise _mismatch(shard, found.kind, found.column, found.message, found.advice)
         names = mapping.class_names(file.schema)
+        # Where T's labels are names, the shard's integers have been read by theirs.
+        compared = () if mapping.classes.are_labels else names
         for batch in _own_rows(shard, source, file, mapping.read_paths(file.schema), batch_rows):
             try:
-                rows = mapping.apply(plain_batch(batch), origin)
+                rows = mapping.apply(plain_batch(batch), origin, names)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError) as error:
                 message = f"values must fit the row contract, found {' '.join(str(error).split())[:240]}"
                 raise _mismatch(shard, WRONG, None, message) from error
-            yield rows, names
+            yield rows, compared
 
 
 def _own_rows(

@@ -85,7 +85,7 @@ def test_a_run_stops_at_the_target(tmp_path: Path) -> None:
 
 def test_the_template_names_its_rows_and_no_tokenizer(tmp_path: Path) -> None:
     words = write_template(tmp_path, TABLES, is_offline=True).read_text(encoding="utf-8")
-    assert "# Rows: cells (list of numbers), label (integer), origin (real or synthetic)." in words
+    assert "# Rows: cells (list of numbers), label (integer or name), origin (real or synthetic)." in words
     assert "path: ./my-table-model" in words
     assert "tokenizer" not in words
     with pytest.raises(ConfigError, match=r"--task: expected one of .*, found 'speech'"):

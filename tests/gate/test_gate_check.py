@@ -190,7 +190,7 @@ def test_listed_problem_rejects_without_reading(check, text_rows, shard):
     assert finding.expectation == "expect_column_values_to_be_in_set"
     assert finding.samples == ["b.parquet"]
     assert finding.message == (
-        "contributor 'news', shard 'b.parquet': a shard must be a readable Parquet file, found: Parquet magic bytes not "
+        "contributor 'news', shard 'b.parquet': a shard must be a readable data file, found: Parquet magic bytes not "
         "found in footer. Write the file again, or leave the shard out of the catalogue."
     )
     assert [v["suite_name"] for v in found.validations] == ["shards"]

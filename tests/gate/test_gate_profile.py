@@ -76,7 +76,7 @@ def test_one_class_may_be_allowed(profile):
 
 
 def test_broken_files(profile, shard):
-    with pytest.raises(TargetError, match=r"shard 't.parquet': a readable Parquet file was expected, found: it is empty"):
+    with pytest.raises(TargetError, match=r"shard 't.parquet': a readable data file was expected, found: it is empty"):
         profile(shards=[shard("t.parquet", problem="it is empty")])
 
     def broken():

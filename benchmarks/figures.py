@@ -67,9 +67,11 @@ def write_by_name(name: str, figures: list[Figure]) -> Path:
 
 
 def commit() -> str:
-    """The checkout's commit, marked when the tree has changes."""
-    done = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    """The checkout's commit, marked when the tree has changes other than recorded figures: those change nothing measured."""
+    head = ["git", "describe", "--always"]
+    changed = ["git", "status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)benchmarks/results"]
+    name, dirty = (subprocess.run(one, capture_output=True, text=True, check=True).stdout.strip() for one in (head, changed))
+    return f"{name}-dirty" if dirty else name
 
 
 def machine() -> str:

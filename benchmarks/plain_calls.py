@@ -48,7 +48,7 @@ def run(config: ValuationConfig, pool: ProcessPoolExecutor) -> None:
     outcomes = sharing.compare(config, outcomes, refs)
     ensure_somebody(list(outcomes.values()))
     jobs, target = admitted_jobs(config, prepared, outcomes), prepared.target_job
-    reduced = reduce_terms(config, measure(list(jobs.values()), target, pool), outcomes, prepared.identity)
+    reduced = reduce_terms(config, measure(list(jobs.values()), target, pool), outcomes, prepared.identity, prepared.classes)
     coalition_results = None
     if (work := coalition_job(config, jobs, target, reduced)) is not None:
         make(coalition_steps(work), pool)

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 import pyarrow as pa
+from prefect import get_run_logger
 from prefect.artifacts import (
     create_link_artifact,
     create_progress_artifact,
@@ -11,7 +12,10 @@ from prefect.artifacts import (
 )
 
 from mixval.contracts.run import RunSummary
+from mixval.publish.names import markdown_escaped
 from mixval.publish.ranking import ranking_rows
+from mixval.publish.verdict_words import headline, verdicts_in_words
+from mixval.publish.warning_words import IN_REPORT, warning_lines
 
 
 class MeasureProgress:
@@ -31,9 +35,15 @@ class MeasureProgress:
 
 
 def announce(ranking: pa.Table, summary: RunSummary, coalitions: pa.Table | None = None) -> None:
-    """Create artifacts of the flow run: the ranking as a table and a link to the report."""
+    """Log what the ranking says, and create artifacts of the flow run: the ranking as a table and a link to the report."""
+    says = f"{headline(ranking).plain()} {verdicts_in_words(ranking).plain()}"
+    get_run_logger().info("run %s: %s", summary.run_id, says)
+    if summary.warnings:
+        get_run_logger().warning("run %s: %s", summary.run_id, " ".join(warning_lines(summary.warnings, IN_REPORT)))
     create_table_artifact(
-        key="mixval-ranking", table=ranking_rows(ranking, coalitions), description=f"ranking of run {summary.run_id}"
+        key="mixval-ranking",
+        table=ranking_rows(ranking, coalitions),
+        description=f"{markdown_escaped(says)} Run {summary.run_id}.",
     )
     report = f"{summary.url}/report.html"
     link = report if "://" in report else f"file://{report}"

@@ -56,7 +56,7 @@ def valuation(config: ValuationConfig) -> RunSummary:
         outcomes = gate(config, prepared, account)
         measured = measure(config, prepared, outcomes, account)
         with account.stage("reduce", 1):
-            reduced = reduce_terms(config, measured, outcomes, prepared.identity)
+            reduced = reduce_terms(config, measured, outcomes, prepared.identity, prepared.classes)
         coalition_results = value_coalitions(config, prepared, outcomes, reduced, account)
     with account.stage("publish", 1):
         summary = publishing.publish(

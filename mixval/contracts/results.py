@@ -2,6 +2,8 @@
 `mixval/contracts/schemas.py`.
 """
 
+from typing import Literal
+
 import pyarrow as pa
 
 from mixval.contracts.schemas import table_schema
@@ -18,18 +20,47 @@ VALUE_KINDS = ("eq-8-score", "minus-cross-entropy-nats", "log-probability-gain-n
 """What a value is: minus Eq. 8's weighted terms; or by ridge regression on the contributor's rows with the NTK, minus
 the cross-entropy on T, or the gain in mean log-probability of T's answer tokens, to first order or from training."""
 
+Verdict = Literal["take", "leave", "cannot say"]
+"""What a run says to who could buy a contributor's rows; defined in `mixval/valuation/verdict.py`."""
+TAKE: Verdict = "take"
+LEAVE: Verdict = "leave"
+CANNOT_SAY: Verdict = "cannot say"
+VERDICTS: tuple[Verdict, ...] = (TAKE, LEAVE, CANNOT_SAY)
+Standing = Literal["ordered", "one", "no-intervals", "at-chance", "all-tied"]
+"""Whether a run's contributors have an order, or why they have none: only one was measured; no value has an interval; none can
+be told from training on no rows; none can be told from another."""
+
 
 def ranking_schema() -> pa.Schema:
-    """One row a contributor; two columns a term, in the order of `TERMS`."""
+    """One row a contributor, best first, or by name where there is no order; two columns a term, in the order of `TERMS`."""
     return table_schema(
         "ranking",
         [
             _field("contributor", pa.string(), "name", "as in the data"),
-            _field("rank", pa.int32(), "rank", "1 is best; equal values share a rank"),
+            _field(
+                "verdict",
+                pa.string(),
+                "word",
+                f"{', '.join(VERDICTS)}: whether value and interval lie above, at or below value_of_empty",
+            ),
+            _field(
+                "rank",
+                pa.int32(),
+                "rank",
+                "1 is best; equal values share a rank; none without an interval, and for all where there is no order",
+                nullable=True,
+            ),
             _field("value", pa.float64(), "by value_kind", "higher is better"),
             _field("value_kind", pa.string(), "word", f"what the value is, and its unit: {', '.join(VALUE_KINDS)}"),
             _field("value_low", pa.float64(), "as value", "lower end of the interval", nullable=True),
             _field("value_high", pa.float64(), "as value", "upper end of the interval", nullable=True),
+            _field(
+                "value_of_empty",
+                pa.float64(),
+                "as value",
+                "value of training on no rows; none where value_kind has none",
+                nullable=True,
+            ),
             _field(
                 "tie_group",
                 pa.int32(),
@@ -46,7 +77,7 @@ def ranking_schema() -> pa.Schema:
             _field("real_share", pa.float64(), "1", "pi, the share of real rows"),
             _field("n_sampled", pa.int64(), "rows", "rows whose gradients were taken"),
             _field("bound", pa.float64(), "nats", "right-hand side of Theorem 1 without epsilon"),
-            _field("verdict", pa.string(), "word", "admitted, or trimmed: admitted after bad rows were dropped"),
+            _field("gate_verdict", pa.string(), "word", "admitted, or trimmed: admitted after bad rows were dropped"),
         ],
         source="arXiv 2511.13640, Eq. 8 and Theorem 1",
     )

@@ -30,7 +30,7 @@ class Schema:
 
 
 SCHEMAS = {
-    "ranking": Schema(1),
+    "ranking": Schema(2, oldest_read=2),  # `verdict` was the gate's
     "terms": Schema(2, oldest_read=2),
     "rejected": Schema(1),
     "coalitions": Schema(1),

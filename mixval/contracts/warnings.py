@@ -15,6 +15,7 @@ SEVERITIES: tuple[Severity, ...] = ("serious", "caution", "note")
 sure, or mean something else than it seems. note: good to know."""
 
 WARNING_KINDS: dict[str, Severity] = {
+    "not-ranked": "serious",
     "no-intervals": "serious",
     "near-target": "serious",
     "full-sketch-regression": "serious",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -18,10 +19,15 @@ from mixval.errors import ConfigError
 from mixval.publish.coalition_values import coalition_values
 from mixval.publish.marginal_values import MarginalValues, marginal_values, marginal_words
 from mixval.publish.names import listed, visible
-from mixval.publish.numerals import compact, count, decimals_for, fixed, percent, signed
-from mixval.publish.ranking import interval_words
+from mixval.publish.numerals import compact, count, counted, decimals_for, fixed, percent, signed
+from mixval.publish.ranking import interval_words, value_decimals
+from mixval.publish.term_statistics import standard_errors
 from mixval.publish.value_kind import kind_of
+from mixval.publish.verdict_words import buyer_sentence, headline, is_ordered
 from mixval.publish.warning_words import warning_words
+
+ERRORS_APART = 1.96
+"""Standard errors from which a term's difference from the median contributor's is told."""
 
 
 class TermContribution(FrozenModel):
@@ -63,13 +69,23 @@ class Explanation(FrozenModel):
 
     contributor: str
     verdict: str
+    """take, leave or cannot say; of one that was not valued, rejected or failed."""
+    sentence: str = ""
+    """The verdict with its reason, for who could buy the rows. Empty for one that was not valued."""
+    headline: str = ""
+    """What the run as a whole says: who is worth most, or why there is no ranking."""
+    gate_verdict: str = ""
+    """The gate's: admitted, or trimmed after bad rows were dropped; rejected, or failed."""
     n_ranked: int
     rank: int | None = None
+    """None where the run has no order, and for one whose value has no interval."""
     value: float | None = None
     value_kind: str = VALUE_KINDS[0]
     """What the value is, and its unit."""
     rank_by_eq8: int | None = None
     """The rank by Eq. 8, where that is not the value."""
+    value_of_empty: float | None = None
+    """The value of training on no rows, where there is one."""
     value_low: float | None = None
     value_high: float | None = None
     n_rows: int | None = None
@@ -110,17 +126,17 @@ def explain(
     if own is not None:
         found = coalition_values(ranking, coalitions, redundancy)
         marginal = None if found is None else marginal_values(found, contributor)
-        return _ranked(own, ranked, terms, warnings, kind_of(ranking).adds_terms).model_copy(update={"coalitions": marginal})
+        return _ranked(own, ranking, terms, warnings).model_copy(update={"coalitions": marginal})
     if refused:
         broken = [BrokenExpectation(**{k: v for k, v in row.items() if k in BrokenExpectation.model_fields}) for row in refused]
-        return Explanation(contributor=contributor, verdict=refused[0]["verdict"], n_ranked=len(ranked), broken=broken)
+        gate = refused[0]["verdict"]
+        return Explanation(contributor=contributor, verdict=gate, gate_verdict=gate, n_ranked=len(ranked), broken=broken)
     raise ConfigError(_unknown(contributor, [row["contributor"] for row in ranked] + rejected["contributor"].to_pylist()))
 
 
 def explanation_text(found: Explanation) -> str:
     """The explanation as plain text, for a terminal or a log."""
-    lines = [f"{visible(found.contributor)}: {_marginal(found)}"]
-    lines += _contribution_lines(found)
+    lines = _marginal(found) + _contribution_lines(found)
     if found.would_help_most:
         lines += ["", found.would_help_most]
     if found.coalitions:
@@ -139,32 +155,45 @@ def explanation_text(found: Explanation) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _ranked(
-    own: dict[str, Any], ranked: list[dict[str, Any]], terms: pa.Table, warnings: Sequence[RunWarning], adds_terms: bool
-) -> Explanation:
-    ranked = ranked if adds_terms else [row | {"by_eq8": _by_eq8(row)} for row in ranked]
+def _ranked(own: dict[str, Any], ranking: pa.Table, terms: pa.Table, warnings: Sequence[RunWarning]) -> Explanation:
+    adds_terms, ordered = kind_of(ranking).adds_terms, is_ordered(ranking)
+    ranked = [row if adds_terms else row | {"by_eq8": _by_eq8(row)} for row in ranking.to_pylist()]
     own = own if adds_terms else own | {"by_eq8": _by_eq8(own)}
-    rank = own["rank"] if adds_terms else 1 + sum(row["by_eq8"] > own["by_eq8"] for row in ranked)
+    key = "value" if adds_terms else "by_eq8"
+    place = 1 + sum(row[key] > own[key] for row in ranked)
     contributions = [_contribution(own, ranked, term) for term in TERMS]
     parts = [
         PartReading(**{key: row[key] for key in PartReading.model_fields})
         for row in terms.to_pylist()
         if row["contributor"] == own["contributor"]
     ]
-    others = [row["contributor"] for row in ranked if row["contributor"] != own["contributor"]]
-    tied = [row["contributor"] for row in ranked if row["tie_group"] == own["tie_group"] and row["contributor"] in others]
-    copied = ("contributor", "verdict", "rank", "value", "value_kind", "value_low", "value_high", "n_rows", "real_share")
-    concerned = [warning for warning in warnings if own["contributor"] in warning.contributors]
+    others = [row for row in ranked if row["contributor"] != own["contributor"]]
+    tied = [row["contributor"] for row in others if row["tie_group"] == own["tie_group"]]
+    copied = [name for name in ranking.column_names if name in Explanation.model_fields]
+    concerned = [one for one in warnings if own["contributor"] in one.contributors]
     return Explanation(
-        **{key: own[key] for key in copied},
+        **{name: own[name] for name in copied},
+        sentence=buyer_sentence(own, value_decimals(ranking)),
+        headline=headline(ranking).plain(),
         n_ranked=len(ranked),
-        tied_with=tied,
+        tied_with=tied if ordered else [],
         contributions=contributions,
         parts=parts,
-        rank_by_eq8=None if adds_terms else rank,
-        would_help_most=_lever(contributions, rank, len(ranked), "its value" if adds_terms else "Eq. 8's value"),
-        warnings=concerned + [warning for warning in warnings if not warning.contributors],
+        rank_by_eq8=place if ordered and not adds_terms else None,
+        would_help_most=_lever(contributions, place, adds_terms, _unsure(own, ranking, terms)) if ordered else None,
+        warnings=concerned + [one for one in warnings if not one.contributors],
     )
+
+
+def _unsure(own: dict[str, Any], ranking: pa.Table, terms: pa.Table) -> set[str]:
+    """Terms whose difference from the median contributor's is within their sampling error."""
+    errors = standard_errors(ranking, terms)
+    medians = {term: statistics.median(ranking[term].to_pylist()) for term in TERMS}
+    return {
+        term
+        for term in TERMS
+        if abs(own[term] - medians[term]) <= ERRORS_APART * errors.get((own["contributor"], term), math.inf)
+    }
 
 
 def _contribution(own: dict[str, Any], ranked: list[dict[str, Any]], term: str) -> TermContribution:
@@ -179,38 +208,48 @@ def _by_eq8(row: dict[str, Any]) -> float:
     return float(sum(row[f"weighted_{term}"] for term in TERMS))
 
 
-def _lever(contributions: list[TermContribution], rank: int, n_ranked: int, whose: str) -> str | None:
-    if n_ranked < 2:
+def _lever(contributions: list[TermContribution], place: int, adds_terms: bool, unsure: set[str]) -> str | None:
+    if len(unsure) == len(contributions):
         return None
-    worst = min(contributions, key=lambda entry: entry.against_median)
+    worst = min((one for one in contributions if one.term not in unsure), key=lambda one: one.against_median)
     if worst.against_median >= 0:
-        return "No term lowers its value compared with the median contributor."
-    moved = f" to rank {worst.rank_at_median}" if worst.rank_at_median < rank else " without changing its rank"
+        return None
+    whose = "its value" if adds_terms else "Eq. 8's value"
+    opening = "The" if adds_terms else "By Eq. 8, which is no part of the value, the"
+    moved = f" to rank {worst.rank_at_median}" if worst.rank_at_median < place else " without changing its rank"
     gain = signed(-worst.against_median, decimals_for([worst.against_median]))
     return (
-        f"The {worst.term} term costs it most. With the median contributor's {worst.term}, {whose} would change by "
+        f"{opening} {worst.term} term costs it most. With the median contributor's {worst.term}, {whose} would change by "
         f"{gain}{moved}, all else equal. What improves this term: {TERMS[worst.term].lever}."
     )
 
 
-def _marginal(found: Explanation) -> str:
-    if found.rank is None or found.value is None:
-        return f"{found.verdict}, so it is not among the {count(found.n_ranked)} ranked contributors."
+def _marginal(found: Explanation) -> list[str]:
+    if found.value is None:
+        valued = counted(found.n_ranked, "valued contributor")
+        return [f"{visible(found.contributor)}: {found.verdict}, so it is not among the {valued}."]
     decimals = decimals_for([found.value, found.value_low, found.value_high])
-    unit = " nats" if found.rank_by_eq8 is not None else ""
-    words = f"rank {found.rank} of {count(found.n_ranked)}, value {fixed(found.value, decimals)}{unit}"
+    unit = "" if found.value_of_empty is None else " nats"
+    rank = "no rank" if found.rank is None else f"rank {found.rank} of {count(found.n_ranked)}"
+    words = f"{rank}, value {fixed(found.value, decimals)}{unit}"
     if found.value_low is not None:
         words += f" ({interval_words(found.value_low, found.value_high, decimals)})"
-    words += f", {count(found.n_rows or 0)} rows, {percent(found.real_share or 0.0)} real, {found.verdict}."
-    return f"{words} Cannot be told apart from {listed(found.tied_with)}." if found.tied_with else words
+    if found.value_of_empty is not None:
+        words += f", training on no rows has {fixed(found.value_of_empty, decimals)}"
+    words += f"; {count(found.n_rows or 0)} rows, {percent(found.real_share or 0.0)} real, {found.gate_verdict}."
+    tied = f" Cannot be told apart from {listed(found.tied_with)}." if found.tied_with else ""
+    facts = f"{words[0].upper()}{words[1:]}{tied}"
+    return [f"{visible(found.contributor)}: {found.sentence}", "", facts, f"The run: {found.headline}"]
 
 
 def _contribution_lines(found: Explanation) -> list[str]:
     if not found.contributions:
         return []
     decimals = decimals_for([entry.weighted for entry in found.contributions])
-    by_eq8 = "" if found.rank_by_eq8 is None else f"For comparison, rank {found.rank_by_eq8} by Eq. 8:"
-    lines = ["", *([by_eq8] if by_eq8 else []), f"  {'term':<12} {'estimate':>11} {'adds':>10} {'vs median':>10}"]
+    adds_terms = found.value_of_empty is None
+    rank = "" if found.rank_by_eq8 is None else f", by which it has rank {found.rank_by_eq8}"
+    by_eq8 = [] if adds_terms else [f"For comparison, no part of the value: the terms of Eq. 8{rank}."]
+    lines = ["", *by_eq8, f"  {'term':<12} {'estimate':>11} {'adds':>10} {'vs median':>10}"]
     for entry in found.contributions:
         adds, against = signed(entry.weighted, decimals), signed(entry.against_median, decimals)
         lines.append(f"  {entry.term:<12} {compact(entry.estimate):>11} {adds:>10} {against:>10}")

@@ -17,10 +17,11 @@ from mixval.publish.coalition_values import shapley_ranks
 from mixval.publish.names import visible
 from mixval.publish.numerals import decimals_for, fixed, percent, signed
 from mixval.publish.value_kind import kind_of
+from mixval.publish.verdict_words import buyer_sentence, is_ordered
 
 
 def ranking_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
-    """(K rows) the schema `ranking_schema()`, sorted by rank, then name.
+    """(K rows) the schema `ranking_schema()`, sorted by rank, then name: by name alone where nobody has a rank.
 
     Raises:
         ContractError: a column is missing, unknown, of the wrong type or null, or a contributor appears twice.
@@ -31,7 +32,7 @@ def ranking_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
     repeated = [name for name, times in Counter(row["contributor"] for row in rows).items() if times > 1]
     if repeated:
         raise ContractError(f"ranking: expected one row per contributor, found several for {repeated[0]!r}. Merge its rows.")
-    ordered = sorted(rows, key=lambda row: (row["rank"], row["contributor"]))
+    ordered = sorted(rows, key=lambda row: (row["rank"] is None, row["rank"], row["contributor"]))
     return _as_table(ordered, ranking_schema(), "ranking")
 
 
@@ -50,8 +51,11 @@ def rejected_table(outcomes: Iterable[GateOutcome]) -> pa.Table:
 
 
 def tie_labels(table: pa.Table) -> dict[int, str]:
-    """Tie group -> letter (`A`, `B`, ... `Z`, `AA`), for groups of more than one contributor, best first."""
-    groups = table["tie_group"].to_pylist()
+    """Tie group -> letter (`A`, `B`, ... `Z`, `AA`), for groups of more than one contributor, best first.
+
+    Empty where the contributors have no order.
+    """
+    groups = table["tie_group"].to_pylist() if is_ordered(table) else []
     shared = [group for group, members in Counter(groups).items() if members > 1]
     return {group: _letters(index) for index, group in enumerate(sorted(shared, key=groups.index))}
 
@@ -62,24 +66,27 @@ def ranking_rows(
 ) -> list[dict[str, str | int]]:
     """One plain dict per contributor, ready for a Prefect table artifact: text and whole numbers only.
 
-    What Eq. 8's terms add is included where their sum is the value.
+    Ranks and letters of ties are included where the contributors have an order, what Eq. 8's terms add where their sum is the
+    value.
     """
-    rows, kind = table.to_pylist(), kind_of(table)
-    shapley = {} if coalitions is None else shapley_ranks(coalitions)
+    rows, kind, ordered = table.to_pylist(), kind_of(table), is_ordered(table)
+    shapley = {} if coalitions is None or not ordered else shapley_ranks(coalitions)
     decimals = value_decimals(table)
     labels = tie_labels(table)
     return [
         {
-            "rank": row["rank"],
-            **({} if coalitions is None else {"shapley rank": shapley.get(row["contributor"], "–")}),
+            **({"rank": "–" if row["rank"] is None else row["rank"]} if ordered else {}),
+            **({"shapley rank": shapley.get(row["contributor"], "–")} if shapley else {}),
             "contributor": visible(row["contributor"]),
+            "verdict": row["verdict"],
             kind.head: fixed(row["value"], decimals),
             "interval": interval_words(row["value_low"], row["value_high"], decimals),
-            "tied": labels.get(row["tie_group"], ""),
+            **({"tied": labels.get(row["tie_group"], "")} if ordered else {}),
             **(_weighted(row, decimals) if kind.adds_terms else {}),
             "rows": row["n_rows"],
             "real": percent(row["real_share"]),
-            "verdict": row["verdict"],
+            "gate": row["gate_verdict"],
+            "in words": buyer_sentence(row, decimals),
         }
         for row in rows
     ]

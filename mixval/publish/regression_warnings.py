@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,12 +19,12 @@ DOUBLED_DAMPING = 1.0
 (docs/laboratory.md)."""
 
 
-def regression_warnings(ranking: pa.Table, terms: pa.Table, n_classes: int | None = None) -> list[RunWarning]:
-    """Every warning that the values give; none where they are Eq. 8's. `n_classes` is None for causal LMs."""
+def regression_warnings(ranking: pa.Table, terms: pa.Table) -> list[RunWarning]:
+    """Every warning that the values give; none where they are Eq. 8's."""
     if not ranking.num_rows or kind_of(ranking).adds_terms:
         return []
     rows = ranking.to_pylist()
-    return [*_sampled(rows, terms), *_guessing(rows, n_classes), *_full(terms)]
+    return [*_sampled(rows, terms), *_guessing(rows), *_full(terms)]
 
 
 def _sampled(rows: list[dict[str, Any]], terms: pa.Table) -> Iterator[RunWarning]:
@@ -42,12 +41,15 @@ def _sampled(rows: list[dict[str, Any]], terms: pa.Table) -> Iterator[RunWarning
         yield warning("value-of-sampled-rows", words)
 
 
-def _guessing(rows: list[dict[str, Any]], n_classes: int | None) -> Iterator[RunWarning]:
-    untrained = 0.0 if n_classes is None else -math.log(n_classes)
-    guessing = [row["contributor"] for row in rows if row["value"] <= untrained + 1e-6 * abs(untrained)]
+def _guessing(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
+    guessing = [
+        row["contributor"]
+        for row in rows
+        if row["value_of_empty"] is not None and row["value"] <= row["value_of_empty"] + 1e-6 * abs(row["value_of_empty"])
+    ]
     if guessing:
         words = (
-            "Training on these rows is predicted to be no better than no training, so their order among themselves is not "
+            "These contributors' values are not above that of training on no rows, so their order among themselves is not "
             "reliable."
         )
         yield warning("no-better-than-guessing", words, guessing)

@@ -15,11 +15,12 @@ import pyarrow as pa
 
 from mixval.contracts.outcomes import Finding, GateOutcome
 from mixval.contracts.parts import REAL, SYNTHETIC
-from mixval.contracts.warnings import RunWarning, warning
+from mixval.contracts.warnings import RunWarning, by_severity, warning
 from mixval.errors import ContractError
 from mixval.publish.numerals import count, counted, percent
 from mixval.publish.term_statistics import term_statistics
 from mixval.publish.value_kind import kind_of
+from mixval.publish.verdict_words import headline, standing
 
 FEW_CONTRIBUTORS = 10
 ILL_CONDITIONED = 1e12
@@ -38,18 +39,26 @@ def find_warnings(
     outcomes: Sequence[GateOutcome] = (),
     n_classes: int | None = None,
 ) -> list[RunWarning]:
-    """Every warning that the numbers give, those about the whole ranking first.
+    """Every warning that the numbers give, worst first.
 
     With `n_classes` (classification only) a loss near log C is reported as uniform guessing.
     """
     if not ranking.num_rows:
         return []
     rows = ranking.to_pylist()
+    found = [*_order(ranking), *_few(rows), *_intervals(rows), *_origins(rows), *_gate(outcomes), *_near(terms)]
     if kind_of(ranking).adds_terms:
-        own = [*_uninformative(ranking, terms, n_classes), *_solves(terms), *_gradient_rows(rows)]
-        return [*_few(rows), *_intervals(rows), *own, *_origins(rows), *_composition(rows), *_gate(outcomes), *_near(terms)]
+        found += [*_uninformative(ranking, terms, n_classes), *_solves(terms), *_gradient_rows(rows), *_composition(rows)]
     # Warnings about Eq. 8's terms do not apply to a ranking by another value; see `regression_warnings.py` for that one's.
-    return [*_few(rows), *_intervals(rows), *_origins(rows), *_gate(outcomes), *_near(terms)]
+    return by_severity(found)
+
+
+def _order(ranking: pa.Table) -> Iterator[RunWarning]:
+    if standing(ranking) not in ("ordered", "one"):
+        words = (
+            f"{headline(ranking).plain()} More rows of contributors or target, or a model that knows more, may tell them apart."
+        )
+        yield warning("not-ranked", words)
 
 
 def _near(terms: pa.Table) -> Iterator[RunWarning]:
@@ -59,8 +68,9 @@ def _near(terms: pa.Table) -> Iterator[RunWarning]:
     if shares:
         words = (
             f"Up to {percent(max(shares.values()))} of a contributor's rows are unusually close to target rows in feature "
-            "space, as slightly altered copies of the target are. Such copies pass the gate and add nothing to training, "
-            "whatever their value: inspect these rows, and store the target where contributors cannot read it."
+            "space. Slightly altered copies of the target are, and so may be rows that share most of their content with it, "
+            "such as boilerplate. Copies pass the gate and raise the value without adding to training: inspect these rows, and "
+            "store the target where contributors cannot read it."
         )
         yield warning("near-target", words, sorted(shares))
 
@@ -68,18 +78,19 @@ def _near(terms: pa.Table) -> Iterator[RunWarning]:
 def _few(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
     if 1 < len(rows) < FEW_CONTRIBUTORS:
         chance = math.factorial(len(rows))
-        words = f"Only {len(rows)} contributors were ranked: a random order is perfect with probability 1 in {count(chance)}."
+        words = f"Only {len(rows)} contributors have a value: a random order is perfect with probability 1 in {count(chance)}."
         yield warning("few-contributors", words)
 
 
 def _intervals(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
-    if any(row["value_low"] is None or row["value_high"] is None for row in rows):
+    known = [row for row in rows if row["value_low"] is not None and row["value_high"] is not None]
+    if not known:
         words = (
             "Values have no intervals, so differences cannot be compared with sampling noise. Set value.half_samples above 0."
         )
         yield warning("no-intervals", words)
         return
-    pairs = list(combinations(rows, 2))
+    pairs = list(combinations(known, 2))
     apart = sum(a["value_low"] > b["value_high"] or b["value_low"] > a["value_high"] for a, b in pairs)
     if pairs and apart < len(pairs) / 2:
         more = (

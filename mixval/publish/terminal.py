@@ -2,116 +2,137 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import pyarrow as pa
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from mixval.contracts.results import CANNOT_SAY, LEAVE, TAKE
 from mixval.contracts.terms import TERMS
 from mixval.publish.coalition_values import first_taken
 from mixval.publish.names import listed, shortened
-from mixval.publish.numerals import compact, count, percent, signed
-from mixval.publish.ranking import interval_words, ranking_rows, tie_labels, value_decimals, weighted_decimals
-from mixval.publish.value_kind import kind_of
+from mixval.publish.numerals import compact, count, signed
+from mixval.publish.ranking import ranking_rows, tie_labels, value_decimals, weighted_decimals
+from mixval.publish.value_kind import kind_of, kind_of_row
+from mixval.publish.verdict_words import TIES, buyer_sentence, headline, is_ordered, verdicts_in_words
 
-VALUE_COLUMNS = 72
-"""Terminal columns that a ranking takes without weighted parts. Where both fit side by side, the parts have no table of their
-own."""
-SHAPLEY_COLUMNS = 10
-"""More of them where there are coalition values: their ranks."""
-NATS_COLUMNS = 80
-"""Terminal columns that a value in nats takes without its Shapley rank."""
-NUMBER_COLUMNS = 7
-"""Of a weighted part."""
 NAME_LIMIT = 32
+GAP = 2
+"""Columns between two cells."""
+MOST_SENTENCES = 20
+"""Contributors up to which each has its sentence; `mixval explain` has it for all."""
+VERDICT_STYLES = {TAKE: "green", LEAVE: "red", CANNOT_SAY: "yellow"}
+_COLUMNS: dict[str, tuple[Literal["left", "right", "center"], str]] = {
+    "rank": ("right", "bold"),
+    "contributor": ("left", ""),
+    "verdict": ("left", ""),
+    "value": ("right", "bold"),
+    "interval": ("right", "dim"),
+    "tied": ("center", ""),
+    "shapley": ("right", ""),
+    "rows": ("right", ""),
+    "real": ("right", ""),
+}
+"""Column -> justification and style."""
+_FIRST_TO_GO = ("real", "rows", "shapley", "interval", "tied", "rank")
+"""Where a terminal is narrow. The others stay, and run over."""
+MOST_NEEDED = 3
+"""Contributor, verdict, value."""
 TIE_STYLES = ("cyan", "magenta", "yellow", "green", "blue")
 
 
 def print_ranking(table: pa.Table, rejected: pa.Table, console: Console, coalitions: pa.Table | None = None) -> None:
-    """Print the ranking, its ties, the first steps of the greedy search, and which contributors were rejected and why."""
+    """Print what the ranking says, then the ranking, a sentence a contributor, and which contributors were rejected and why."""
+    console.print(f"[bold]{escape(headline(table).plain())}[/bold]")
     if table.num_rows:
-        fits = console.width >= _wide_columns() + (0 if coalitions is None else SHAPLEY_COLUMNS)
-        adds = kind_of(table).adds_terms
-        wide = fits and adds
-        in_one = wide if adds else console.width >= NATS_COLUMNS + SHAPLEY_COLUMNS
-        console.print(_values(table, wide, coalitions if in_one else None))
-        if not wide:
-            console.print(_parts(table, None if in_one else coalitions))
-        _print_ties(table, console)
-        if coalitions is not None:
-            _print_coalitions(coalitions, console)
-    else:
-        console.print("[bold]No contributor was ranked.[/bold]")
+        console.print(escape(verdicts_in_words(table).plain()))
+        console.print()
+        view = _values(table, coalitions if is_ordered(table) else None, console.width)
+        console.print(view)
+        _print_notes(table, console, "shapley" in [column.header for column in view.columns])
+        _print_sentences(table, console)
+        console.print(_parts(table))
+        if coalitions is not None and is_ordered(table):
+            _print_greedy(coalitions, console)
     if rejected.num_rows:
         console.print(_refused(rejected))
 
 
-def _wide_columns() -> int:
-    """Terminal columns that the ranking takes with the weighted parts: of each its name, or a number, and a gap."""
-    return VALUE_COLUMNS + sum(max(len(term), NUMBER_COLUMNS) + 2 for term in TERMS)
-
-
-def _values(table: pa.Table, with_parts: bool, coalitions: pa.Table | None) -> Table:
-    kind = kind_of(table)
-    view = _grid("Contributors by their value for the target set" + ("" if kind.adds_terms else f": {kind.axis}"))
-    view.add_column("rank", justify="right", style="bold", no_wrap=True)
-    if coalitions is not None:
-        view.add_column("shapley", justify="right", no_wrap=True)
-    view.add_column("contributor", no_wrap=True)
-    view.add_column(kind.head, justify="right", style="bold", no_wrap=True)
-    view.add_column("interval", justify="right", style="dim", no_wrap=True)
-    view.add_column("tied", justify="center", no_wrap=True)
-    for term in TERMS if with_parts else ():
-        view.add_column(term, justify="right", no_wrap=True)
-    view.add_column("rows", justify="right", no_wrap=True)
-    view.add_column("real", justify="right", no_wrap=True)
-    labels, decimals = tie_labels(table), value_decimals(table)
-    order = list(labels)
-    for shown, row in zip(ranking_rows(table, coalitions), table.to_pylist(), strict=True):
-        group = row["tie_group"]
-        style = TIE_STYLES[order.index(group) % len(TIE_STYLES)] if group in labels else "dim"
-        parts = [_coloured(row[f"weighted_{term}"], decimals) for term in TERMS] if with_parts else []
-        view.add_row(
-            str(shown["rank"]),
-            *([] if coalitions is None else [str(shown["shapley rank"])]),
-            escape(shortened(row["contributor"], NAME_LIMIT)),
-            str(shown[kind.head]),
-            interval_words(row["value_low"], row["value_high"], decimals),
-            f"[{style}]{labels.get(group, '·')}[/{style}]",
-            *parts,
-            count(row["n_rows"]),
-            percent(row["real_share"]),
-        )
+def _values(table: pa.Table, coalitions: pa.Table | None, width: int) -> Table:
+    """The ranking in as many columns as the terminal has room for; those at its end are left out first."""
+    kind, labels = kind_of(table), tie_labels(table)
+    title = "Contributors by their value for the target set" if is_ordered(table) else "Contributors by name, not ranked"
+    cells = [_cells(shown, row, labels) for shown, row in zip(ranking_rows(table, coalitions), table.to_pylist(), strict=True)]
+    heads = [head for head in _COLUMNS if head in cells[0]]
+    room = width - GAP
+    while len(heads) > MOST_NEEDED and sum(_width(head, cells) + GAP for head in heads) > room:
+        heads.remove(next(head for head in _FIRST_TO_GO if head in heads))
+    view = _grid(title + ("" if kind.adds_terms else f": {kind.axis}"))
+    for head in heads:
+        shown = kind.head if head == "value" else head
+        view.add_column(shown, justify=_COLUMNS[head][0], style=_COLUMNS[head][1], no_wrap=True)
+    for line in cells:
+        view.add_row(*(line[head] for head in heads))
     return view
 
 
-def _parts(table: pa.Table, coalitions: pa.Table | None) -> Table:
+def _cells(shown: dict[str, str | int], row: dict[str, Any], labels: dict[int, str]) -> dict[str, str]:
+    """Column -> cell, as markup."""
+    group, order = row["tie_group"], list(labels)
+    style = TIE_STYLES[order.index(group) % len(TIE_STYLES)] if group in labels else "dim"
+    found = {
+        "contributor": escape(shortened(row["contributor"], NAME_LIMIT)),
+        "verdict": f"[{VERDICT_STYLES[row['verdict']]}]{row['verdict']}[/]",
+        "value": str(shown[kind_of_row(row).head]),
+        "interval": str(shown["interval"]),
+        "rows": count(row["n_rows"]),
+        "real": str(shown["real"]),
+    }
+    if "rank" in shown:
+        found |= {"rank": str(shown["rank"]), "tied": f"[{style}]{labels.get(group, '·')}[/{style}]"}
+    return found | ({"shapley": str(shown["shapley rank"])} if "shapley rank" in shown else {})
+
+
+def _width(head: str, cells: list[dict[str, str]]) -> int:
+    return max(len(head) + (7 if head == "value" else 0), *(Text.from_markup(line[head]).cell_len for line in cells))
+
+
+def _parts(table: pa.Table) -> Table:
     adds = kind_of(table).adds_terms
-    view = _grid("What each term adds to the value" if adds else "For comparison: what each term adds to Eq. 8's value")
+    view = _grid("What each term adds to the value" if adds else "For comparison, no part of the value: the terms of Eq. 8")
     view.add_column("contributor", no_wrap=True)
     for term in TERMS:
         view.add_column(term, justify="right", no_wrap=True)
-    if coalitions is not None:
-        view.add_column("shapley", justify="right", no_wrap=True)
     decimals = weighted_decimals(table)
-    for shown, row in zip(ranking_rows(table, coalitions), table.to_pylist(), strict=True):
+    for row in table.to_pylist():
         parts = [_coloured(row[f"weighted_{term}"], decimals) for term in TERMS]
-        rank = [] if coalitions is None else [str(shown["shapley rank"])]
-        view.add_row(escape(shortened(row["contributor"], NAME_LIMIT)), *parts, *rank)
+        view.add_row(escape(shortened(row["contributor"], NAME_LIMIT)), *parts)
     return view
 
 
-def _print_ties(table: pa.Table, console: Console) -> None:
-    labels = tie_labels(table)
-    if labels:
-        console.print("[dim]tied: contributors with the same letter cannot be told apart at the configured confidence.[/dim]")
-    if None in table["value_low"].to_pylist():
-        console.print("[dim]No intervals: differences cannot be compared with sampling noise.[/dim]")
+def _print_notes(table: pa.Table, console: Console, has_shapley: bool) -> None:
+    if tie_labels(table):
+        console.print(f"[dim]tied: {TIES}[/dim]")
+    if has_shapley:
+        console.print("[dim]shapley: rank by Shapley value, the mean marginal contribution over all orders.[/dim]")
 
 
-def _print_coalitions(coalitions: pa.Table, console: Console) -> None:
-    console.print("[dim]shapley: rank by Shapley value, the mean marginal contribution over all orders.[/dim]")
+def _print_sentences(table: pa.Table, console: Console) -> None:
+    """One sentence a contributor, where there are few."""
+    if table.num_rows > MOST_SENTENCES or not kind_of(table).has_empty:
+        return
+    decimals = value_decimals(table)
+    console.print()
+    for row in table.to_pylist():
+        console.print(escape(f"{shortened(row['contributor'], NAME_LIMIT)}: {buyer_sentence(row, decimals)}"))
+    console.print()
+
+
+def _print_greedy(coalitions: pa.Table, console: Console) -> None:
     names, value = first_taken(coalitions)
     if len(names) > 1:
         order = escape(listed(names, len(names), NAME_LIMIT))
@@ -119,7 +140,7 @@ def _print_coalitions(coalitions: pa.Table, console: Console) -> None:
 
 
 def _refused(rejected: pa.Table) -> Table:
-    view = _grid("Not ranked")
+    view = _grid("Without a value")
     view.add_column("contributor", no_wrap=True)
     view.add_column("verdict", style="red", no_wrap=True)
     view.add_column("rows", justify="right", no_wrap=True)

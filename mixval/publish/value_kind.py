@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -26,10 +27,30 @@ class ValueKind:
     """Name or source of the formula."""
     of_coalitions: str = ""
     """How coalitions are valued, where that differs."""
+    alone: str = "value alone"
+    """Name of what a coalition of one contributor is worth."""
+    unit: str = ""
+    """Of differences; empty for a score."""
+    improves: str = ""
+    """What good rows do, after `to`; empty where no rows have no value to compare with."""
+    worsens: str = ""
+    change: str = ""
+    """Opens a difference from training on no rows, above 0 where that is an improvement."""
+    caveat: str = ""
+    """After a difference from training on no rows."""
+    penalised: bool = False
+    """Whether the value is a gain less a penalty."""
+
+    @property
+    def has_empty(self) -> bool:
+        """Whether training on no rows has a value of this kind."""
+        return bool(self.improves)
 
 
 EQ_8, CROSS_ENTROPY, GAIN, TRAINED_GAIN = VALUE_KINDS
 _REGRESSION = "ridge regression with the empirical NTK of the initial model"
+_IMPROVES, _WORSENS = (f"{verb} the log-probability of the target's answers" for verb in ("raise", "lower"))
+_NO_FORECAST = " The number compares contributors and is no forecast of what training gains."
 _KINDS = {
     EQ_8: ValueKind(
         "value",
@@ -46,6 +67,10 @@ _KINDS = {
         "the number of classes.",
         adds_terms=False,
         source=_REGRESSION,
+        unit="nats per row",
+        improves="lower the loss on the target",
+        worsens="raise the loss on the target",
+        change="the predicted reduction of the loss on the target,",
     ),
     GAIN: ValueKind(
         "value (nats)",
@@ -54,6 +79,11 @@ _KINDS = {
         "is trained on the contributor's measured rows and linearised at its initial parameters. No training gives 0.",
         adds_terms=False,
         source=_REGRESSION,
+        unit="nats per token",
+        improves=_IMPROVES,
+        worsens=_WORSENS,
+        caveat=_NO_FORECAST,
+        change="the predicted gain in log-probability of the target's answers,",
     ),
     TRAINED_GAIN: ValueKind(
         "value (nats)",
@@ -63,6 +93,13 @@ _KINDS = {
         "half of what this run's average contributor gains by moving the parameters as far. No training gives 0.",
         adds_terms=False,
         source=_REGRESSION,
+        unit="nats per token",
+        improves=_IMPROVES,
+        worsens=_WORSENS,
+        caveat=_NO_FORECAST,
+        change="the predicted gain less its displacement penalty,",
+        penalised=True,
+        alone="first-order gain alone, no penalty",
         of_coalitions="Coalitions, including those of one contributor, are valued by the first-order gain, without the "
         "displacement penalty.",
     ),
@@ -75,3 +112,8 @@ def kind_of(ranking: pa.Table) -> ValueKind:
     if len(named) > 1 or named[0] not in _KINDS:
         raise ContractError(f"ranking: expected one value_kind of {', '.join(_KINDS)}, found {', '.join(named)}. Run again.")
     return _KINDS[named[0]]
+
+
+def kind_of_row(row: dict[str, Any]) -> ValueKind:
+    """The kind of a row's value. Raises KeyError for an unknown one."""
+    return _KINDS[row["value_kind"]]

@@ -8,6 +8,8 @@ from mixval.contracts.warnings import RunWarning, counted_by_severity
 from mixval.publish.names import listed
 from mixval.publish.numerals import counted
 
+IN_REPORT = "All are in the report."
+
 
 def warning_words(one: RunWarning, most: int = 5) -> str:
     """The warning with whom it concerns, at most `most` of them by name."""

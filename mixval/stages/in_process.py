@@ -96,7 +96,7 @@ def value_gated(run: GatedRun) -> ValuedRun:
     terms = {name: terms_ref(job, target) for name, job in jobs.items() if name not in failed}
     if not terms:
         raise NobodyAdmittedError("no contributor could be measured:\n" + "\n".join(f"  {n}: {r}" for n, r in failed.items()))
-    reduced = reduce_terms(run.config, terms, outcomes, run.prepared.identity)
+    reduced = reduce_terms(run.config, terms, outcomes, run.prepared.identity, run.prepared.classes)
     return ValuedRun(run.config, run.prepared, outcomes, run.gate_refs, terms, reduced)
 
 

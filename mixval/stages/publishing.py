@@ -10,18 +10,20 @@ import pyarrow as pa
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.record import ArtifactRef
-from mixval.contracts.run import RunSummary
+from mixval.contracts.run import ContributorSummary, RunSummary
 from mixval.contracts.warnings import RunWarning, by_severity, warning
 from mixval.gate.docs import page_name
 from mixval.publish.coalition_warnings import coalition_warnings, sketch_warnings
 from mixval.publish.manifest import Manifest, WeightsUsed, input_shards, read_manifest
 from mixval.publish.paper_deviations import paper_deviations
 from mixval.publish.publication import finish_run, run_name, write_files
-from mixval.publish.ranking import rejected_table
+from mixval.publish.ranking import rejected_table, value_decimals
 from mixval.publish.regression_warnings import regression_warnings
 from mixval.publish.results import GateResults, PublishedValuation
 from mixval.publish.run_manifest import MANIFEST, package_versions, resolved_config
 from mixval.publish.run_warnings import find_warnings
+from mixval.publish.stored_run import open_run
+from mixval.publish.verdict_words import buyer_sentence, headline, is_ordered, verdicts_in_words
 from mixval.publish.writers.gate_results import DOCS
 from mixval.publish.writers.installed import write_by_installed
 from mixval.publish.writers.valuation import WRITERS
@@ -61,8 +63,8 @@ def up_to_date_run(config: ValuationConfig, fingerprint: str) -> RunSummary | No
     folder = Layout(output).run(latest.run_id)
     if not folder.child(MANIFEST).exists():
         return None
-    manifest = read_manifest(folder.child(MANIFEST).read_bytes().decode(), folder.url)
-    summary = _summary(manifest, folder)
+    stored = open_run(folder.url)
+    summary = _summary(stored.manifest, stored.ranking, folder)
     if summary.n_failed:
         return None
     return summary.model_copy(update={"up_to_date": True, "recomputed": {}, "recomputed_contributors": []})
@@ -96,7 +98,8 @@ def publish(
     root = open_location(config.output, config.source.storage)
     results = write_by_installed(write_files(root, results, WRITERS), results)
     folder = finish_run(root, results.manifest, expected)
-    return _summary(results.manifest, folder).model_copy(update={"recomputed_contributors": account.recomputed_contributors})
+    summary = _summary(results.manifest, results.ranking, folder)
+    return summary.model_copy(update={"recomputed_contributors": account.recomputed_contributors})
 
 
 def _manifest(
@@ -134,7 +137,7 @@ def _manifest(
             [
                 *prepared.warnings,
                 *find_warnings(reduced.ranking, reduced.terms, outcomes, n_classes),
-                *regression_warnings(reduced.ranking, reduced.terms, n_classes),
+                *regression_warnings(reduced.ranking, reduced.terms),
                 *_coalition_warnings(reduced.ranking, coalition_results),
             ]
         ),
@@ -167,9 +170,14 @@ def _gate_results(config: ValuationConfig, refs: dict[str, ArtifactRef]) -> Gate
     return GateResults(validations, (lambda name: read_docs_page(config, refs[name])) if config.gate.data_docs else None)
 
 
-def _summary(manifest: Manifest, folder: Location) -> RunSummary:
+def _summary(manifest: Manifest, ranking: pa.Table, folder: Location) -> RunSummary:
+    decimals = value_decimals(ranking)
+    copied = [name for name in ranking.column_names if name in ContributorSummary.model_fields]
     verdicts = [outcome.verdict for outcome in manifest.outcomes]
     return RunSummary(
+        headline=headline(ranking).plain(),
+        verdicts=verdicts_in_words(ranking).plain(),
+        is_ordered=is_ordered(ranking),
         run_id=manifest.run_id,
         url=folder.url,
         fingerprint=manifest.fingerprint,
@@ -181,4 +189,8 @@ def _summary(manifest: Manifest, folder: Location) -> RunSummary:
         reused=manifest.reused,
         timings_seconds=manifest.timings_seconds,
         warnings=manifest.warnings,
+        contributors=[
+            ContributorSummary(**{name: row[name] for name in copied}, sentence=buyer_sentence(row, decimals))
+            for row in ranking.to_pylist()
+        ],
     )

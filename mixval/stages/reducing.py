@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +22,7 @@ from mixval.terms.ntk.value import run_values
 from mixval.valuation.estimates import TermEstimates
 from mixval.valuation.fitting import read_fit
 from mixval.valuation.score import Valuation, valuation_of, value, weighted_terms
+from mixval.valuation.verdict import ValueInterval, ranks_shown, standing_of, verdicts_of
 from mixval.valuation.weights import Weights, weigh
 
 
@@ -37,9 +40,13 @@ class Reduced:
 
 
 def reduce_terms(
-    config: ValuationConfig, measured: dict[str, ArtifactRef], outcomes: dict[str, GateOutcome], identity: dict[str, object]
+    config: ValuationConfig,
+    measured: dict[str, ArtifactRef],
+    outcomes: dict[str, GateOutcome],
+    identity: dict[str, object],
+    classes: list[int] | None,
 ) -> Reduced:
-    """Values of the measured contributors under the configured weight rule."""
+    """Values of the measured contributors under the configured weight rule, with verdicts and, where there is one, an order."""
     store = open_store(config)
     names = sorted(measured)
     stored = [store.read_tensors(measured[name]) for name in names]
@@ -59,7 +66,8 @@ def reduce_terms(
     ]
     tables = [store.read_table(measured[name], "terms") for name in names]
     terms = _as_ranked(pa.concat_tables(tables), estimates) if tables else terms_schema().empty_table()
-    return Reduced(ranking_table(rows), terms, estimates, weights, valuation)
+    ranking = ranking_table(_with_verdicts(rows, value_of_empty(config, classes), _gain_highs(config, stored)))
+    return Reduced(ranking, terms, estimates, weights, valuation)
 
 
 def _valued(
@@ -82,6 +90,39 @@ def _valued(
     else:
         found = run_values(regression_values, deviations)
     return valuation_of(found.values, found.deviations, weighted, config.value.confidence)
+
+
+def _gain_highs(config: ValuationConfig, stored: list[dict[str, np.ndarray]]) -> list[float | None]:
+    """(K,) upper ends of the gains' intervals, where values are gains less a penalty; None elsewhere."""
+    if not (config.has_trained_gain and config.value.half_samples):
+        return [None] * len(stored)
+    gains = np.array([float(one["regression_value"][0]) for one in stored])
+    deviations = np.stack([one["regression_deviations"] for one in stored], axis=1)
+    high = valuation_of(gains, deviations, np.zeros((len(stored), 0)), config.value.confidence).high
+    return [None] * len(stored) if high is None else high.tolist()
+
+
+def _with_verdicts(rows: list[dict[str, Any]], empty: float | None, gain_highs: list[float | None]) -> list[dict[str, Any]]:
+    """The rows with a verdict each, and ranks only where the contributors have an order."""
+    found = [
+        ValueInterval(row["value"], row["value_low"], row["value_high"], gain_high)
+        for row, gain_high in zip(rows, gain_highs, strict=True)
+    ]
+    verdicts = verdicts_of(found, empty)
+    known = [row["value_low"] is not None for row in rows]
+    standing = standing_of(verdicts, [row["tie_group"] for row in rows], known, empty is not None)
+    ranks = ranks_shown([row["rank"] for row in rows], known, standing)
+    return [
+        row | {"verdict": verdict, "rank": rank, "value_of_empty": empty}
+        for row, verdict, rank in zip(rows, verdicts, ranks, strict=True)
+    ]
+
+
+def value_of_empty(config: ValuationConfig, classes: list[int] | None) -> float | None:
+    """The value of training on no rows: of guessing, or no gain. None by Eq. 8, which leaves it open."""
+    if config.value.method == "eq8":
+        return None
+    return -math.log(len(classes)) if classes else 0.0
 
 
 def value_kind(config: ValuationConfig) -> str:
@@ -140,7 +181,7 @@ def _row(
         "real_share": outcome.n_real / n,
         "n_sampled": n_sampled,
         "bound": limit,
-        "verdict": outcome.verdict,
+        "gate_verdict": outcome.verdict,
     }
 
 

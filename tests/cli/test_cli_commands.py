@@ -115,7 +115,7 @@ def test_report_is_written_again(valued: Valued) -> None:
 def test_explain_says_why_this_rank(valued: Valued) -> None:
     said = invoke("explain", valued.world.output, "far")
     assert said.exit_code == 0
-    assert "rank 3 of 3" in said.stdout
+    assert "Rank 3 of 3" in said.stdout
     assert "costs it most" in said.stdout
     document = json.loads(invoke("explain", valued.world.output, "near", "--json").stdout)
     assert document["rank"] == 1

@@ -18,12 +18,15 @@ from mixval.contracts.warnings import RunWarning
 from mixval.publish.manifest import InputShard, Manifest, WeightsUsed
 from mixval.publish.ranking import ranking_table, rejected_table
 from mixval.publish.run_warnings import find_warnings
+from mixval.valuation.verdict import ValueInterval, ranks_shown, standing_of, verdicts_of
 
 NAMES = (
     "news-agency", "wiki-mix", "rephrased-hq", "forum-2024", "textbook-gen", "support-tickets",
     "crawl-eu", "qa-rephrase", "lectures", "small-lab", "mono-synth", "scraped-08",
 )  # fmt: skip
 
+EMPTY = {VALUE_KINDS[0]: None, VALUE_KINDS[1]: -0.2, VALUE_KINDS[2]: 0.0, VALUE_KINDS[3]: 0.0}
+"""Value of training on no rows, by value kind; the cross-entropy's is set so that values lie on both sides of it."""
 CONFIG = {
     "task": "text-classification",
     "source": {"contributors": "s3://lake/contributors", "target": "s3://lake/target.parquet"},
@@ -94,14 +97,28 @@ def make_results(
                 "real_share": float(pi[i]),
                 "n_sampled": int(min(n[i], 500)),
                 "bound": float(2.0 + estimates["loss"][i]),
-                "verdict": "trimmed" if i % 5 == 1 else "admitted",
+                "value_of_empty": EMPTY[kind],
+                "gate_verdict": "trimmed" if i % 5 == 1 else "admitted",
             }
         )
+    rows = with_verdicts(rows)
     outcomes = [_admitted(row) for row in rows] + (_refused() if refused else [])
     ranking, terms = ranking_table(rows), terms_table(rows, intervals)
     warnings = find_warnings(ranking, terms, outcomes, n_classes=2)
     manifest = make_manifest(names, outcomes, warnings)
     return Results(ranking, terms, rejected_table(outcomes), outcomes, manifest, warnings)
+
+
+def with_verdicts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with the verdicts and, where there is an order, the ranks that a run gives them."""
+    verdicts = verdicts_of(
+        [ValueInterval(r["value"], r["value_low"], r["value_high"]) for r in rows], rows[0]["value_of_empty"]
+    )
+    known = [row["value_low"] is not None for row in rows]
+    has_empty = rows[0]["value_of_empty"] is not None
+    standing = standing_of(verdicts, [row["tie_group"] for row in rows], known, has_empty)
+    ranks = ranks_shown([row["rank"] for row in rows], known, standing)
+    return [row | {"verdict": verdict, "rank": rank} for row, verdict, rank in zip(rows, verdicts, ranks, strict=True)]
 
 
 def terms_table(rows: list[dict[str, Any]], errors: bool = True) -> pa.Table:
@@ -147,7 +164,7 @@ def make_manifest(names: tuple[str, ...], outcomes: list[GateOutcome], warnings:
 
 
 def _admitted(row: dict[str, Any]) -> GateOutcome:
-    trimmed = row["verdict"] == "trimmed"
+    trimmed = row["gate_verdict"] == "trimmed"
     empty = Finding(
         expectation="expect_column_value_lengths_to_be_between",
         column="text",
@@ -159,12 +176,12 @@ def _admitted(row: dict[str, Any]) -> GateOutcome:
     return GateOutcome(
         contributor=row["contributor"],
         findings=[empty] if trimmed else [],
-        verdict=row["verdict"],
+        verdict=row["gate_verdict"],
         n_rows=row["n_rows"] + (7 if trimmed else 0),
         n_real=row["n_real"],
         n_synthetic=row["n_rows"] - row["n_real"],
         n_dropped=7 if trimmed else 0,
-        n_truncated=row["n_rows"] // 20 if row["rank"] % 4 == 0 else 0,
+        n_truncated=row["n_rows"] // 20 if row["n_rows"] % 4 == 0 else 0,
         data_docs="https://docs.example.org/run/index.html",
     )
 

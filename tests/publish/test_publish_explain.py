@@ -61,7 +61,7 @@ def test_a_rejected_one_is_told_what_broke_and_what_to_do(results):
 
 def test_text_has_value_terms_and_parts(results):
     text = explanation_text(explained(results, "news-agency"))
-    for words in ("rank 1 of 12", "loss", "discrepancy", "ntk", "composition", "real", "Warnings:"):
+    for words in ("Rank 1 of 12", "loss", "discrepancy", "ntk", "composition", "real", "Warnings:"):
         assert words in text
 
 
@@ -69,7 +69,9 @@ def test_a_single_contributor_has_nothing_to_compare_with():
     alone = make_results(("solo",), intervals=False, refused=False)
     found = explained(alone, "solo")
     assert found.would_help_most is None
-    assert "rank 1 of 1" in explanation_text(found)
+    assert (found.rank, found.verdict) == (None, "cannot say")
+    assert "No rank" in explanation_text(found)
+    assert "Only solo was valued" in explanation_text(found)
 
 
 def test_an_unknown_name_gets_the_nearest_ones(results):

@@ -169,15 +169,12 @@ def test_headline_answers_for_each_kind_of_outcome(results):
 
     names = results.ranking["contributor"].to_pylist()
     assert headline(range(12)) == f"{names[0]} has the highest value for the target."
-    assert (
-        headline([0, 0, *range(1, 11)])
-        == f"{names[0]} and {names[1]} have the highest value for the target and cannot be told apart."
-    )
-    assert (
-        headline([0] * 6 + list(range(1, 7))) == f"{names[0]} has the highest value, but 5 others cannot be told apart from it."
-    )
-    assert headline([0] * 12) == "No contributor can be told apart from another."
-    assert headline([0], k=1) == f"Only {names[0]} was ranked, so there is nothing to compare it with."
+    two = f"{names[0]} and {names[1]} have the highest value for the target and cannot be told apart."
+    assert headline([0, 0, *range(1, 11)]) == two
+    six = f"{', '.join(names[:3])} and 3 more have the highest value for the target and cannot be told apart."
+    assert headline([0] * 6 + list(range(1, 7))) == six
+    assert headline([0] * 12) == "Not ranked: no contributor can be told apart from another."
+    assert headline([0], k=1) == f"Only {names[0]} was valued, so there is no ranking. Verdict: cannot say."
 
 
 def test_many_contributors_are_binned_without_losing_anybody():

@@ -48,7 +48,7 @@ def test_csv_has_the_columns_and_numbers_of_the_table(results: Results) -> None:
     assert lines[0] == ranking_schema().names
     for line, row in zip(lines[1:], results.ranking.to_pylist(), strict=True):
         for cell, (name, value) in zip(line, row.items(), strict=True):
-            assert cell == value if isinstance(value, str) else float(cell) == value, name
+            assert cell == (value or "") if value is None or isinstance(value, str) else float(cell) == value, name
 
 
 def test_csv_of_nobody_and_of_no_intervals() -> None:
@@ -97,9 +97,9 @@ def test_markdown_says_what_the_value_is_and_who_is_tied(results: Results) -> No
     document = ranking_document(published(results))
     assert "It compares contributors of this run; its absolute size has no meaning." in document
     assert "cannot be told apart" in document
-    assert "## Not ranked: 2 contributors" in document
+    assert "## Without a value: 2 contributors" in document
     nobody = ranking_document(published(make_results(())))
-    assert "No contributor was ranked." in nobody
+    assert "No contributor could be ranked." in nobody
     assert "cannot be told apart" not in nobody
 
 

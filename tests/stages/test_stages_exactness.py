@@ -150,7 +150,9 @@ def test_the_bound_and_the_published_value(world_folder, reference):
         world_folder("texts"), WORLDS["texts"], {"value": {"method": "eq8", "weights": "published", "bound_constant": 1.7}}
     )
     job, target = jobs(config)
-    ranking = reduce_terms(config, {NAME: run_stages(job, target)}, {NAME: _admitted()}, job.identity).ranking.to_pylist()[0]
+    ranking = reduce_terms(
+        config, {NAME: run_stages(job, target)}, {NAME: _admitted()}, job.identity, job.classes
+    ).ranking.to_pylist()[0]
     truth = dense_terms(*reference("texts"), config)
     assert ranking["bound"] == pytest.approx(bound(truth, N_REAL, N_REAL + N_SYNTHETIC, 0.05, 1.7), rel=EXACT)
     assert ranking["value"] == pytest.approx(-(truth["loss"] + truth["discrepancy"]) / 2, rel=EXACT)
@@ -173,7 +175,9 @@ def test_the_davinz_preset_is_its_formula(world_folder, reference):
     assert found["discrepancy"] == pytest.approx(mmd, rel=EXACT)
     assert found["ntk"] == pytest.approx(ntk, rel=EXACT)
     assert diagnostics(job, of_target, "ntk")["n_blocks"] == len(rows)
-    value = reduce_terms(config, {NAME: run_stages(job, of_target)}, {NAME: _admitted()}, job.identity).valuation.values[0]
+    value = reduce_terms(
+        config, {NAME: run_stages(job, of_target)}, {NAME: _admitted()}, job.identity, job.classes
+    ).valuation.values[0]
     assert value == pytest.approx(-(mmd / ntk) * ntk - mmd, rel=EXACT)  # kappa = mean MMD / mean NTK
 
 

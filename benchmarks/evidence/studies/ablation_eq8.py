@@ -121,7 +121,7 @@ class Valuations:
         if failed := measure_here(list(jobs.values()), target):
             raise ConfigError("; ".join(f"{name}: {reason}" for name, reason in failed.items()))
         terms = {name: terms_ref(job, target) for name, job in jobs.items()}
-        return config, reduce_terms(config, terms, outcomes, prepared.identity)
+        return config, reduce_terms(config, terms, outcomes, prepared.identity, prepared.classes)
 
     def _prepare(self, config: ValuationConfig) -> tuple[PreparedRun, dict[str, GateOutcome]]:
         """Plan and gate, once a backbone."""

@@ -12,9 +12,11 @@ from markupsafe import Markup
 
 from mixval.contracts.terms import TERMS
 from mixval.publish.names import shortened
-from mixval.publish.numerals import counted, percent
+from mixval.publish.numerals import percent
 from mixval.publish.ranking import tie_labels
+from mixval.publish.sentence import Sentence
 from mixval.publish.value_kind import kind_of
+from mixval.publish.verdict_words import headline, is_ordered, verdicts_in_words
 
 NAME_LIMIT = 48
 NAMED = 4
@@ -30,10 +32,17 @@ class Answer:
 
 
 def answer(ranking: pa.Table, rejected: pa.Table, confidence: float | None) -> Answer:
-    """The summary of the tables: headline, bottom of the ranking, ties, rejected contributors."""
+    """The summary of the tables: headline, verdicts, bottom of the ranking, ties, rejected contributors."""
     rows = ranking.to_pylist()
-    sentences = [*_bottom(rows, kind_of(ranking).adds_terms), *_ties(ranking, rows, confidence), *_refused(rejected)]
-    return Answer(headline=_headline(rows), sentences=sentences)
+    sentences = [in_html(verdicts_in_words(ranking))] if rows else []
+    if is_ordered(ranking):
+        sentences += [*_bottom(rows, kind_of(ranking).adds_terms), *_ties(ranking, rows, confidence)]
+    return Answer(headline=in_html(headline(ranking)), sentences=[*sentences, *_refused(rejected)])
+
+
+def in_html(sentence: Sentence) -> Markup:
+    """The sentence with its names escaped and isolated."""
+    return Markup(sentence.words).format(*(names_of(group) for group in sentence.names))  # noqa: S704  (our own words)
 
 
 def name_of(name: str, limit: int = NAME_LIMIT) -> Markup:
@@ -49,28 +58,10 @@ def names_of(names: Iterable[str], limit: int = NAMED) -> Markup:
     return Markup(" and ").join([Markup(", ").join(shown[:-1]), shown[-1]]) if len(shown) > 1 else Markup("").join(shown)
 
 
-def _headline(rows: list[dict[str, Any]]) -> Markup:
-    if not rows:
-        return Markup("No contributor could be ranked.")
-    first = [row["contributor"] for row in rows if row["tie_group"] == rows[0]["tie_group"]]
-    if len(rows) == 1:
-        return Markup("Only {} was ranked, so there is nothing to compare it with.").format(name_of(first[0]))
-    if len(first) == len(rows):
-        return Markup("No contributor can be told apart from another.")
-    if len(first) == 1:
-        return Markup("{} has the highest value for the target.").format(name_of(first[0]))
-    if len(first) <= NAMED:
-        return Markup("{} have the highest value for the target and cannot be told apart.").format(names_of(first))
-    return Markup("{} has the highest value, but {} cannot be told apart from it.").format(
-        name_of(first[0]), counted(len(first) - 1, "other")
-    )
-
-
 def _bottom(rows: list[dict[str, Any]], is_of_terms: bool) -> list[Markup]:
-    if len(rows) < 2 or rows[0]["tie_group"] == rows[-1]["tie_group"]:
-        return []
-    last = [row for row in rows if row["tie_group"] == rows[-1]["tie_group"]]
-    worst = rows[-1]
+    ranked = [row for row in rows if row["rank"] is not None]
+    worst = ranked[-1]
+    last = [row for row in ranked if row["tie_group"] == worst["tie_group"]]
     costs = min(TERMS.values(), key=lambda term: worst[f"weighted_{term.name}"] - _middle(rows, term.name))
     names = names_of(row["contributor"] for row in last)
     verb = "comes" if len(last) == 1 else "come"
@@ -89,19 +80,17 @@ def _middle(rows: list[dict[str, Any]], term: str) -> float:
 
 
 def _ties(ranking: pa.Table, rows: list[dict[str, Any]], confidence: float | None) -> list[Markup]:
-    if len(rows) > 1 and rows[0]["value_low"] is None:
-        return [Markup("No intervals were computed, so differences cannot be compared with sampling noise.")]
     labels = tie_labels(ranking)
     level = "" if confidence is None else f" at {percent(confidence)} confidence"
     if not labels:
-        return [Markup("Every contributor can be told apart from the next{}.").format(level)] if len(rows) > 1 else []
+        return [Markup("Every contributor can be told apart from the next{}.").format(level)]
     groups = [
         Markup("{} ({})").format(names_of(row["contributor"] for row in members), labels[group])
         for group, members in ((key, list(found)) for key, found in groupby(rows, key=lambda row: row["tie_group"]))
         if group in labels
     ]
     shown = groups if len(groups) <= NAMED else [*groups[:NAMED], Markup("{} more groups").format(len(groups) - NAMED)]
-    return [Markup("Cannot be told apart from one another{}: {}.").format(level, Markup("; ").join(shown))]
+    return [Markup("Cannot be told apart from the best of their letter{}: {}.").format(level, Markup("; ").join(shown))]
 
 
 def _refused(rejected: pa.Table) -> list[Markup]:

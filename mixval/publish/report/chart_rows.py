@@ -59,7 +59,7 @@ def _row(members: list[dict[str, Any]], decimals: int) -> ChartRow:
     known = None not in lows and None not in highs
     value = statistics.median(row["value"] for row in members)
     low, high = (min(lows), max(highs)) if known else (None, None)
-    name = f"ranks {members[0]['rank']}–{members[-1]['rank']}" if is_bin else members[0]["contributor"]
+    name = _bin_name(members) if is_bin else members[0]["contributor"]
     words = f"{shortened(name, 80)}: {fixed(value, decimals)}"
     if known:
         words += f" ({interval_words(low, high, decimals)})"
@@ -73,3 +73,8 @@ def _row(members: list[dict[str, Any]], decimals: int) -> ChartRow:
         tie_group=members[0]["tie_group"] if len({row["tie_group"] for row in members}) == 1 else None,
         words=words + (f", {len(members)} contributors" if is_bin else ""),
     )
+
+
+def _bin_name(members: list[dict[str, Any]]) -> str:
+    first, last = members[0]["rank"], members[-1]["rank"]
+    return f"{len(members)} contributors" if first is None or last is None else f"ranks {first}–{last}"

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.terms import TERMS
-from mixval.contracts.warnings import RunWarning
+from mixval.contracts.warnings import RunWarning, counted_by_severity
 from mixval.publish.manifest import Manifest
 from mixval.publish.names import shortened
 from mixval.publish.numerals import count
@@ -27,6 +27,7 @@ from mixval.publish.report.theme import LAYOUTS, term_style
 from mixval.publish.templates import templates
 from mixval.publish.term_statistics import standard_errors, term_statistics
 from mixval.publish.value_kind import kind_of
+from mixval.publish.verdict_words import TIES, is_ordered
 
 
 def render_report(
@@ -70,8 +71,11 @@ def _answer(
         "has_intervals": ranking.num_rows > 0 and ranking["value_low"].null_count == 0,
         "level": None if level is None else f"{100 * level:g} %",
         "has_ties": bool(tie_labels(ranking)),
+        "ties": TIES,
+        "is_ordered": is_ordered(ranking),
+        "counted_warnings": counted_by_severity(warnings),
         "warnings": [
-            (warning.words, [shortened(name, view.NAME_LIMIT) for name in warning.contributors]) for warning in warnings
+            (one.severity, one.words, [shortened(name, view.NAME_LIMIT) for name in one.contributors]) for one in warnings
         ],
     }
 
@@ -86,9 +90,10 @@ def _charts(ranking: pa.Table, terms: pa.Table) -> dict[str, Any]:
         if any(row.is_bin for row in rows)
         else f"{len(rows)} contributors"
     )
-    best, worst = (shortened(row.words, 120) for row in (rows[0], rows[-1]))
-    words = f"{many}, best first. First: {best}. Last: {worst}. The table above has every number."
-    parts = f"{many}, best first, one bar per term. The table under the chart has every number."
+    order = "best first" if is_ordered(ranking) else "by name, not ranked"
+    first, last = (shortened(row.words, 120) for row in (rows[0], rows[-1]))
+    words = f"{many}, {order}. First: {first}. Last: {last}. The table above has every number."
+    parts = f"{many}, {order}, one bar per term. The table under the chart has every number."
     *others, last = (term.word for term in TERMS.values())
     panels = (
         f"One panel per term: {', '.join(others)} and {last} against the share of real rows, then against the number of rows."

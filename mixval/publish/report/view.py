@@ -17,6 +17,7 @@ from mixval.publish.names import shortened
 from mixval.publish.ranking import interval_words, tie_labels, value_decimals, weighted_decimals
 from mixval.publish.report.chart_rows import MOST_ROWS
 from mixval.publish.term_statistics import TermStatistics
+from mixval.publish.verdict_words import buyer_sentence
 
 NAME_LIMIT = 60
 SAMPLE_LIMIT = 120
@@ -27,7 +28,7 @@ def ranking_lines(ranking: pa.Table) -> list[dict[str, Any]]:
     decimals, labels, of_parts = value_decimals(ranking), tie_labels(ranking), weighted_decimals(ranking)
     return [
         {
-            "rank": row["rank"],
+            "rank": "–" if row["rank"] is None else row["rank"],
             "name": shortened(row["contributor"], NAME_LIMIT),
             "value": numerals.fixed(row["value"], decimals),
             "interval": interval_words(row["value_low"], row["value_high"], decimals),
@@ -39,6 +40,8 @@ def ranking_lines(ranking: pa.Table) -> list[dict[str, Any]]:
             "sampled": numerals.count(row["n_sampled"]),
             "bound": numerals.compact(row["bound"]),
             "verdict": row["verdict"],
+            "gate": row["gate_verdict"],
+            "sentence": buyer_sentence(row, decimals),
         }
         for row in ranking.to_pylist()
     ]

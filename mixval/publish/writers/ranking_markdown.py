@@ -7,11 +7,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from mixval.publish.names import markdown_escaped, shortened
+from mixval.publish.names import listed, markdown_escaped, shortened
 from mixval.publish.numerals import counted
 from mixval.publish.ranking import ranking_rows, tie_labels
 from mixval.publish.results import ValuationResults
+from mixval.publish.sentence import Sentence
 from mixval.publish.value_kind import kind_of
+from mixval.publish.verdict_words import TIES, headline, verdicts_in_words
 from mixval.storage.root import Location
 
 REASON_LIMIT = 300
@@ -20,21 +22,22 @@ LEFT, RIGHT = ":--", "--:"
 
 
 def write_ranking_markdown(folder: Location, results: ValuationResults) -> None:
-    """The ranking, what its values mean, and which contributors were not ranked, as Markdown with tables, UTF-8."""
+    """What the ranking says, its table, what values mean, and who has none, as Markdown, UTF-8."""
     folder.child("ranking.md").write_bytes(ranking_document(results).encode())
 
 
 def ranking_document(results: ValuationResults) -> str:
     """The file's text; the same results give the same text."""
     ranking, rejected = results.ranking, results.rejected
-    blocks = [f"# Ranking of run {markdown_escaped(results.manifest.run_id)}", ranking_markdown(ranking, results.coalitions)]
+    blocks = [f"# Valuation run {markdown_escaped(results.manifest.run_id)}", f"**{_escaped(headline(ranking))}**"]
     if ranking.num_rows:
-        blocks.insert(1, f"A higher value is better. {kind_of(ranking).meaning}")
+        blocks += [_escaped(verdicts_in_words(ranking)), ranking_markdown(ranking, results.coalitions)]
+        blocks.append(f"A higher value is better. {kind_of(ranking).meaning}")
     if tie_labels(ranking):
-        blocks.append("*Tied*: contributors with the same letter cannot be told apart at the configured confidence.")
+        blocks.append(f"*Tied*: {TIES}")
     if rejected.num_rows:
         refused = len(set(rejected["contributor"].to_pylist()))
-        blocks += [f"## Not ranked: {counted(refused, 'contributor')}", rejected_markdown(rejected)]
+        blocks += [f"## Without a value: {counted(refused, 'contributor')}", rejected_markdown(rejected)]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -45,7 +48,11 @@ def ranking_markdown(ranking: pa.Table, coalitions: pa.Table | None = None) -> s
         return "No contributor was ranked."
     for row, name in zip(rows, ranking["contributor"].to_pylist(), strict=True):
         row["contributor"] = markdown_escaped(name)
-    return _table(list(rows[0]), [list(row.values()) for row in rows], left=("contributor",))
+    return _table(list(rows[0]), [list(row.values()) for row in rows], left=("contributor", "verdict", "in words"))
+
+
+def _escaped(sentence: Sentence) -> str:
+    return sentence.words.format(*(markdown_escaped(listed(list(group))) for group in sentence.names))
 
 
 def rejected_markdown(rejected: pa.Table) -> str:

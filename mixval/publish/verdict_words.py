@@ -1,0 +1,107 @@
+"""What a ranking says: whether it is one, whom to take, and a sentence a contributor for who could buy its rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+from mixval.contracts.results import CANNOT_SAY, LEAVE, TAKE, Standing
+from mixval.publish.numerals import fixed, signed
+from mixval.publish.sentence import Sentence
+from mixval.publish.value_kind import ValueKind, kind_of, kind_of_row
+from mixval.valuation.verdict import ValueInterval, standing_of
+
+TIES = (
+    "contributors with the same letter cannot be told apart from the best of them. Where training was measured, pairs with "
+    "different letters were in its order in 89 %, pairs whose intervals do not overlap in 98 %."
+)
+"""What the letters of ties mean. The shares are of all pairs of contributors of the evidence (docs/reports.md)."""
+
+_NOT_RANKED: dict[Standing, str] = {
+    "no-intervals": "Not ranked: without intervals nobody can say whether contributors differ by more than noise.",
+    "at-chance": "Not ranked: no contributor can be told from training on no rows, so differences between them may be noise.",
+    "all-tied": "Not ranked: no contributor can be told apart from another.",
+}
+
+
+def standing(ranking: pa.Table) -> Standing:
+    """Whether the contributors of a ranking have an order, else why not."""
+    verdicts, groups, lows = (ranking[name].to_pylist() for name in ("verdict", "tie_group", "value_low"))
+    has_empty = ranking.num_rows > 0 and ranking["value_of_empty"].null_count == 0
+    return standing_of(verdicts, groups, [low is not None for low in lows], has_empty)
+
+
+def is_ordered(ranking: pa.Table) -> bool:
+    """Whether ranks, letters and the order of lines mean something."""
+    return ranking.num_rows > 0 and standing(ranking) == "ordered"
+
+
+def headline(ranking: pa.Table) -> Sentence:
+    """What the run says first: that it is no ranking and why, or who is worth most."""
+    rows = ranking.to_pylist()
+    if not rows:
+        return Sentence("No contributor could be ranked.")
+    found = standing(ranking)
+    if found == "one":
+        only = rows[0]
+        return Sentence(f"Only {{}} was valued, so there is no ranking. Verdict: {only['verdict']}.", ((only["contributor"],),))
+    if found != "ordered":
+        return Sentence(_NOT_RANKED[found])
+    first = [row for row in rows if row["tie_group"] == rows[0]["tie_group"]]
+    names = (tuple(row["contributor"] for row in first),)
+    has, tied = ("has", "") if len(first) == 1 else ("have", " and cannot be told apart")
+    if not kind_of(ranking).has_empty or any(row["verdict"] == TAKE for row in first):
+        return Sentence(f"{{}} {has} the highest value for the target{tied}.", names)
+    return Sentence(f"No contributor can be said to help. {{}} {has} the highest value{tied}.", names)
+
+
+def verdicts_in_words(ranking: pa.Table) -> Sentence:
+    """Whom to take, whom to leave, and of how many others neither can be said."""
+    if ranking.num_rows and not kind_of(ranking).has_empty:
+        return Sentence(
+            "Values by Eq. 8 compare the contributors of this run; they cannot say whether training on any of them helps."
+        )
+    by_verdict: dict[str, tuple[str, ...]] = {
+        verdict: tuple(row["contributor"] for row in ranking.to_pylist() if row["verdict"] == verdict)
+        for verdict in (TAKE, LEAVE, CANNOT_SAY)
+    }
+    told = [verdict for verdict, names in by_verdict.items() if names]
+    words = " ".join(f"{verdict.capitalize()}: {{}}." for verdict in told)
+    return Sentence(words, tuple(by_verdict[verdict] for verdict in told))
+
+
+def buyer_sentence(row: dict[str, Any], decimals: int) -> str:
+    """The verdict on one contributor and its reason, without its name; a row of the ranking, shown with `decimals`."""
+    kind = kind_of_row(row)
+    measured = row["value_low"] is not None and row["value_of_empty"] is not None
+    return f"{row['verdict']}: {_reason(row, kind, decimals)}{kind.caveat if measured else ''}"
+
+
+def _reason(row: dict[str, Any], kind: ValueKind, decimals: int) -> str:
+    empty, low, high = row["value_of_empty"], row["value_low"], row["value_high"]
+    if empty is None:
+        return "Eq. 8 compares contributors of one run; it has no value of training on no rows to compare with."
+    if low is None or high is None or not low < high:
+        known = "the value has no interval" if low is None else "the spread of the value could not be measured"
+        return f"{known}, so it cannot be told from training on no rows."
+    gain, worst, best = row["value"] - empty, low - empty, high - empty
+    if row["verdict"] == TAKE:
+        span = f"{fixed(worst, decimals)} to {fixed(best, decimals)}"
+        return f"training on its rows is predicted to {kind.improves} by {fixed(gain, decimals)} {kind.unit} ({span})."
+    if row["verdict"] == LEAVE and best <= 0:
+        span = f"{fixed(-best, decimals)} to {fixed(-worst, decimals)}"
+        return f"training on its rows is predicted to {kind.worsens} by {fixed(-gain, decimals)} {kind.unit} ({span})."
+    number = f"{kind.change} {signed(gain, decimals)} {kind.unit} ({signed(worst, decimals)} to {signed(best, decimals)})"
+    if row["verdict"] == LEAVE:
+        return f"training on its rows is predicted not to {kind.improves}: {number}."
+    return f"{number} {_doubt(ValueInterval(row['value'], low, high), empty, kind)}."
+
+
+def _doubt(found: ValueInterval, empty: float, kind: ValueKind) -> str:
+    """Why a difference from no rows says nothing."""
+    if found.verdict(empty) == CANNOT_SAY:
+        return "may be none at all"
+    if found.value < empty and kind.penalised:
+        return "is below 0, which the penalty alone may explain"
+    return "is no more than chance gives among this many contributors"

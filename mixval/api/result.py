@@ -14,6 +14,8 @@ from mixval.publish.explain import Explanation, explain
 from mixval.publish.names import shortened, visible
 from mixval.publish.ranking import ranking_rows
 from mixval.publish.stored_run import StoredRun, open_run
+from mixval.publish.verdict_words import headline, verdicts_in_words
+from mixval.publish.warning_words import warning_words
 from mixval.publish.writers.report import REPORT
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ class ValuationResult:
 
     @property
     def warnings(self) -> list[RunWarning]:
-        """Reasons to be careful: `kind`, `words`, and the `contributors` concerned (none: the whole ranking)."""
+        """Reasons to be careful, worst first: `kind`, `severity`, `words`, `contributors` concerned (none: the whole run)."""
         return list(self._run.manifest.warnings)
 
     def explain(self, contributor: str) -> Explanation:
@@ -97,14 +99,14 @@ class ValuationResult:
         return str(file)
 
     def __repr__(self) -> str:
-        """The ranking in a few columns, then the warnings."""
+        """Whether it is a ranking, the values in a few columns, then the warnings."""
         rows = self._shown()
         heads = list(rows[0]) if rows else []
         cells = [heads, *([str(row[head]) for head in heads] for row in rows)]
         widths = [max(len(line[place]) for line in cells) for place in range(len(heads))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
-        lines = lines if rows else ["No contributor was ranked."]
-        return "\n".join([*lines, *self._left_out(), *(f"! {warning.words}" for warning in self.warnings)])
+        told = [f"{one.severity}: {warning_words(one)}" for one in self.warnings]
+        return "\n".join([*self._says(), *(lines if rows else []), *self._left_out(), *told])
 
     def _repr_html_(self) -> str:
         """The same for a notebook; names are data, so they are escaped."""
@@ -112,9 +114,15 @@ class ValuationResult:
         heads = "".join(f"<th>{html.escape(head)}</th>" for head in (rows[0] if rows else {}))
         lines = ["".join(f"<td>{html.escape(str(cell))}</td>" for cell in row.values()) for row in rows]
         table = f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(f'<tr>{line}</tr>' for line in lines)}</tbody></table>"
-        told = [*self._left_out(), *(warning.words for warning in self.warnings)]
+        told = [*self._left_out(), *(f"{one.severity}: {warning_words(one)}" for one in self.warnings)]
+        says = "".join(f"<p>{html.escape(line)}</p>" for line in self._says())
         words = "".join(f"<li>{html.escape(one)}</li>" for one in told)
-        return (table if rows else "<p>No contributor was ranked.</p>") + (f"<ul>{words}</ul>" if words else "")
+        return says + (table if rows else "") + (f"<ul>{words}</ul>" if words else "")
+
+    def _says(self) -> list[str]:
+        """What the run says first, and whom to take."""
+        ranking = self._run.ranking
+        return [headline(ranking).plain(), *([verdicts_in_words(ranking).plain()] if ranking.num_rows else [])]
 
     def _left_out(self) -> list[str]:
         """A line for each contributor that was not ranked."""
@@ -122,7 +130,7 @@ class ValuationResult:
         return [f"{shortened(name, NAME_LIMIT)}: {row['verdict']}. {visible(row['reason'])}" for name, row in reasons.items()]
 
     def _shown(self) -> list[dict[str, Any]]:
-        rows = [dict(row) for row in ranking_rows(self._run.ranking, self._run.coalitions)]
+        rows = [dict(row) for row in ranking_rows(self._run.ranking, self._run.coalitions, in_words=False)]
         return [{head: shortened(str(cell), NAME_LIMIT) for head, cell in row.items()} for row in rows]
 
 

@@ -9,11 +9,15 @@ from rich.markup import escape
 
 from mixval.publish.stored_run import StoredRun
 from mixval.publish.terminal import print_ranking
+from mixval.publish.verdict_words import headline, verdicts_in_words
+from mixval.publish.warning_words import IN_REPORT, warning_lines
 
 
 def print_run(run: StoredRun, console: Console | None = None) -> None:
     """The ranking, when it was made, and the URL of its files."""
     console = console or Console()
+    for line in warning_lines(run.manifest.warnings, IN_REPORT):
+        console.print(escape(line), style="yellow")
     print_ranking(run.ranking, run.rejected, console, run.coalitions)
     console.print(escape(f"Run {run.manifest.run_id}, made {run.manifest.created} by mixval {run.manifest.mixval_version}."))
     console.print(escape(f"Report: {run.folder.url}/report.html"), soft_wrap=True)
@@ -22,6 +26,8 @@ def print_run(run: StoredRun, console: Console | None = None) -> None:
 def run_document(run: StoredRun) -> dict[str, Any]:
     """The same as JSON-able values: rows of ranking.parquet and rejected.parquet, and the warnings."""
     return {
+        "headline": headline(run.ranking).plain(),
+        "verdicts": verdicts_in_words(run.ranking).plain(),
         "run_id": run.manifest.run_id,
         "url": run.folder.url,
         "created": run.manifest.created,

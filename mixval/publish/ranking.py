@@ -63,11 +63,12 @@ def tie_labels(table: pa.Table) -> dict[int, str]:
 def ranking_rows(
     table: pa.Table,  # ranking_schema()
     coalitions: pa.Table | None = None,  # COALITIONS: adds the rank by Shapley value
+    in_words: bool = True,
 ) -> list[dict[str, str | int]]:
     """One plain dict per contributor, ready for a Prefect table artifact: text and whole numbers only.
 
     Ranks and letters of ties are included where the contributors have an order, what Eq. 8's terms add where their sum is the
-    value.
+    value, and with `in_words` the sentence for who could buy the rows.
     """
     rows, kind, ordered = table.to_pylist(), kind_of(table), is_ordered(table)
     shapley = {} if coalitions is None or not ordered else shapley_ranks(coalitions)
@@ -86,7 +87,7 @@ def ranking_rows(
             "rows": row["n_rows"],
             "real": percent(row["real_share"]),
             "gate": row["gate_verdict"],
-            "in words": buyer_sentence(row, decimals),
+            **({"in words": buyer_sentence(row, decimals)} if in_words else {}),
         }
         for row in rows
     ]

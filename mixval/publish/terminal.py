@@ -65,7 +65,7 @@ def print_ranking(table: pa.Table, rejected: pa.Table, console: Console, coaliti
 def _values(table: pa.Table, coalitions: pa.Table | None, width: int) -> Table:
     """The ranking in as many columns as the terminal has room for; those at its end are left out first."""
     kind, labels = kind_of(table), tie_labels(table)
-    title = "Contributors by their value for the target set" if is_ordered(table) else "Contributors by name, not ranked"
+    title = "Contributors by their value for the target set" if is_ordered(table) else "Not ranked; contributors by name"
     cells = [_cells(shown, row, labels) for shown, row in zip(ranking_rows(table, coalitions), table.to_pylist(), strict=True)]
     heads = [head for head in _COLUMNS if head in cells[0]]
     room = width - GAP
@@ -103,7 +103,7 @@ def _width(head: str, cells: list[dict[str, str]]) -> int:
 
 def _parts(table: pa.Table) -> Table:
     adds = kind_of(table).adds_terms
-    view = _grid("What each term adds to the value" if adds else "For comparison, no part of the value: the terms of Eq. 8")
+    view = _grid("What each term adds to the value" if adds else "Eq. 8's terms, for comparison: no part of the value")
     view.add_column("contributor", no_wrap=True)
     for term in TERMS:
         view.add_column(term, justify="right", no_wrap=True)

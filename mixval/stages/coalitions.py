@@ -85,7 +85,8 @@ def job_of_ranked(
     most_players: int | None = None,
 ) -> CoalitionJob:
     """The coalitions of the best-ranked `most_players` of these contributors, by name; None: of all that are ranked."""
-    ranked = reduced.ranking["contributor"].to_pylist()
+    rows = sorted(reduced.ranking.to_pylist(), key=lambda row: (-row["value"], row["contributor"]))
+    ranked = [row["contributor"] for row in rows]  # not the table's order, which is by name where differences may be noise
     chosen = ranked[:most_players]
     return CoalitionJob(
         jobs=[jobs[name] for name in chosen],

@@ -12,6 +12,7 @@ from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.run import ContributorSummary, RunSummary
 from mixval.contracts.warnings import RunWarning, by_severity, warning
+from mixval.errors import SchemaVersionError
 from mixval.gate.docs import page_name
 from mixval.publish.coalition_warnings import coalition_warnings, sketch_warnings
 from mixval.publish.manifest import Manifest, WeightsUsed, input_shards, read_manifest
@@ -22,7 +23,7 @@ from mixval.publish.regression_warnings import regression_warnings
 from mixval.publish.results import GateResults, PublishedValuation
 from mixval.publish.run_manifest import MANIFEST, package_versions, resolved_config
 from mixval.publish.run_warnings import find_warnings
-from mixval.publish.stored_run import open_run
+from mixval.publish.stored_run import open_run_at
 from mixval.publish.verdict_words import buyer_sentence, headline, is_ordered, verdicts_in_words
 from mixval.publish.writers.gate_results import DOCS
 from mixval.publish.writers.installed import write_by_installed
@@ -63,7 +64,10 @@ def up_to_date_run(config: ValuationConfig, fingerprint: str) -> RunSummary | No
     folder = Layout(output).run(latest.run_id)
     if not folder.child(MANIFEST).exists():
         return None
-    stored = open_run(folder.url)
+    try:
+        stored = open_run_at(folder)
+    except SchemaVersionError:  # published by another mixval: published again, from the same artifacts
+        return None
     summary = _summary(stored.manifest, stored.ranking, folder)
     if summary.n_failed:
         return None

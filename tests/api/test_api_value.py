@@ -91,7 +91,7 @@ def test_the_result_answers(result: mixval.ValuationResult, tmp_path: Path) -> N
     assert {warning.kind for warning in result.warnings} >= {"few-contributors"}
     found = result.explain("near")
     assert found.contributor == "near"
-    assert str(found).startswith("near: rank ")
+    assert str(found).startswith(f"near: {found.verdict}: ")
     copy = result.report(tmp_path / "new" / "report.html")
     assert Path(copy).read_text(encoding="utf-8").startswith("<!doctype html>")
     assert result.report().endswith("/report.html")

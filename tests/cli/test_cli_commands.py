@@ -80,6 +80,9 @@ def test_a_second_value_stands_in_people_s_words_and_in_json(valued: Valued) -> 
     assert "nothing was recomputed, its results are current" in " ".join(again.stdout.split())
     document = json.loads(invoke("value", valued.config, "--json").stdout)
     assert document["up_to_date"] is True
+    assert next(iter(document)) == "headline"
+    assert [one["contributor"] for one in document["contributors"]] == list(PLANTED)
+    assert all(one["sentence"].startswith(f"{one['verdict']}: ") for one in document["contributors"])
     assert (document["n_planned"], document["n_ranked"], document["n_rejected"]) == (4, 3, 1)
 
 
@@ -221,7 +224,8 @@ def test_coalition_values_are_explained_summed_up_and_reported(
     assert 'data-chart="redundancy"' in (with_coalitions / "report.html").read_text(encoding="utf-8")
     manifest = open_run(str(with_coalitions)).manifest
     counts = {"n_planned": 4, "n_ranked": 3, "n_rejected": 1, "n_failed": 0, "recomputed": {}, "reused": {}}
-    names = {"run_id": manifest.run_id, "url": str(with_coalitions), "fingerprint": manifest.fingerprint}
+    says = {"headline": "", "verdicts": "", "is_ordered": True}
+    names = says | {"run_id": manifest.run_id, "url": str(with_coalitions), "fingerprint": manifest.fingerprint}
     print_summary(RunSummary(**names, **counts, timings_seconds={}, warnings=[]))
     assert "best next contributor: near, mixed and far; value together 1." in " ".join(capsys.readouterr().out.split())
 

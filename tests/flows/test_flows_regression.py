@@ -110,8 +110,9 @@ def _values_are_told(run: StoredRun) -> None:
     assert "Value (nats)" in _report(run)
     assert "The value by Eq. 8" in _report(run)
     found = explain(run.ranking, run.terms, run.rejected, PLANTED[-1], run.manifest.warnings)
-    assert found.rank_by_eq8 is not None
-    assert "by Eq. 8:" in explanation_text(found)
+    assert (found.rank_by_eq8 is None) == (found.rank is None)
+    assert "no part of the value: the terms of Eq. 8" in explanation_text(found)
+    assert f"{PLANTED[-1]}: {found.verdict}: " in explanation_text(found)
     assert any(words.startswith("Value: not Eq. 8") for words in run.manifest.paper_deviations)
     assert not {"uninformative-term", "unequal-gradient-rows"} & {warning.kind for warning in run.manifest.warnings}
 

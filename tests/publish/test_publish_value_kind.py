@@ -67,14 +67,14 @@ def test_a_wide_terminal_keeps_eq_8_apart() -> None:
     print_ranking(made.ranking, made.rejected, console)
     text = " ".join(console.export_text().split())
     assert "minus the cross-entropy on the target, nats" in text
-    assert "For comparison, no part of the value: the terms of Eq. 8" in text
+    assert "Eq. 8's terms, for comparison: no part of the value" in text
 
 
 @pytest.mark.parametrize("width", [70, 110])
 def test_shapley_ranks_stand_beside_the_value_where_there_is_room(width: int) -> None:
     made, console = MADE[CROSS_ENTROPY], Console(record=True, width=width, file=io.StringIO())
     print_ranking(made.ranking, made.rejected, console, make_coalitions(NAMES).coalitions)
-    values, _, beside = console.export_text().partition("For comparison")
+    values, _, beside = console.export_text().partition("for comparison")
     assert ("shapley" in values) == (width == 110)
     assert all(name in values for name in NAMES)
     assert "shapley" not in beside

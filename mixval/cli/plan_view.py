@@ -16,7 +16,9 @@ MIB = 2**20
 
 def plan_document(prepared: PreparedRun) -> dict[str, Any]:
     """The plan as JSON-able values, with the run's fingerprint."""
-    return {"fingerprint": prepared.fingerprint, "classes": prepared.classes} | prepared.plan.model_dump(mode="json")
+    names = list(prepared.target_job.target_classes.names) or None
+    own = {"fingerprint": prepared.fingerprint, "classes": prepared.classes, "class_names": names}
+    return own | prepared.plan.model_dump(mode="json")
 
 
 def print_plan(prepared: PreparedRun, console: Console | None = None) -> None:

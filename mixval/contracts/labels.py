@@ -50,7 +50,8 @@ def read_labels(
     """
     if pat.is_integer(labels.type) and not classes.are_labels:
         return labels.cast(pa.int64()), pa.nulls(len(labels), pa.string())
-    if pat.is_boolean(labels.type) and not {"true", "false"} & {folded(name) for name in classes.names}:
+    are_words = classes.are_labels or {"true", "false"} & {folded(name) for name in classes.names}
+    if pat.is_boolean(labels.type) and not are_words:
         return labels.cast(pa.int64()), pa.nulls(len(labels), pa.string())
     is_number = pat.is_integer(labels.type)
     coded = labels.cast(pa.string()).dictionary_encode()

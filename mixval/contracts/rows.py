@@ -42,15 +42,8 @@ def is_chat(found: pa.DataType) -> bool:
 def advice(column: ContractColumn, found: pa.DataType) -> str:
     """What to do about a type that does not fit, in a sentence."""
     plain = plain_type(found)
-    if column.kind == "image" and isinstance(plain, pa.FixedShapeTensorType) and len(plain.shape) == 3:
-        return "Its channels come first or not at all: transpose it to height, width, channels."
-    if column.kind == "image" and pat.is_list(plain):
-        return "Write nested lists as PNG bytes, or as a fixed-shape (height, width, channels) tensor of uint8."
-    if column.kind == "image" and pat.is_struct(plain):
-        return "Embed the files: write their content as `bytes`."
-    if column.kind == "image" and is_text(plain):
-        return "If these are paths, write the content of the files instead."
-    return "Convert it, or leave the shard out of the catalogue."
+    told = [words for kind, is_so, words in _ADVICE if kind == column.kind and is_so(plain)]
+    return told[0] if told else "Convert it, or leave the shard out of the catalogue."
 
 
 def _is_label(found: pa.DataType) -> bool:
@@ -81,3 +74,16 @@ _FITS: dict[str, Callable[[pa.DataType], bool]] = {
     "text": is_text,
     "prompt": _is_prompt,
 }
+_ADVICE: tuple[tuple[str, Callable[[pa.DataType], bool], str], ...] = (
+    (
+        "image",
+        lambda found: isinstance(found, pa.FixedShapeTensorType) and len(found.shape) == 3,
+        "Write pixels as uint8 or floats, height, width and channels in this order: where channels come first, transpose it.",
+    ),
+    ("image", pat.is_list, "Write nested lists as PNG bytes, or as a fixed-shape (height, width, channels) tensor of uint8."),
+    ("image", pat.is_struct, "Embed the files: write their content as `bytes`."),
+    ("image", is_text, "If these are paths, write the content of the files instead."),
+    ("prompt", pat.is_list, "Name the fields of its structs `role` and `content`."),
+    ("prompt", is_text, "If this is JSON, write it as a list of structs."),
+    ("text", pat.is_list, "Join its items to one text, or name a chat column as `messages` in `source.columns`."),
+)

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from mixval.config.base import FrozenModel
+from mixval.contracts.labels import NO_NAMES, TargetClasses
 from mixval.contracts.plan import ContributorPlan, ShardRef, content_digest
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.terms import TERMS
@@ -63,11 +64,14 @@ def plan_trainings(config: CalibrationConfig, contributors: Sequence[str]) -> Tr
         gated = gate_ref(valuation, _gated(name, listed[name]), target_ref)
         _refuse_shared(config, f"contributor {name!r}", read_digests(valuation, gated), of_test.digests)
     classes = _classes(config, of_target)
-    if unknown := sorted(set(of_test.labels) - set(classes or of_test.labels)):
+    if unknown := _strange_labels(of_test, of_target):
         raise ContractError(
             f"{config.test}: expected labels of the target alone, found also {unknown[:5]}. Leave those rows out."
         )
-    by_seed = [[training(config, name, listed[name], classes, seed) for name in contributors] for seed in range(config.seeds)]
+    by_seed = [
+        [training(config, name, listed[name], classes, seed, of_target.classes) for name in contributors]
+        for seed in range(config.seeds)
+    ]
     coalitions = (
         [coalition for jobs in by_seed for coalition in leave_one_out(jobs)] if config.coalitions == "leave-one-out" else []
     )
@@ -185,7 +189,12 @@ def _coalitions(trainings: Trainings, failed: Mapping[str, str]) -> pa.Table:
 
 
 def training(
-    config: CalibrationConfig, name: str, shards: Sequence[ShardRef], classes: list[int] | None, seed: int
+    config: CalibrationConfig,
+    name: str,
+    shards: Sequence[ShardRef],
+    classes: list[int] | None,
+    seed: int,
+    target_classes: TargetClasses = NO_NAMES,
 ) -> TruthJob:
     """The training on one contributor at one seed."""
     return TruthJob(
@@ -197,10 +206,18 @@ def training(
         task=config.task,
         backbone=config.backbone,
         classes=classes,
+        target_classes=target_classes,
         recipe=config.recipe,
         seed=seed,
         device=config.runtime.device,
     )
+
+
+def _strange_labels(test: TargetProfile, target: TargetProfile) -> list[Any]:
+    """Labels of the test rows that the target does not have; by name where labels are names, as each set numbers its own."""
+    if target.labels_are_names or test.labels_are_names:
+        return sorted(set(test.class_names) - set(target.class_names)) if target.labels_are_names else list(test.class_names)
+    return sorted(set(test.labels) - set(target.labels))
 
 
 def _classes(config: CalibrationConfig, target: TargetProfile) -> list[int] | None:

@@ -18,6 +18,7 @@ from mixval.evidence.fitted import FITTED, SINGLES
 from mixval.evidence.results import MethodResult, SkippedMethod, WorldResult, method_result
 from mixval.evidence.truth import TruthJob, read_truth, truth_matrix
 from mixval.publish.numerals import seconds
+from mixval.storage.formats import format_of
 from mixval.storage.root import Location, open_location
 
 NUMERICAL = (ArithmeticError, np.linalg.LinAlgError, torch.linalg.LinAlgError)  # type: ignore[attr-defined]
@@ -109,6 +110,6 @@ def row_digests(jobs: Sequence[TruthJob]) -> dict[str, str]:
 
 
 def rows_digest(folders: Iterable[Location]) -> str:
-    """Name of the content of all Parquet files below these folders."""
-    files = (file for folder in folders for file in folder.files(".parquet"))
+    """Name of the content of all data files below these folders."""
+    files = (file for folder in folders for file in folder.files() if format_of(file.name) is not None)
     return fingerprint("rows", 1, files=sorted(file.content_digest() for file in files))

@@ -22,8 +22,11 @@ from pydantic import Field
 from mixval.config.backbone import BackboneConfig
 from mixval.config.base import FrozenModel
 from mixval.config.fingerprint import fingerprint
-from mixval.config.source import StorageConfig
+from mixval.config.source import SourceConfig, StorageConfig
 from mixval.config.tasks import Task
+from mixval.contracts.labels import NO_NAMES, TargetClasses
+from mixval.contracts.parts import REAL
+from mixval.contracts.plan import ShardRef
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.schemas import table_schema
 from mixval.errors import ContractError, StorageError
@@ -37,8 +40,8 @@ from mixval.models.load import load_backbone
 from mixval.seeds import derive_seed, generator
 from mixval.stages.kept import LastMade
 from mixval.storage.commit import ArtifactStore
-from mixval.storage.root import Location, open_location
-from mixval.storage.tables import read_table
+from mixval.storage.root import open_location
+from mixval.storage.shards import list_shards, stream_rows
 
 VERSION = 1
 """Raised whenever the numbers change."""
@@ -69,9 +72,9 @@ class TruthJob(FrozenModel):
     contributor: str
     """Name in tables and messages; not part of the fingerprint."""
     rows: list[str] = Field(min_length=1)
-    """URLs of folders whose Parquet files are trained on together, in this order."""
+    """URLs of folders whose shards are trained on together, in this order."""
     test: str
-    """URL of a folder of Parquet files: the test set."""
+    """URL of a folder of shards: the test set."""
     output: str
     """URL of the output root."""
     storage: StorageConfig = StorageConfig()
@@ -79,6 +82,8 @@ class TruthJob(FrozenModel):
     backbone: BackboneConfig
     classes: list[int] | None = None
     """All labels of the task. None for causal LMs."""
+    target_classes: TargetClasses = NO_NAMES
+    """What the target calls them."""
     recipe: TrainingRecipe = TrainingRecipe()
     seed: int = Field(default=0, ge=0)
     device: str = "cpu"
@@ -230,6 +235,7 @@ def _inputs(job: TruthJob) -> dict[str, Any]:
         "task": job.task,
         "backbone": backbone_identity(_as_trained(job.backbone), job.task, job.classes),
         "classes": job.classes,
+        **({"class_names": list(job.target_classes.names)} if job.target_classes.names else {}),
         "recipe": job.recipe.model_dump(mode="json"),
         "seed": job.seed,
         "libraries": {"torch": torch.__version__.partition("+")[0]},
@@ -237,15 +243,21 @@ def _inputs(job: TruthJob) -> dict[str, Any]:
 
 
 def _digests(job: TruthJob, url: str) -> list[str]:
-    return [file.content_digest() for file in _files(job, url)]
+    return [shard.digest for shard in _shards(job, url)]
 
 
-def _files(job: TruthJob, url: str) -> list[Location]:
-    files = open_location(url, job.storage).files(".parquet")
-    if not files:
-        raise StorageError(f"{url}: expected Parquet files, found none. Name a folder with a contributor's rows.")
-    return files
+def _shards(job: TruthJob, url: str) -> list[ShardRef]:
+    shards = list_shards(open_location(url, job.storage))
+    if not shards:
+        raise StorageError(f"{url}: expected data files, found none. Name a folder with a contributor's rows.")
+    return shards
 
 
 def _read(job: TruthJob, urls: Sequence[str]) -> pa.Table:
-    return pa.concat_tables([read_table(file) for url in urls for file in _files(job, url)])
+    # Folders in contract columns; training takes no notice of origins.
+    source = SourceConfig(contributors=urls[0], target=job.test, origin=REAL, storage=job.storage)
+    shards = [shard for url in urls for shard in _shards(job, url)]
+    tables = [batch.table for batch in stream_rows(shards, source, job.task, classes=job.target_classes)]
+    if not tables:
+        raise ContractError(f"contributor {job.contributor!r} must have rows, found none in {', '.join(urls)}. Leave it out.")
+    return pa.concat_tables(tables, promote_options="default")

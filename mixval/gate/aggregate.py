@@ -56,5 +56,4 @@ def _causes(stream: RowStream) -> str:
 
 
 def _cause(tally: CheckTally) -> str:
-    why = f", found '{tally.samples[0]}'" if tally.check.says_why and tally.samples else ""
-    return shorten(tally.check.expected) + why
+    return tally.samples[0] if tally.check.says_why and tally.samples else shorten(tally.check.expected)

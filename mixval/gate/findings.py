@@ -55,9 +55,16 @@ def _row_finding(tally: CheckTally, where: str, shard_names: Sequence[str], cons
         place += f" and {counted(tally.n_failed - 1, 'more row')}"
     rows = f"{tally.n_failed:,} of {counted(tally.n_elements, 'row')} {'is' if tally.n_failed == 1 else 'are'}"
     consequence = consequences.get(check.severity, "").format(rows=rows)
-    quotes = listed([_quote(sample, check) for sample in dict.fromkeys(tally.samples[:FOUND_SHOWN])])
-    message = f"{place}: {check.expected}, found {quotes}. {check.remedy} {consequence}".rstrip()
+    message = f"{place}: {_said(tally)}. {check.remedy} {consequence}".rstrip()
     return _finding(tally, tally.n_failed, tally.n_checked, tally.samples, message)
+
+
+def _said(tally: CheckTally) -> str:
+    """What was expected and found; where samples are reasons, the first of them."""
+    if tally.check.says_why and tally.samples:
+        return tally.samples[0]
+    quotes = listed([_quote(sample, tally.check) for sample in dict.fromkeys(tally.samples[:FOUND_SHOWN])])
+    return f"{tally.check.expected}, found {quotes}"
 
 
 def _quote(sample: str, check: Check) -> str:

@@ -20,7 +20,7 @@ from mixval.gate.derive import TokenCounter, digest_names
 from mixval.gate.findings import row_findings
 from mixval.gate.row_suite import row_checks
 from mixval.gate.stream import RowStream
-from mixval.gate.words import counted, listed, quoted
+from mixval.gate.words import counted, label_words, listed, quoted
 
 MAX_LABEL = 2**63 - 1
 NO_DIGESTS = np.empty((0, 16), dtype=np.uint8)
@@ -130,8 +130,12 @@ def _require_target(stream: RowStream, task: Task, shard_names: list[str]) -> No
     if spec_of(task).has_labels and len(stream.labels) < limits.min_classes:
         raise TargetError(
             f"target: at least {limits.min_classes} distinct labels were expected (gate.min_classes), "
-            f"found {len(stream.labels)}: {sorted(stream.labels)}. Add rows of the other classes."
+            f"found {len(stream.labels)}: {_labels(stream, stream.labels)}. Add rows of the other classes."
         )
+
+
+def _labels(stream: RowStream, labels: Iterable[int]) -> str:
+    return listed([label_words(label, stream.class_names) for label in sorted(labels)])
 
 
 def _require_labels(stream: RowStream) -> None:

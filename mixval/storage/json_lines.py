@@ -109,7 +109,7 @@ def _pieces(location: Location) -> Iterator[bytes]:
         while data := stream.read(PIECE_BYTES):
             data = rest + (data.removeprefix(_BOM) if is_first else data)
             if is_first and data.lstrip()[:1] == b"[":
-                raise unreadable(location, JsonLines.name, "it is a JSON array, where one object a line is read")
+                raise unreadable(location, JsonLines.name, "it is a JSON array. Write one object a line, as `jq -c '.[]'` does")
             is_first = False
             cut = data.rfind(b"\n") + 1
             if cut:

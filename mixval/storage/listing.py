@@ -53,7 +53,7 @@ def list_contributors(source: SourceConfig) -> dict[str, list[ShardRef]]:
 def list_target(source: SourceConfig) -> list[ShardRef]:
     """The target set's shards, sorted. Raises `StorageError` for a URL that cannot be listed, `TargetError` when empty."""
     root = open_location(source.target, source.storage)
-    shards = _shards_below(root)
+    shards = list_shards(root)
     if not any(shard.problem is None for shard in shards):
         problems = "; ".join(str(shard.problem) for shard in shards[:3])
         raise TargetError(
@@ -125,7 +125,7 @@ def _refuse_strays(root: Location, target: Location) -> None:
 
 def _by_column(root: Location, source: SourceConfig) -> dict[str, list[ShardRef]]:
     found: dict[str, list[ShardRef]] = {}
-    for shard in _shards_below(root):
+    for shard in list_shards(root):
         if shard.problem is not None:
             raise ShardError(
                 f"{shard.problem} With `layout: column` its contributors are unknown.",
@@ -171,7 +171,8 @@ def contributor_names(column: pa.Array, shard: ShardRef, name: str) -> pa.Array:
         ) from error  # fmt: skip
 
 
-def _shards_below(root: Location) -> list[ShardRef]:
+def list_shards(root: Location) -> list[ShardRef]:
+    """The shards of a file or folder, sorted. Raises `StorageError` for a URL that cannot be listed."""
     if root.is_file():
         return [_shard(root, root.name, None)]
     return _shards_by_name({"": root})[""]

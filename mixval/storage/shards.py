@@ -21,11 +21,11 @@ from mixval.contracts.mapping import MISSING, WRONG, RowMapping, row_mapping
 from mixval.contracts.plan import ShardRef
 from mixval.errors import ShardError
 from mixval.storage.formats import open_shard
-from mixval.storage.listing import contributor_names, list_contributors, list_target, shard_digest
+from mixval.storage.listing import contributor_names, list_contributors, list_shards, list_target, shard_digest
 from mixval.storage.reading import OpenShard
 from mixval.storage.root import open_location
 
-__all__ = ["list_contributors", "list_target", "named_classes", "shard_digest", "stream_rows"]
+__all__ = ["list_contributors", "list_shards", "list_target", "named_classes", "shard_digest", "stream_rows"]
 
 _ORIGIN_FOLDER = "origin="
 _LABEL_BATCH_ROWS = 65_536

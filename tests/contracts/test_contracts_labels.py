@@ -44,7 +44,8 @@ def test_classes_of_a_target_are_in_a_stable_order(values: list[str], classes: T
         ([3, None], FEATURE, [3, None], [None, None]),
         ([True, False, None], NO_NAMES, [1, 0, None], [None] * 3),
         ([True, False], TargetClasses(("False", "True"), are_labels=True), [1, 0], [None] * 2),
-        ([True], NAMED, [1], [None]),
+        ([True], NAMED, [None], ["true"]),
+        ([True], FEATURE, [1], [None]),
     ],
 )
 def test_labels_in_the_target_s_numbers(labels: list[Any], classes: TargetClasses, numbers: Any, strange: Any) -> None:

@@ -232,7 +232,7 @@ def test_impossible_trainings_are_refused_in_words(pictures: Path, tmp_path: Pat
         with pytest.raises(ConfigError, match=words):
             train_contributor(job(tmp_path, "text", test=str(tmp_path / "text"), **changes))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(StorageError, match="expected Parquet files, found none"):
+    with pytest.raises(StorageError, match="expected data files, found none"):
         train_contributor(job(tmp_path, "empty"))
 
 

@@ -103,7 +103,7 @@ def test_views_are_filtered_by_their_contributor(tmp_path: Any) -> None:
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        (pa.fixed_shape_tensor(pa.uint8(), [3, 8, 8]), "channels come first"),
+        (pa.fixed_shape_tensor(pa.uint8(), [3, 8, 8]), "where channels come first"),
         (pa.fixed_shape_tensor(pa.int64(), [8, 8, 3]), "value_type=int64"),
         (pa.list_(pa.list_(pa.list_(pa.uint8()))), "nested lists as PNG"),
         (pa.struct([("path", pa.string())]), "Embed the files"),

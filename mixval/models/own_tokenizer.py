@@ -25,6 +25,14 @@ class FunctionTokenizer:
             return {"input_ids": self._ids(texts)}
         return {"input_ids": [self._ids(text) for text in texts]}
 
+    def get_added_vocab(self) -> dict[str, int]:
+        """No tokens are added to those of the function."""
+        return {}
+
+    def convert_ids_to_tokens(self, _ids: Sequence[int]) -> list[str]:
+        """No special token has a spelling in texts."""
+        return []
+
     def _ids(self, text: str) -> list[int]:
         try:
             ids = [int(one) for one in self.encode_text(text)]

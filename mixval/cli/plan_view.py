@@ -18,7 +18,8 @@ def plan_document(prepared: PreparedRun) -> dict[str, Any]:
     """The plan as JSON-able values, with the run's fingerprint."""
     names = list(prepared.target_job.target_classes.names) or None
     own = {"fingerprint": prepared.fingerprint, "classes": prepared.classes, "class_names": names}
-    return own | prepared.plan.model_dump(mode="json")
+    warnings = [one.model_dump(mode="json") for one in prepared.warnings]
+    return own | {"warnings": warnings} | prepared.plan.model_dump(mode="json")
 
 
 def print_plan(prepared: PreparedRun, console: Console | None = None) -> None:
@@ -38,6 +39,8 @@ def print_plan(prepared: PreparedRun, console: Console | None = None) -> None:
     gib = plan.worker_memory_bytes / 2**30
     console.print(f"{plan.n_parameters:,} parameters in the NTK. {plan.workers} worker(s) with {gib:.1f} GiB each:")
     console.print(f"about {total / plan.workers:.0f} s of passes, without start-up, gate and report.")
+    for one_warning in prepared.warnings:
+        console.print(escape(f"{one_warning.severity.capitalize()}: {visible(one_warning.words)}"))
     for note in plan.notes:
         console.print(f"Note: {note}.")
     problems = [(one.name, shard) for one in plan.contributors for shard in one.shards if shard.problem]

@@ -45,6 +45,11 @@ class BackboneConfig(FrozenModel):
     """A randomly initialised model instead of a checkpoint."""
     module: str | None = None
     """Digest of an own torch module, which `mixval.value` sets: a record of what was valued, not to be written by hand."""
+    head: Literal["auto", "checkpoint", "new"] = "auto"
+    """The classification head of a checkpoint. `auto`: its own where it has as many classes as T, else a new, untrained one.
+    `checkpoint`: its own, whatever T has. `new`: a new one. Plan and run name a new head."""
+    head_seed: int = Field(default=0, ge=0)
+    """Seed of a new head's weights."""
     tokenizer: str | Literal["byte"] | None = None
     """`byte`, or a folder with `tokenizer.json`. None: the tokenizer of the checkpoint. Unused for images."""
     stem: Literal["original", "3x3"] = "original"
@@ -75,6 +80,8 @@ class BackboneConfig(FrozenModel):
             raise ValueError("give exactly one of `path` (a checkpoint) and `random_init` (a config and a seed)")
         if self.module is not None and (self.lora is not None or self.stem != "original"):
             raise ValueError("an own module is taken as it is. Leave `lora` and `stem` out")
+        if self.head != "auto" and self.path is None:
+            raise ValueError("`head` is for checkpoints (`path`): a random initialisation always has a new one")
         if self.stem == "3x3" and self.random_init is not None and self.random_init.architecture != "resnet":
             raise ValueError("`stem: 3x3` is for ResNets only")
         if self.random_init is not None and self.random_init.architecture == "ngrams" and self.tokenizer not in (None, "byte"):

@@ -27,6 +27,8 @@ WARNING_KINDS: dict[str, Severity] = {
     "covered-by-another": "caution",
     "shared-rows": "caution",
     "other-output-names": "caution",
+    "new-head": "caution",
+    "rows-one-by-one": "note",
     "uninformative-term": "caution",
     "ntk-jitter": "caution",
     "full-sketch": "caution",

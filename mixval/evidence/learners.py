@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 import torch
@@ -16,14 +16,12 @@ from torch import Tensor, nn
 from mixval.errors import ConfigError
 from mixval.evidence.recipe import TrainingRecipe
 from mixval.models.backbone import Backbone, Batch
+from mixval.models.heads import classification_head, initialise
 from mixval.models.outputs import own_label_losses
-from mixval.models.vision import classification_head
 from mixval.seeds import derive_seed
 
 BODY_BATCH_ROWS = 128
 """Rows of a pass through a frozen body."""
-HEAD_STD = 0.02
-"""Of a fresh head's weights, as in BERT and GPT-2; its bias is zero."""
 
 
 class Outcome(NamedTuple):
@@ -53,7 +51,7 @@ def make_learner(backbone: Backbone, recipe: TrainingRecipe, seed: int, has_fres
     """
     head = None if backbone.is_causal else classification_head(backbone.module)
     if has_fresh_head and head is not None:
-        _initialise(head, seed)
+        initialise(head, derive_seed("truth", "head", seed))
     if recipe.trainable == "head":
         if head is None:
             raise ConfigError(
@@ -96,8 +94,9 @@ def _head_learner(backbone: Backbone, head: nn.Linear) -> Learner:
         targets: list[Tensor] = []
         try:
             with torch.no_grad():
-                for start in range(0, rows.num_rows, BODY_BATCH_ROWS):
-                    batch = backbone.encode(rows.slice(start, BODY_BATCH_ROWS))
+                size = backbone.rows_a_pass(BODY_BATCH_ROWS)
+                for start in range(0, rows.num_rows, size):
+                    batch = backbone.encode(rows.slice(start, size))
                     backbone.forward(batch)
                     targets.append(batch["targets"])
         finally:
@@ -116,12 +115,3 @@ def _head_learner(backbone: Backbone, head: nn.Linear) -> Learner:
 
     head.requires_grad_(True)
     return Learner(head, encode, compute)
-
-
-def _initialise(head: nn.Linear, seed: int) -> None:
-    random = torch.Generator().manual_seed(derive_seed("truth", "head", seed))
-    weight: Any = torch.randn(head.weight.shape, generator=random) * HEAD_STD
-    with torch.no_grad():
-        head.weight.copy_(weight)
-        if head.bias is not None:
-            head.bias.zero_()

@@ -7,7 +7,8 @@ With `dtype: float64` transformers' Llama and Qwen still take RMSNorm, the atten
 row alone and in a batch agree to about 1e-7 there, to 1e-10 elsewhere.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from mixval.config.tasks import Task, spec_of
-from mixval.errors import ContractError, ModelError
+from mixval.errors import ContractError, MixvalError, ModelError
 from mixval.models.outputs import (
     OutputKind,
     answer_token_losses,
@@ -53,6 +54,9 @@ class Family(Protocol):
     def pixels(self, rows: pa.Table) -> Tensor:
         """(N, H*W*C) float32 in [0, 1]; ModelError where rows are no images."""
 
+    def example(self) -> Batch | None:
+        """Made-up rows for `probes.py`, on the CPU; None where only data have the shape of a row."""
+
 
 @dataclass(frozen=True)
 class Backbone:
@@ -68,17 +72,28 @@ class Backbone:
     """Context in tokens. Unused for images."""
     device: torch.device
     dtype: torch.dtype
+    is_alone: bool = False
+    """Whether rows must go through the module one by one, since padding or other rows would change their outputs."""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """What a run must say of the model, a sentence by kind of warning (`mixval/contracts/warnings.py`)."""
 
     @property
     def is_causal(self) -> bool:
         """Whether rows have answer tokens instead of one label."""
         return spec_of(self.task).is_causal
 
+    def rows_a_pass(self, batch_rows: int) -> int:
+        """Rows that may go through the module at a time: `batch_rows`, or 1."""
+        return 1 if self.is_alone else batch_rows
+
     def encode(self, rows: pa.Table) -> Batch:
         """Contract rows as tensors on the device. Raises ContractError by row, ModelError for images of several sizes."""
         if rows.num_rows == 0:
             raise ContractError("a batch must hold at least one row, found none. Leave empty batches out.")
-        batch = self.family.encode(rows)
+        return self.placed(self.family.encode(rows))
+
+    def placed(self, batch: Batch) -> Batch:
+        """The batch on the device, floating-point numbers in the module's precision."""
         return {
             name: value.to(self.device, self.dtype if value.is_floating_point() else value.dtype)
             for name, value in batch.items()
@@ -88,11 +103,17 @@ class Backbone:
         """Logits and features. Whether gradients are recorded is the caller's choice (`torch.no_grad`, hooks)."""
         try:
             return self.family.forward(self.module, batch)
-        except ValueError as error:  # transformers checks image sizes and the like this way
+        except (MixvalError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # architectures refuse shapes, lengths and ids with errors of every class
             shapes = {name: tuple(value.shape) for name, value in batch.items()}
+            hint = (
+                "For images, set backbone.image_size to the size it was trained at"
+                if "pixels" in batch
+                else ("Take the tokenizer that belongs to it, or choose another architecture (see docs/models.md)")
+            )
             raise ModelError(
-                f"{type(self.module).__name__} refused a batch with shapes {shapes}: {error}. "
-                "For images, set backbone.image_size to the size it was trained at."
+                f"{type(self.module).__name__} refused a batch with shapes {shapes}: {type(error).__name__}: {error}. {hint}."
             ) from error
 
     def losses(self, forward: Forward, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mixval.models.backbone import Batch, Forward
 from mixval.models.hidden import caught, masked_mean
 from mixval.models.outputs import IGNORED
-from mixval.models.token_batches import check_lengths, no_pixels, pad_right, padded
+from mixval.models.token_batches import check_lengths, example_rows, no_pixels, pad_right, padded
 from mixval.models.tokenise import Tokeniser
 
 
@@ -42,6 +42,10 @@ class CausalFamily:
         with caught(module) as hidden:
             logits = module(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False).logits
         return Forward(logits, masked_mean(hidden.state, batch["attention_mask"]))
+
+    def example(self) -> Batch:
+        """Rows for `probes.py`: see `example_rows`."""
+        return example_rows(self.tokeniser, self.max_length)
 
     def pixels(self, rows: pa.Table) -> Tensor:
         """Raises ModelError: texts have no pixels."""

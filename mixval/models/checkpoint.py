@@ -13,6 +13,7 @@ from mixval.errors import ConfigError, ModelError
 
 _WEIGHTS, _HUB_SECONDS = "model.safetensors", 5
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_SHARD_NAME = re.compile(r"[\w-][\w.-]*\.safetensors")
 _VOCABULARY = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
@@ -113,11 +114,42 @@ def is_on_hub(path: str, revision: str) -> bool:
 
 def side_file(checkpoint: Checkpoint, name: str) -> dict[str, Any] | None:
     """An optional JSON file beside the weights, e.g. `preprocessor_config.json`; None when there is none."""
-    if checkpoint.folder is not None:
-        path = checkpoint.folder / name
-        return _read_json(path) if path.is_file() else None
-    found = _on_hub(checkpoint, name)
+    found = _beside(checkpoint, name)
     return None if found is None else _read_json(found)
+
+
+def weight_files(checkpoint: Checkpoint) -> list[Path]:
+    """The safetensors files that transformers reads: `model.safetensors`, else those that its index names.
+
+    Raises ModelError where neither is there, or the index names something that is no file beside it.
+    """
+    single = _beside(checkpoint, "model.safetensors")
+    if single is not None:
+        return [single]
+    index = side_file(checkpoint, "model.safetensors.index.json")
+    shards = index.get("weight_map") if index is not None else None
+    if not isinstance(shards, dict):
+        raise ModelError(
+            f"checkpoint {checkpoint} must hold model.safetensors, or model.safetensors.index.json with a `weight_map`; found "
+            "neither. Save the model again with `save_pretrained`."
+        )
+    files = []
+    for name in sorted({str(shard) for shard in shards.values()}):
+        found = _beside(checkpoint, name) if _SHARD_NAME.fullmatch(name) else None
+        if found is None:
+            raise ModelError(
+                f"checkpoint {checkpoint}: model.safetensors.index.json names {name!r}, which is no *.safetensors file beside "
+                "it. Save or download the checkpoint again."
+            )
+        files.append(found)
+    return files
+
+
+def _beside(checkpoint: Checkpoint, name: str) -> Path | None:
+    if checkpoint.folder is None:
+        return _on_hub(checkpoint, name)
+    path = checkpoint.folder / name
+    return path if path.is_file() else None
 
 
 def has_vocabulary(checkpoint: Checkpoint) -> bool:

@@ -13,10 +13,11 @@ from mixval.models.architecture import limit_tokens
 from mixval.models.backbone import Family
 from mixval.models.causal import CausalFamily
 from mixval.models.checkpoint import locate, side_file
+from mixval.models.heads import classification_head
 from mixval.models.ngrams import NgramClassifier
 from mixval.models.text import NgramFamily, TextFamily
 from mixval.models.tokenise import Tokeniser
-from mixval.models.vision import VisionFamily, classification_head, normalisation
+from mixval.models.vision import VisionFamily, normalisation
 
 Labels = Sequence[int] | None
 

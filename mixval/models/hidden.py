@@ -32,11 +32,13 @@ def caught(module: nn.Module) -> Iterator[Hidden]:
     """Catch the last hidden state of a transformers model while its forward pass runs inside the block."""
     hidden = Hidden()
     trunk: Any = module.base_model
-    handle = trunk.register_forward_hook(hidden.keep)
+    # BART's language model runs the decoder of its trunk alone. Where the trunk runs too, it ends last, and its output is kept.
+    handles = [part.register_forward_hook(hidden.keep) for part in (getattr(trunk, "decoder", None), trunk) if part is not None]
     try:
         yield hidden
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
 
 
 def masked_mean(

@@ -53,7 +53,7 @@ def backbone_identity(config: BackboneConfig, task: Task, classes: list[int] | N
 def _model(config: BackboneConfig, spec: TaskSpec, classes: list[int] | None) -> dict[str, Any]:
     if config.module is not None:
         return {"kind": "own-module", "digest": config.module}
-    return _random_init(config, spec, classes) if config.random_init else _checkpoint(config, spec)
+    return _random_init(config, spec, classes) if config.random_init else _checkpoint(config, spec, classes)
 
 
 def _random_init(config: BackboneConfig, spec: TaskSpec, classes: list[int] | None) -> dict[str, Any]:
@@ -69,13 +69,17 @@ def _random_init(config: BackboneConfig, spec: TaskSpec, classes: list[int] | No
     }
 
 
-def _checkpoint(config: BackboneConfig, spec: TaskSpec) -> dict[str, Any]:
+def _checkpoint(config: BackboneConfig, spec: TaskSpec, classes: list[int] | None) -> dict[str, Any]:
     checkpoint = locate(config.path or "", config.revision)
+    n_classes = None if classes is None else len(set(classes))
+    # Whether a new head is needed only the weights tell. What it would be is in the name either way.
+    head = {"head": [config.head, config.head_seed, n_classes]} if spec.has_labels else {}
     if checkpoint.folder is None:
-        return {"kind": "hub", "name": checkpoint.name, "revision": checkpoint.revision}
+        return {"kind": "hub", "name": checkpoint.name, "revision": checkpoint.revision, **head}
     raw_config(checkpoint)
     own_tokenizer = config.tokenizer is None and spec.is_text
-    return {"kind": "folder", "files": file_digests(checkpoint.folder, _WEIGHTS + (_TOKENIZER if own_tokenizer else ()))}
+    files = file_digests(checkpoint.folder, _WEIGHTS + (_TOKENIZER if own_tokenizer else ()))
+    return {"kind": "folder", "files": files, **head}
 
 
 def _image_input(config: BackboneConfig, _spec: TaskSpec) -> dict[str, Any]:

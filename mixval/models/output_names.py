@@ -11,11 +11,15 @@ from mixval.models.checkpoint import locate, raw_config
 def output_names_doubt(config: BackboneConfig, class_names: ClassNames) -> str | None:
     """A doubt in words where checkpoint and target name a label differently; None where they agree or one names nothing.
 
+    None too where the checkpoint's head is not used: `backbone.head` is `new`, or it has another number of classes.
+
     A checkpoint's outputs are its labels, so in another order every loss is one of the wrong class: ModelError then.
     """
-    if config.path is None or not class_names:
+    if config.path is None or not class_names or config.head == "new":
         return None
     names = named(raw_config(locate(config.path, config.revision)).get("id2label"))
+    if config.head == "auto" and len(names) != len(class_names):
+        return None
     label = first_disagreement(names, class_names)
     if label is None:
         return None
@@ -24,6 +28,6 @@ def output_names_doubt(config: BackboneConfig, class_names: ClassNames) -> str |
         raise ModelError(
             f"checkpoint {config.path}: outputs and labels must be the same classes in one order; by their own names {found}. "
             "Renumber the labels of target and contributors in the checkpoint's order (`id2label` in config.json), or "
-            "correct the names where they are wrong."
+            "correct the names where they are wrong. `backbone.head: new` takes a new head in place of the checkpoint's."
         )
     return f"By their own names {found}: make sure that they are the same class, as losses are computed by the number alone."

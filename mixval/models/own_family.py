@@ -68,6 +68,9 @@ class OwnImages:
             logits = _logits(module, (batch["pixels"],), {}, batch, n_dimensions=2, n_classes=len(self.labels))
         return Forward(logits, _wide(_pooled(described.features(logits))))
 
+    def example(self) -> None:
+        """None: the size of images is the data's."""
+
     def pixels(self, rows: pa.Table) -> Tensor:
         """(N, H*W*C) float32 in [0, 1], as decoded and resized, whatever the transform."""
         return read_images(rows, self.own.n_channels, self.image_size).permute(0, 2, 3, 1).flatten(1)
@@ -110,6 +113,10 @@ class OwnText:
             n_dimensions = 2 if self.n_classes else 3
             logits = _logits(module, (batch["input_ids"],), mask, batch, n_dimensions, self.n_classes)
         return Forward(logits, _wide(_pooled(described.features(logits), batch["attention_mask"])))
+
+    def example(self) -> Batch:
+        """As the task's encoder does."""
+        return self.encoder.example()
 
     def pixels(self, rows: pa.Table) -> Tensor:
         """Raises ModelError: texts have no pixels."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mixval.models.backbone import Batch, Forward
 from mixval.models.hidden import at_least_float32, caught, inputs_of, masked_mean
 from mixval.models.rows import class_indices
-from mixval.models.token_batches import check_lengths, no_pixels, padded
+from mixval.models.token_batches import check_lengths, example_rows, no_pixels, padded
 from mixval.models.tokenise import Tokeniser
 
 
@@ -43,6 +43,10 @@ class TextFamily:
         with caught(module) as hidden:
             logits = module(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
         return Forward(logits, masked_mean(hidden.state, batch["attention_mask"]))
+
+    def example(self) -> Batch:
+        """Rows for `probes.py`: see `example_rows`."""
+        return example_rows(self.tokeniser, self.max_length)
 
     def pixels(self, rows: pa.Table) -> Tensor:
         """Raises ModelError: texts have no pixels."""

@@ -8,7 +8,13 @@ from torch import Tensor
 
 from mixval.errors import ContractError, ModelError
 from mixval.models.rows import row_name
-from mixval.models.tokenise import TokenRow
+from mixval.models.tokenise import Tokeniser, TokenRow
+
+_EXAMPLES = (
+    "We went up the long hill at noon, talked of rivers and old maps, and came home late by another road.",
+    "The film was kind and quick.",
+    "A quiet, odd song about winter trains.",
+)
 
 
 def padded(token_rows: Sequence[TokenRow], pad_id: int) -> dict[str, Tensor]:
@@ -20,6 +26,12 @@ def padded(token_rows: Sequence[TokenRow], pad_id: int) -> dict[str, Tensor]:
         "attention_mask": (torch.arange(ids.shape[1]) < lengths.unsqueeze(1)).long(),
         "is_truncated": torch.tensor([row.is_truncated for row in token_rows]),
     }
+
+
+def example_rows(tokeniser: Tokeniser, max_length: int) -> dict[str, Tensor]:
+    """A padded batch of made-up rows: a long one and two short ones."""
+    batch = padded(tokeniser.texts(pa.table({"text": list(_EXAMPLES)}), max_length), tokeniser.pad_id)
+    return {**batch, "targets": batch["input_ids"]}
 
 
 def pad_right(sequences: Sequence[Sequence[int]], value: int) -> Tensor:  # (B, T) int64

@@ -52,22 +52,12 @@ class VisionFamily:
             logits = module(pixel_values=batch["pixels"]).logits
         return Forward(logits, at_least_float32(inputs[0].flatten(1)))
 
+    def example(self) -> None:
+        """None: the size of images is the data's."""
+
     def pixels(self, rows: pa.Table) -> Tensor:
         """(N, H*W*C) float32 in [0, 1], as decoded and resized, not normalised."""
         return read_images(rows, self.n_channels, self.image_size).permute(0, 2, 3, 1).flatten(1)
-
-
-def classification_head(module: nn.Module) -> nn.Linear:
-    """The last Linear of the model's `classifier` (or `fc`, `head`; `score` of decoders). Raises ModelError without one."""
-    for name in ("classifier", "cls_classifier", "fc", "head", "score"):
-        head = getattr(module, name, None)
-        linears = [] if head is None else [part for part in head.modules() if isinstance(part, nn.Linear)]
-        if linears:
-            return linears[-1]
-    raise ModelError(
-        f"{type(module).__name__} must have a classification head that ends in a Linear layer, found none. "
-        "Choose another model."
-    )
 
 
 def normalisation(preprocessor: dict[str, Any] | None, n_channels: int) -> tuple[Sequence[float], Sequence[float]]:

@@ -7,14 +7,16 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import Field
+
 from mixval.config.base import FrozenModel
 from mixval.contracts.record import ArtifactRef
 from mixval.stages.jobs import MeasureJob
 
-VERSION = 2
+VERSION = 3
 PROBE_ROWS = 4
-_WEIGHT = "weight_bytes/"
-"""Before a weight's name among a record's numbers."""
+_WEIGHT, _NOTE = "weight_bytes/", "note/"
+"""Before a weight's name, or a note's kind, among a record's numbers."""
 
 
 class Footprint(FrozenModel):
@@ -32,6 +34,8 @@ class Footprint(FrozenModel):
     """One forward pass, on the machine that planned."""
     gradient_seconds_per_row: float
     """One forward and backward pass with capture, on the machine that planned."""
+    notes: dict[str, str] = Field(default_factory=dict)
+    """What a run must say of the backbone, see `Backbone.notes`."""
 
     def seconds(self, n_forward: int, n_gradient: int) -> float:
         """Projected seconds of one worker's passes over these rows."""
@@ -60,19 +64,22 @@ def _inputs(job: MeasureJob) -> dict[str, object]:
 def _to_numbers(footprint: Footprint) -> dict[str, Any]:
     """Flat, as a record has them."""
     numbers = footprint.model_dump()
-    sizes = numbers.pop("weight_bytes")
-    return numbers | {_WEIGHT + name: size for name, size in sizes.items()}
+    sizes, notes = numbers.pop("weight_bytes"), numbers.pop("notes")
+    named = {_WEIGHT + name: size for name, size in sizes.items()}
+    return numbers | named | {_NOTE + kind: note for kind, note in notes.items()}
 
 
 def _from_numbers(numbers: Mapping[str, Any]) -> Footprint:
     sizes = {name.removeprefix(_WEIGHT): size for name, size in numbers.items() if name.startswith(_WEIGHT)}
-    plain = {name: number for name, number in numbers.items() if not name.startswith(_WEIGHT)}
-    return Footprint.model_validate(plain | {"weight_bytes": sizes})
+    notes = {name.removeprefix(_NOTE): note for name, note in numbers.items() if name.startswith(_NOTE)}
+    plain = {name: number for name, number in numbers.items() if not name.startswith((_WEIGHT, _NOTE))}
+    return Footprint.model_validate(plain | {"weight_bytes": sizes, "notes": notes})
 
 
 def _probe(job: MeasureJob) -> Footprint:
     import torch
 
+    from mixval.models.probes import require_independent_rows
     from mixval.stages.forward import pass_with_features
     from mixval.stages.resident import resident_backbone
     from mixval.stages.rows import first_rows
@@ -80,7 +87,8 @@ def _probe(job: MeasureJob) -> Footprint:
     from mixval.terms.ntk.kinds import select_parameters
 
     backbone = resident_backbone(job)
-    rows = first_rows(job, PROBE_ROWS)
+    rows = first_rows(job, backbone.rows_a_pass(min(PROBE_ROWS, job.batch_rows)))
+    require_independent_rows(backbone, backbone.encode(rows))
     with torch.inference_mode():
         batch = backbone.encode(rows)
         started = time.perf_counter()
@@ -102,6 +110,7 @@ def _probe(job: MeasureJob) -> Footprint:
         weight_bytes=sizes,
         forward_seconds_per_row=forward_seconds / rows.num_rows,
         gradient_seconds_per_row=gradient_seconds / rows.num_rows,
+        notes=dict(backbone.notes),
     )
 
 

@@ -55,7 +55,7 @@ def _passes(backbone: Backbone, rows: pa.Table, job: MeasureJob) -> dict[str, np
     counts: list[np.ndarray] = []
     features: list[np.ndarray] = []
     truncated = 0
-    for piece in in_batches(rows, job.batch_rows):
+    for piece in in_batches(rows, backbone.rows_a_pass(job.batch_rows)):
         batch = backbone.encode(piece)
         forward, compared = pass_with_features(backbone, piece, batch, job.discrepancy.features)
         loss, count = backbone.losses(forward, batch)

@@ -155,7 +155,8 @@ class KernelBatches:
         below: pa.Table | None = None,
     ) -> None:
         """`batch_rows` rows go through the backbone at a time. Rows of `below` follow, in separate batches."""
-        self._backbone, self._kind, self._batch_rows, self._mix_seed = backbone, kind, batch_rows, mix_seed
+        self._backbone, self._kind, self._mix_seed = backbone, kind, mix_seed
+        self._batch_rows = backbone.rows_a_pass(batch_rows)
         self._tables = [rows] if below is None else [rows, below]
         self._batch: dict[str, torch.Tensor] = {}
         self._place = slice(0, 0)

@@ -25,7 +25,7 @@ _VERIFIED: set[str] = set()
 def measured_rows(job: MeasureJob, rows: pa.Table, plan: SketchPlan) -> MeasuredRows:
     """All quantities of these rows, N >= 1. Memory: N sketches and N features, and one batch."""
     backbone = resident_backbone(job)
-    recorded = _RecordedBatches(job, backbone, in_batches(rows, job.batch_rows))
+    recorded = _RecordedBatches(job, backbone, in_batches(rows, backbone.rows_a_pass(job.batch_rows)))
     name = fingerprint("verified", 1, **job.model_key(), output=job.ntk.output, plan=[plan.width, plan.seed, dict(plan.routes)])
     taken = sketch(backbone.module, plan, recorded.scalar, recorded, verify=name not in _VERIFIED)
     _VERIFIED.add(name)

@@ -61,8 +61,10 @@ def prepare_run(config: ValuationConfig, workers: int, worker_memory_bytes: int,
         seconds=0.0,
     )
     job = target_job(config, listed, identity, classes, profiled.classes)
-    plan = make_plan(config, inputs, probe_footprint(job), workers, worker_memory_bytes)
+    footprint = probe_footprint(job)
+    plan = make_plan(config, inputs, footprint, workers, worker_memory_bytes)
     warnings = [] if doubt is None else [warning("other-output-names", doubt)]
+    warnings += [warning(kind, words) for kind, words in footprint.notes.items()]
     return PreparedRun(plan, target, job, classes, identity, run_fingerprint(config, inputs), warnings)
 
 

@@ -131,7 +131,7 @@ def _wide_enough(backbone: Backbone, target: MeasureJob, plan: SketchPlan) -> tu
     wanted, error = float(target.ntk.sketch_error or 0), float("inf")
     for doublings in range(MOST_DOUBLINGS + 1):
         plan = plan if doublings == 0 else _planned(backbone, target, 2 * plan.width)
-        error = _pilot_error(backbone, target, plan, list(in_batches(rows, target.batch_rows)))
+        error = _pilot_error(backbone, target, plan, list(in_batches(rows, backbone.rows_a_pass(target.batch_rows))))
         if error <= wanted:
             return plan, error
     raise NumericalError(

@@ -15,7 +15,7 @@ import pyarrow as pa
 from benchmarks.evidence.worlds.world_folder import WorldFolder
 from mixval.errors import CapacityError
 from mixval.models.backbone import Backbone, Batch
-from mixval.models.vision import classification_head
+from mixval.models.heads import classification_head
 from mixval.seeds import derive_seed
 from mixval.stages.rows import in_batches
 from mixval.terms.arrays import Floats

@@ -31,7 +31,7 @@ class Pass:
 def run(backbone: Backbone, rows: pa.Table, batch_rows: int) -> Pass:
     """One forward pass over all rows."""
     columns: list[tuple[np.ndarray, ...]] = []
-    for piece in in_batches(rows, batch_rows):
+    for piece in in_batches(rows, backbone.rows_a_pass(batch_rows)):
         batch = backbone.encode(piece)
         forward = backbone.forward(batch)
         found = (*backbone.losses(forward, batch), backbone.probability(forward, batch), forward.features)

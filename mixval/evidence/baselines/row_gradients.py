@@ -83,4 +83,4 @@ def _scalar(backbone: Backbone, wanted: Wanted) -> Callable[[Batch], Tensor]:
 
 
 def _batches(backbone: Backbone, table: pa.Table, batch_rows: int) -> Iterator[Batch]:
-    return (backbone.encode(piece) for piece in in_batches(table, batch_rows))
+    return (backbone.encode(piece) for piece in in_batches(table, backbone.rows_a_pass(batch_rows)))

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mixval.errors import ModelError, NumericalError, ShapeError
+from mixval.errors import MixvalError, ModelError, NumericalError, ShapeError
 from mixval.terms.ntk.assemble import Assembly, Form
 from mixval.terms.ntk.kinds import Owner, parameter_owners
 from mixval.terms.ntk.recorder import Recorder
@@ -159,6 +159,13 @@ def one_pass(module: nn.Module, recorder: Recorder, scalar: Scalar, batch: Batch
         _check_outputs(outputs, recorder.n_rows)
         if outputs.requires_grad:
             torch.autograd.backward(outputs.sum())
+    except (MixvalError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # a layer that writes to its input, or whose backward pass does not exist
+        raise ModelError(
+            f"{type(module).__name__}: gradients by row cannot be taken: {type(error).__name__}: {error}. Choose other "
+            f"`ntk.parameters`, or take another backbone."
+        ) from error
     finally:
         for parameter in required:
             parameter.requires_grad_(True)

@@ -89,6 +89,8 @@ def _embedding(module: nn.Embedding, ids: Tensor, grad: Tensor) -> Factors:
     left, right = ids.reshape(len(ids), -1), grad.reshape(len(grad), -1, grad.shape[-1])
     if module.padding_idx is not None:
         right = right * (left != module.padding_idx)[:, :, None]
+    if (scale := getattr(module, "embed_scale", None)) is not None:
+        right = right * scale
     return Factors(left.long(), right)
 
 

@@ -6,7 +6,7 @@ and counts as soon as one of them is of a selected kind. A parameter is known by
 
 import sys
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
@@ -57,9 +57,27 @@ def select_parameters(module: nn.Module, kinds: Collection[str]) -> list[str]:
             if not owner.is_captured:
                 raise ModelError(
                     f"parameter '{name}' belongs to '{owner.path}' ({type(owner.module).__name__}), whose per-example "
-                    f"gradients mixval cannot take. Choose other `ntk.parameters`, or a backbone without such modules."
+                    f"gradients mixval cannot take. {_what_works(owners)}"
                 )
     return list(chosen)
+
+
+def _what_works(owners: Mapping[str, list[Owner]]) -> str:
+    """Settings with which gradients can be taken, as a sentence: adapters, or kinds whose modules are all known."""
+    all_kinds = {owner.kind for modules in owners.values() for owner in modules if owner.kind is not None}
+    unknown = {kind for modules in owners.values() if not all(one.is_captured for one in modules) for kind in _kinds(modules)}
+    known = [kind for kind in KINDS if kind in all_kinds - unknown]
+    alone = f", or take only `ntk.parameters: [{', '.join(known)}]`" if known else ""
+    if "lora" in known:
+        return "Set `ntk.parameters: [lora]`, since the backbone has adapters."
+    parts = [one for modules in owners.values() for one in modules if any(word.isdigit() for word in one.path.split("."))]
+    if any(is_linear(one.module) or is_transposed_linear(one.module) for one in parts):  # in a layer, and no head
+        return f"Take adapters on the layers it can: `backbone.lora: {{rank: 8}}` and `ntk.parameters: [lora]`{alone}."
+    return f"Take only `ntk.parameters: [{', '.join(known)}]`, or another backbone." if known else "Take another backbone."
+
+
+def _kinds(modules: list[Owner]) -> set[str]:
+    return {owner.kind for owner in modules if owner.kind is not None}
 
 
 def parameter_owners(module: nn.Module) -> dict[str, list[Owner]]:
@@ -74,8 +92,14 @@ def parameter_owners(module: nn.Module) -> dict[str, list[Owner]]:
 
 
 def is_linear(module: nn.Module) -> bool:
-    """Whether it is a plain nn.Linear (no forward of its own)."""
-    return isinstance(module, nn.Linear) and type(module).forward is nn.Linear.forward
+    """Whether it is an nn.Linear, or a class of its own that is called one (Falcon's) and has no other parameters.
+
+    What such a class computes is held against autograd's gradient when gradients are captured.
+    """
+    if not isinstance(module, nn.Linear):
+        return False
+    is_called_so = type(module).__name__.endswith("Linear") and set(module._parameters) <= {"weight", "bias"}
+    return is_called_so or type(module).forward is nn.Linear.forward
 
 
 def is_transposed_linear(module: nn.Module) -> bool:
@@ -92,8 +116,9 @@ def is_conv(module: nn.Module) -> TypeGuard[nn.Conv1d | nn.Conv2d]:
 
 
 def is_embedding(module: nn.Module) -> TypeGuard[nn.Embedding]:
-    """Whether it is a plain nn.Embedding whose gradient of one row depends on that row alone."""
-    if not isinstance(module, nn.Embedding) or type(module).forward is not nn.Embedding.forward:
+    """Whether it is an nn.Embedding, plain or times a number (Gemma's), whose gradient of a row depends on that row alone."""
+    is_scaled = hasattr(module, "embed_scale")
+    if not isinstance(module, nn.Embedding) or not (is_scaled or type(module).forward is nn.Embedding.forward):
         return False
     return module.max_norm is None and not module.scale_grad_by_freq
 
@@ -128,8 +153,12 @@ def _kind_by_shape(module: nn.Module, local: str) -> str | None:
     Matrices with a leading 1 are tables that are added to every example (class tokens, positions) and count in none.
     """
     parameter, name = module._parameters[local], type(module).__name__
-    if parameter is not None and parameter.ndim >= 2:
+    if parameter is None or sum(side > 1 for side in parameter.shape) <= 1 < parameter.ndim:
+        return None  # a scale by channel
+    if local.endswith("bias"):
+        return "bias"
+    if parameter.ndim >= 2:
         if parameter.shape[0] == 1:
             return None
         return "conv" if "Conv" in name else "embedding" if "Embedding" in name else "linear"
-    return "bias" if "bias" in local else "norm" if "Norm" in name else None
+    return "norm" if "Norm" in name else None

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mixval.errors import ModelError
 from mixval.terms.ntk.contribution import Call, Factors, contribution
-from mixval.terms.ntk.kinds import Owner, is_embedding
+from mixval.terms.ntk.kinds import Owner, is_embedding, is_linear, is_transposed_linear
 
 Take = Callable[[str, nn.Module, str, Call, Tensor], None]
 """Receives a parameter's name and one use of it: module, name within it, inputs, and the gradient at its output."""
@@ -51,18 +51,34 @@ class Recorder:
         if self.n_rows > 1 and len(output) == len(given) == 1 and is_embedding(module):
             # Looked up once for all examples (positions): from here on each has its own.
             output, given = (x.expand(self.n_rows, *x.shape[1:]) for x in (output, given))
+        version = given._version
         if len(output) != self.n_rows or len(given) != self.n_rows:
-            raise self._refusal(
-                module, f"maps {tuple(given.shape)} to {tuple(output.shape)}: no {self.n_rows} examples in dimension 0"
-            )
-        call = Call(args, kwargs, given.detach(), given._version)
+            given = self._by_example(module, given, output)
+        call = Call(args, kwargs, given.detach(), version)
         targets = []
         for name, local in self._watched[module]:
             targets.append((name, local, self._uses[name]))
             self._uses[name] += 1
         kept: Tensor = output
-        kept.register_hook(lambda grad: self._on_backward(module, targets, call, given, grad))  # type: ignore[no-untyped-call]  # torch has no annotation for it
+        n_places = kept.shape[0] // self.n_rows
+        kept.register_hook(  # type: ignore[no-untyped-call]  # torch has no annotation for it
+            lambda grad: self._on_backward(
+                module, targets, call, given, grad if n_places == 1 else grad.unflatten(0, (self.n_rows, n_places))
+            )
+        )
         return kept
+
+    def _by_example(self, module: nn.Module, given: Tensor, output: Tensor) -> Tensor:
+        """(B, P, ...) of (B P, ...): places of all examples in one dimension, example by example (OPT, windows of Swin).
+
+        Where they lie in another order, the comparison with autograd's gradient refuses the backbone.
+        """
+        fits = len(given) == len(output) and len(given) % self.n_rows == 0 and len(given) > 0
+        if not fits or not (is_linear(module) or is_transposed_linear(module)) or given.ndim < 2:
+            raise self._refusal(
+                module, f"maps {tuple(given.shape)} to {tuple(output.shape)}: no {self.n_rows} examples in dimension 0"
+            )
+        return given.reshape(self.n_rows, -1, *given.shape[1:])
 
     def _on_backward(
         self, module: nn.Module, targets: list[tuple[str, str, int]], call: Call, given: Tensor, grad: Tensor
@@ -79,5 +95,6 @@ class Recorder:
     def _refusal(self, module: nn.Module, why: str) -> ModelError:
         return ModelError(
             f"layer '{self._paths[module]}' ({type(module).__name__}) {why}, so gradients by example cannot be taken. Leave "
-            f"its kind out of `ntk.parameters`, or take another backbone."
+            f"its kind out of `ntk.parameters`, take adapters on other layers (`backbone.lora.target_modules`, and "
+            f"`ntk.parameters: [lora]`), or take another backbone."
         )

@@ -105,9 +105,9 @@ def _named(module: nn.Module, targets: list[str]) -> list[str]:
     matched = {target: [name for name in parts if name == target or name.endswith(f".{target}")] for target in targets}
     if missing := [target for target, names in matched.items() if not names]:
         fused = {name.rpartition(".")[2] for name, parameter in module.named_parameters() if parameter.ndim == 3}
-        why = "are fused weights of experts, which can have none" if set(missing) <= fused else "are not there"
+        why = "are fused weights of experts, which can have no adapters, in" if set(missing) <= fused else "are not in"
         raise ModelError(
-            f"backbone.lora.target_modules {missing} {why} in {type(module).__name__}. It has: {', '.join(_ends(module))}."
+            f"backbone.lora.target_modules {missing} {why} {type(module).__name__}. It has: {', '.join(_ends(module))}."
         )
     holders = [name for names in matched.values() for name in names if _holds_fused(parts[name])]
     if holders:

@@ -120,12 +120,6 @@ def test_adapter_folders_and_broken_files_are_refused(saved):
         load_backbone(BackboneConfig(path=str(folder)), TASK, CLASSES)
 
 
-def test_a_checkpoint_without_its_head_is_refused(saved):
-    folder = saved("BertModel", "bert")
-    with pytest.raises(ModelError, match=r"lacks 2 weights .*classifier"):
-        load_backbone(BackboneConfig(path=str(folder)), TASK, CLASSES)
-
-
 def test_a_checkpoint_of_another_kind_is_refused(saved):
     folder = saved("ResNetForImageClassification", "resnet")
     config = BackboneConfig(path=str(folder), tokenizer="byte")
@@ -236,7 +230,7 @@ def test_identity_of_a_folder_is_its_content(saved, tmp_path):
 
 def test_identity_names_hub_models_and_tokenizer_folders(fresh, tmp_path):
     hub = backbone_identity(BackboneConfig(path="org/model", revision="abc"), TASK, CLASSES)
-    assert hub["model"] == {"kind": "hub", "name": "org/model", "revision": "abc"}
+    assert hub["model"] == {"kind": "hub", "name": "org/model", "revision": "abc", "head": ["auto", 0, 2]}
     with pytest.raises(ConfigError, match=r"needs backbone.revision"):
         backbone_identity(BackboneConfig(path="org/model"), TASK, CLASSES)
     folder = train_tokenizer(["a b c"], 260, tmp_path / "tokenizer")

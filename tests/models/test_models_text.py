@@ -72,7 +72,7 @@ def test_labels_are_positions_in_sorted_classes_for_a_fresh_model(fresh):
 
 def test_labels_are_indices_in_a_checkpoint(saved):
     folder = saved("BertForSequenceClassification", "bert", {"num_labels": 4})
-    config = BackboneConfig(path=str(folder))
+    config = BackboneConfig(path=str(folder), head="checkpoint")
     backbone = load_backbone(config, "text-classification", [1, 3])
     assert backbone.classes is None
     assert backbone.encode(pa.table({"text": ["x", "y"], "label": [3, 1]}))["targets"].tolist() == [3, 1]

@@ -74,14 +74,18 @@ class Overwriting(nn.Module):
 
 
 class Flattening(nn.Module):
-    """Joins examples and positions before a layer."""
+    """Joins examples and positions before a layer, example by example (OPT) or position by position."""
 
-    def __init__(self) -> None:
+    def __init__(self, by_position: bool = True) -> None:
         super().__init__()
         self.head = nn.Linear(2, 4)
+        self.by_position = by_position
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(x.reshape(-1, 2)).reshape(len(x), 2, 4).sum(1)
+        places = x.reshape(len(x), 2, 2)
+        if self.by_position:
+            return self.head(places.transpose(0, 1).reshape(-1, 2)).reshape(2, len(x), 4).square().sum(0)
+        return self.head(places.reshape(-1, 2)).reshape(len(x), 2, 4).square().sum(1)
 
 
 def rows(n: int = 4) -> dict[str, Tensor]:
@@ -95,7 +99,7 @@ def rows(n: int = 4) -> dict[str, Tensor]:
         (Behind, "head.weight", r"head\.weight.*reads the weight outside"),
         (Mixing, "layer.weight", r"layer\.weight.*mixes examples"),
         (Overwriting, "head.weight", "head.*overwritten in place"),
-        (Flattening, "head.weight", r"head.*no 4 examples in dimension 0"),
+        (Flattening, "head.weight", r"head\.weight.*mixes examples"),
     ],
 )
 def test_what_hooks_cannot_see_is_refused(make: type[nn.Module], name: str, said: str) -> None:
@@ -103,6 +107,17 @@ def test_what_hooks_cannot_see_is_refused(make: type[nn.Module], name: str, said
     module = make().eval()
     with pytest.raises(ModelError, match=said):
         capture(module, [name], own_logit(module), [rows()])
+
+
+def test_places_of_all_examples_in_one_dimension_are_taken_apart_by_example() -> None:
+    torch.manual_seed(0)
+    module, given = Flattening(by_position=False).eval(), rows()
+    taken = capture(module, ["head.weight", "head.bias"], own_logit(module), [given])
+    for row in range(4):
+        one = {name: value[row : row + 1] for name, value in given.items()}
+        truth = torch.autograd.grad(own_logit(module)(one).sum(), [module.head.weight, module.head.bias])
+        for name, true in zip(("head.weight", "head.bias"), truth, strict=True):
+            torch.testing.assert_close(taken.weights[name].row(row), true.flatten())
 
 
 def test_a_row_that_is_rounded_past_a_kink_is_no_reason_to_refuse() -> None:

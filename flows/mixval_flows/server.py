@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import atexit
+import hashlib
 import os
 import socket
 import subprocess
@@ -14,14 +15,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 
-from prefect.settings import get_current_settings
+import prefect
+from filelock import FileLock, Timeout
+from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL, PREFECT_HOME, get_current_settings
 
 from mixval.errors import MixvalError
 
 HOST = "127.0.0.1"
 POLL_SECONDS = 0.1
 STOP_TIMEOUT_SECONDS = 5
+WAIT_FOR_OTHERS = 10
+"""Starts that may come before this one on a fresh machine, one after another."""
 EPHEMERAL = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
 """As Prefect marks a server that it starts for a flow run."""
 
@@ -41,7 +47,7 @@ class TemporaryServer:
 
     def start(self, timeout: float) -> None:
         """Start, and wait until it answers. Raises MixvalError when it ends, or does not answer in time (seconds)."""
-        with _reserved_port() as self._port:
+        with _migrating_alone(timeout), _reserved_port() as self._port:
             self._start(timeout)
 
     def _start(self, timeout: float) -> None:
@@ -84,6 +90,41 @@ class TemporaryServer:
             return False
         finally:
             connection.close()
+
+
+@contextmanager
+def _migrating_alone(timeout: float) -> Iterator[None]:
+    """Within this block a server may start: beside others where the database has its tables, else one after another.
+
+    A server that starts on a database without tables makes them, and one that does so at the same moment ends with an error.
+    """
+    home = PREFECT_HOME.value()
+    home.mkdir(parents=True, exist_ok=True)
+    if (home / _migrated()).exists():
+        yield
+        return
+    lock = FileLock(home / ".mixval-migrating.lock", timeout=WAIT_FOR_OTHERS * timeout)
+    try:
+        held = lock.acquire()
+    except Timeout as error:
+        raise MixvalError(
+            f"{lock.lock_file}: expected the lock within {WAIT_FOR_OTHERS * timeout:g} s, found it held: other processes "
+            "prepare Prefect's database, or one hangs. End it, or start `prefect server start` and set PREFECT_API_URL."
+        ) from error
+    with held:
+        yield
+        (home / _migrated()).touch()
+
+
+def _migrated() -> str:
+    """Name of the file that says that the database has its tables.
+
+    It changes with the database, with the file that it is, and with Prefect's version, which brings tables of its own.
+    """
+    url = str(PREFECT_API_DATABASE_CONNECTION_URL.value())
+    file = Path(url.rpartition(":///")[2].partition("?")[0])
+    made = file.stat().st_ino if url.startswith("sqlite") and file.is_file() else 0
+    return f".mixval-migrated-{hashlib.blake2b(f'{prefect.__version__} {url} {made}'.encode(), digest_size=8).hexdigest()}"
 
 
 @contextmanager

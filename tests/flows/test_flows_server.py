@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
@@ -36,3 +38,26 @@ def test_the_flow_process_does_not_import_the_server() -> None:
     look = f"import {imported}; print('prefect.server.api.server' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", look], check=True, stdout=subprocess.PIPE, text=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.slow
+def test_two_first_starts_at_once_on_a_fresh_machine_both_work(tmp_path: Path) -> None:
+    start = (
+        "from mixval_flows.server import TemporaryServer\n"
+        "server = TemporaryServer()\n"
+        "server.start(timeout=300)\n"
+        "server.stop()\n"
+        "print('answered')"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    environment |= {"PREFECT_HOME": str(tmp_path / "home")}
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", start], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    said = [one.communicate() for one in both]
+    assert [one.returncode for one in both] == [0, 0], said
+    assert [out for out, _ in said] == ["answered\n"] * 2
+    assert len(list((tmp_path / "home").glob(".mixval-migrated-*"))) == 1

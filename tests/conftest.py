@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 
 import hypothesis
@@ -26,6 +27,8 @@ NEEDS = {
     "s3": lambda: True,  # the fixture starts a server, or falls back to an emulator and says so
     "mlflow": lambda: importlib.util.find_spec("mlflow") is not None,
     "tables": lambda: all(importlib.util.find_spec(name) is not None for name in ("polars", "datasets")),
+    "package": lambda: all(importlib.util.find_spec(name) is not None for name in ("hatchling", "hatch_fancy_pypi_readme")),
+    "image": lambda: _builds_images(),  # noqa: PLW0108  defined below
     "gpu": lambda: _cuda(),  # noqa: PLW0108  defined below
 }
 
@@ -75,6 +78,11 @@ def prefect_api() -> Iterator[None]:
 
     with prefect_test_harness(server_startup_timeout=600):  # seconds; ten of them on an idle machine
         yield
+
+
+def _builds_images() -> bool:
+    docker = shutil.which("docker")
+    return docker is not None and subprocess.run([docker, "info"], capture_output=True, check=False).returncode == 0
 
 
 def _cuda() -> bool:

@@ -5,6 +5,7 @@ from typing import cast
 
 from mixval.config.source import StorageConfig
 from mixval.errors import ConfigError
+from mixval.installing import install_command
 
 
 def load_credentials(storage: StorageConfig) -> None:
@@ -14,7 +15,9 @@ def load_credentials(storage: StorageConfig) -> None:
     try:
         from prefect_aws import AwsCredentials
     except ImportError as error:
-        raise ConfigError("source.storage.credentials_block needs the s3 extra: pip install 'mixval[s3]'") from error
+        raise ConfigError(
+            f"source.storage.credentials_block: expected prefect-aws, found none. Run: {install_command('s3')}"
+        ) from error
     try:
         block = cast("AwsCredentials", AwsCredentials.load(storage.credentials_block))
     except ValueError as error:

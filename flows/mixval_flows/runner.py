@@ -17,6 +17,7 @@ from distributed.utils import get_mp_context
 
 from mixval.config.runtime import RuntimeConfig
 from mixval.errors import ConfigError, StorageError
+from mixval.installing import install_command
 from mixval.stages.memory import ALLOCATOR
 from mixval_flows.worker import prepare
 from mixval_tasks.cluster import in_use, use_cluster
@@ -167,7 +168,7 @@ def _cuda(runtime: RuntimeConfig) -> Any:
     try:
         cluster_class = importlib.import_module("dask_cuda").LocalCUDACluster
     except ImportError as error:
-        raise ConfigError("runtime.cluster: `cuda` needs the gpu extra: pip install 'mixval[gpu]'") from error
+        raise ConfigError(f"runtime.cluster: `cuda` needs dask-cuda, found none. Run: {install_command('gpu')}") from error
     # torch does not allocate from RMM, so RMM is not used.
     given = {"n_workers": runtime.workers, "memory_limit": runtime.worker_memory_bytes}  # else: one a device, of equal shares
     sizes = {name: size for name, size in given.items() if size is not None}

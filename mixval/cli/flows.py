@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from typer.core import TyperCommand
 
 from mixval.errors import ConfigError
+from mixval.installing import install_command
 
 if TYPE_CHECKING:
     from mixval.config.base import FrozenModel
@@ -62,7 +63,7 @@ def registry() -> Registry:
     """The flows that are installed. Raises ConfigError when none are."""
     found = entry_points(group=GROUP, name=ENTRY)
     if not found:
-        raise ConfigError(f"no entry point `{ENTRY}` of {GROUP} is installed. Run: pip install mixval")
+        raise ConfigError(f"no entry point `{ENTRY}` of {GROUP} is installed. Run: {install_command()}")
     flows: Registry = next(iter(found)).load()
     return flows
 

@@ -20,7 +20,7 @@ class StorageConfig(FrozenModel):
     anonymous: bool = False
     """Whether to read public buckets without credentials."""
     credentials_block: str | None = None
-    """Name of a Prefect `aws-credentials` block with the keys. None: the credentials of the environment."""
+    """Name of a Prefect `aws-credentials` block with the keys (extra `s3`). None: the credentials of the environment."""
 
 
 class SourceConfig(FrozenModel):

@@ -19,10 +19,13 @@ import fsspec
 
 from mixval.config.source import StorageConfig
 from mixval.errors import ConditionUnsupportedError, StorageError
+from mixval.installing import install_command
 from mixval.storage import local, s3
 from mixval.storage.failures import storage_errors
 
 _CHUNK_BYTES = 1 << 20
+EXTRAS = {"gs": "gs", "gcs": "gs", "adl": "adl", "az": "adl", "abfs": "adl", "abfss": "adl"}
+"""Scheme -> the extra that brings what opens it. s3:// is in the default install."""
 MEMORY_LOCK = threading.RLock()
 """Held while something in memory is compared and written."""
 
@@ -170,10 +173,16 @@ class Location:
             return s3.object_filesystem(self.options)
         try:
             return fsspec.filesystem(self.scheme)
-        except (ImportError, ValueError) as error:
+        except ImportError as error:
+            extra = EXTRAS.get(self.scheme)
+            remedy = f"Run: {install_command(extra)}" if extra else "Install the file system's package."
+            raise StorageError(
+                f"{self.url}: expected a library that opens {self.scheme}://, found none ({error}). {remedy}"
+            ) from error
+        except ValueError as error:
             raise StorageError(
                 f"{self.url}: expected a scheme that can be opened (a path, file://, memory://, s3://), found "
-                f"{self.scheme!r} ({error}). Correct the URL, or install the file system's package."
+                f"{self.scheme!r} ({error}). Correct the URL."
             ) from error
 
     def guard(self, doing: str) -> AbstractContextManager[None]:

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow.fs as pafs
 
 from mixval.config.source import StorageConfig
-from mixval.errors import ConditionUnsupportedError, StorageError
+from mixval.errors import ConditionUnsupportedError
 from mixval.storage.failures import client_code
 
 CONNECT_SECONDS = 2
@@ -30,11 +30,7 @@ _UNSUPPORTED = {"NotImplemented", "501", "MethodNotAllowed", "405", "InvalidArgu
 
 
 def object_filesystem(options: StorageConfig) -> Any:
-    """An s3fs file system for these options. Raises `StorageError` when the `s3` extra is not installed."""
-    try:
-        import s3fs  # noqa: F401  # the extra may be missing
-    except ImportError as error:
-        raise StorageError("an s3:// URL needs s3fs, which is not installed. Run `pip install 'mixval[s3]'`.") from error
+    """An s3fs file system for these options."""
     return _object_filesystem(options, _environment(), os.getpid())
 
 

@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 from mixval.errors import ConfigError
+from mixval.installing import install_command
 
 EXTRAS = {"sklearn": "evidence", "ot": "evidence", "kronfluence": "attribution", "dattri": "attribution"}
 """Which extra brings a library."""
@@ -24,6 +25,6 @@ def optional(module: str) -> Any:
     except ModuleNotFoundError as error:
         missing = (error.name or module).partition(".")[0]
         raise ConfigError(
-            f"expected the library {library!r}, found no {missing!r}. Install it with `pip install "
-            f"'mixval[{EXTRAS[library]}]'`, or leave the method out."
+            f"expected the library {library!r}, found no {missing!r}. Install it with "
+            f"`{install_command(EXTRAS[library])}`, or leave the method out."
         ) from error

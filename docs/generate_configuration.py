@@ -5,9 +5,7 @@ Types, limits and defaults are pydantic's; the meaning is the string below each 
 
 from __future__ import annotations
 
-import ast
 import inspect
-import itertools
 import json
 import re
 import types
@@ -19,6 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from docs.marked import rewrite
+from mixval.config.schema import field_meanings
 from mixval.config.valuation import ValuationConfig
 from mixval.evidence.calibrating_config import CalibrationConfig
 from mixval.evidence.recipe import TrainingRecipe
@@ -44,9 +43,9 @@ def calibration_tables() -> str:
 
 
 def _section(title: str, model: type[BaseModel], names: Sequence[str] | None = None) -> str:
-    meanings = _meanings(model)
+    meanings = field_meanings(model)
     rows = [
-        f"| `{name}` | {_type(field.annotation)}{_limits(field)} | {_default(field)} | {meanings[name]} |"
+        f"| `{name}` | {_type(field.annotation)}{_limits(field)} | {_default(field)} | {_one_line(meanings[name])} |"
         for name, field in model.model_fields.items()
         if names is None or name in names
     ]
@@ -68,18 +67,6 @@ def _models(path: str, model: type[BaseModel]) -> list[tuple[str, type[BaseModel
 
 def _inner(annotation: Any) -> list[type[BaseModel]]:
     return [kind for kind in (annotation, *get_args(annotation)) if inspect.isclass(kind) and issubclass(kind, BaseModel)]
-
-
-def _meanings(model: type[BaseModel]) -> dict[str, str]:
-    """Attribute -> the string that stands below it. Raises KeyError, later, for one without."""
-    found = {}
-    [source] = [node for node in ast.parse(inspect.getsource(model)).body if isinstance(node, ast.ClassDef)]
-    for attribute, below in itertools.pairwise(source.body):
-        if not (isinstance(attribute, ast.AnnAssign) and isinstance(attribute.target, ast.Name)):
-            continue
-        if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
-            found[attribute.target.id] = _one_line(str(below.value.value))
-    return found
 
 
 def _one_line(text: str) -> str:

@@ -56,6 +56,12 @@ class RegisteredFlow:
         config: type[FrozenModel] = resolve_name(self.config)
         return load_config_as(config, file, changes)
 
+    def config_schema(self) -> dict[str, Any]:
+        """The JSON schema of its configuration."""
+        from mixval.config.schema import json_schema
+
+        return json_schema(resolve_name(self.config))
+
     def run(self, config: FrozenModel, progress: Progress | None = None) -> FrozenModel:
         """Run it once; stored artifacts are reused."""
         if self.front is None:

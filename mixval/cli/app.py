@@ -18,7 +18,7 @@ from mixval import __version__
 from mixval.cli.exits import errors_shown
 from mixval.cli.flows import FlowCommand, registry, run_flow
 from mixval.cli.options import ConfigFile, Json, Output, Settings, changes_of
-from mixval.cli.stored import explain, print_union, report, show
+from mixval.cli.stored import diff, explain, list_runs, print_union, report, show
 from mixval.config.tasks import EVERY_TASK
 from mixval.errors import ConfigError
 
@@ -178,8 +178,18 @@ def evidence(
         typer.echo(shown_evidence(stored, ours, folder, as_json))
 
 
-for command in (show, report, explain):
+app.command("list")(list_runs)
+for command in (show, diff, report, explain):
     app.command()(command)
+
+
+@app.command(cls=FlowCommand)
+def schema(
+    flow: Annotated[str, typer.Argument(help="Name of the flow; listed below.", show_default=False)] = "valuation",
+) -> None:
+    """Print the JSON schema of a flow's configuration, with which editors complete and check keys."""
+    with errors_shown(as_json=False):
+        typer.echo(json.dumps(registry().flow_named(flow).config_schema(), indent=2))
 
 
 def _run(

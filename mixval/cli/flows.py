@@ -30,6 +30,9 @@ class InstalledFlow(Protocol):
     def load_config(self, file: Path, changes: Sequence[Override]) -> FrozenModel:
         """Its configuration from a YAML file, with what is set beside it."""
 
+    def config_schema(self) -> dict[str, Any]:
+        """The JSON schema of its configuration."""
+
     def make_plan(self, config: FrozenModel) -> Any:
         """What a run would do."""
 

@@ -36,6 +36,50 @@ def show(run: Run, within: Within = None, as_json: Json = False) -> None:
             print_run(stored)
 
 
+def list_runs(
+    output: Annotated[
+        str | None,
+        typer.Argument(
+            help="URL of an output root, or a configuration. Default: the output of ./mixval.yaml.",
+            metavar="OUTPUT",
+            show_default=False,
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Most runs shown.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """List the published runs, newest first, and what each says."""
+    with errors_shown(as_json):
+        from mixval.cli.history_view import list_text
+        from mixval.cli.runs import output_given
+        from mixval.publish import run_list
+
+        root = output_given(output)
+        runs, n_runs = run_list.list_runs(root, limit)
+        if as_json:
+            typer.echo(json.dumps({"n_runs": n_runs, "runs": [one.model_dump(mode="json") for one in runs]}, indent=2))
+        else:
+            typer.echo(list_text(runs, n_runs, root.url))
+
+
+def diff(
+    before: Annotated[
+        str, typer.Argument(help="The earlier run: a URL, an id, or a configuration.", metavar="RUN", show_default=False)
+    ],
+    after: Annotated[str, typer.Argument(help="The later run, likewise.", metavar="RUN", show_default=False)],
+    within: Within = None,
+    as_json: Json = False,
+) -> None:
+    """Show what changed between two runs, and who rose or fell by more than the uncertainty."""
+    with errors_shown(as_json):
+        from mixval.cli.history_view import difference_text
+        from mixval.cli.runs import find_run
+        from mixval.publish.difference import compare_runs
+
+        found = compare_runs(find_run(before, within), find_run(after, within))
+        typer.echo(found.model_dump_json(indent=2) if as_json else difference_text(found))
+
+
 def report(run: Run, within: Within = None, as_json: Json = False) -> None:
     """Write report.html of a stored run again."""
     with errors_shown(as_json):

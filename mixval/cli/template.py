@@ -1,17 +1,23 @@
 """The configuration that `mixval init` writes: the settings to decide first, with comments."""
 
+import json
 from pathlib import Path
 from string import Template
 from textwrap import indent
 
+from mixval.config.schema import json_schema
 from mixval.config.tasks import ExampleBackbone, spec_of
+from mixval.config.valuation import ValuationConfig
 from mixval.contracts.rows import ORIGIN
 from mixval.errors import ConfigError
 from mixval.models.checkpoint import is_on_hub
 
 FILE = "mixval.yaml"
+SCHEMA = "mixval.schema.json"
+"""Beside the file, for editors that complete and check keys by the comment in its first line."""
 
 TEMPLATE = Template("""\
+# yaml-language-server: $$schema=./${schema}
 # A mixval configuration. Check it with `mixval plan ${file}`, run it with `mixval value ${file}`.
 # Relative paths are relative to this file. An unknown key is an error.
 
@@ -80,7 +86,7 @@ def begin(folder: Path, task: str, hub: bool | None) -> str:
 
 
 def write_template(folder: Path, task: str, is_offline: bool) -> Path:
-    """Write `mixval.yaml` into `folder`, with the task's pretrained backbone or the one without the hub; never over a file.
+    """Write `mixval.yaml` and its schema into `folder`, with a backbone of the hub or one without; never over a file.
 
     Raises ConfigError for an unknown task, and where there is such a file.
     """
@@ -91,7 +97,8 @@ def write_template(folder: Path, task: str, is_offline: bool) -> Path:
     spec = spec_of(task, "--task")
     rows = ", ".join(column.example for column in (*spec.columns, ORIGIN))
     backbone = _backbone(spec.example_backbone, is_offline)
-    file.write_text(TEMPLATE.substitute(task=task, rows=rows, backbone=backbone, file=FILE), encoding="utf-8")
+    (folder / SCHEMA).write_text(json.dumps(json_schema(ValuationConfig), indent=1) + "\n", encoding="utf-8")
+    file.write_text(TEMPLATE.substitute(task=task, rows=rows, backbone=backbone, file=FILE, schema=SCHEMA), encoding="utf-8")
     return file
 
 

@@ -18,6 +18,7 @@ from prefect.settings import PREFECT_API_URL
 
 from mixval import __version__
 from mixval.cli.summary_view import print_summary
+from mixval.config.valuation import ValuationConfig
 from mixval.contracts.coalitions import CoalitionAccount
 from mixval.contracts.results import COALITIONS, REDUNDANCY
 from mixval.contracts.run import RunSummary
@@ -160,6 +161,39 @@ def test_a_run_is_shown_by_its_url_its_id_and_its_configuration(valued: Valued, 
     other = invoke("show", "20200101T000000Z-00000000", "--output", valued.world.output)
     assert other.exit_code == 2
     assert "found none of this id" in other.stderr
+
+
+def test_runs_are_listed_newest_first_and_compared(valued: Valued, tmp_path: Path) -> None:
+    output = shutil.copytree(valued.world.output, tmp_path / "out")
+    document = json.loads(invoke("value", valued.config, "--json").stdout)
+    latest = output / "runs" / document["run_id"]
+    shutil.copytree(latest, output / "runs" / "20200101T000000Z-00000000")
+    (output / "runs" / "20190101T000000Z-00000000").mkdir()  # a run that was stopped before its manifest
+    broken = shutil.copytree(latest, output / "runs" / "20180101T000000Z-00000000")
+    (broken / "manifest.json").write_text("{}")
+    said = invoke("list", output)
+    assert said.exit_code == 0, said.output
+    lines = [line for line in said.stdout.splitlines() if not line.startswith(" ")]
+    assert lines[0] == f"{document['run_id']} (latest)  3 ranked, 1 not"
+    assert [line.split()[0] for line in lines[1:]] == ["20200101T000000Z-00000000", "20180101T000000Z-00000000"]
+    assert "first: near, mixed and far; not ranked: tiny" in said.stdout
+    assert "unreadable" in lines[2]
+    few = json.loads(invoke("list", output, "--limit", "1", "--json").stdout)
+    assert (few["n_runs"], [one["state"] for one in few["runs"]]) == (3, ["latest"])
+    assert "no run has been published here" in invoke("list", tmp_path).stdout
+    compared = invoke("diff", "20200101T000000Z-00000000", latest, "--output", output)
+    assert compared.exit_code == 0, compared.output
+    assert "Configuration, versions and inputs are the same." in compared.stdout
+    assert json.loads(invoke("diff", latest, output, "--json").stdout)["compared_by"] == "order"
+
+
+def test_the_schema_knows_every_key_with_its_meaning() -> None:
+    schema = json.loads(invoke("schema").stdout)
+    assert set(schema["properties"]) == set(ValuationConfig.model_fields)
+    told = schema["$defs"]["SampleConfig"]["properties"]["count"]["description"]
+    assert told.startswith("Most rows per contributor")
+    assert "recipe" in json.loads(invoke("schema", "calibration").stdout)["properties"]
+    assert invoke("schema", "evaluation").exit_code == 2
 
 
 def test_a_union_of_a_run_without_sums_is_refused(valued: Valued) -> None:

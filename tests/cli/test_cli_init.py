@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import get_args
 
 import pytest
+import yaml
+from jsonschema import validate
 
 from mixval.config.load import load_config
 from mixval.config.tasks import Task
@@ -19,8 +22,12 @@ def test_init_writes_a_configuration_that_loads(task: Task, tmp_path: Path) -> N
     said = invoke("init", tmp_path / "new", "--task", task)
     assert said.exit_code == 0
     assert "mixval plan" in said.stdout
-    config = load_config(tmp_path / "new" / "mixval.yaml")
+    file = tmp_path / "new" / "mixval.yaml"
+    config = load_config(file)
     assert config.task == task
+    editors, _, name = file.read_text().splitlines()[0].partition("$schema=")
+    assert editors == "# yaml-language-server: "
+    validate(yaml.safe_load(file.read_text()), json.loads((file.parent / name).read_text()))
     assert config.source.contributors == str(tmp_path / "new" / "contributors")
 
 

@@ -43,10 +43,9 @@ class ValueConfig(FrozenModel):
     """What `equal-z` and `shipped` do with a term whose spread over contributors is within its standard error: `drop` gives it
     weight 0, as standardising would amplify noise."""
     half_samples: int = Field(default=200, ge=0, le=10_000)
-    """Half-sample (delete-half jackknife) replicates for the intervals: each recomputes every term on half of each part's rows.
-    0: no intervals."""
+    """Replicates for the intervals: each weighs the effect of every row on the estimate by a random number. 0: no intervals."""
     half_sample_rows: int = Field(default=1000, gt=3)
-    """Most gradient rows in a replicate; the spread is rescaled to the number of rows used."""
+    """Half of the most gradient rows whose effects are computed; the spread is rescaled to all rows."""
     coalitions: int = Field(default=1000, ge=0)
     """`ntk.method: sketched` with two or more contributors: most coalitions valued for Shapley values. With K up to 12
     contributors and all 2^K coalitions within this number, Shapley values are exact; else they are sampled until the largest

@@ -52,8 +52,8 @@ def ranking_schema() -> pa.Schema:
             ),
             _field("value", pa.float64(), "by value_kind", "higher is better"),
             _field("value_kind", pa.string(), "word", f"what the value is, and its unit: {', '.join(VALUE_KINDS)}"),
-            _field("value_low", pa.float64(), "as value", "lower end of the interval", nullable=True),
-            _field("value_high", pa.float64(), "as value", "upper end of the interval", nullable=True),
+            _field("value_low", pa.float64(), "as value", "lower end of the interval; none where unknown", nullable=True),
+            _field("value_high", pa.float64(), "as value", "upper end of the interval; none where unknown", nullable=True),
             _field(
                 "value_of_empty",
                 pa.float64(),
@@ -95,7 +95,9 @@ def terms_schema() -> pa.Schema:
                 "term", pa.string(), "word", f"{', '.join(others)} or {last}; {NTK_REGRESSION}, the regression behind the value"
             ),
             _field("estimate", pa.float64(), "as in ranking.parquet", "the term, or its part before pi"),
-            _field("standard_error", pa.float64(), "as estimate", "over half-samples, or of the mean", nullable=True),
+            _field("standard_error", pa.float64(), "as estimate", "over replicates, or of the mean", nullable=True),
+            _field("low", pa.float64(), "as estimate", "lower end of the interval; none where unknown", nullable=True),
+            _field("high", pa.float64(), "as estimate", "upper end of the interval; none where unknown", nullable=True),
             _field("n", pa.int64(), "rows", "rows it was computed from"),
             _field("diagnostics", pa.string(), "JSON", "estimator, lambda, jitter, residual, condition, bandwidths"),
         ],

@@ -31,7 +31,7 @@ class Schema:
 
 SCHEMAS = {
     "ranking": Schema(2, oldest_read=2),  # `verdict` was the gate's
-    "terms": Schema(2, oldest_read=2),
+    "terms": Schema(3, oldest_read=2),
     "rejected": Schema(1),
     "coalitions": Schema(1),
     "redundancy": Schema(1),

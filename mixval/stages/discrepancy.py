@@ -9,12 +9,11 @@ import numpy as np
 
 from mixval.contracts.parts import PARTS
 from mixval.stages.jobs import MeasureJob
-from mixval.stages.measured import Floats, Measured, half_sample_masks, mixed_replicates, parts_with_rows
+from mixval.stages.measured import Floats, Measured, Part, mixed_replicates, multipliers, parts_with_rows, spread_of
 from mixval.stages.target import TESTED_ROWS, TargetSide, target_neighbourhood, target_side
 from mixval.terms.discrepancy.forms import Rows
 from mixval.terms.discrepancy.mmd import MmdEstimate
 from mixval.terms.discrepancy.permutation import permutation_test
-from mixval.terms.half_samples import own_deviations
 from mixval.terms.parts import combine_parts
 
 
@@ -23,23 +22,22 @@ def measured_discrepancy(job: MeasureJob, target: MeasureJob, forward: Mapping[s
     switches = job.discrepancy
     side = target_side(target, switches)
     is_real = forward["is_real"].astype(bool)
-    masks, keys = half_sample_masks(job, forward["keys"], is_real), forward["keys"].astype(np.uint64)
+    drawn, keys = multipliers(job, forward["keys"]), forward["keys"].astype(np.uint64)
     features = side.compared(forward)
     split = parts_with_rows(is_real) if switches.parts == "split" else [("all", np.ones(len(is_real), dtype=bool))]
     estimates: dict[str, MmdEstimate] = {}
-    replicates: dict[str, Floats] = {}
+    shifts: dict[str, Floats] = {}
     found: dict[str, dict[str, Any]] = {}
     for part, rows in split:
-        own = Rows(features[rows], keys[rows], masks[:, rows])
-        estimates[part], replicates[part] = side.against(own)
+        own = Rows(features[rows], keys[rows], drawn[:, rows])
+        estimates[part], shifts[part] = side.against(own)
         found[part] = {"method": switches.method} | estimates[part].diagnostics() | _significance(job, side, own)
-    measured = _term(job, side, estimates, replicates, masks)
+    measured = _term(job, side, estimates, shifts, len(is_real))
     near = target_neighbourhood(target).count(forward["features"])
     measured.diagnostics |= found.get("all", {}) | {"near_target": None if near is None else near / len(keys)}
     for part in [part for part in PARTS if part in estimates]:
-        spread = own_deviations(replicates[part], masks)
-        error = float(spread.std(ddof=1)) if len(spread) > 1 else None
-        measured.parts[part] = (estimates[part].value, error, estimates[part].n, found[part])
+        one = estimates[part]
+        measured.parts[part] = Part(one.value, spread_of(shifts[part]), one.n, found[part], shifts[part])
     return measured
 
 
@@ -47,13 +45,13 @@ def _term(
     job: MeasureJob,
     side: TargetSide,
     estimates: Mapping[str, MmdEstimate],
-    replicates: Mapping[str, Floats],
-    masks: np.ndarray,
+    shifts: Mapping[str, Floats],
+    n: int,
 ) -> Measured:
     pooled = estimates.get("all")
     by_part = {part: one.value for part, one in estimates.items()}
     value = pooled.value if pooled else combine_parts(by_part, job.n_real, job.n_synthetic)
-    mixed = replicates["all"] if pooled else mixed_replicates(replicates, job)
+    mixed = shifts["all"] if pooled else mixed_replicates(shifts, job)
     diagnostics = {
         "method": job.discrepancy.method,
         "estimator": job.discrepancy.estimator,
@@ -63,7 +61,7 @@ def _term(
         "label_distance": side.labels.distance if side.labels else None,
         "squared": None,
     }
-    return Measured(value, own_deviations(mixed, masks), masks.shape[1], None, diagnostics)
+    return Measured(value, mixed, n, None, diagnostics)
 
 
 def _significance(job: MeasureJob, side: TargetSide, part: Rows) -> dict[str, Any]:

@@ -16,11 +16,12 @@ from mixval.config.fingerprint import fingerprint
 from mixval.stages.forward import forward_ref
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.kept import LastMade
-from mixval.stages.measured import Floats, Masks, half_sample_masks
+from mixval.stages.measured import Floats, multipliers, target_multipliers
 from mixval.stages.rows import class_indices
 from mixval.terms.ntk.objective import TargetObjective
 from mixval.terms.ntk.target_metrics import one_hot
-from mixval.terms.ntk.two_phase import TwoPhaseHalves, TwoPhaseRatio, two_phase_ratio
+from mixval.terms.ntk.two_phase import TwoPhaseRatio, TwoPhaseRows, two_phase_ratio
+from mixval.terms.ntk.value_spread import SampledRows
 from mixval.terms.ntk.wide_head import WideHead, wide_head
 
 MOST_ROWS = 8192
@@ -42,18 +43,19 @@ class _Target:
     head: WideHead
     features: Floats
     objective: TargetObjective
-    halves: Masks
+    multipliers: Floats
+    """(R, M + 1)."""
 
 
 _TARGETS = LastMade[_Target]()
 
 
 def head_ratio(
-    job: MeasureJob, target: MeasureJob, forward: dict[str, np.ndarray], keys: np.ndarray, halves: Masks
+    job: MeasureJob, target: MeasureJob, forward: dict[str, np.ndarray], keys: np.ndarray, own: SampledRows
 ) -> TwoPhaseRatio | None:
     """The ratio for the rows with these keys (n,) and all that the pass has read; None where there are no others.
 
-    `halves` (R, u) are the half-samples of the first u rows of `keys`.
+    `own` are the first u rows of `keys`, with their multipliers.
     """
     measured = _places(forward["keys"], keys)
     if measured is None:
@@ -67,10 +69,11 @@ def head_ratio(
     right = one_hot(class_indices(job, forward["labels"][rows]), side.objective.n_classes)
     all_read = side.head.regression(features, side.features, right)
     # As many rows as the deviations of those with gradients are estimated from.
-    some = slice(len(measured), len(measured) + halves.shape[1])
-    other_halves = half_sample_masks(job, keys[some], forward["is_real"][rows[some]].astype(bool))
+    some = slice(len(measured), len(measured) + own.multipliers.shape[1])
+    drawn = multipliers(job, keys[some])
+    of_others = SampledRows(slice(0, drawn.shape[1]), drawn, forward["is_real"][rows[some]].astype(bool))
     return two_phase_ratio(
-        all_read, len(measured), side.objective, job.regression_damping, TwoPhaseHalves(halves, other_halves, side.halves)
+        all_read, len(measured), side.objective, job.regression_damping, TwoPhaseRows(own, of_others, side.multipliers)
     )
 
 
@@ -90,7 +93,7 @@ def _places(read: np.ndarray, keys: np.ndarray) -> NDArray[np.int64] | None:  # 
 
 def _target(target: MeasureJob) -> _Target:
     """T's side, made once in a process."""
-    name = fingerprint("frozen-head", 1, target=forward_ref(target).fingerprint, half=[target.value.half_samples, target.seed])
+    name = fingerprint("frozen-head", 2, target=forward_ref(target).fingerprint, half=[target.value.half_samples, target.seed])
     return _TARGETS.get(name, lambda: _made(target))
 
 
@@ -99,5 +102,4 @@ def _made(target: MeasureJob) -> _Target:
     stored = {tensor: tensors[tensor][:TARGET_ROWS] for tensor in ("keys", "labels", "features")}
     head, features = wide_head(stored["features"]), stored["features"].astype(np.float64)
     objective = head.objective(features, class_indices(target, stored["labels"]), len(target.classes or []))
-    halves = half_sample_masks(target, stored["keys"], np.ones(len(features), dtype=bool))
-    return _Target(head, features, objective, halves)
+    return _Target(head, features, objective, target_multipliers(target, stored["keys"]))

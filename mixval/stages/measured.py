@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,13 +15,26 @@ from mixval.contracts.parts import PARTS
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.results import NTK_REGRESSION, terms_schema
 from mixval.stages.jobs import MeasureJob
-from mixval.terms.half_samples import half_masks
-
-SMALLEST_HALVED = 4
-"""A part with fewer rows is whole in every replicate: half of it would be too few for an unbiased MMD."""
+from mixval.terms.replicates import interval, row_multipliers
 
 Floats = NDArray[np.float64]
 Masks = NDArray[np.bool_]
+
+
+class Part(NamedTuple):
+    """A term's part, before pi."""
+
+    value: float
+    standard_error: float | None
+    n: int
+    diagnostics: dict[str, Any]
+    deviations: Floats
+    """(R,)."""
+
+
+def spread_of(shifts: Floats) -> float | None:
+    """Standard deviation of (R,) deviations; None where it is unknown."""
+    return float(shifts.std(ddof=1)) if len(shifts) > 1 and np.isfinite(shifts).all() else None
 
 
 class Measured:
@@ -29,24 +43,26 @@ class Measured:
     def __init__(self, value: float, shifts: Floats, n: int, error: float | None, diagnostics: dict[str, Any]) -> None:
         """A term with its deviations (R,), rows, closed-form standard error and diagnostics."""
         self.value, self.deviations, self.n, self.error, self.diagnostics = value, shifts, n, error, diagnostics
-        self.parts: dict[str, tuple[float, float | None, int, dict[str, Any]]] = {}
+        self.parts: dict[str, Part] = {}
         self.more: dict[str, Floats] = {}
         """Further arrays to be committed, by name."""
 
-    def standard_error(self, shifts: Floats) -> float:
-        """Of the term: in closed form where there is one, else the half-samples' spread; 0 when neither is known."""
+    def standard_error(self) -> float:
+        """Of the term: in closed form where there is one, else the replicates' spread; 0 without replicates, NaN if unknown."""
         if self.error is not None:
             return self.error
-        return float(shifts.std(ddof=1)) if len(shifts) > 1 else 0.0
+        found = spread_of(self.deviations)
+        return found if found is not None else math.nan if len(self.deviations) > 1 else 0.0
 
 
-def half_sample_masks(job: MeasureJob, keys: np.ndarray, is_real: Masks) -> Masks:
-    """(R, N) the rows that each replicate keeps; too small a part is whole."""
-    masks = half_masks(keys.astype(np.uint64), is_real, job.value.half_samples, job.seed)
-    for _, rows in parts_with_rows(is_real):
-        if rows.sum() < SMALLEST_HALVED:
-            masks[:, rows] = True
-    return masks
+def multipliers(job: MeasureJob, keys: np.ndarray) -> Floats:
+    """(R, N) of rows with these content keys (N,)."""
+    return row_multipliers(keys.astype(np.uint64), job.value.half_samples, job.seed)
+
+
+def target_multipliers(target: MeasureJob, keys: np.ndarray) -> Floats:
+    """(R, M + 1) of T's rows, and of one that is only guessed (`mixval/terms/ntk/value_spread.py`)."""
+    return multipliers(target, np.append(keys.astype(np.uint64), np.uint64(0)))
 
 
 def parts_with_rows(is_real: Masks) -> list[tuple[str, Masks]]:
@@ -72,7 +88,7 @@ def commit_terms(
     found = list(measured.values())
     tensors = {
         "terms": np.array([one.value for one in found]),
-        "standard_errors": np.array([one.standard_error(one.deviations) for one in found]),
+        "standard_errors": np.array([one.standard_error() for one in found]),
         "deviations": np.stack([one.deviations for one in found], axis=1),
         "n_gradient_rows": np.array([measured["ntk"].n]),
     }
@@ -85,7 +101,7 @@ def commit_terms(
             "regression_deviations": regression.deviations,
             **regression.more,
         }
-        named.append((NTK_REGRESSION, regression, regression.standard_error(regression.deviations)))
+        named.append((NTK_REGRESSION, regression, regression.standard_error()))
     tables = {"terms": terms_table(job, named)}
     numbers = {term: one.value for term, one, _ in named}
     job.store.commit(ref, inputs=inputs, tensors=tensors, tables=tables, numbers=numbers, seconds=seconds)
@@ -96,17 +112,21 @@ def terms_table(job: MeasureJob, measured: Sequence[tuple[str, Measured, float]]
     """(one row a term and part) the schema `terms_schema()`, from names, terms and standard errors."""
     rows = []
     for term, one, error in measured:
-        listed = [("all", (one.value, float(error), one.n, one.diagnostics)), *one.parts.items()]
-        for part, (estimate, standard_error, n, diagnostics) in listed:
+        known = None if math.isnan(error) else float(error)
+        listed = [("all", Part(one.value, known, one.n, one.diagnostics, one.deviations)), *one.parts.items()]
+        for part, found in listed:
+            low, high = interval(found.value, found.deviations, job.value.confidence)
             rows.append(
                 {
                     "contributor": job.contributor.name,
                     "part": part,
                     "term": term,
-                    "estimate": estimate,
-                    "standard_error": standard_error,
-                    "n": n,
-                    "diagnostics": json.dumps(diagnostics, sort_keys=True),
+                    "estimate": found.value,
+                    "standard_error": found.standard_error,
+                    "low": low,
+                    "high": high,
+                    "n": found.n,
+                    "diagnostics": json.dumps(found.diagnostics, sort_keys=True),
                 }
             )
     return pa.Table.from_pylist(rows, schema=terms_schema())

@@ -8,10 +8,10 @@ from dataclasses import asdict
 import numpy as np
 
 from mixval.stages.jobs import MeasureJob
-from mixval.stages.measured import Measured, half_sample_masks
-from mixval.terms.half_samples import own_deviations
-from mixval.terms.ntk.quadratic import half_sample_ntk, quadratic_form
+from mixval.stages.measured import Measured, multipliers
+from mixval.terms.ntk.quadratic import ntk_moves, quadratic_form
 from mixval.terms.ntk.residual import residual
+from mixval.terms.replicates import deviations, effects_of
 
 
 def measured_ntk(job: MeasureJob, stored: Mapping[str, np.ndarray]) -> Measured:
@@ -21,10 +21,9 @@ def measured_ntk(job: MeasureJob, stored: Mapping[str, np.ndarray]) -> Measured:
     form = quadratic_form(theta, residuals, switches.damping, switches.damping_mode, switches.n_blocks)
     n = len(residuals)
     used = min(n, 2 * job.value.half_sample_rows)
-    masks = half_sample_masks(job, stored["keys"][:used], stored["is_real"][:used].astype(bool))
-    replicates = half_sample_ntk(
-        theta[:used, :used], residuals[:used], masks, switches.damping, switches.damping_mode, switches.n_blocks
-    )
-    shifts = own_deviations(replicates, masks) * np.sqrt(used / n)
+    # The same lambda for fewer rows: it is that of the whole matrix.
+    moves = ntk_moves(theta[:used, :used], residuals[:used], form.damping, "absolute", switches.n_blocks)
+    effects = effects_of(moves, multipliers(job, stored["keys"][:used]), stored["is_real"][:used].astype(bool))
+    shifts = deviations([effects.scaled(np.sqrt(used / n))])
     diagnostics = asdict(form) | {"method": switches.method, "output": switches.output, "residual": switches.residual}
     return Measured(form.term, shifts, n, None, diagnostics)

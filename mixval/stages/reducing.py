@@ -86,7 +86,7 @@ def _valued(
     deviations = stacked("regression_deviations")
     if config.has_trained_gain:
         moved = np.array([float(one["displacement"][0]) for one in stored])
-        found = run_values(regression_values, deviations, moved, stacked("slope_deviations"))
+        found = run_values(regression_values, deviations, moved, stacked("displacement_deviations"))
     else:
         found = run_values(regression_values, deviations)
     return valuation_of(found.values, found.deviations, weighted, config.value.confidence)
@@ -171,8 +171,8 @@ def _row(
         "rank": int(valuation.ranks[i]),
         "value": float(valuation.values[i]),
         "value_kind": value_kind(config),
-        "value_low": None if valuation.low is None else float(valuation.low[i]),
-        "value_high": None if valuation.high is None else float(valuation.high[i]),
+        "value_low": _known(valuation.low, i),
+        "value_high": _known(valuation.high, i),
         "tie_group": int(valuation.tie_groups[i]),
         **terms,
         **{f"weighted_{term}": float(x) for term, x in zip(TERMS, valuation.contributions[i], strict=True)},
@@ -183,6 +183,11 @@ def _row(
         "bound": limit,
         "gate_verdict": outcome.verdict,
     }
+
+
+def _known(ends: np.ndarray | None, i: int) -> float | None:
+    """An interval's end; None without replicates, and for a contributor or target of too few rows to know a spread."""
+    return None if ends is None or math.isnan(ends[i]) else float(ends[i])
 
 
 def _fitted(config: ValuationConfig, identity: dict[str, object]) -> Weights:

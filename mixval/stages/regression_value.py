@@ -2,33 +2,30 @@
 
 Letters: n rows of S, both parts together; m rows of T; Theta of the output `mix` (`mixval/models/outputs.py`).
 
-A deviation is the sum of two: of regression on half of S evaluated on all of T, and of regression on all of S evaluated on half
-of T, the same half for all contributors. Each is rescaled to all of its rows; from sufficient statistics S's come from the kept
-rows. For causal LMs the slope, gain over displacement, has deviations of its own, since the displacement differs on half of S.
+Deviations come from effects of single rows of S and of T (`mixval/terms/ntk/value_spread.py`). For causal LMs the displacement
+has deviations of its own, by the same rows.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from mixval.contracts.parts import REAL
 from mixval.errors import ConfigError
 from mixval.stages.frozen_head import head_ratio
 from mixval.stages.jobs import MeasureJob
-from mixval.stages.measured import Floats, Masks, Measured, half_sample_masks
+from mixval.stages.measured import Floats, Measured, multipliers, target_multipliers
 from mixval.stages.statistics import PartStatistics
-from mixval.stages.statistics_terms import kept_for_halves, whole_statistics
+from mixval.stages.statistics_terms import kept_in_proportion, whole_statistics
 from mixval.stages.target_gradients import TargetGradients, objective_of
-from mixval.terms.discrepancy.embedded_halves import halved
-from mixval.terms.half_samples import GROUPS, deviations, half_groups, own_deviations, row_groups
-from mixval.terms.ntk.half_sample_values import half_sample_values
 from mixval.terms.ntk.kept_rows import KeptRows
 from mixval.terms.ntk.objective import TargetObjective
-from mixval.terms.ntk.regression import KernelRegression, Prediction, feature_regression, kernel_regression
+from mixval.terms.ntk.regression import KernelRegression, Prediction, RowsOfS, feature_regression, kernel_regression
 from mixval.terms.ntk.sketched_rows import WORTHWHILE_SHARE
 from mixval.terms.ntk.target_metrics import one_hot
-from mixval.terms.ntk.trained_gain import slope
 from mixval.terms.ntk.two_phase import TwoPhaseRatio, two_phase_value
 from mixval.terms.ntk.value import RegressionValue, regression_value
+from mixval.terms.ntk.value_spread import SampledRows, ValueSpread, value_spread
 
 
 def exact_regression_value(
@@ -48,15 +45,12 @@ def exact_regression_value(
     regression = kernel_regression(theta, theta_ts, right)
     found = regression_value(regression, objective, job.regression_damping)
     used = min(len(right), 2 * job.value.half_sample_rows)
-    own = half_sample_masks(job, stored["keys"][:used], stored["is_real"][:used].astype(bool))
-    rows, target_deviations = (np.zeros(0), np.zeros(0)), np.zeros(0)
-    if len(own):
-        blocks = theta[:used, :used], theta_ts[:, :used], right[:used]
-        halves, scale = half_sample_values(*blocks, objective, own, job.regression_damping), np.sqrt(used / len(right))
-        rows = own_deviations(halves.values, own) * scale, own_deviations(halves.slopes, own) * scale
-        of_target = half_sample_masks(job, stored["target_keys"], np.ones(len(theta_ts), dtype=bool))
-        target_deviations = own_deviations(objective.half_values(found.change.values, of_target), of_target)
-    measured = _measured(objective, found, regression.diagnosed(found.change), rows, target_deviations, "exact")
+    own = SampledRows(slice(0, used), multipliers(job, stored["keys"][:used]), stored["is_real"][:used].astype(bool))
+    spread = None
+    if job.value.half_samples:
+        of_target = target_multipliers(target, stored["target_keys"])
+        spread = value_spread(regression, found, objective, own, of_target)
+    measured = _measured(objective, found, regression.diagnosed(found.change), spread, "exact")
     head = head_ratio(job, target, forward, stored["keys"], own) if job.values_rows_read else None
     return measured if head is None else _two_phase(measured, head)
 
@@ -70,45 +64,50 @@ def sketched_regression_value(job: MeasureJob, by_part: PartStatistics, target: 
         )
     regression = _regression(by_part, of_target, objective)
     found = regression_value(regression, objective, job.regression_damping)
-    rows, target_deviations = (np.zeros(0), np.zeros(0)), np.zeros(0)
+    spread = None
     if job.value.half_samples:
-        kept = half_groups(job.value.half_samples, job.seed)
-        rows = _row_deviations(job, by_part, of_target, objective, kept)
-        target_deviations = deviations(
-            objective.half_values(found.change.values, _group_masks(target.keys, kept, job.seed)), 2, 1
-        )
+        rows = kept_in_proportion(by_part)
+        features = np.concatenate([one.features for one in rows]).astype(np.float64)
+        keys = np.concatenate([one.keys for one in rows])
+        is_real = np.repeat([part == REAL for part in by_part], [len(one.keys) for one in rows])
+        # The kernel is over all kept rows, in this order.
+        where: RowsOfS = slice(0, len(keys)) if regression.is_kernel else (features, _responses(rows, objective))
+        own = SampledRows(where, multipliers(job, keys), is_real)
+        spread = value_spread(regression, found, objective, own, target_multipliers(job, target.keys))
     prediction = regression.diagnosed(found.change)
-    return _measured(objective, found, prediction, rows, target_deviations, "sketched", sketch_features=of_target.shape[1])
+    return _measured(objective, found, prediction, spread, "sketched", sketch_features=of_target.shape[1])
 
 
 def _measured(
     objective: TargetObjective,
     found: RegressionValue,
     prediction: Prediction,
-    rows: tuple[Floats, Floats],
-    target_deviations: Floats,
+    spread: ValueSpread | None,
     method: str,
     **more: int,
 ) -> Measured:
-    """From deviations (R,) of value and slope by S's rows, and of the value by T's rows."""
     diagnostics = objective.diagnostics(prediction) | {"measure": objective.measure, "method": method} | more
     of_target = diagnostics["cross_entropy_error" if objective.measure == "cross-entropy" else "gain_error"]
-    error = None if len(target_deviations) > 1 or not np.isfinite(of_target) else float(of_target)
-    measured = Measured(found.value, rows[0] + target_deviations, prediction.n, error, diagnostics)
+    shifts = np.zeros(0) if spread is None else spread.deviations
+    error = None if len(shifts) > 1 or not np.isfinite(of_target) else float(of_target)
+    measured = Measured(found.value, shifts, prediction.n, error, diagnostics)
     if objective.labels is None:
-        moved = np.array([found.change.displacement])
-        measured.more = {
-            "displacement": moved,
-            "slope_deviations": rows[1] + slope(target_deviations, np.broadcast_to(moved, target_deviations.shape)),
-        }
+        moved = np.zeros(0) if spread is None else spread.displacements
+        measured.more = {"displacement": np.array([found.change.displacement]), "displacement_deviations": moved}
     return measured
 
 
 def _two_phase(measured: Measured, head: TwoPhaseRatio) -> Measured:
-    value, shifts = two_phase_value(measured.value, measured.deviations, head)
+    found = two_phase_value(measured.value, measured.deviations, head)
     error = None if measured.error is None else measured.error * head.ratio
-    more = {"gradient_rows": head.n, "value_of_gradient_rows": measured.value, "head_ratio": head.ratio}
-    return Measured(value, shifts, head.n_all, error, measured.diagnostics | more)
+    more = {
+        "gradient_rows": head.n,
+        "value_of_gradient_rows": measured.value,
+        "head_ratio": head.ratio,
+        "head_floored": head.is_floored,
+        "ratio_bounded": found.is_bounded,
+    }
+    return Measured(found.value, found.deviations, head.n_all, error, measured.diagnostics | more)
 
 
 def _regression(by_part: PartStatistics, of_target: Floats, objective: TargetObjective) -> KernelRegression:
@@ -120,27 +119,8 @@ def _regression(by_part: PartStatistics, of_target: Floats, objective: TargetObj
     return kernel_regression(features @ features.T, of_target @ features.T, _responses(rows, objective))
 
 
-def _row_deviations(
-    job: MeasureJob, by_part: PartStatistics, of_target: Floats, objective: TargetObjective, kept: Masks
-) -> tuple[Floats, Floats]:
-    """(R,) of value and slope: halves of the kept rows, in the parts' own proportion, rescaled to all rows."""
-    rows = kept_for_halves(by_part)
-    features = np.concatenate([one.features for one in rows]).astype(np.float64)
-    masks = _group_masks(np.concatenate([one.keys for one in rows]), kept, job.seed)
-    blocks = features @ features.T, of_target @ features.T, _responses(rows, objective)
-    halves = half_sample_values(*blocks, objective, masks, job.regression_damping)
-    scale = np.sqrt(len(features) / sum(one.n for one in by_part.values()))
-    return deviations(halves.values, 2, 1) * scale, deviations(halves.slopes, 2, 1) * scale
-
-
 def _responses(rows: list[KeptRows], objective: TargetObjective) -> Floats:
     """(M, C) one-hot labels, or 1 - p times answer tokens."""
     if objective.labels is None:
         return np.concatenate([one.residual * one.counts for one in rows])[:, None] / objective.unit
     return one_hot(np.concatenate([one.labels for one in rows]), objective.n_classes)
-
-
-def _group_masks(keys: np.ndarray, kept: Masks, seed: int) -> Masks:
-    """(R, N) the rows whose groups a replicate keeps."""
-    groups = row_groups(keys, seed)
-    return np.asarray(halved(np.bincount(groups, minlength=GROUPS).astype(np.float64), kept)[:, groups])

@@ -12,7 +12,7 @@ from mixval.config.terms import DiscrepancyConfig
 from mixval.stages.forward import forward_ref
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.kept import LastMade
-from mixval.stages.measured import half_sample_masks
+from mixval.stages.measured import multipliers
 from mixval.terms.discrepancy.bandwidth import median_bandwidth
 from mixval.terms.discrepancy.forms import FORMS, Against, Form, Rows
 from mixval.terms.discrepancy.labelled import LabelBlock, label_block, with_labels
@@ -50,7 +50,7 @@ _NEIGHBOURHOODS = LastMade[Neighbourhood]()
 def target_side(target: MeasureJob, switches: DiscrepancyConfig) -> TargetSide:
     """T under these switches. Bandwidths are set here, from T's features alone, for all contributors."""
     half = [target.value.half_samples, target.seed]
-    name = fingerprint("target", 1, target=forward_ref(target).fingerprint, switches=switches, half=half)
+    name = fingerprint("target", 2, target=forward_ref(target).fingerprint, switches=switches, half=half)
     return _SIDES.get(name, lambda: _made(target, switches))
 
 
@@ -58,7 +58,7 @@ def _made(target: MeasureJob, switches: DiscrepancyConfig) -> TargetSide:
     stored = target.store.read_tensors(forward_ref(target))
     keys = stored["keys"].astype(np.uint64)
     labels = joined_labels(target, switches, stored["features"])
-    rows = Rows(_compared(labels, stored), keys, half_sample_masks(target, keys, np.ones(len(keys), dtype=bool)))
+    rows = Rows(_compared(labels, stored), keys, multipliers(target, keys))
     widths = tuple(bandwidths(switches, stored["features"]))
     form = Form(widths, switches.combine, switches.estimator, switches.scale, switches.frequencies, target.seed)
     against = FORMS[switches.method](rows, form)

@@ -1,8 +1,8 @@
-"""The terms of one contributor from committed artifacts, with standard errors and half-sample deviations (Eq. 8), and its
+"""The terms of one contributor from committed artifacts, with standard errors and deviations of replicates (Eq. 8), and its
 value.
 
-Needs no model: another kernel, damping, estimator or number of replicates runs on the committed passes alone. Replicate r
-keeps the same half of T for every contributor, so that errors from T cancel when contributors are compared.
+Needs no model: another kernel, damping, estimator or number of replicates runs on the committed passes alone. T's rows have
+the same multipliers for every contributor, so that errors from T cancel when contributors are compared.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mixval.stages.measured import commit_terms
 from mixval.stages.routes import route_of
 from mixval.stages.steps import Step, one_call
 
-VERSION = 5
+VERSION = 6
 """Raised whenever the numbers change."""
 
 
@@ -37,7 +37,7 @@ def contributor_terms(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
     """Commit `terms` (T,), `standard_errors` (T,), `deviations` (R, T), `n_gradient_rows` (1,) and the table `terms`.
 
     Where the value is by NTK regression also `regression_value` (1,), `regression_deviations` (R,) and a row of the table; of
-    causal LMs `displacement` (1,) and `slope_deviations` (R,) too (`mixval/terms/ntk/trained_gain.py`). From sufficient
+    causal LMs `displacement` (1,) and `displacement_deviations` (R,) too (`mixval/terms/ntk/trained_gain.py`). From sufficient
     statistics also `ntk_as_sketched` (1,), the term with the sketch's bias, and `is_full` (1,), 1 if the bias is unknown.
     """
     ref = terms_ref(job, target)
@@ -58,5 +58,5 @@ def _inputs(job: MeasureJob, target: MeasureJob) -> dict[str, object]:
         "counts": [job.n_real, job.n_synthetic],
         "loss": job.loss,
         "discrepancy": job.discrepancy,
-        "half_samples": [job.value.half_samples, job.value.half_sample_rows],
+        "replicates": [job.value.half_samples, job.value.half_sample_rows, job.value.confidence],
     }

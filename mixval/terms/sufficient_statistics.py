@@ -21,10 +21,10 @@ import numpy.typing as npt
 
 from mixval.errors import ShapeError
 from mixval.terms.discrepancy.random_features import FourierFeatures, MeanEmbedding, embed
-from mixval.terms.half_samples import Keys
 from mixval.terms.loss.sums import LossSums
 from mixval.terms.ntk.kept_rows import KeptRows
 from mixval.terms.ntk.statistics import GradientStatistics
+from mixval.terms.replicates import Keys
 
 Arrays = dict[str, npt.NDArray[Any]]
 FROM_ROWS = ("gram", "cross")

@@ -1,6 +1,6 @@
 """Terms of all contributors as arrays: the input of the reduce stage.
 
-Letters: K contributors; T terms of Eq. 8 (arXiv 2511.13640) in the order of `TERMS`; R half-sample replicates.
+Letters: K contributors; T terms of Eq. 8 (arXiv 2511.13640) in the order of `TERMS`; R replicates.
 """
 
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ class TermEstimates:
     terms: Floats
     """(K, T)."""
     standard_errors: Floats
-    """(K, T); 0 where a term is exact."""
+    """(K, T); 0 where a term is exact, NaN where its spread is unknown."""
     deviations: Floats | None
-    """(R, K, T): replicate minus estimate, on the scale of the full sample. Replicate r keeps the same half of T for all
-    contributors.
+    """(R, K, T): replicate minus estimate; NaN where a spread is unknown. T's rows have the same multipliers in replicate r for
+    all contributors.
     """
 
     def __post_init__(self) -> None:
@@ -52,7 +52,8 @@ class TermEstimates:
 
     def informative(self) -> NDArray[np.bool_]:
         """(T,) whether a term's spread over contributors is above the mean of its standard errors."""
-        noise = self.standard_errors.mean(axis=0)
+        known = np.isfinite(self.standard_errors)
+        noise = np.where(known, self.standard_errors, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
         # Rounding of K equal numbers is no spread.
         floor = 1e-9 * np.abs(self.terms).max(axis=0, initial=0.0)
         return np.asarray(self.spread() > np.maximum(noise, floor))

@@ -1,8 +1,9 @@
 """Values, intervals, ranks and ties: of Eq. 8 (arXiv 2511.13640) with the contribution of each term, or of NTK regression.
 
-Intervals come from half-samples: each replicate recomputes every term on half of each part's rows and on half of T (the
-same half for all contributors, so that errors from T cancel in comparisons). Deviations arrive rescaled to the full
-sample (delete-half jackknife: Shao & Wu 1989). Weights are fixed: an interval shows the uncertainty of the terms alone.
+Intervals come from replicates (`mixval/terms/replicates.py`): deviations by the rows of each contributor and by those of T, the
+same multipliers for all contributors, so that errors from T cancel in comparisons. They arrive in the value's own unit, already
+bent where a term is bounded, so an interval takes their quantiles as they are. Weights are fixed: an interval shows the
+uncertainty of the terms alone.
 """
 
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ class Valuation:
     contributions: Floats
     """(K, T) contribution of each term to Eq. 8's value; rows sum to `values` where that is the value."""
     low: Floats | None
-    """(K,) lower ends; None without replicates."""
+    """(K,) lower ends, NaN where the spread is unknown; None without replicates."""
     high: Floats | None
     ranks: NDArray[np.int64]
     """(K,) 1 is best; equal values share a rank and the next is skipped."""
@@ -49,13 +50,12 @@ def valuation_of(
     contributions: Floats,  # (K, T)
     confidence: float = 0.95,
 ) -> Valuation:
-    """Given values of K contributors, with intervals at `confidence` from their half-samples' deviations."""
+    """Given values of K contributors, with intervals at `confidence` from the replicates' deviations."""
     low = high = None
     if deviations is not None:
         tail = (1 - confidence) / 2
-        # Basic (reversed-percentile) interval: the estimate minus the deviations' quantiles.
-        low = values - np.quantile(deviations, 1 - tail, axis=0)
-        high = values - np.quantile(deviations, tail, axis=0)
+        low = values + np.minimum(np.quantile(deviations, tail, axis=0), 0.0)
+        high = values + np.maximum(np.quantile(deviations, 1 - tail, axis=0), 0.0)
     return Valuation(values, contributions, low, high, competition_ranks(values), tie_groups(values, deviations, confidence))
 
 
@@ -86,5 +86,5 @@ def _tied(a: int, b: int, values: Floats, ranks: NDArray[np.int64], deviations: 
     if deviations is None:
         return False
     gap = deviations[:, a] - deviations[:, b]
-    low = values[a] - values[b] - np.quantile(gap, 1 - (1 - confidence) / 2)
-    return bool(low <= 0)
+    low = values[a] - values[b] + np.quantile(gap, (1 - confidence) / 2)
+    return not low > 0  # NaN: nothing tells one whose spread is unknown from another

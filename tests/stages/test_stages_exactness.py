@@ -13,8 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from benchmarks.dense import bound, content_keys, dense_terms, drawn, terms_of
-from benchmarks.dense_mmd import bandwidths
+from benchmarks.dense import bound, content_keys, dense_terms, drawn
 from benchmarks.dense_rows import DenseRows
 from benchmarks.exactness import PASSES, case_errors, world_cases
 from benchmarks.worlds import (
@@ -32,11 +31,9 @@ from benchmarks.worlds import (
     run_stages,
 )
 from mixval.config.sample import SampleConfig
-from mixval.contracts.terms import TERMS
 from mixval.stages.forward import forward_ref
 from mixval.stages.gradients import gram_parts, gram_ref
 from mixval.stages.reducing import reduce_terms
-from mixval.terms.half_samples import half_masks
 
 EXACT, FLOAT32_INSIDE = 1e-10, 1e-6
 TOLERANCE = {"images": EXACT, "texts": EXACT, "gpt2": EXACT, "llama": FLOAT32_INSIDE, "lora": FLOAT32_INSIDE}
@@ -126,23 +123,6 @@ def test_rows_that_the_gate_dropped_count_nowhere(tmp_path, reference):
     trimmed = job.model_copy(update={"bad_rows": ref, "n_real": N_REAL - 2, "n_synthetic": N_SYNTHETIC - 1})
     truth = dense_terms(DenseRows(rows.module, kept, rows.classes), target, config)
     assert max(relative_errors(measured_terms(trimmed, target_job), truth).values()) < EXACT
-
-
-def test_half_samples_are_dense_terms_of_half_the_rows(world_folder, reference):
-    rows, target = reference("texts")
-    config = make_config(world_folder("texts"), WORLDS["texts"], {"value": {"half_samples": 3}})
-    job, of_target = jobs(config)
-    found = job.store.read_tensors(run_stages(job, of_target))["deviations"]
-    kept, kept_target = _halves(rows, 3), _halves(target, 3)
-    widths = bandwidths(target, list(range(len(target))), config.discrepancy)
-    halves = [terms_of(rows, s, s, target, t, widths, config) for s, t in zip(kept, kept_target, strict=True)]
-    replicates = np.array([[half[term] for term in TERMS] for half in halves])
-    m, n = len(kept[0]), len(rows)
-    expected = (replicates - replicates.mean(axis=0)) * math.sqrt(m / (n - m))
-    assert m == N_REAL // 2 + N_SYNTHETIC // 2
-    assert np.abs(expected[:, :3]).min() > 1e-6
-    np.testing.assert_allclose(found[:, :3], expected[:, :3], rtol=1e-8)
-    assert not found[:, 3].any()
 
 
 def test_the_bound_and_the_published_value(world_folder, reference):
@@ -243,10 +223,3 @@ def _admitted() -> Any:
 
 def _keys(job: Any) -> dict[str, np.ndarray]:
     return {f"{ref.kind} keys": job.store.read_tensors(ref)["keys"] for ref in (forward_ref(job), gram_ref(job))}
-
-
-def _halves(rows: DenseRows, replicates: int) -> list[list[int]]:
-    """Places that each half-sample keeps, in the order of their keys."""
-    keys = np.array(content_keys(rows, 0), dtype=np.uint64)
-    masks = half_masks(keys, rows.is_real, replicates, 0)
-    return [sorted(np.flatnonzero(mask).tolist(), key=lambda i: keys[i]) for mask in masks]

@@ -14,12 +14,11 @@ from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
 from mixval.errors import NumericalError, ShapeError
-from mixval.terms.discrepancy.embedded_halves import embedded_half_samples, halved
-from mixval.terms.discrepancy.random_features import embed, embedding_mmd, fourier_features
-from mixval.terms.half_samples import GROUPS, half_groups, row_groups
+from mixval.terms.discrepancy.random_features import MeanEmbedding, embed, embedding_mmd, fourier_features
 from mixval.terms.loss.mean import estimate_loss
 from mixval.terms.loss.sums import LossSums
 from mixval.terms.ntk.kept_rows import KeptRows
+from mixval.terms.replicates import row_groups
 from mixval.terms.sufficient_statistics import MeasuredRows, SufficientStatistics
 
 FOURIER = fourier_features([0.7, 2.0], n_columns=3, n_frequencies=8, seed=4)
@@ -74,43 +73,33 @@ def test_the_sums_give_the_loss_of_the_rows() -> None:
         assert (found.n, found.total, found.total_count) == (wanted.n, pytest.approx(wanted.total), wanted.total_count)
 
 
-def test_half_samples_are_the_terms_of_the_rows_in_half_of_the_groups() -> None:
-    part, target, kept = rows(90, 1), rows(70, 2), half_groups(5, seed=8)
-    assert kept.shape == (5, GROUPS)
-    assert (kept.sum(axis=1) == GROUPS // 2).all()
-    masks = [kept[:, row_groups(one.keys, FOURIER.settings.seed)] for one in (part, target)]
-    losses = LossSums.of(part.losses, part.counts, part.keys, FOURIER.settings.seed).half_samples(kept, "token")
-    whole = [embed(FOURIER, one.features, one.keys) for one in (part, target)]
-    distances = embedded_half_samples(whole[1], whole[0], kept, "unbiased", "squared")
-    for r in range(5):
-        own, of_target = (one.take(mask[r]) for one, mask in zip((part, target), masks, strict=True))
-        assert losses[r] == pytest.approx(own.losses.sum() / own.counts.sum(), rel=1e-13)
-        half = embedding_mmd(
-            embed(FOURIER, of_target.features, of_target.keys), embed(FOURIER, own.features, own.keys), "unbiased", "squared"
-        )
-        assert distances[r] == pytest.approx(half.value, rel=1e-9, abs=1e-12)
+def test_moves_of_groups_are_those_of_the_terms_without_them() -> None:
+    part, target = rows(900, 1), rows(700, 2)
+    seed = FOURIER.settings.seed
+    sums, whole = LossSums.of(part.losses, part.counts, part.keys, seed), sums_of(target)
+    own, moves = sums_of(part), LossSums.of(part.losses, part.counts, part.keys, seed).moves("token")
+    found = embedding_mmd(whole, own, "unbiased", "squared")
+    for group in range(5):
+        left = part.take(row_groups(part.keys, seed) != group)
+        without = LossSums.of(left.losses, left.counts, left.keys, seed).estimate("token").mean
+        assert moves[group] == pytest.approx(sums.estimate("token").mean - without, rel=0.1)
+        fall = found.squared - embedding_mmd(whole, sums_of(left), "unbiased", "squared").squared
+        # To first order: a group is a thirtieth of the rows.
+        assert found.part_moves[group] == pytest.approx(fall, abs=0.1 * np.abs(found.part_moves).max())
 
 
-def test_half_samples_spread_as_fresh_draws_do() -> None:
-    """Of a mean loss: the half-groups' spread against that over 400 fresh sets of rows."""
+def sums_of(given: MeasuredRows) -> MeanEmbedding:
+    return embed(FOURIER, given.features, given.keys)
+
+
+def test_deviations_spread_as_fresh_draws_do() -> None:
+    """Of a mean loss: the groups' spread against that over 400 fresh sets of rows."""
     fresh = [LossSums.of(r.losses, r.counts, r.keys, 0).estimate("example").mean for r in (rows(200, s) for s in range(400))]
     own = [
-        LossSums.of(r.losses, r.counts, r.keys, 0).half_samples(half_groups(100, 0), "example").std()
+        np.sqrt((LossSums.of(r.losses, r.counts, r.keys, 0).moves("example") ** 2).sum())
         for r in (rows(200, s) for s in range(40))
     ]
     assert np.mean(own) == pytest.approx(np.std(fresh), rel=0.15)
-
-
-def test_a_set_too_small_to_halve_is_kept_whole() -> None:
-    part, kept = rows(6), half_groups(7, seed=0)
-    small, target = embed(FOURIER, part.features, part.keys), embed(FOURIER, rows(300, 3).features, rows(300, 3).keys)
-    of_small = halved(small.group_counts, kept)
-    assert of_small.all(axis=1).any()
-    assert ((of_small @ small.group_counts >= 4) | of_small.all(axis=1)).all()
-    np.testing.assert_array_equal(halved(target.group_counts, kept), kept)
-    assert np.isfinite(embedded_half_samples(target, small, kept)).all()
-    sums = LossSums.of(part.losses[:1], part.counts[:1], part.keys[:1], 0)
-    np.testing.assert_allclose(sums.half_samples(kept, "example"), part.losses[0] / part.counts[0])
 
 
 def test_kept_rows_are_those_with_the_smallest_keys() -> None:

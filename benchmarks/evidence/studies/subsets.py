@@ -113,7 +113,7 @@ class RegressionSubsets:
         for at, own in rows.items():
             all_read = self.heads[at]
             head = TwoPhaseRatio(n, int(n_all[at]), self._objective.empty_value, self.head(at, own), all_read, all_read)
-            read[at], _ = two_phase_value(measured[at], np.zeros(0), head)
+            read[at] = two_phase_value(measured[at], np.zeros(0), head).value
         return {READ: read, GRADIENTS: measured}
 
 

@@ -37,4 +37,4 @@ def data_distribution_valuation(inputs: Inputs, _: int) -> Floats:
 def pooled_mmd(parts: Sequence[Floats], target: Floats, bandwidths: Sequence[float]) -> Floats:
     """(K,) biased MMDs, not squared, with the kernels summed: whole contributors, real and synthetic rows together."""
     statistics = target_statistics(target, bandwidths, "sum")
-    return np.array([measure_part(statistics, part, "biased", "root")[0].value for part in parts])
+    return np.array([measure_part(statistics, part, "biased", "root").value for part in parts])

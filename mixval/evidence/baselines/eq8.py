@@ -131,6 +131,6 @@ def _part_loss(own: Pass, rows: Masks) -> tuple[float, float]:
 
 def _part_mmd(target: TargetStatistics, own: Pass, rows: Masks) -> tuple[float, float]:
     """The MMD and, by the delta method, its standard error; at 0, where the root has no slope, that of the square's root."""
-    estimate = measure_part(target, own.features[rows])[0]
+    estimate = measure_part(target, own.features[rows])
     error = estimate.standard_error or 0.0
     return estimate.value, error / (2 * estimate.value) if estimate.value**2 > error else math.sqrt(error) / 2

@@ -3,10 +3,9 @@
     exact            all pairs (`mmd.py`): M N + N^2 kernel values a part
     random-features  means of F Fourier features (`random_features.py`): N F cosines, with an error of the frequencies
 
-Each gives an estimate and (R,) replicates of it whose deviations from their mean spread as the estimate does. Replicate r is
-the form on the half of the rows that the masks keep, of T and of the part; so it shares its rows with the other terms'
-replicate r, and keeps the same half of T for every part. The error of the frequencies is not in the replicates: all
-contributors share the frequencies.
+Each gives an estimate with the effects of its rows, and (R,) deviations of its value from them. A row's multiplier is that of
+the other terms, and T's rows have the same for every part. Random features know their rows by groups alone: a group has its
+rows' multipliers together. The error of the frequencies is not in the deviations: all contributors share the frequencies.
 
 Letters: M rows of T, N of a part, D features, R replicates, F frequencies.
 """
@@ -17,11 +16,11 @@ from typing import Literal
 
 import numpy as np
 
-from mixval.terms.arrays import Floats, Masks, row_masks
+from mixval.terms.arrays import Floats
 from mixval.terms.discrepancy.kernel import Combine
-from mixval.terms.discrepancy.mmd import Estimator, MmdEstimate, Scale, measure_part, scaled, squared_mmd, target_statistics
-from mixval.terms.discrepancy.random_features import embed_with_halves, embedding_mmd, fourier_features
-from mixval.terms.half_samples import Keys
+from mixval.terms.discrepancy.mmd import Estimator, MmdEstimate, Scale, measure_part, mmd_deviations, target_statistics
+from mixval.terms.discrepancy.random_features import embed, embedding_mmd, fourier_features
+from mixval.terms.replicates import GROUPS, Keys, row_groups
 
 Method = Literal["exact", "random-features"]
 
@@ -34,8 +33,8 @@ class Rows:
     """(N, D)."""
     keys: Keys
     """(N,) content keys."""
-    masks: Masks
-    """(R, N) rows that each replicate keeps."""
+    multipliers: Floats
+    """(R, N) of replicates (`mixval/terms/replicates.py`)."""
 
 
 @dataclass(frozen=True)
@@ -54,32 +53,36 @@ class Form:
 
 
 Against = Callable[[Rows], tuple[MmdEstimate, Floats]]
-"""From a part to its MMD against T and (R,) replicates of it. Raises as the form's own module."""
+"""From a part to its MMD against T and (R,) deviations of its value. Raises as the form's own module."""
 
 
 def exact(target: Rows, form: Form) -> Against:
     """All pairs of rows."""
-    statistics = target_statistics(target.features, form.bandwidths, form.combine, target.masks)
-    return lambda part: measure_part(statistics, part.features, form.estimator, form.scale, part.masks)
+    statistics = target_statistics(target.features, form.bandwidths, form.combine)
+
+    def against(part: Rows) -> tuple[MmdEstimate, Floats]:
+        found = measure_part(statistics, part.features, form.estimator, form.scale)
+        return found, mmd_deviations(found, form.scale, target.multipliers, part.multipliers)
+
+    return against
 
 
 def random_features(target: Rows, form: Form) -> Against:
-    """Means of Fourier features, of all rows and of each half."""
+    """Means of Fourier features of all rows."""
     drawn = fourier_features(form.bandwidths, target.features.shape[1], form.n_frequencies, form.seed, form.combine)
-    masks = row_masks("masks of T", target.masks, len(target.features))
-    whole, halves = embed_with_halves(drawn, target.features, target.keys, masks)
-    m, at_zero = masks.sum(axis=1).astype(np.float64), drawn.kernel.at_zero
-    within = (halves**2).sum(axis=1) - m * at_zero
+    whole, of_target = embed(drawn, target.features, target.keys), _by_group(target, form.seed)
 
     def against(part: Rows) -> tuple[MmdEstimate, Floats]:
-        kept = row_masks("masks of the part", part.masks, len(part.features))
-        own, own_halves = embed_with_halves(drawn, part.features, part.keys, kept)
-        n = kept.sum(axis=1).astype(np.float64)
-        sums = within, (own_halves**2).sum(axis=1) - n * at_zero, (halves * own_halves).sum(axis=1)
-        replicates = scaled(squared_mmd(*sums, m, n, at_zero, form.estimator), form.scale)
-        return embedding_mmd(whole, own, form.estimator, form.scale), replicates
+        found = embedding_mmd(whole, embed(drawn, part.features, part.keys), form.estimator, form.scale)
+        return found, mmd_deviations(found, form.scale, of_target, _by_group(part, form.seed))
 
     return against
+
+
+def _by_group(rows: Rows, seed: int) -> Floats:
+    """(R, G) the sum of each group's multipliers over the root of its rows."""
+    belongs = (np.arange(GROUPS)[:, None] == row_groups(rows.keys, seed)).astype(np.float64)
+    return np.asarray(rows.multipliers @ belongs.T / np.sqrt(np.maximum(belongs.sum(axis=1), 1)))
 
 
 FORMS: dict[Method, Callable[[Rows, Form], Against]] = {

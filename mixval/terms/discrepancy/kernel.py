@@ -1,6 +1,6 @@
 """Sums over blocks of a Gaussian kernel matrix, k(x, y) = mean or sum over s of exp(-|x - y|^2 / (2 s^2)).
 
-Letters: N, M rows of two feature sets; D features; R replicates. Inputs of any float type, all arithmetic float64. Squared
+Letters: N, M rows of two feature sets; D features. Inputs of any float type, all arithmetic float64. Squared
 distances are expanded as |x|^2 + |y|^2 - 2 x'y about a common centre, and clamped at 0. A block of the matrix, rows and columns
 both bounded, is formed once for the point estimate, its variance and every replicate; the whole matrix is never in memory.
 """
@@ -12,12 +12,12 @@ from typing import Literal
 import numpy as np
 
 from mixval.errors import NumericalError, ShapeError
-from mixval.terms.arrays import Floats, Masks
+from mixval.terms.arrays import Floats
 
 Combine = Literal["mean", "sum"]
 BLOCK_COLUMNS = 4096
 """Columns of a kernel matrix formed at a time: with 512 rows 16 MiB a block, of which three are in memory. Measured:
-20,000 x 20,000 rows with 200 replicates take 80 MiB more than the rows."""
+20,000 x 20,000 rows take 80 MiB more than the rows."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,6 @@ class KernelSums:
     """(N,)."""
     column_sums: Floats
     """(M,)."""
-    replicates: Floats
-    """(R,) sums over the rows and columns that each replicate keeps."""
 
 
 def make_kernel(target: Floats, bandwidths: Sequence[float], combine: Combine, block_rows: int) -> Kernel:
@@ -90,23 +88,20 @@ def make_kernel(target: Floats, bandwidths: Sequence[float], combine: Combine, b
     return Kernel(tuple(float(s) for s in bandwidths), combine, target.mean(axis=0), block_rows)
 
 
-def self_sums(kernel: Kernel, x: Floats, masks: Masks) -> KernelSums:
-    """Sums of k(x_i, x_j) over i != j for centred x (N, D) and replicate masks (R, N)."""
-    return _sums(kernel, x, x, masks, masks, leave_out_diagonal=True)
+def self_sums(kernel: Kernel, x: Floats) -> KernelSums:
+    """Sums of k(x_i, x_j) over i != j for centred x (N, D)."""
+    return _sums(kernel, x, x, leave_out_diagonal=True)
 
 
-def cross_sums(kernel: Kernel, x: Floats, y: Floats, x_masks: Masks, y_masks: Masks) -> KernelSums:
-    """Sums of k(x_i, y_j) for centred x (N, D) and y (M, D), with replicate masks (R, N) and (R, M)."""
-    return _sums(kernel, x, y, x_masks, y_masks, leave_out_diagonal=False)
+def cross_sums(kernel: Kernel, x: Floats, y: Floats) -> KernelSums:
+    """Sums of k(x_i, y_j) for centred x (N, D) and y (M, D)."""
+    return _sums(kernel, x, y, leave_out_diagonal=False)
 
 
-def _sums(kernel: Kernel, x: Floats, y: Floats, x_masks: Masks, y_masks: Masks, leave_out_diagonal: bool) -> KernelSums:
-    if x_masks.shape[0] != y_masks.shape[0]:
-        raise ShapeError(f"expected as many replicates of T as of the part, found {x_masks.shape[0]}, {y_masks.shape[0]}.")
+def _sums(kernel: Kernel, x: Floats, y: Floats, leave_out_diagonal: bool) -> KernelSums:
     squares = 0.0
-    rows, columns, replicates = np.zeros(len(x)), np.zeros(len(y)), np.zeros(len(x_masks))
+    rows, columns = np.zeros(len(x)), np.zeros(len(y))
     for block in _blocks(len(x), kernel.block_rows):
-        kept_rows = x_masks[:, block].astype(np.float64)
         for across in _blocks(len(y), BLOCK_COLUMNS):
             values = kernel.matrix(x[block], y[across])
             if leave_out_diagonal:
@@ -114,9 +109,7 @@ def _sums(kernel: Kernel, x: Floats, y: Floats, x_masks: Masks, y_masks: Masks, 
             squares += float(np.vdot(values, values))
             rows[block] += values.sum(axis=1)
             columns[across] += values.sum(axis=0)
-            if len(x_masks):
-                replicates += ((kept_rows @ values) * y_masks[:, across]).sum(axis=1)
-    return KernelSums(float(rows.sum()), squares, rows, columns, replicates)
+    return KernelSums(float(rows.sum()), squares, rows, columns)
 
 
 def _clear_diagonal(values: Floats, offset: int) -> None:

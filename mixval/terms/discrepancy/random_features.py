@@ -24,10 +24,11 @@ import numpy as np
 
 from mixval.errors import NumericalError, ShapeError
 from mixval.seeds import generator
-from mixval.terms.arrays import ArrayLike, Floats, Masks, floats
+from mixval.terms.arrays import ArrayLike, Floats, floats
 from mixval.terms.discrepancy.kernel import Combine, Kernel, make_kernel
-from mixval.terms.discrepancy.mmd import Estimator, MmdEstimate, Scale, scaled
-from mixval.terms.half_samples import GROUPS, Keys, row_groups
+from mixval.terms.discrepancy.mmd import Estimator, MmdEstimate, Scale, row_moves, scaled
+from mixval.terms.discrepancy.variance import SquaredMmdVariance
+from mixval.terms.replicates import GROUPS, Keys, row_groups
 
 COMBINES: tuple[Combine, ...] = get_args(Combine)
 
@@ -175,20 +176,10 @@ def embed(
 
     Cost: N x F x (D + G) products and 2 N x F cosines. Raises ShapeError for inputs that do not fit, NumericalError for NaN.
     """
-    return embed_with_halves(fourier, features, keys, np.zeros((0, len(keys)), dtype=np.bool_))[0]
-
-
-def embed_with_halves(
-    fourier: FourierFeatures,
-    features: ArrayLike,  # (N, D)
-    keys: Keys,  # (N,) uint64
-    masks: Masks,  # (R, N) bool
-) -> tuple[MeanEmbedding, Floats]:
-    """The same, and (R, 2F) sums of phi over the rows that each mask keeps, from one pass. Cost: 2 R N F products more."""
     rows = fourier.kernel.centred(floats("features to embed", features, 2))
     if keys.shape != (len(rows),) or keys.dtype != np.uint64:
         raise ShapeError(f"features to embed: expected ({len(rows)},) uint64 keys, found {keys.dtype} {keys.shape}.")
-    summed = np.concatenate([np.arange(GROUPS)[:, None] == row_groups(keys, fourier.settings.seed), masks])
+    summed = np.arange(GROUPS)[:, None] == row_groups(keys, fourier.settings.seed)
     n_frequencies = len(fourier.frequencies)
     sums = np.zeros((len(summed), 2 * n_frequencies))
     for start in range(0, len(rows), fourier.kernel.block_rows):
@@ -197,8 +188,7 @@ def embed_with_halves(
         sums[:, :n_frequencies] += kept @ np.cos(phases)
         sums[:, n_frequencies:] += kept @ np.sin(phases)
     sums *= np.tile(np.sqrt(fourier.settings.weights), 2)
-    counts = summed[:GROUPS].sum(axis=1).astype(np.float64)
-    return MeanEmbedding(fourier.settings, sums[:GROUPS], counts), sums[GROUPS:]
+    return MeanEmbedding(fourier.settings, sums, summed.sum(axis=1).astype(np.float64))
 
 
 def embedding_mmd(
@@ -219,8 +209,9 @@ def embedding_mmd(
     by_frequency = _by_frequency(target, part, estimator)
     squared = float(by_frequency.sum())
     value = float(scaled(np.asarray(squared), scale))
-    error = _standard_error(target, part)
-    return EmbeddedMmd(value, squared, error, part.n, target.n, _approximation_error(target.settings, by_frequency))
+    variance = _variance(target, part)
+    moves = _group_moves(target, part), _group_moves(part, target)
+    return EmbeddedMmd(value, squared, variance, part.n, target.n, *moves, _approximation_error(target.settings, by_frequency))
 
 
 def _directions(n: int, n_columns: int, seed: int, place: int) -> Floats:
@@ -252,7 +243,7 @@ def _approximation_error(settings: FourierSettings, by_frequency: Floats) -> flo
     return math.sqrt(sum(float(one.var(ddof=1)) * one.size for one in of_bandwidths))
 
 
-def _standard_error(target: MeanEmbedding, part: MeanEmbedding) -> float | None:
+def _variance(target: MeanEmbedding, part: MeanEmbedding) -> SquaredMmdVariance | None:
     """Of MMD^2, as in `variance.py`; None unless 3 groups or more have rows on both sides."""
     spread_t, spread_s = _spread(target), _spread(part)
     if len(spread_t) < 3 or len(spread_s) < 3:
@@ -263,7 +254,14 @@ def _standard_error(target: MeanEmbedding, part: MeanEmbedding) -> float | None:
     first += 4 * float(((spread_s @ apart) ** 2).sum()) / ((len(spread_s) - 1) * n)
     across = float(((spread_t @ spread_s.T) ** 2).sum()) / ((len(spread_t) - 1) * (len(spread_s) - 1))
     second = 2 * _squared_trace(spread_t) / (m * (m - 1)) + 2 * _squared_trace(spread_s) / (n * (n - 1)) + 4 * across / (m * n)
-    return math.sqrt(max(first - second, second))
+    return SquaredMmdVariance(first, second)
+
+
+def _group_moves(own: MeanEmbedding, other: MeanEmbedding) -> Floats:
+    """(G,) how far MMD^2 falls as each group leaves `own`, as `mmd.row_moves`."""
+    at_zero = float(own.settings.weights.sum())
+    within = own.group_sums @ own.sums - own.group_counts * at_zero
+    return row_moves(within, own.group_sums @ other.sums, other.n, own.group_counts, own.n)
 
 
 def _spread(embedding: MeanEmbedding) -> Floats:

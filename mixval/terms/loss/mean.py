@@ -1,6 +1,6 @@
 """The loss term of Eq. 8: the mean loss of the backbone on a part, before any training on it.
 
-Letters: N rows; loss_i the summed loss of row i in nats; c_i its tokens (1 in classification); R replicates.
+Letters: N rows; loss_i the summed loss of row i in nats; c_i its tokens (1 in classification).
 
     example:  L = (1/N) sum_i loss_i / c_i                  se = sd(loss_i / c_i) / sqrt(N)
     token:    L = sum_i loss_i / sum_i c_i                  se = sqrt(N / (N - 1) sum_i (loss_i - L c_i)^2) / sum_i c_i
@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from mixval.errors import NumericalError, ShapeError
-from mixval.terms.arrays import ArrayLike, Floats, floats, row_masks
+from mixval.terms.arrays import ArrayLike, Floats, floats
 
 Average = Literal["example", "token"]
 
@@ -55,13 +55,11 @@ def estimate_loss(losses: ArrayLike, counts: ArrayLike, average: Average) -> Los
     return LossEstimate(mean=mean, standard_error=error, n=n, total=total, total_count=total_count)
 
 
-def half_sample_losses(losses: ArrayLike, counts: ArrayLike, masks: ArrayLike, average: Average) -> Floats:
-    """(R,) mean losses, in nats, of the rows that each of the (R, N) bool masks keeps. Errors as `estimate_loss`."""
+def loss_moves(losses: ArrayLike, counts: ArrayLike, average: Average) -> Floats:
+    """(N,) how far the mean loss falls, in nats and to first order, as each row leaves. Errors as `estimate_loss`."""
     loss, count = paired_losses(losses, counts)
-    kept = row_masks("half-sample masks of the loss", masks, loss.size).astype(np.float64)
-    per_row, weight = (loss, count) if average == "token" else (loss / count, np.ones_like(count))
-    means: Floats = (kept @ per_row) / (kept @ weight)
-    return means
+    above, below = (loss, count) if average == "token" else (loss / count, np.ones_like(count))
+    return np.asarray((above - above.sum() / below.sum() * below) / below.sum())
 
 
 def paired_losses(losses: ArrayLike, counts: ArrayLike) -> tuple[Floats, Floats]:

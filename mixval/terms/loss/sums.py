@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixval.errors import NumericalError, ShapeError
-from mixval.terms.arrays import ArrayLike, Floats, Masks
-from mixval.terms.half_samples import GROUPS, Keys, row_groups
+from mixval.terms.arrays import ArrayLike, Floats
 from mixval.terms.loss.mean import Average, LossEstimate, paired_losses
+from mixval.terms.replicates import GROUPS, Keys, row_groups
 
 COLUMNS = ("rows", "per_row", "per_row_squared", "loss", "count", "loss_squared", "loss_count", "count_squared")
 """What is summed: 1, l/c, (l/c)^2, l, c, l^2, l c, c^2, with l a row's summed loss in nats and c its tokens."""
@@ -67,11 +67,8 @@ class LossSums:
         error = float(spread / math.sqrt(n - 1)) if n > 1 else None
         return LossEstimate(float(mean), error, int(n), float(loss), float(count))
 
-    def half_samples(self, kept: Masks, average: Average) -> Floats:
-        """(R,) mean losses over the groups that each of the (R, GROUPS) masks keeps; that of all rows where one keeps none."""
+    def moves(self, average: Average) -> Floats:
+        """(GROUPS,) how far the mean loss falls as each group leaves, as `mean.loss_moves`."""
         above, below = columns_of(average)
-        totals = kept.astype(np.float64) @ self.groups
-        whole = self.groups.sum(axis=0)
-        empty = totals[:, below] == 0
-        totals[empty] = whole
-        return np.asarray(totals[:, above] / totals[:, below])
+        totals = self.groups.sum(axis=0)
+        return np.asarray((self.groups[:, above] - totals[above] / totals[below] * self.groups[:, below]) / totals[below])

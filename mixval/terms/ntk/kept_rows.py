@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mixval.errors import ShapeError
-from mixval.terms.half_samples import Keys
+from mixval.terms.replicates import Keys
 
 Arrays = dict[str, npt.NDArray[Any]]
 BY_ROW = ("keys", "features", "residual", "labels", "counts")

@@ -1,14 +1,14 @@
 """The value on T, in nats, higher is better, of outputs predicted for T by regression on S (`regression.py`).
 
-Letters: m rows of T; C responses; F (m, C) the predicted change of T's outputs by training on S, linearised; R replicates.
+Letters: m rows of T; C responses; F (m, C) the predicted change of T's outputs by training on S, linearised.
 
     labels    minus the cross-entropy: mean over rows of log softmax(s F / l)_label, s as in `temperature.py`, l the length of
-              the row's gradient less T's mean gradient, a scale that all classes of a row share. For no rows of S: -log C
+              the row's gradient less T's mean gradient, a scale that all classes of a row share. For no rows of S: -log C.
+              Where s is negative: as far below -log C as the reversed outputs are above it
     tokens    causal LM, C = 1: the gain in mean log-probability, sum of t F over sum of t, t the rows' answer tokens. For no
               rows of S: 0
 
-Both are means over rows of T, so the value on half of T's rows needs no further regression. Other forms are compared in
-docs/laboratory.md.
+Both are means over rows of T. Other forms are compared in docs/laboratory.md.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mixval.errors import ShapeError
-from mixval.terms.arrays import Floats, Masks, row_masks
+from mixval.terms.arrays import Floats
 from mixval.terms.ntk.gain import gain_of
+from mixval.terms.ntk.linearised import Linearised, fitted_gain, linear_gain
 from mixval.terms.ntk.regression import Mode, Prediction
 from mixval.terms.ntk.target_metrics import target_metrics
 from mixval.terms.ntk.temperature import left_out_cross_entropy, per_norm
@@ -82,11 +83,11 @@ class TargetObjective:
         """The value on all rows of T."""
         return float(np.average(self._row_values(outputs), weights=self.tokens))
 
-    def half_values(self, outputs: Floats, masks: Masks) -> Floats:  # (m, C) F; (R, m) bool
-        """(R,) the value on the rows of T that each replicate keeps, all at the temperature of the whole T."""
-        kept = row_masks("half-sample masks of T", masks, len(outputs)).astype(np.float64)
-        weights = np.ones(len(outputs)) if self.tokens is None else self.tokens
-        return np.asarray((kept @ (weights * self._row_values(outputs))) / (kept @ weights))
+    def linearised(self, outputs: Floats) -> Linearised:  # (m, C) F
+        """The value about these outputs."""
+        if self.labels is None:
+            return linear_gain(outputs, np.ones(len(outputs)) if self.tokens is None else self.tokens)
+        return fitted_gain(per_norm(outputs, self.norms), self.labels, self.norms)
 
     def diagnostics(self, prediction: Prediction) -> dict[str, Any]:
         """Fields of `TargetMetrics` or `LogProbabilityGain`."""

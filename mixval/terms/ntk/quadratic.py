@@ -1,6 +1,6 @@
 """The NTK term of Eq. 8 (arXiv 2511.13640): sqrt(r' (Theta + lambda I)^-1 r / N), by Cholesky, never by an inverse.
 
-Letters: N examples; R replicates. float64 throughout. Two switches:
+Letters: N examples. float64 throughout. Two switches:
 
     damping   relative: lambda = damping times the mean diagonal of the whole Theta;  absolute: lambda = damping
     n_blocks  1: exact. Above: Theta is replaced by its block diagonal over nearly equal runs of consecutive rows, which must
@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy import linalg
 
 from mixval.errors import NumericalError, ShapeError
-from mixval.terms.arrays import ArrayLike, Floats, floats, row_masks
+from mixval.terms.arrays import ArrayLike, Floats, floats
 from mixval.terms.ntk.damped import condition, missed, solved
 
 DampingMode = Literal["relative", "absolute"]
@@ -82,25 +83,28 @@ def quadratic_form(
     )
 
 
-def half_sample_ntk(
+def ntk_moves(
     theta: ArrayLike,  # (N, N)
     residual: ArrayLike,  # (N,)
-    masks: ArrayLike,  # (R, N) bool
     damping: float,
     mode: DampingMode = "relative",
     n_blocks: int = 1,
 ) -> Floats:
-    """(R,) NTK terms, each as `quadratic_form` gives it for the rows that a mask keeps, its own lambda included."""
+    """(N,) how far the term falls as each row leaves, at the same lambda. Raises as `quadratic_form`.
+
+    With A = Theta + lambda I and x = A^-1 r, the quadratic form falls by x_i^2 / (A^-1)_ii (the Schur complement of row i).
+    """
     kernel, r = _checked(theta, residual)
-    terms = []
-    for mask in row_masks("half-sample masks of the NTK", masks, len(r)):
-        kept = np.flatnonzero(mask)
-        part, own = kernel[np.ix_(kept, kept)], r[kept]
-        shift = _shift(part, damping, mode)
-        blocks = _blocks(len(own), n_blocks)
-        value = sum(float(own[b] @ solved(part[b, b], own[b], shift).solution) for b in blocks)
-        terms.append(math.sqrt(max(value, 0.0) / len(own)))
-    return np.array(terms, dtype=np.float64)
+    shift = _shift(kernel, damping, mode)
+    falls, value = np.empty(len(r)), 0.0
+    for block in _blocks(len(r), n_blocks):
+        found = solved(kernel[block, block], r[block], shift)
+        inverse, _ = linalg.lapack.dpotri(found.factor, lower=1)
+        falls[block] = found.solution**2 / np.diagonal(inverse)
+        value += float(r[block] @ found.solution)
+    n = len(r)
+    left = np.sqrt(np.maximum(value - falls, 0.0) / max(n - 1, 1))
+    return np.asarray(math.sqrt(max(value, 0.0) / n) - left)
 
 
 def _checked(theta: ArrayLike, residual: ArrayLike) -> tuple[Floats, Floats]:

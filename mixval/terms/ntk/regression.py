@@ -15,13 +15,16 @@ product, left (matrix + lambda I)^-1 right, so Gram blocks and sums over rows (`
 factor.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy import linalg
 
 from mixval.errors import NumericalError, ShapeError
-from mixval.terms.arrays import ArrayLike, Floats, Masks, floats
+from mixval.terms.arrays import ArrayLike, Floats, floats
 from mixval.terms.ntk.damped import Solved, effective_rank, energy_norm, missed, solved
 from mixval.terms.ntk.quadratic import DampingMode, damping_shift
 
@@ -40,7 +43,7 @@ class Change:
     displacement: float
     """|Phi' (Theta + lambda I)^-1 R|: how far the parameters move, over all C responses, in units of their norm."""
     found: Solved | None = None
-    """The solution and its factor, for diagnostics; None where the system was solved without one in float64."""
+    """The solution and its factor, for diagnostics and spreads; None where the system was solved without one in float64."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,22 @@ class Prediction:
     """|(matrix + lambda I) x - right| / |right|."""
 
 
+RowsOfS = slice | tuple[Floats, Floats]
+"""Rows of S: their places in a kernel, or their features (u, q) and responses (u, C)."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How the outputs depend on u rows of S: without row i they change by - outputs_i residual_i / (1 - leverage_i)."""
+
+    outputs: Floats
+    """(m, u): Phi_T (Phi'Phi + lambda I)^-1 phi_i."""
+    residuals: Floats
+    """(u, C): the row's responses less those that the regression predicts for it."""
+    leverages: Floats
+    """(u,) 0 to 1: by how much the row's own response sets its prediction."""
+
+
 @dataclass(frozen=True)
 class KernelRegression:
     """left (matrix + lambda I)^-1 right for any lambda. Made by `kernel_regression` or `feature_regression`."""
@@ -78,13 +97,6 @@ class KernelRegression:
     common: float | None = None
     """|mean g|^2, the mean entry of Theta(S,S). None: unknown, so lambda cannot be centred."""
 
-    def rows(self, own: Masks) -> "KernelRegression":
-        """The regression over the marked rows of S (n,). Raises ShapeError where there are only sums over S's rows."""
-        if not self.is_kernel:
-            raise ShapeError("parts of S need S's rows, found sums over them. Take Gram blocks, or sums over the parts.")
-        matrix, right = self.matrix[np.ix_(own, own)], self.right[own]
-        return KernelRegression(matrix, right, self.left[:, own], len(right), is_kernel=True, common=float(matrix.mean()))
-
     def change(self, damping: float, mode: Mode = "relative") -> Change:
         """The change on T at one lambda.
 
@@ -95,11 +107,37 @@ class KernelRegression:
         displacement = energy_norm(self.right, found) if self.is_kernel else float(np.linalg.norm(found.solution))
         return Change(self.left @ found.solution, displacement, found)
 
+    def reach(self, change: Change, rows: RowsOfS, further: Floats | None = None) -> Reach:
+        """How outputs on T depend on single rows of S, for u of them, at the change's lambda.
+
+        `further` (m', k) are further rows of `left`. Raises ShapeError for a change without its factor.
+        """
+        found = self._factor(change)
+        left = self.left if further is None else np.concatenate([self.left, further])
+        if isinstance(rows, slice):
+            columns = np.eye(len(self.matrix))[:, rows]
+            solution = linalg.cho_solve((found.factor, True), columns, check_finite=False)
+            return Reach(
+                left @ solution, found.added * found.solution[rows], 1 - found.added * np.diagonal(solution[rows]).copy()
+            )
+        features, responses = rows
+        solution = linalg.cho_solve((found.factor, True), features.T, check_finite=False)
+        return Reach(left @ solution, responses - features @ found.solution, (solution * features.T).sum(axis=0))
+
+    def displacement_row(self, change: Change) -> Floats:
+        """(1, k) a further row of `left` on which the displacement squared is the output, for one response."""
+        found = self._factor(change)
+        row = self.right - found.added * found.solution if self.is_kernel else found.solution
+        return np.asarray(row.T)
+
+    def _factor(self, change: Change) -> Solved:
+        if change.found is None:
+            raise ShapeError("this needs the factor that solved the system, found a change without one. Take `predict`.")
+        return change.found
+
     def diagnosed(self, change: Change) -> Prediction:
         """The change with diagnostics from its factor. Raises ShapeError for a change without one."""
-        found = change.found
-        if found is None:
-            raise ShapeError("diagnostics need the factor that solved the system, found a change without one. Take `predict`.")
+        found = self._factor(change)
         rest = _relative(missed(self.matrix, self.right, found), np.linalg.norm(self.right))
         return Prediction(change.values, self.n, found.shift, change.displacement, effective_rank(found), rest)
 

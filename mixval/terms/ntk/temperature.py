@@ -1,13 +1,18 @@
 """Cross-entropy of outputs of unknown scale: softmax(s F) at the best s, each row evaluated at the s that fits the others.
 
 Letters: m rows; C classes; F (m, C) outputs; d_ic = F_ic - F_i,label; l_i(s) = logsumexp over c of s d_ic, its loss in nats.
-Temperature scaling (Guo et al., arXiv 1706.04599) with s >= 0 the inverse temperature, the minimum of the convex sum l(s).
+Temperature scaling (Guo et al., arXiv 1706.04599) with s the inverse temperature, the minimum of the convex sum l(s).
 
 Row i is evaluated at s_-i, the minimum without it, by one Newton step from s: since l'(s) = 0, the slope of the others there is
 minus the row's own, s_-i = s + l_i' / (l'' - l_i''). So no row takes part in choosing its own scale, and none are set aside.
+
+Outputs that are anti-correlated with the labels, as after training on wrong ones, fit best at s < 0, where reversed they would
+lower the loss. What is lowered so counts against them: such a row has the loss 2 log C - l_i(s), as far above guessing as the
+reversed outputs are below it. It is the loss of no predictor, but orders outputs from harmful over useless, log C, to useful.
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +21,27 @@ from scipy.special import logsumexp, softmax
 from mixval.terms.arrays import Floats
 
 LARGEST_SCALE = 1e6
-"""Of s times the root mean square of d. Where F puts every row right, the best s is infinite."""
+"""Of |s| times the root mean square of d. Where F puts every row right, or every row wrong, the best s is infinite."""
 MOST_STEPS = 60
 """Newton steps and bisections towards s: 3 to 10 were seen."""
+
+
+@dataclass(frozen=True)
+class ScaleFit:
+    """Outputs at the scale that fits their labels best."""
+
+    losses: Floats
+    """(m,) nats: of each row at the scale of the others; where s is negative, 2 log C less its loss at s."""
+    scale: float
+    """s, of F as given; 0 where outputs are constant."""
+    rows: Floats
+    """(m,) l_i(s), at the scale of all rows."""
+    without: Floats
+    """(m,) sums of the other rows' losses at their own best scale, to second order."""
+    signs: Floats
+    """(m,) signs of those scales."""
+    curvature: float
+    """Mean of l_i''(s), of F as given."""
 
 
 def left_out_cross_entropy(
@@ -26,13 +49,30 @@ def left_out_cross_entropy(
     labels: npt.NDArray[np.int64],  # (m,)
 ) -> tuple[Floats, float]:  # (m,) nats; s
     """Losses of each row under the scale of the others, and the scale of all; log C and 0 where outputs are constant."""
+    found = fit_scale(outputs, labels)
+    return found.losses, found.scale
+
+
+def fit_scale(
+    outputs: Floats,  # (m, C)
+    labels: npt.NDArray[np.int64],  # (m,)
+) -> ScaleFit:
+    """The best scale of outputs, with the losses that it gives; log C and 0 where outputs are constant."""
     against = outputs - outputs[np.arange(len(labels)), labels][:, None]
-    size = float(np.sqrt((against**2).mean()))
+    size, guess = float(np.sqrt((against**2).mean())), math.log(outputs.shape[1])
     if size == 0:
-        return np.full(len(labels), math.log(outputs.shape[1])), 0.0
+        flat = np.full(len(labels), guess)
+        return ScaleFit(flat, 0.0, flat, flat * (len(labels) - 1), np.zeros(len(labels)), 0.0)
     against /= size
-    scale = best_scale(against)
-    return np.asarray(logsumexp(_without_row(against, scale)[:, None] * against, axis=1)), scale / size
+    scale = signed_scale(against)
+    rows = np.asarray(logsumexp(scale * against, axis=1))
+    slopes, curvatures = _slopes(against, scale)
+    others = curvatures.sum() - curvatures
+    steps = np.divide(slopes, others, out=np.zeros_like(slopes), where=others > 0)
+    losses = 2 * guess - rows if scale < 0 else _at(against, np.clip(scale + steps, 0.0, 2 * scale))
+    without = rows.sum() - rows - slopes * steps / 2
+    signs = np.sign(scale + steps)
+    return ScaleFit(losses, scale / size, rows, without, signs, float(curvatures.mean()) * size**2)
 
 
 def per_norm(outputs: Floats, norms: Floats | None) -> Floats:  # (m, C); (m,)
@@ -41,6 +81,11 @@ def per_norm(outputs: Floats, norms: Floats | None) -> Floats:  # (m, C); (m,)
         return outputs
     column = norms[:, None]
     return np.divide(outputs, column, out=np.zeros_like(outputs), where=column > 0)
+
+
+def signed_scale(against: Floats) -> float:  # (m, C) d, of root mean square near 1
+    """The s in -`LARGEST_SCALE` to `LARGEST_SCALE` at which the sum of losses is least."""
+    return best_scale(against) or -best_scale(-against)
 
 
 def best_scale(against: Floats) -> float:  # (m, C) d, of root mean square near 1
@@ -60,12 +105,9 @@ def best_scale(against: Floats) -> float:  # (m, C) d, of root mean square near 
     return scale
 
 
-def _without_row(against: Floats, scale: float) -> Floats:
-    """(m,) s_-i."""
-    slopes, curvatures = _slopes(against, scale)
-    others = curvatures.sum() - curvatures
-    moved = scale + np.divide(slopes, others, out=np.zeros_like(slopes), where=others > 0)
-    return np.asarray(np.clip(moved, 0.0, 2 * scale))
+def _at(against: Floats, scales: Floats) -> Floats:
+    """(m,) losses at a scale of each row's own."""
+    return np.asarray(logsumexp(scales[:, None] * against, axis=1))
 
 
 def _slopes(against: Floats, scale: float) -> tuple[Floats, Floats]:

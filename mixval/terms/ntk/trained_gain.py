@@ -10,8 +10,9 @@ gains half of what the slope predicts; the other half is the displacement penalt
 the average one, so half the mean slope, p, is the penalty of a unit of displacement for all. Where the mean slope is not
 above 0, there is no penalty.
 
-v is in nats, on the scale of G. It compares contributors of one run, whose mean slope it takes. Other penalties and lengths are
-compared in docs/laboratory.md.
+v is in nats, on the scale of G, but is no forecast of the loss after training: the slope is that of the first step, and the
+penalty orders contributors without measuring a curvature. It is a ranking's unit. It compares contributors of one run, whose
+mean slope it takes. Other penalties and lengths are compared in docs/laboratory.md.
 """
 
 import numpy as np
@@ -22,7 +23,7 @@ from mixval.terms.arrays import ArrayLike, Floats, floats
 
 def trained_gains(
     slopes: ArrayLike,  # (K,), or (R, K) replicates
-    displacements: ArrayLike,  # (K,)
+    displacements: ArrayLike,  # (K,), or as `slopes`
     share: float = 0.5,
 ) -> Floats:
     """(K,) or (R, K) v in nats, higher is better; a replicate has its own mean slope.
@@ -30,8 +31,8 @@ def trained_gains(
     `slopes` are G / d, nats a unit of displacement, 0 where d is 0; `displacements` are d; `share` is p over the mean slope.
     Raises ShapeError when they do not fit, NumericalError for no contributor or negative displacements.
     """
-    a, d = floats("slopes", slopes, np.ndim(slopes)), floats("displacements", displacements, 1)
-    if a.ndim not in (1, 2) or a.shape[-1:] != d.shape:
+    a, d = floats("slopes", slopes, np.ndim(slopes)), floats("displacements", displacements, np.ndim(displacements))
+    if a.ndim not in (1, 2) or d.shape not in (a.shape, a.shape[-1:]):
         raise ShapeError(
             f"trained gains: expected slopes (K,) or (R, K) and displacements (K,) of the same contributors, found {a.shape} "
             f"and {d.shape}. Give one of each a contributor."

@@ -8,8 +8,13 @@ alone; R replicates.
 
 The ratio estimator of two-phase sampling, h being the auxiliary variable (Cochran, Sampling Techniques, 1977, chapters 6 and
 12): exact for n = N and where h is proportional to c, never below 0. h is taken for at least `LEAST_SHARE` of log C, since a
-head that classifies nearly every row has no differences left to transfer. Relative deviations are additive to first order;
-with s = n / N:
+head that classifies nearly every row has no differences left to transfer.
+
+The gain over guessing, log C - c, is kept between 0 and N / n of what it is with the n rows: by a weak signal the gain of
+fitted outputs grows in proportion to the rows and no faster. So a contributor without a gain, whose n rows teach T's labels
+nothing or the reverse, is given none by its features: its value stays that of the n rows.
+
+Relative deviations are additive to first order; with s = n / N:
 
     dc(N) / c(N) = dc(n) / c(n) - (1 - s) dh(n) / h(n) + (1 - s) dh(N - n) / h(N - n)      over S's rows
                    dc(n) / c(n) + dh(N) / h(N) - dh(n) / h(n)                              over T's rows
@@ -25,12 +30,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixval.terms.arrays import Floats, Masks
-from mixval.terms.half_samples import own_deviations
-from mixval.terms.ntk.half_sample_values import half_sample_values
+from mixval.terms.arrays import Floats
 from mixval.terms.ntk.objective import TargetObjective
 from mixval.terms.ntk.regression import KernelRegression, kernel_regression
 from mixval.terms.ntk.value import regression_value
+from mixval.terms.ntk.value_spread import SampledRows, value_spread
 
 LEAST_SHARE = 0.01
 """Of log C, the cross-entropy without any rows of S: the least h."""
@@ -43,9 +47,9 @@ class AuxiliaryCrossEntropy:
     value: float
     """-h."""
     row_deviations: Floats
-    """From half-samples of S's rows, rescaled to all rows of this group; zeros where they are not needed."""
+    """By S's rows of this group."""
     target_deviations: Floats
-    """From half-samples of T's rows."""
+    """By T's rows."""
 
     def relative(self, deviations: Floats, least: float) -> Floats:
         """(R,) deviations over the value; 0 where the value is too small to count."""
@@ -65,9 +69,9 @@ class TwoPhaseRatio:
     with_gradients: AuxiliaryCrossEntropy
     """Of the n rows with gradients; with deviations of both kinds."""
     all_read: AuxiliaryCrossEntropy
-    """Of all N; with deviations from T's rows."""
+    """Of all N; its deviations by T's rows are used."""
     without_gradients: AuxiliaryCrossEntropy
-    """Of rows without gradients; with deviations from their own half-samples, rescaled to N - n rows."""
+    """Of rows without gradients; its deviations by their own rows are used, rescaled to N - n of them."""
 
     @property
     def ratio(self) -> float:
@@ -84,46 +88,71 @@ class TwoPhaseRatio:
         return np.asarray(share * of_rows + of_target)
 
     @property
+    def is_floored(self) -> bool:
+        """Whether `LEAST_SHARE` sets the ratio."""
+        return min(-self.all_read.value, -self.with_gradients.value) < self._least
+
+    @property
     def _least(self) -> float:
         return -LEAST_SHARE * self.empty_value
 
 
 @dataclass(frozen=True)
-class TwoPhaseHalves:
-    """Rows that R replicates keep; replicate r is the same one in all three."""
+class TwoPhaseRows:
+    """Multipliers of R replicates; replicate r is the same one in all three."""
 
-    with_gradients: Masks
-    """(R, u) of the first u rows with gradients."""
-    without_gradients: Masks
-    """(R, w) of the first w rows without."""
-    target: Masks
-    """(R, M) of T's rows."""
+    with_gradients: SampledRows
+    """The first u rows with gradients."""
+    without_gradients: SampledRows
+    """The first w rows without."""
+    target: Floats
+    """(R, M + 1) of T's rows, and of a row that is only guessed."""
+
+
+@dataclass(frozen=True)
+class TwoPhaseValue:
+    """-c(N), by the ratio and its bounds."""
+
+    value: float
+    """In nats, higher is better."""
+    deviations: Floats
+    """(R,)."""
+    is_bounded: bool
+    """Whether the gain over guessing was kept within its bounds."""
 
 
 def two_phase_ratio(
-    all_read: KernelRegression, n: int, objective: TargetObjective, damping: float, halves: TwoPhaseHalves
+    all_read: KernelRegression, n: int, objective: TargetObjective, damping: float, rows: TwoPhaseRows
 ) -> TwoPhaseRatio:
     """h and its deviations for N rows, the first n of which have gradients. `all_read` is the wide head's regression on them.
 
     Raises NumericalError as `KernelRegression.predict` does.
     """
-    n_all, u, w = all_read.n, halves.with_gradients.shape[1], halves.without_gradients.shape[1]
-    first, other = _part(all_read, slice(0, u)), _part(all_read, slice(n, n + w))
-    of_first = _row_deviations(first, objective, damping, halves.with_gradients) * math.sqrt(u / n)
-    of_other = _row_deviations(other, objective, damping, halves.without_gradients) * math.sqrt(w / (n_all - n))
+    n_all, w = all_read.n, rows.without_gradients.multipliers.shape[1]
+    first, other = _part(all_read, slice(0, n)), _part(all_read, slice(n, n + w))
+    of_other = _auxiliary(other, objective, damping, rows.without_gradients, rows.target)
+    scale = math.sqrt(w / (n_all - n))
     return TwoPhaseRatio(
         n=n,
         n_all=n_all,
         empty_value=objective.empty_value,
-        with_gradients=_auxiliary(_part(all_read, slice(0, n)), objective, damping, halves.target, of_first),
-        all_read=_auxiliary(all_read, objective, damping, halves.target, np.zeros_like(of_first)),
-        without_gradients=_auxiliary(other, objective, damping, halves.target, of_other),
+        with_gradients=_auxiliary(first, objective, damping, rows.with_gradients, rows.target),
+        all_read=_auxiliary(all_read, objective, damping, rows.with_gradients, rows.target),
+        without_gradients=AuxiliaryCrossEntropy(of_other.value, of_other.row_deviations * scale, of_other.target_deviations),
     )
 
 
-def two_phase_value(value: float, deviations: Floats, head: TwoPhaseRatio) -> tuple[float, Floats]:
+def two_phase_value(value: float, deviations: Floats, head: TwoPhaseRatio) -> TwoPhaseValue:
     """-c(N) in nats and its deviations (R,), from -c(n) and its deviations (R,) from S's and T's rows together."""
-    return value * head.ratio, np.asarray(head.ratio * (deviations + value * head.deviations))
+    gain = value - head.empty_value
+    if gain <= 0:
+        return TwoPhaseValue(value, deviations, is_bounded=True)
+    wanted = value * head.ratio - head.empty_value
+    most = gain * head.n_all / head.n
+    if not 0 <= wanted <= most:
+        bound = min(max(wanted, 0.0), most)
+        return TwoPhaseValue(head.empty_value + bound, deviations * max(bound / gain, 1.0), is_bounded=True)
+    return TwoPhaseValue(value * head.ratio, np.asarray(head.ratio * (deviations + value * head.deviations)), is_bounded=False)
 
 
 def _part(whole: KernelRegression, rows: slice) -> KernelRegression:
@@ -131,12 +160,8 @@ def _part(whole: KernelRegression, rows: slice) -> KernelRegression:
 
 
 def _auxiliary(
-    regression: KernelRegression, objective: TargetObjective, damping: float, target: Masks, row_deviations: Floats
+    regression: KernelRegression, objective: TargetObjective, damping: float, rows: SampledRows, target: Floats
 ) -> AuxiliaryCrossEntropy:
     found = regression_value(regression, objective, damping)
-    halves = objective.half_values(found.change.values, target)
-    return AuxiliaryCrossEntropy(found.value, row_deviations, own_deviations(halves, target))
-
-
-def _row_deviations(own: KernelRegression, objective: TargetObjective, damping: float, halves: Masks) -> Floats:
-    return own_deviations(half_sample_values(own.matrix, own.left, own.right, objective, halves, damping).values, halves)
+    spread = value_spread(regression, found, objective, rows, target)
+    return AuxiliaryCrossEntropy(found.value, spread.by_rows, spread.by_target)

@@ -48,28 +48,33 @@ class RunValues:
     values: Floats
     """(K,) nats, higher is better."""
     deviations: Floats | None = None
-    """(R, K) of half-samples; None where there are none."""
+    """(R, K) of replicates, NaN where a spread is unknown; None where there are none."""
 
 
 def run_values(
     values: Sequence[float] | Floats,  # (K,)
     deviations: Floats | None = None,  # (R, K)
     displacements: Sequence[float] | Floats | None = None,  # (K,)
-    slope_deviations: Floats | None = None,  # (R, K)
+    displacement_deviations: Floats | None = None,  # (R, K)
     price: float = 0.5,
 ) -> RunValues:
     """The run's values from each contributor's: unchanged, or with `displacements` the gains from training (`trained_gains`).
 
-    Gains take the deviations of the slopes, value over displacement; `price` is `share` of `trained_gains`. Raises
-    ShapeError for deviations of only one of the two kinds, and as `trained_gains`.
+    `price` is `share` of `trained_gains`. Raises ShapeError for deviations of only one of the two kinds, and as
+    `trained_gains`.
     """
     own = floats("values", np.asarray(values), 1)
     if displacements is None:
         return RunValues(own, deviations)
-    if (deviations is None) != (slope_deviations is None):
-        raise ShapeError("a run's values: expected half-samples of values and of slopes, or neither. Give both.")
+    if (deviations is None) != (displacement_deviations is None):
+        raise ShapeError("a run's values: expected replicates of values and of displacements, or neither. Give both.")
     moved = floats("displacements", np.asarray(displacements), 1)
-    slopes = slope(own, moved)
-    gains = trained_gains(slopes, moved, price)
-    shifts = None if slope_deviations is None else trained_gains(slope_deviations + slopes, moved, price) - gains
-    return RunValues(gains, shifts)
+    gains = trained_gains(slope(own, moved), moved, price)
+    if deviations is None or displacement_deviations is None:
+        return RunValues(gains)
+    # A contributor whose spread is unknown has its own values here: it moves the others' mean slope by nothing known.
+    known = np.isfinite(deviations) & np.isfinite(displacement_deviations)
+    there = np.where(known, deviations, 0.0) + own
+    at = np.maximum(np.where(known, displacement_deviations, 0.0) + moved, 0.0)
+    shifts = trained_gains(slope(there, at), at, price) - gains
+    return RunValues(gains, np.where(known, shifts, np.nan))

@@ -9,7 +9,8 @@ import torch
 
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.discrepancy.bandwidth import median_bandwidth
-from mixval.terms.discrepancy.mmd import measure_part, target_statistics
+from mixval.terms.discrepancy.mmd import MmdEstimate, measure_part, mmd_deviations, target_statistics
+from mixval.terms.replicates import interval
 from tests.terms.discrepancy.whole_mmd import mmd
 
 BANDWIDTHS = (0.5, 1.0, 3.0)
@@ -90,39 +91,62 @@ def test_standard_error_is_the_spread_over_draws(shift: float, widest: float, m:
     assert 0.92 <= math.sqrt(np.mean(variances)) / np.std(values) <= widest
 
 
-@pytest.mark.parametrize("estimator", ["unbiased", "biased"])
-def test_half_samples_equal_subsets(estimator: str) -> None:
-    target, part = features(12), features(9, 0.5, seed=1)
-    generator = np.random.default_rng(2)
-    target_masks, masks = generator.random((4, 12)) < 0.5, generator.random((4, 9)) < 0.6
-    target_masks[:, :2], masks[:, :2] = True, True
-    statistics = target_statistics(target, BANDWIDTHS, "sum", target_masks, 5)
-    found = measure_part(statistics, part, estimator, "squared", masks)[1]
-    truth = [
-        mmd(target[a], part[b], BANDWIDTHS, "sum", estimator, "squared").value for a, b in zip(target_masks, masks, strict=True)
-    ]
-    assert found.tolist() == pytest.approx(truth, rel=1e-11, abs=1e-13)
+def test_row_moves_are_what_the_estimate_loses() -> None:
+    target, part = features(80), features(60, 0.5, seed=1)
+    found = mmd(target, part, BANDWIDTHS)
+    for i in range(4):
+        of_target = found.squared - mmd(np.delete(target, i, 0), part, BANDWIDTHS).squared
+        of_part = found.squared - mmd(target, np.delete(part, i, 0), BANDWIDTHS).squared
+        # To first order, up to what all rows' moves have in common.
+        assert found.target_moves[i] == pytest.approx(of_target, abs=0.1 * np.abs(found.target_moves).max())
+        assert found.part_moves[i] == pytest.approx(of_part, abs=0.1 * np.abs(found.part_moves).max())
 
 
 def test_target_statistics_serve_every_part() -> None:
     target, parts = features(12), [features(n, 0.5, seed=n) for n in (4, 9)]
-    generator = np.random.default_rng(3)
-    target_masks = generator.permuted(np.tile(np.arange(12) < 6, (5, 1)), axis=1)
-    statistics = target_statistics(target, BANDWIDTHS, "mean", target_masks)
+    statistics = target_statistics(target, BANDWIDTHS, "mean")
     for part in parts:
-        masks = generator.permuted(np.tile(np.arange(len(part)) < 2, (5, 1)), axis=1)
-        estimate, replicates = measure_part(statistics, part, masks=masks)
-        alone = mmd(target, part, BANDWIDTHS)
+        estimate, alone = measure_part(statistics, part), mmd(target, part, BANDWIDTHS)
         assert (estimate.squared, estimate.standard_error) == pytest.approx((alone.squared, alone.standard_error), rel=1e-11)
-        halves = [mmd(target[a], part[b], BANDWIDTHS).value for a, b in zip(target_masks, masks, strict=True)]
-        assert replicates.tolist() == pytest.approx(halves, rel=1e-10, abs=1e-12)
-        assert measure_part(statistics, part)[1].shape == (0,)
+
+
+def deviations_of(found: MmdEstimate, seed: int, scale: str = "root") -> np.ndarray:
+    drawn = np.random.default_rng(seed)
+    return mmd_deviations(found, scale, drawn.normal(size=(200, found.m)), drawn.normal(size=(200, found.n)))
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.25, 1.0])
+def test_intervals_cover_near_the_bound_and_far_from_it(shift: float) -> None:
+    """Against the distance of two Gaussians, 0 where they agree; nearly half of the estimates are clamped there."""
+    wide, width = 1.0 + 2.0, 2
+    truth = math.sqrt(2 * (1 / wide) ** (width / 2) * (1 - math.exp(-width * shift**2 / (2 * wide))))
+    hits, widths = 0, []
+    for seed in range(250):
+        drawn = np.random.default_rng([seed, 5])
+        found = mmd(drawn.normal(size=(40, width)), drawn.normal(size=(30, width)) + shift, (1.0,))
+        low, high = interval(found.value, deviations_of(found, seed), 0.95)
+        hits += low <= truth <= high
+        widths.append(high - low)
+        assert 0 <= low <= found.value <= high
+    # 250 draws at 0.95: four standard deviations are 0.055.
+    assert hits / 250 > 0.895
+    assert min(widths) > 0
+
+
+def test_two_rows_have_a_wide_interval_and_one_has_none() -> None:
+    many, two = (
+        [np.quantile(deviations_of(mmd(features(30), features(n, 0.5, seed=i), BANDWIDTHS), i), 0.975) for i in range(1, 7)]
+        for n in (30, 2)
+    )
+    assert min(two) > max(many)
+    one = mmd(features(30), features(1, seed=1), BANDWIDTHS, estimator="biased")
+    assert np.isnan(deviations_of(one, 0)).all()
 
 
 def test_too_few_rows_are_refused_by_name() -> None:
-    with pytest.raises(NumericalError, match=r"the part .* has 1"):
+    with pytest.raises(NumericalError, match=r"the part has 1"):
         mmd(features(5), features(1), BANDWIDTHS)
-    with pytest.raises(NumericalError, match=r"the target set T .* has 1"):
+    with pytest.raises(NumericalError, match=r"the target set T has 1"):
         mmd(features(1), features(5), BANDWIDTHS)
     with pytest.raises(NumericalError, match="at least one row"):
         mmd(features(5), features(0), BANDWIDTHS, estimator="biased")
@@ -135,10 +159,6 @@ def test_inputs_that_do_not_fit_are_refused() -> None:
         mmd(features(5), features(5, width=2), BANDWIDTHS)
     with pytest.raises(NumericalError, match="positive, finite bandwidths"):
         mmd(features(5), features(5), (1.0, 0.0))
-    with pytest.raises(ShapeError, match="as many replicates"):
-        measure_part(
-            target_statistics(features(5), BANDWIDTHS, "mean", np.ones((2, 5), bool)), features(5), masks=np.ones((3, 5), bool)
-        )
     broken = features(5)
     broken[0, 0] = np.nan
     with pytest.raises(NumericalError, match="features of the part: 1 of 15"):

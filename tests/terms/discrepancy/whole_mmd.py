@@ -16,4 +16,4 @@ def mmd(
     scale: Scale = "root",
     block_rows: int = 512,
 ) -> MmdEstimate:
-    return measure_part(target_statistics(target, bandwidths, combine, None, block_rows), part, estimator, scale)[0]
+    return measure_part(target_statistics(target, bandwidths, combine, block_rows), part, estimator, scale)

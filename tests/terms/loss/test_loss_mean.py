@@ -1,4 +1,4 @@
-"""The loss term: means by hand, the spread of means over many draws, half-samples, refusals."""
+"""The loss term: means by hand, the spread of means over many draws, row moves, refusals."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mixval.errors import NumericalError, ShapeError
-from mixval.terms.loss.mean import estimate_loss, half_sample_losses
+from mixval.terms.loss.mean import estimate_loss, loss_moves
 
 
 def test_means_by_hand() -> None:
@@ -42,13 +42,13 @@ def test_standard_error_is_the_spread_over_draws(average: str) -> None:
 
 
 @pytest.mark.parametrize("average", ["example", "token"])
-def test_half_samples_are_means_of_what_is_kept(average: str) -> None:
+def test_moves_are_what_a_row_adds_and_have_the_standard_error(average: str) -> None:
     generator = np.random.default_rng(1)
-    losses, counts = generator.random(9), generator.integers(1, 5, size=9)
-    masks = generator.random((5, 9)) < 0.5
-    masks[:, 2] = True
-    found = half_sample_losses(losses, counts, masks, average)
-    assert found.tolist() == pytest.approx([estimate_loss(losses[m], counts[m], average).mean for m in masks])
+    losses, counts = generator.random(400), generator.integers(1, 5, size=400)
+    whole, moves = estimate_loss(losses, counts, average), loss_moves(losses, counts, average)
+    left = [whole.mean - estimate_loss(np.delete(losses, i), np.delete(counts, i), average).mean for i in range(9)]
+    assert moves[:9].tolist() == pytest.approx(left, rel=0.01)
+    assert math.sqrt(float((moves**2).sum())) == pytest.approx(whole.standard_error, rel=0.01)
 
 
 def test_a_single_row_has_no_spread() -> None:

@@ -1,4 +1,4 @@
-"""What T says of a prediction, and half-samples of either side, against regressions done anew and fresh samples."""
+"""What T says of a prediction, against regressions done anew."""
 
 import math
 
@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from mixval.errors import ShapeError
-from mixval.terms.ntk.half_sample_values import half_sample_values
 from mixval.terms.ntk.objective import TargetObjective, lengths, squared_lengths
 from mixval.terms.ntk.regression import kernel_regression
 from mixval.terms.ntk.target_metrics import one_hot, target_metrics_exact
-from tests.terms.half_sample_spread import spread
 from tests.terms.ntk.ntk_predicted import log_probability_gain
 
 C, M = 3, 60
@@ -24,12 +22,6 @@ def world(n: int, m: int = M, seed: int = 0) -> World:
     labels_s, labels_t = generator.integers(0, C, n), of_target.integers(0, C, m)
     phi_s = centres[labels_s] + 2.0 * generator.normal(size=(n, 12))
     return phi_s, centres[labels_t] + 2.0 * of_target.normal(size=(m, 12)), labels_s, labels_t
-
-
-def masks(n: int, replicates: int, seed: int = 7) -> np.ndarray:
-    """(R, n) random halves."""
-    generator = np.random.default_rng(seed)
-    return np.stack([generator.permutation(n) < n // 2 for _ in range(replicates)])
 
 
 def test_the_objective_of_labels_is_minus_the_cross_entropy() -> None:
@@ -78,56 +70,10 @@ def test_the_objective_of_tokens_is_the_gain() -> None:
     assert objective.value(prediction.values) == pytest.approx(gain.gain, rel=1e-12)
     assert objective.diagnostics(prediction)["gain_error"] == pytest.approx(gain.gain_error)
     assert (objective.measure, objective.empty_value) == ("log-probability-gain", 0.0)
-    kept = masks(M, 3)
-    wanted = [np.average(prediction.values[mask, 0], weights=tokens[mask]) for mask in kept]
-    np.testing.assert_allclose(objective.half_values(prediction.values, kept), wanted, rtol=1e-12)
-
-
-def test_half_samples_of_s_are_the_values_of_their_rows() -> None:
-    phi_s, phi_t, labels_s, labels_t = world(24)
-    y, kept = one_hot(labels_s, C), masks(24, 4)
-    found = half_sample_values(phi_s @ phi_s.T, phi_t @ phi_s.T, y, TargetObjective(labels=labels_t, n_classes=C), kept, 0.1)
-    wanted = [
-        -target_metrics_exact(phi_s[s] @ phi_s[s].T, phi_t @ phi_s[s].T, y[s], labels_t, 0.1, "centred").cross_entropy
-        for s in kept
-    ]
-    np.testing.assert_allclose(found.values, wanted, rtol=1e-9)
-    for own, moved in zip(kept, found.displacements, strict=True):
-        theta = phi_s[own] @ phi_s[own].T
-        shift = 0.1 * (np.trace(theta) / len(theta) - theta.mean())
-        way = phi_s[own].T @ np.linalg.solve(theta + shift * np.eye(len(theta)), y[own])
-        assert moved == pytest.approx(np.linalg.norm(way), rel=1e-9)
-
-
-def test_half_samples_of_t_are_those_of_its_rows_up_to_the_scale() -> None:
-    phi_s, phi_t, labels_s, labels_t = world(200, 400)
-    outputs = kernel_regression(phi_s @ phi_s.T, phi_t @ phi_s.T, one_hot(labels_s, C)).predict(0.1).values
-    objective, kept = TargetObjective(labels=labels_t, n_classes=C), masks(400, 30)
-    found = objective.half_values(outputs, kept)
-    anew = [TargetObjective(labels=labels_t[t], n_classes=C).value(outputs[t]) for t in kept]
-    assert np.corrcoef(found, anew)[0, 1] > 0.99
-    assert np.abs(found - anew).max() < 0.2 * np.std(anew)
-
-
-def test_half_samples_of_s_spread_as_fresh_samples_do() -> None:
-    def blocks(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        phi_s, phi_t, labels_s, _ = world(200, 400, seed)
-        return phi_s @ phi_s.T, phi_t @ phi_s.T, one_hot(labels_s, C)
-
-    objective = TargetObjective(labels=world(1, 400)[3], n_classes=C)
-    fresh = [objective.value(kernel_regression(*blocks(seed)).predict(0.1, "centred").values) for seed in range(40)]
-    found = half_sample_values(*blocks(0), objective, masks(200, 40, seed=2), 0.1).values
-    # Half as many rows leave a spread that falls faster than 1 / sqrt(n): the estimate is on the large side.
-    assert 0.8 < spread(found, 200, 100) / np.std(fresh, ddof=1) < 2.5
 
 
 def test_refusals() -> None:
-    phi_s, phi_t, labels_s, labels_t = world(12)
-    objective = TargetObjective(labels=labels_t, n_classes=C)
+    labels_t = world(12)[3]
     for given in ({}, {"labels": labels_t}, {"labels": labels_t, "tokens": np.ones(M), "n_classes": C}):
         with pytest.raises(ShapeError, match="labels of at least two classes or answer tokens"):
             TargetObjective(**given)
-    with pytest.raises(ShapeError, match="over the same rows of S"):
-        half_sample_values(phi_s @ phi_s.T, phi_t @ phi_s[:-1].T, one_hot(labels_s, C), objective, masks(12, 2), 0.1)
-    with pytest.raises(ShapeError, match=r"masks of shape \(R, 60\)"):
-        objective.half_values(np.zeros((M, C)), masks(12, 2))

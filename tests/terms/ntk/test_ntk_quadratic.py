@@ -1,5 +1,6 @@
-"""The NTK term against a plain solve, its switches, its edges, and its half-samples."""
+"""The NTK term against a plain solve, its switches, its edges, and its moves as rows leave."""
 
+import itertools
 import math
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixval.errors import NumericalError, ShapeError
-from mixval.terms.ntk.quadratic import half_sample_ntk, quadratic_form
+from mixval.terms.ntk.quadratic import ntk_moves, quadratic_form
 from mixval.terms.ntk.residual import residual
 
 
@@ -99,22 +100,16 @@ def test_shapes_must_fit() -> None:
 
 
 @pytest.mark.parametrize("n_blocks", [1, 3])
-def test_half_samples_recompute_the_term(n_blocks: int) -> None:
+def test_moves_are_those_of_the_term_without_a_row(n_blocks: int) -> None:
     theta, r = problem(9, 20)
-    masks = np.random.default_rng(1).random((6, 9)) < 0.5
-    masks[:, 0] = True
-    terms = half_sample_ntk(torch.from_numpy(theta), torch.from_numpy(r), torch.from_numpy(masks), 1e-2, "relative", n_blocks)
-    for mask, term in zip(masks, terms, strict=True):
-        part = theta[np.ix_(mask, mask)]
-        assert term == pytest.approx(quadratic_form(part, r[mask], 1e-2, "relative", n_blocks).term, rel=1e-12)
-
-
-def test_half_sample_masks_must_fit() -> None:
-    theta, r = problem(3, 5)
-    with pytest.raises(ShapeError, match=r"\(R, 3\)"):
-        half_sample_ntk(theta, r, np.ones((2, 4), dtype=bool), 1e-2)
-    with pytest.raises(ShapeError, match="replicate 1 keeps no row"):
-        half_sample_ntk(theta, r, np.array([[True, True, False], [False] * 3]), 1e-2)
+    form = quadratic_form(theta, r, 1e-2, n_blocks=n_blocks)
+    found = ntk_moves(torch.from_numpy(theta), torch.from_numpy(r), 1e-2, "relative", n_blocks)
+    edges = np.linspace(0, 9, n_blocks + 1).round().astype(int)
+    for i in range(9):
+        kept = np.delete(np.arange(9), i)
+        blocks = [kept[(kept >= a) & (kept < b)] for a, b in itertools.pairwise(edges)]
+        value = sum(quadratic_form(theta[np.ix_(k, k)], r[k], form.damping, "absolute").value for k in blocks)
+        assert found[i] == pytest.approx(form.term - np.sqrt(value / 8), rel=1e-9)
 
 
 def test_residuals() -> None:

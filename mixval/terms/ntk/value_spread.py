@@ -1,0 +1,107 @@
+"""How far the NTK-regression value of a contributor may be off, from the rows of S and of T that it happened to have.
+
+Letters: n rows of S, u of them looked at; m rows of T; C responses; R replicates; a the coordinate of the value
+(`linearised.py`), D (m, C) its derivative by the outputs; e_i a row's residual and h_i its leverage (`regression.Reach`).
+
+    as row i of S leaves, a falls by the sum over T's rows j of
+    b_ji = (D_j e_i) <phi_j, (Phi'Phi + lambda I)^-1 phi_i> / sqrt(1 - h_i)
+
+Over 1 - h_i it would be the jackknife's, whose variance is too high for few rows, over 1 the infinitesimal jackknife's, too
+low; with the square root a regression's variance is unbiased under equal errors (HC2: MacKinnon and White, Journal of
+Econometrics 29, 1985). lambda and lengths are held. Near guessing no row matters by itself, only pairs of a row of S and one of
+T: that part of the variance, the sum of the double-centred b_ji squared, is in both sets' effects and is taken off once
+(`discrepancy/variance.py` has the same correction).
+
+Rows of T act through the scale that fits them, and through the row that is only guessed (`Linearised.guess_move`). The spread
+is measured in a and mapped to nats. Cost: one solve of m + u right-hand sides with the factor at hand.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mixval.terms.arrays import Floats
+from mixval.terms.ntk.linearised import Linearised
+from mixval.terms.ntk.objective import TargetObjective
+from mixval.terms.ntk.regression import KernelRegression, RowsOfS
+from mixval.terms.ntk.value import RegressionValue
+from mixval.terms.replicates import Effects, deviations, effects_of
+
+
+@dataclass(frozen=True)
+class SampledRows:
+    """The rows of S that are looked at."""
+
+    rows: RowsOfS
+    """Their places in the kernel, or their features and responses."""
+    multipliers: Floats
+    """(R, u)."""
+    is_real: npt.NDArray[np.bool_] | None = None
+    """(u,) their part; None where all are of one."""
+
+
+@dataclass(frozen=True)
+class ValueSpread:
+    """Row effects on the coordinate of a value, and on the displacement of a causal LM."""
+
+    linear: Linearised
+    own: Effects
+    """Of S's rows."""
+    target: tuple[Effects, ...]
+    """Of T's rows, and of the row that is only guessed."""
+    displacement: Effects | None = None
+    """Of S's rows on the displacement; for one response only."""
+
+    @property
+    def deviations(self) -> Floats:
+        """(R,) of the value in nats, from both sets of rows."""
+        return self.linear.shifts(deviations([self.own, *self.target]))
+
+    @property
+    def by_rows(self) -> Floats:
+        """(R,) from S's rows alone."""
+        return self.linear.shifts(deviations([self.own]))
+
+    @property
+    def by_target(self) -> Floats:
+        """(R,) from T's rows alone."""
+        return self.linear.shifts(deviations(self.target))
+
+    @property
+    def displacements(self) -> Floats:
+        """(R,) deviations of the displacement."""
+        return np.zeros(0) if self.displacement is None else deviations([self.displacement])
+
+
+def value_spread(
+    regression: KernelRegression,
+    found: RegressionValue,
+    objective: TargetObjective,
+    own: SampledRows,
+    target: Floats,  # (R, m + 1): multipliers of T's rows, and of a row that is only guessed
+) -> ValueSpread:
+    """The spread of a value that `regression` gave. Raises ShapeError for a change without its factor."""
+    linear, m = objective.linearised(found.change.values), len(found.change.values)
+    has_one = found.change.values.shape[1] == 1
+    reach = regression.reach(found.change, own.rows, regression.displacement_row(found.change) if has_one else None)
+    free = np.clip(1 - reach.leverages, 1e-12, None)
+    # Of labels HC2; of responses that the regression nearly interpolates, the mean of HC2's and the jackknife's variance.
+    raised = np.sqrt((1 / free + 1 / free**2) / 2) if has_one else 1 / np.sqrt(free)
+    weighted = reach.residuals * raised[:, None]
+    pairs = reach.outputs[:m] * (linear.gradient @ weighted.T)
+    scale = math.sqrt(regression.n / max(len(free), 1))
+    rows = effects_of(pairs.sum(axis=0), own.multipliers, own.is_real).scaled(scale)
+    of_target = effects_of(linear.target_moves * ((m - 1) / m), target[:, :-1])
+    centred = pairs - pairs.mean(axis=0) - pairs.mean(axis=1, keepdims=True) + pairs.mean()
+    both = min(float((centred**2).sum()) * scale**2, of_target.variance)
+    of_target = of_target.scaled(math.sqrt(1 - both / of_target.variance) if both > 0 else 1.0)
+    guessed = Effects(np.array([linear.guess_move]), target[:, -1:], of_target.freedom)
+    moved = None
+    if has_one and found.change.displacement > 0:
+        moves = reach.outputs[m] * weighted[:, 0] / found.change.displacement
+        moved = effects_of(moves, own.multipliers, own.is_real).scaled(scale)
+    return ValueSpread(linear, rows, (of_target, guessed), moved)

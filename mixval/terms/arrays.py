@@ -24,13 +24,3 @@ def floats(name: str, given: ArrayLike, ndim: int) -> Floats:
             f"precision, run it in float32 or float64, or leave those rows out."
         )
     return array
-
-
-def row_masks(name: str, given: ArrayLike, n_rows: int) -> Masks:
-    """(R, n_rows) bool, every replicate with at least one row. Raises ShapeError otherwise."""
-    array = np.asarray(given.cpu().numpy() if isinstance(given, Tensor) else given)
-    if array.dtype != np.bool_ or array.ndim != 2 or array.shape[1] != n_rows:
-        raise ShapeError(f"{name}: expected bool masks of shape (R, {n_rows}), found {array.dtype} {array.shape}.")
-    if not array.any(axis=1).all():
-        raise ShapeError(f"{name}: replicate {int(np.flatnonzero(~array.any(axis=1))[0])} keeps no row.")
-    return array

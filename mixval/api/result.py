@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import shutil
 import weakref
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,6 +88,17 @@ class ValuationResult:
         run = self._run
         tables = (run.ranking, run.terms, run.rejected)
         return explain(*tables, contributor, run.manifest.warnings, run.coalitions, run.redundancy)
+
+    def value_of(self, contributors: Sequence[str]) -> float:
+        """The value of these contributors' rows together, from the stored sufficient statistics; no model and no row is read.
+
+        Raises:
+            ConfigError: a name is not ranked, or the run has no sufficient statistics (`ntk.method: exact`).
+            StorageError: the statistics are no longer below the output.
+        """
+        from mixval.stages.coalition_value import coalition_value
+
+        return coalition_value(self._run, [contributors] if isinstance(contributors, str) else contributors).value
 
     def report(self, path: str | Path | None = None) -> str:
         """The URL of the HTML report, in one file; with `path`, of a copy that is written there."""

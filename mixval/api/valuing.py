@@ -24,7 +24,7 @@ from mixval.config.valuation import ValuationConfig, merge
 from mixval.config.value import ValueConfig
 from mixval.errors import ConfigError
 from mixval.progress import shown_by
-from mixval.publish.stored_run import open_run
+from mixval.publish.stored_run import open_run_at
 from mixval.storage.root import Location, open_location
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def value(
         chosen, source = source_of(contributors, target, root, task, where)
         placed = {"task": chosen, "source": source, "output": root.url.removeprefix("file://"), "backbone": model, "seed": seed}
         config = parse_config(merge(preset_or_defaults, given) | placed, where="mixval.value")
-        return ValuationResult(open_run(_run(config, cluster, progress)), temporary)
+        return ValuationResult(open_run_at(open_location(_run(config, cluster, progress), root.options)), temporary)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from mixval.contracts.run import RunSummary
 from mixval.errors import ConfigError, MixvalError
 from mixval.stages import publishing
 from mixval.stages.account import Account
+from mixval.stages.coalition_value import commit_for_coalitions
 from mixval.stages.coalitions import QUANTITIES, CoalitionResults, coalition_job, coalition_steps, coalition_tables
 from mixval.stages.gating import gate_ref
 from mixval.stages.in_process import GatedRun, ValuedRun, gate_prepared, prepare_here, value_gated
@@ -67,7 +68,9 @@ def _measured(config: ValuationConfig, gated: GatedRun, account: Account) -> Val
 
 
 def _coalitions(config: ValuationConfig, valued: ValuedRun, account: Account) -> CoalitionResults | str | None:
-    work = coalition_job(config, valued.jobs, valued.prepared.target_job, valued.reduced)
+    jobs, target = {name: job for name, job in valued.jobs.items() if name in valued.terms}, valued.prepared.target_job
+    account.artifacts += commit_for_coalitions(config, jobs, target, valued.reduced)
+    work = coalition_job(config, jobs, target, valued.reduced)
     if work is None:
         return None
     with account.stage("coalitions", len(QUANTITIES)) as end_with:

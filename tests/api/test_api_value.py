@@ -111,12 +111,26 @@ def test_coalitions_come_with_the_default_method(result: mixval.ValuationResult)
     assert len(result.redundancy) == 3
 
 
+def test_any_union_has_its_value_from_what_is_stored(result: mixval.ValuationResult) -> None:
+    assert result.coalitions is not None
+    alone = dict(zip(result.coalitions["contributor"], result.coalitions["alone"], strict=True))
+    for name, expected in alone.items():
+        assert result.value_of([name]) == result.value_of(name) == pytest.approx(expected, rel=1e-12)
+    order = result.coalitions.sort_values("greedy_step")
+    assert result.value_of([*alone]) == pytest.approx(order["greedy_value"].iloc[-1], rel=1e-9)
+    assert result.value_of(list(order["contributor"][:2])) == pytest.approx(order["greedy_value"].iloc[1], rel=1e-9)
+    with pytest.raises(ConfigError, match="expected contributors that are ranked, found 'neer'"):
+        result.value_of(["neer"])
+
+
 def test_a_temporary_output_goes_with_the_result(world: World) -> None:
     given = frames(world)
     found = mixval.value({"near": given["near"]}, target(world), BACKBONES[TASK], **(OPTIONS | {"ntk": {"method": "exact"}}))
     folder = Path(found.url.removeprefix("file://"))
     assert folder.is_dir()
     assert found.coalitions is None
+    with pytest.raises(ConfigError, match=r"ntk\.method: exact"):
+        found.value_of("near")
     del found
     assert not folder.exists()
 

@@ -49,10 +49,11 @@ def run(config: ValuationConfig, pool: ProcessPoolExecutor) -> None:
     ensure_somebody(list(outcomes.values()))
     jobs, target = admitted_jobs(config, prepared, outcomes), prepared.target_job
     reduced = reduce_terms(config, measure(list(jobs.values()), target, pool), outcomes, prepared.identity, prepared.classes)
+    outcomes = sharing.with_near_copies(config, outcomes, refs, reduced.ranking["contributor"].to_pylist())
     coalition_results = None
     if (work := coalition_job(config, jobs, target, reduced)) is not None:
         make(coalition_steps(work), pool)
-        coalition_results = coalition_tables(work)
+        coalition_results = coalition_tables(work, outcomes)
     account = publishing.RunAccount(datetime.now(UTC), {}, {}, {}, [], [], refs)
     expected = read_latest(open_location(config.output))
     publishing.publish(config, prepared, list(outcomes.values()), reduced, account, expected, coalition_results)

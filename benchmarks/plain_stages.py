@@ -32,4 +32,4 @@ def value_coalitions_plainly(config: ValuationConfig, run: ValuedRun) -> Coaliti
         return None
     for step in coalition_steps(work):
         make_here(step)
-    return coalition_tables(work)
+    return coalition_tables(work, run.outcomes)

@@ -26,7 +26,6 @@ from mixval.evidence.baselines.registry import METHODS
 from mixval.models.load import load_backbone
 from mixval.storage.root import open_location
 from mixval.storage.tables import read_table
-from mixval.terms.discrepancy.near_target import RADIUS
 from mixval.terms.ntk.objective import lengths
 from mixval.terms.ntk.target_metrics import one_hot, target_metrics_exact
 
@@ -147,19 +146,16 @@ def test_coalitions_are_valued_before_and_after(result: WorldAttacks, arena: Are
     assert one.coalitions["leave-one-out/ntk-regression"].before == pytest.approx(values[0] - values[1], abs=1e-6)
 
 
-def test_near_rows_are_those_within_the_radius() -> None:
+def test_near_rows_are_those_of_close_prints() -> None:
     random = np.random.default_rng(0)
-    target, others = random.normal(size=(30, 5)), random.normal(size=(20, 5))
-    median = np.median([np.linalg.norm(a - b) for at, a in enumerate(target) for b in target[:at]])
-    step = np.eye(5)[0] * RADIUS * median
-    own = np.stack([target[3] + 0.9 * step, target[4] + 1.1 * step, others[5] + 0.5 * step, random.normal(size=5) + 9])
-    own = np.concatenate([own, own[3:] + 0.5 * step])
+    target, others, own = (random.normal(size=(n, 128)) for n in (30, 20, 6))
+    own[0], own[1] = target[3] + 0.1 * random.normal(size=128), target[4] + random.normal(size=128)
+    own[2], own[4] = others[5] + 0.1 * random.normal(size=128), own[3] + 0.1 * random.normal(size=128)
     found = near_rows(own, target, others)
-    assert found.target.tolist() == [True, False, False, False, False]
-    assert found.others.tolist() == [False, False, True, False, False]
-    assert found.earlier.tolist() == [False, False, False, False, True]
-    assert found.kept.tolist() == [False, True, True, True, False]
-    assert found.shares == {"target": 0.2, "earlier": 0.2, "others": 0.2}
+    assert found.target.tolist() == [True, False, False, False, False, False]
+    assert found.others.tolist() == [False, False, True, False, False, False]
+    assert found.earlier.tolist() == [False, False, False, False, True, False]
+    assert found.kept.tolist() == [False, True, True, True, False, True]
 
 
 def test_ranks_and_attackers() -> None:

@@ -57,6 +57,8 @@ def valuation(config: ValuationConfig) -> RunSummary:
         measured = measure(config, prepared, outcomes, account)
         with account.stage("reduce", 1):
             reduced = reduce_terms(config, measured, outcomes, prepared.identity, prepared.classes)
+            ranked = reduced.ranking["contributor"].to_pylist()
+            outcomes = sharing.with_near_copies(config, outcomes, account.gate_refs, ranked)
         coalition_results = value_coalitions(config, prepared, outcomes, reduced, account)
     with account.stage("publish", 1):
         summary = publishing.publish(
@@ -140,7 +142,7 @@ def value_coalitions(
             end_with("failed")
             return reason
         account.artifacts += [future.result() for future in futures]
-        coalition_results = coalition_tables(work)
+        coalition_results = coalition_tables(work, outcomes)
         end_with(f"{coalition_results.account.n_coalitions:,} coalitions of {len(work.jobs)} contributors")
     return coalition_results
 

@@ -44,6 +44,12 @@ class GateOutcome(FrozenModel):
     n_truncated: int = 0
     """Rows cut to the model's context."""
     findings: list[Finding] = Field(default_factory=list)
+    near_target: float | None = None
+    """Share (0 to 1) of the admitted rows that nearly repeat a row of the target, beyond chance (`mixval/gate/near.py`). None
+    where the target has too few rows to tell."""
+    near_copies: dict[str, float] = Field(default_factory=dict)
+    """Other contributor -> share (0 to 1) of the admitted rows that repeat one of its, exactly or nearly, beyond chance. Of the
+    best-ranked contributors; without those where it is 0."""
     reason: str | None = None
     """Why it was rejected or failed, in one sentence. None when admitted."""
     bad_rows: str | None = None

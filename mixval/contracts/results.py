@@ -145,6 +145,8 @@ REDUNDANCY = table_schema(
             "as value",
             "v(all) - v(without both), less the leave-one-out values of the two: above 0 they are redundant",
         ),
+        _field("near_rows", pa.float64(), "1", "share of the contributor's rows that repeat one of `other`, exactly or nearly"),
+        _field("near_rows_of_other", pa.float64(), "1", "share of the rows of `other` that repeat one of the contributor's"),
     ],
 )
 

@@ -25,6 +25,7 @@ WARNING_KINDS: dict[str, Severity] = {
     "few-contributors": "caution",
     "value-of-sampled-rows": "caution",
     "covered-by-another": "caution",
+    "near-copies": "caution",
     "shared-rows": "caution",
     "other-output-names": "caution",
     "new-head": "caution",

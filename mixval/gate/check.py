@@ -39,6 +39,8 @@ class GateCheck:
     """(shard_index int32, row int64, reason string): rows that are dropped."""
     digests: np.ndarray
     """(N, 16) uint8: inputs of the admitted rows, for `shared.shared_rows`."""
+    prints: np.ndarray
+    """(N, D) float16: prints of the first admitted rows, for `shared.near_copies`."""
     validations: list[dict[str, Any]]
     """Great Expectations' results, one per suite (shards, rows, repeats, contributor), JSON-able."""
 
@@ -73,9 +75,10 @@ def check_contributor(
         whole, refusals = _check_whole(stream, len(shards), where)
         suites, findings = [*suites, whole], [*refusals, *findings]
     return GateCheck(
-        outcome=_outcome(name, shards, stream, findings),
+        outcome=_outcome(name, shards, stream, findings, target),
         bad_rows=stream.bad_rows(),
         digests=stream.digests(),
+        prints=stream.prints(),
         validations=[suite.validation(name) for suite in suites if suite.checks],
     )
 
@@ -101,7 +104,9 @@ def _check_whole(stream: RowStream, n_shards: int, where: str) -> tuple[SuiteTal
     return suite, whole_findings(suite, where, found)
 
 
-def _outcome(name: str, shards: Sequence[ShardRef], stream: RowStream, findings: list[Finding]) -> GateOutcome:
+def _outcome(
+    name: str, shards: Sequence[ShardRef], stream: RowStream, findings: list[Finding], target: TargetProfile
+) -> GateOutcome:
     # A stream that stopped at a broken shard has not seen every row; the footers of shared files count others' rows.
     by_footer = sum(shard.n_rows for shard in shards if shard.rows_of is None)
     n_dropped = stream.n_rows - stream.n_left
@@ -115,5 +120,6 @@ def _outcome(name: str, shards: Sequence[ShardRef], stream: RowStream, findings:
         n_dropped=n_dropped,
         n_truncated=stream.n_truncated,
         findings=findings,
+        near_target=None if target.printed is None else target.printed.near_share(stream.prints()),
         reason=reason,
     )

@@ -18,6 +18,8 @@ from mixval.config.tasks import Task, for_column, spec_of
 from mixval.contracts.digests import input_digest
 from mixval.errors import ShapeError
 from mixval.gate.images import image_cells, image_facts
+from mixval.gate.prints import IMAGE_WIDTH, text_print
+from mixval.gate.spelling import joined_text
 from mixval.gate.texts import text_facts
 from mixval.gate.words import SAMPLE_CHARS, shorten
 
@@ -50,30 +52,48 @@ class DerivedRows:
     """(N, columns): the shown text of each contract column, and what `suite.py` checks."""
     digests: np.ndarray
     """(N, 16) uint8: names of the rows' inputs."""
+    prints: list[np.ndarray] | None
+    """(N,) prints of the rows' inputs (`prints.py`); None where they were not asked for."""
 
 
-_Derived = tuple[list[Any], np.ndarray]
-"""(N,) values that name a row, and (N,) bool where a cell is complete enough to be tokenised."""
+@dataclass(frozen=True)
+class _Derived:
+    values: list[Any]
+    """(N,) what names a row."""
+    usable: np.ndarray
+    """(N,) bool where a cell is complete enough to be tokenised."""
+    prints: list[np.ndarray | None] | None = None
+    """(N,) of images; None of others: the texts of a row have one print together."""
 
 
-def derive_rows(table: pa.Table, task: Task, limits: GateConfig, count_tokens: TokenCounter | None) -> DerivedRows:
-    """The derived columns and input digests of a batch in contract columns. Nulls and broken values are derived, too, and raise
-    nothing."""
+def derive_rows(
+    table: pa.Table, task: Task, limits: GateConfig, count_tokens: TokenCounter | None, has_prints: bool = False
+) -> DerivedRows:
+    """The derived columns and input digests of a batch in contract columns, and prints where they are asked for. Nulls and
+    broken values are derived, too, and raise nothing."""
     columns: dict[str, list[Any] | np.ndarray] = {}
-    inputs: list[list[Any]] = []
+    inputs: list[_Derived] = []
     complete = np.ones(table.num_rows, dtype=bool)
     for column in spec_of(task).columns:
         derive = for_column(_DERIVED, column, "facts for the gate")
-        values, usable = derive(columns, column.name, table.column(column.name), limits)
-        inputs += [values] if column.is_input else []
-        complete &= usable
+        derived = derive(columns, column.name, table.column(column.name), limits, has_prints)
+        inputs += [derived] if column.is_input else []
+        complete &= derived.usable
     columns["origin"] = [fact.shown for fact in text_facts(table.column("origin"))]
     _derive_strange_labels(columns, table)
     _derive_refusals(columns, table, task)
     if count_tokens is not None:
         _derive_tokens(columns, table, complete, count_tokens)
     frame = pd.DataFrame({name: pd.Series(values, dtype=_dtype(values)) for name, values in columns.items()})
-    return DerivedRows(frame, as_digests([input_digest(row) for row in zip(*inputs, strict=True)]))
+    digests = as_digests([input_digest(row) for row in zip(*(one.values for one in inputs), strict=True)])
+    return DerivedRows(frame, digests, _prints(inputs) if has_prints else None)
+
+
+def _prints(inputs: list[_Derived]) -> list[np.ndarray]:
+    """One print a row: its image's, or that of its texts together. Zeros where a row has none."""
+    if of_images := next((one.prints for one in inputs if one.prints is not None), None):
+        return [np.zeros(IMAGE_WIDTH, np.float16) if one is None else one for one in of_images]
+    return [text_print(" ".join(map(joined_text, row))) for row in zip(*(one.values for one in inputs), strict=True)]
 
 
 def as_digests(names: list[bytes]) -> np.ndarray:
@@ -92,13 +112,13 @@ def _dtype(values: list[Any] | np.ndarray) -> Any:
     return values.dtype if isinstance(values, np.ndarray) else object
 
 
-def _derive_label(columns: dict[str, Any], name: str, data: pa.ChunkedArray, _limits: GateConfig) -> _Derived:
+def _derive_label(columns: dict[str, Any], name: str, data: pa.ChunkedArray, _limits: GateConfig, _: bool) -> _Derived:
     columns[name] = data.to_pylist()
-    return columns[name], np.ones(len(data), dtype=bool)
+    return _Derived(columns[name], np.ones(len(data), dtype=bool))
 
 
-def _derive_image(columns: dict[str, Any], name: str, data: pa.ChunkedArray, limits: GateConfig) -> _Derived:
-    facts = image_facts(image_cells(data), limits.max_image_side_pixels)
+def _derive_image(columns: dict[str, Any], name: str, data: pa.ChunkedArray, limits: GateConfig, has_prints: bool) -> _Derived:
+    facts = image_facts(image_cells(data), limits.max_image_side_pixels, has_prints)
     columns[name] = [fact.shown for fact in facts]
     columns[f"{name}_decodes"] = [fact.decodes for fact in facts]
     columns[f"{name}_pixels_finite"] = [fact.is_finite for fact in facts]
@@ -106,10 +126,10 @@ def _derive_image(columns: dict[str, Any], name: str, data: pa.ChunkedArray, lim
     columns[f"{name}_size"] = [fact.size for fact in facts]
     columns[f"{name}_short_side_pixels"] = _floats([fact.short_side_pixels for fact in facts])
     columns[f"{name}_long_side_pixels"] = _floats([fact.long_side_pixels for fact in facts])
-    return [fact.identity for fact in facts], np.ones(len(data), dtype=bool)
+    return _Derived([fact.identity for fact in facts], np.ones(len(data), dtype=bool), [fact.print for fact in facts])
 
 
-def _derive_text(columns: dict[str, Any], name: str, data: pa.ChunkedArray, limits: GateConfig) -> _Derived:
+def _derive_text(columns: dict[str, Any], name: str, data: pa.ChunkedArray, limits: GateConfig, _: bool) -> _Derived:
     facts = text_facts(data)
     chars = _floats([fact.n_chars for fact in facts])
     columns[name] = [fact.shown for fact in facts]
@@ -117,10 +137,10 @@ def _derive_text(columns: dict[str, Any], name: str, data: pa.ChunkedArray, limi
     columns[f"{name}_chars"] = chars
     whole = np.array([fact.is_whole is True for fact in facts], dtype=bool)
     usable = whole & (chars >= limits.min_text_chars) & (chars <= limits.max_text_chars)
-    return [fact.plain for fact in facts], usable
+    return _Derived([fact.plain for fact in facts], usable)
 
 
-_DERIVED: dict[str, Callable[[dict[str, Any], str, pa.ChunkedArray, GateConfig], _Derived]] = {
+_DERIVED: dict[str, Callable[[dict[str, Any], str, pa.ChunkedArray, GateConfig, bool], _Derived]] = {
     "image": _derive_image,
     "label": _derive_label,
     "text": _derive_text,

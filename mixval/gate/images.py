@@ -15,6 +15,7 @@ import pyarrow.types as pat
 
 from mixval.contracts.pixels import EncodedImage, pixels_digest
 from mixval.errors import ContractError
+from mixval.gate.prints import image_print
 from mixval.gate.words import printable, shorten
 
 
@@ -35,6 +36,8 @@ class ImageFacts:
     """Whether float pixels lie in [0, 1]; unsigned integers always do."""
     identity: bytes | None = None
     """Names what is seen, however it is encoded; of what cannot be decoded the bytes."""
+    print: np.ndarray | None = None
+    """`prints.image_print`; None for what cannot be decoded, or where it was not asked for."""
 
 
 def size_words(height: int, width: int) -> str:
@@ -54,9 +57,9 @@ def image_cells(column: pa.ChunkedArray) -> list[bytes | np.ndarray | None]:
     return list(column.to_pylist())
 
 
-def image_facts(cells: Sequence[bytes | np.ndarray | None], max_side_pixels: int) -> list[ImageFacts]:
+def image_facts(cells: Sequence[bytes | np.ndarray | None], max_side_pixels: int, has_prints: bool = False) -> list[ImageFacts]:
     """The facts of each cell. Images with a longer side than `max_side_pixels` are not decoded."""
-    return [_facts(cell, max_side_pixels) for cell in cells]
+    return [_facts(cell, max_side_pixels, has_prints) for cell in cells]
 
 
 def _tensors(chunk: pa.Array) -> list[np.ndarray | None]:
@@ -73,22 +76,22 @@ def _tensors(chunk: pa.Array) -> list[np.ndarray | None]:
     return [next(arrays) if is_valid else None for is_valid in valid]
 
 
-def _facts(cell: bytes | np.ndarray | None, max_side_pixels: int) -> ImageFacts:
+def _facts(cell: bytes | np.ndarray | None, max_side_pixels: int, has_print: bool) -> ImageFacts:
     if cell is None:
         return ImageFacts(None)
-    return _of_tensor(cell) if isinstance(cell, np.ndarray) else _of_bytes(cell, max_side_pixels)
+    return _of_tensor(cell, has_print) if isinstance(cell, np.ndarray) else _of_bytes(cell, max_side_pixels, has_print)
 
 
-def _of_tensor(cell: np.ndarray) -> ImageFacts:
+def _of_tensor(cell: np.ndarray, has_print: bool) -> ImageFacts:
     shown = f"tensor {'x'.join(map(str, cell.shape))} {cell.dtype}"
     is_finite = bool(np.isfinite(cell).all())
     is_in_range = bool(cell.dtype.kind == "u" or ((cell >= 0) & (cell <= 1)).all()) if is_finite else None
     if is_in_range is False:
         shown = f"{shown} from {cell.min():g} to {cell.max():g}"
-    return _sized(cell, shown, is_finite, is_in_range)
+    return _sized(cell, shown, is_finite, is_in_range, has_print)
 
 
-def _of_bytes(data: bytes, max_side_pixels: int) -> ImageFacts:
+def _of_bytes(data: bytes, max_side_pixels: int, has_print: bool) -> ImageFacts:
     try:
         image = EncodedImage(data)
         short, long = sorted(image.stored_size)
@@ -97,13 +100,14 @@ def _of_bytes(data: bytes, max_side_pixels: int) -> ImageFacts:
         pixels = image.pixels()
     except ContractError as error:
         return ImageFacts(shorten(printable(_found(str(error)))), decodes=False, identity=data)
-    return _sized(pixels, f"{image.format} {size_words(*pixels.shape[:2])}", True, True)
+    return _sized(pixels, f"{image.format} {size_words(*pixels.shape[:2])}", True, True, has_print)
 
 
-def _sized(pixels: np.ndarray, shown: str, is_finite: bool, is_in_range: bool | None) -> ImageFacts:
+def _sized(pixels: np.ndarray, shown: str, is_finite: bool, is_in_range: bool | None, has_print: bool) -> ImageFacts:
     height, width = pixels.shape[:2]
     short, long = sorted((height, width))
-    return ImageFacts(shown, True, short, long, size_words(height, width), is_finite, is_in_range, pixels_digest(pixels))
+    look = image_print(pixels) if has_print else None
+    return ImageFacts(shown, True, short, long, size_words(height, width), is_finite, is_in_range, pixels_digest(pixels), look)
 
 
 def _found(message: str) -> str:

@@ -18,6 +18,7 @@ from mixval.contracts.plan import ShardRef
 from mixval.errors import ContractError, ShardError, TargetError
 from mixval.gate.derive import TokenCounter, digest_names
 from mixval.gate.findings import row_findings
+from mixval.gate.near import PrintedSet, as_arrays, from_arrays, printed_set
 from mixval.gate.row_suite import row_checks
 from mixval.gate.stream import RowStream
 from mixval.gate.words import counted, label_words, listed, quoted
@@ -44,13 +45,17 @@ class TargetProfile:
     labels_are_names: bool = False
     """Whether its rows have these names for labels."""
 
+    printed: PrintedSet | None = None
+    """Against which rows are held that nearly repeat one of its; None where it has too few to tell."""
+
     @property
     def classes(self) -> TargetClasses:
         """What it calls its classes, for reading contributors' labels."""
         return TargetClasses(self.class_names, self.labels_are_names)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """The profile as arrays: `labels` (C,) int64, `digests` (M, 16) uint8, `n_rows` (1,) int64, `words` JSON in UTF-8."""
+        """The profile as arrays: `labels` (C,) int64, `digests` (M, 16) uint8, `n_rows` (1,) int64, `words` JSON in UTF-8,
+        and those of the printed set."""
         own = {"class_names": self.class_names, "image_size": self.image_size, "labels_are_names": self.labels_are_names}
         words = json.dumps(own)
         return {
@@ -58,6 +63,7 @@ class TargetProfile:
             "digests": self.digests,
             "n_rows": np.array([self.n_rows], dtype=np.int64),
             "words": np.frombuffer(words.encode(), dtype=np.uint8).copy(),
+            **as_arrays(self.printed),
         }
 
     @classmethod
@@ -71,7 +77,8 @@ class TargetProfile:
         words = json.loads(arrays["words"].tobytes())
         digests = np.ascontiguousarray(arrays["digests"], dtype=np.uint8).reshape(-1, 16)
         labels, n_rows = tuple(int(label) for label in arrays["labels"]), int(arrays["n_rows"][0])
-        return cls(labels, digests, n_rows, tuple(words["class_names"]), words["image_size"], words["labels_are_names"])
+        names, size = tuple(words["class_names"]), words["image_size"]
+        return cls(labels, digests, n_rows, names, size, words["labels_are_names"], from_arrays(arrays))
 
 
 def profile_target(
@@ -106,7 +113,8 @@ def profile_target(
     _require_target(stream, task, [shard.name for shard in listing])
     digests = np.unique(digest_names(stream.digests())).view(np.uint8).reshape(-1, 16)
     size = None if is_resized else _only_size(stream)
-    return TargetProfile(tuple(sorted(stream.labels)), digests, stream.n_rows, stream.class_names, size, classes.are_labels)
+    labels, printed = tuple(sorted(stream.labels)), printed_set(stream.prints())
+    return TargetProfile(labels, digests, stream.n_rows, stream.class_names, size, classes.are_labels, printed)
 
 
 def _require_target(stream: RowStream, task: Task, shard_names: list[str]) -> None:

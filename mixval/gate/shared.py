@@ -17,10 +17,15 @@ from mixval.contracts.outcomes import Finding
 from mixval.gate.derive import digest_names
 from mixval.gate.engine import inspect
 from mixval.gate.findings import expectation_name
+from mixval.gate.near import PrintedSet
 from mixval.gate.suite import shared_checks
 from mixval.gate.words import counted, quoted
 
 PARTNERS_SHOWN = 3
+MOST_HELD = 128
+"""Rows of a contributor, evenly spread over its printed ones, that are held against each other contributor's."""
+MOST_COMPARED = 50
+"""Contributors that are held against each other: as many as coalitions are valued of."""
 
 
 def shared_rows(digests: Mapping[str, np.ndarray], limits: GateConfig) -> dict[str, list[Finding]]:
@@ -54,6 +59,24 @@ def shared_rows(digests: Mapping[str, np.ndarray], limits: GateConfig) -> dict[s
             )
         )
     return findings
+
+
+def held_prints(prints: np.ndarray) -> np.ndarray:  # (N, D) -> (Q, D)
+    """The prints of the rows that are held against other contributors'."""
+    return prints[np.unique(np.linspace(0, max(len(prints) - 1, 0), min(len(prints), MOST_HELD)).astype(np.int64))]
+
+
+def near_copies(
+    prints: Mapping[str, np.ndarray],  # (Q_k, D) by `held_prints`
+    printed: Mapping[str, PrintedSet | None],
+) -> dict[str, dict[str, float]]:
+    """Contributor -> other -> share of its rows that repeat one of the other's, exactly or nearly; without shares of 0."""
+    found: dict[str, dict[str, float]] = {name: {} for name in prints}
+    for other, held in printed.items():
+        for name in [name for name in prints if name != other and held is not None]:
+            if held is not None and (share := held.near_share(prints[name])):
+                found[name][other] = share
+    return found
 
 
 def shared_counts(digests: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -35,6 +35,13 @@ def plain_messages(messages: Sequence[Mapping[str, Any] | None]) -> Any:
     return said[0][1] if len(said) == 1 and said[0][0] == "user" else said
 
 
+def joined_text(plain: Any) -> str:
+    """What `plain_text` or `plain_messages` gave, as one text; empty for a null cell."""
+    if plain is None or isinstance(plain, str):
+        return plain or ""
+    return " ".join(content for _, content in plain)
+
+
 @cache
 def _as_seen() -> dict[int, str | None]:
     """Code points that are read as other ones, or not at all."""

@@ -29,6 +29,8 @@ from mixval.gate.suite import repeat_checks
 from mixval.gate.tally import SuiteTally
 from mixval.gate.words import shorten
 
+MOST_PRINTED = 4096
+"""Admitted rows, the first ones, whose prints are kept: 1.5 MB of images."""
 BAD_ROWS = pa.schema([("shard_index", pa.int32()), ("row", pa.int64()), ("reason", pa.string())])
 """One line per dropped row. `row` counts within the shard, from 0."""
 
@@ -70,6 +72,7 @@ class RowStream:
         self._target = np.unique(digest_names(self.target_digests))
         self._seen: set[bytes] = set()
         self._kept: list[np.ndarray] = []
+        self._prints: list[np.ndarray] = []
         self._bad: list[pa.Table] = []
 
     @property
@@ -84,7 +87,9 @@ class RowStream:
         n = batch.table.num_rows
         if n == 0:
             return
-        derived = derive_rows(batch.table, self.task, self.limits, self.count_tokens)
+        derived = derive_rows(
+            batch.table, self.task, self.limits, self.count_tokens, has_prints=len(self._prints) < MOST_PRINTED
+        )
         rows = batch.row_offset + np.arange(n, dtype=np.int64)
         reasons: dict[int, list[str]] = defaultdict(list)
         found = inspect(self.checks, derived.frame)
@@ -98,6 +103,7 @@ class RowStream:
             self._compare(derived.frame, derived.digests, passed, rows, batch.shard_index, reasons)
         left = np.setdiff1d(passed, np.fromiter(reasons, dtype=np.int64, count=len(reasons)))
         self._admit(derived.frame.iloc[left], derived.digests[left])
+        self._prints += [derived.prints[at] for at in left[: MOST_PRINTED - len(self._prints)]] if derived.prints else []
         overlong = [item.failed for item in found if item.check.severity == "warn"]
         self.n_truncated += len(np.intersect1d(left, np.concatenate(overlong))) if overlong else 0
         self._bad.append(_bad_rows(reasons, rows, batch.shard_index))
@@ -105,6 +111,10 @@ class RowStream:
     def digests(self) -> np.ndarray:
         """(N, 16) uint8: inputs of the admitted rows, in the order in which they came."""
         return np.concatenate([np.empty((0, 16), dtype=np.uint8), *self._kept])
+
+    def prints(self) -> np.ndarray:
+        """(N, D) float16: prints of the first admitted rows, at most `MOST_PRINTED`."""
+        return np.stack(self._prints) if self._prints else np.zeros((0, 1), np.float16)
 
     def bad_rows(self) -> pa.Table:
         """The dropped rows, with the schema BAD_ROWS."""

@@ -62,6 +62,8 @@ class CoalitionValues:
     """(steps,) value of the coalition after each of them."""
     redundancy: Floats
     """(K, K) symmetric, 0 on the diagonal."""
+    near: Floats
+    """(K, K) share (0 to 1) of a contributor's rows that repeat one of the other's, exactly or nearly; 0 on the diagonal."""
 
     @property
     def shapley_ranks(self) -> list[int]:
@@ -87,6 +89,11 @@ class CoalitionValues:
         """Positions of the substitutes of a contributor, strongest first, without negligible ones."""
         order = np.argsort(-self.redundancy[one], kind="stable")
         return [int(other) for other in order if other != one and self.redundancy[one, other] > self.negligible][:most]
+
+    def near_copies(self, one: int, most: int) -> list[int]:
+        """Positions of the contributors whose rows it repeats, exactly or nearly, most first."""
+        order = np.argsort(-self.near[one], kind="stable")
+        return [int(other) for other in order if self.near[one, other] > 0][:most]
 
     def pairs(self) -> list[Pair]:
         """All K (K - 1) / 2 pairs, the strongest substitutes first, the strongest complements last."""
@@ -131,7 +138,8 @@ def coalition_values(ranking: pa.Table, coalitions: pa.Table | None, redundancy:
         shapley_errors=None if None in errors else np.array(errors, dtype=np.float64),
         greedy=tuple(place for _, place in taken),
         greedy_values=_column([ordered[place] for _, place in taken], "greedy_value"),
-        redundancy=_matrix(names, redundancy),
+        redundancy=_matrix(names, redundancy, "redundancy", "redundancy"),
+        near=_matrix(names, redundancy, "near_rows", "near_rows_of_other"),
     )
 
 
@@ -165,8 +173,9 @@ def _column(rows: Sequence[dict[str, Any]], column: str) -> Floats:
     return np.array([row[column] for row in rows], dtype=np.float64)
 
 
-def _matrix(names: tuple[str, ...], redundancy: pa.Table) -> Floats:
-    found = {(row["contributor"], row["other"]): row["redundancy"] for row in redundancy.to_pylist()}
+def _matrix(names: tuple[str, ...], redundancy: pa.Table, column: str, back: str) -> Floats:
+    """(K, K) of a column of the first contributor against the other, and of one of the other against the first."""
+    found = {(row["contributor"], row["other"]): (row[column], row[back]) for row in redundancy.to_pylist()}
     place = {name: index for index, name in enumerate(names)}
     matrix = np.zeros((len(names), len(names)))
     for one, other in combinations(sorted(names), 2):
@@ -175,5 +184,5 @@ def _matrix(names: tuple[str, ...], redundancy: pa.Table) -> Floats:
                 f"redundancy.parquet: expected a row for every pair, found none for {visible(one)!r} and {visible(other)!r}."
                 " Run the valuation again."
             )
-        matrix[place[one], place[other]] = matrix[place[other], place[one]] = found[one, other]
+        matrix[place[one], place[other]], matrix[place[other], place[one]] = found[one, other]
     return matrix

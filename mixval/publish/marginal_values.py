@@ -25,6 +25,14 @@ class Substitute(FrozenModel):
     not positive."""
 
 
+class NearCopy(FrozenModel):
+    """Another contributor, of which it has rows."""
+
+    contributor: str
+    share: float
+    """Share (0 to 1) of its rows that repeat one of the other's, exactly or nearly."""
+
+
 class MarginalValues(FrozenModel):
     """Coalition values of one contributor. Scores of the run, higher is better."""
 
@@ -44,6 +52,8 @@ class MarginalValues(FrozenModel):
     """Value of the coalition after that step."""
     substitutes: list[Substitute] = Field(default_factory=list)
     """At most three, strongest first."""
+    near_copies: list[NearCopy] = Field(default_factory=list)
+    """At most three, most first."""
 
 
 def marginal_values(found: CoalitionValues, contributor: str) -> MarginalValues | None:
@@ -70,6 +80,10 @@ def marginal_values(found: CoalitionValues, contributor: str) -> MarginalValues 
             )
             for other in found.substitutes(place, MOST_SUBSTITUTES)
         ],
+        near_copies=[
+            NearCopy(contributor=found.names[other], share=float(found.near[place, other]))
+            for other in found.near_copies(place, MOST_SUBSTITUTES)
+        ],
     )
 
 
@@ -88,7 +102,7 @@ def marginal_words(marginal: MarginalValues) -> list[str]:
     if marginal.greedy_step is not None:
         coalition = fixed(marginal.greedy_value, decimals)
         lines.append(f"  {'greedy step':<14} {marginal.greedy_step}  (value of the coalition then: {coalition})")
-    return [*lines, "", *_missed(marginal), *_other_substitutes(marginal)] if k > 1 else lines
+    return [*lines, "", *_missed(marginal), *_other_substitutes(marginal), *_repeated(marginal)] if k > 1 else lines
 
 
 def _decimals(marginal: MarginalValues) -> int:
@@ -101,7 +115,7 @@ def _missed(marginal: MarginalValues) -> list[str]:
     words = f"Without it the coalition of all would {verb} {fixed(abs(loss), decimals)}"
     first = marginal.substitutes[0] if marginal.substitutes else None
     if first is None:
-        return [f"{words}; no other contributor is redundant with it."]
+        return [f"{words}." if marginal.near_copies else f"{words}; no other contributor is redundant with it."]
     name = shortened(first.contributor, 40)
     if first.cover is None:
         return [f"{words}; it is partly redundant with {name}."]
@@ -116,3 +130,10 @@ def _missed(marginal: MarginalValues) -> list[str]:
 def _other_substitutes(marginal: MarginalValues) -> list[str]:
     others = [entry.contributor for entry in marginal.substitutes[1:]]
     return [f"It is partly redundant with {listed(others)}, too."] if others else []
+
+
+def _repeated(marginal: MarginalValues) -> list[str]:
+    return [
+        f"{percent(one.share)} of its rows repeat rows of {shortened(one.contributor, 40)}, exactly or with small changes."
+        for one in marginal.near_copies
+    ]

@@ -31,6 +31,8 @@ NOTED_SHARE = 0.01
 """Share of rows dropped or truncated from which there is a warning."""
 GUESSING_MARGIN = 0.1
 """A loss within this relative distance of log C counts as uniform guessing."""
+MOST_PAIRS = 3
+"""Pairs of contributors with rows in common that have a warning of their own."""
 
 
 def find_warnings(
@@ -46,7 +48,7 @@ def find_warnings(
     if not ranking.num_rows:
         return []
     rows = ranking.to_pylist()
-    found = [*_order(ranking), *_few(rows), *_intervals(rows), *_origins(rows), *_gate(outcomes), *_near(terms)]
+    found = [*_order(ranking), *_few(rows), *_intervals(rows), *_origins(rows), *_gate(outcomes), *_near(outcomes)]
     if kind_of(ranking).adds_terms:
         found += [*_uninformative(ranking, terms, n_classes), *_solves(terms), *_gradient_rows(rows), *_composition(rows)]
     # Warnings about Eq. 8's terms do not apply to a ranking by another value; see `regression_warnings.py` for that one's.
@@ -61,18 +63,31 @@ def _order(ranking: pa.Table) -> Iterator[RunWarning]:
         yield warning("not-ranked", words)
 
 
-def _near(terms: pa.Table) -> Iterator[RunWarning]:
-    rows = [row for row in terms.to_pylist() if (row["term"], row["part"]) == ("discrepancy", "all")]
-    near = {row["contributor"]: diagnostics_of(row).get("near_target") or 0.0 for row in rows}
-    shares = {name: share for name, share in near.items() if share >= NOTED_SHARE}
-    if shares:
+def _near(outcomes: Sequence[GateOutcome]) -> Iterator[RunWarning]:
+    ranked = [one for one in outcomes if one.is_in]
+    if near := {one.contributor: one.near_target for one in ranked if one.near_target}:
         words = (
-            f"Up to {percent(max(shares.values()))} of a contributor's rows are unusually close to target rows in feature "
-            "space. Slightly altered copies of the target are, and so may be rows that share most of their content with it, "
-            "such as boilerplate. Copies pass the gate and raise the value without adding to training: inspect these rows, and "
-            "store the target where contributors cannot read it."
+            f"Up to {percent(max(near.values()))} of a contributor's rows are closer to a row of the target than rows of the "
+            "target are to each other, as copies of it with small changes are. Rows of the target add nothing to training, "
+            "whatever their value: inspect these rows, and store the target where contributors cannot read it."
         )
-        yield warning("near-target", words, sorted(shares))
+        yield warning("near-target", words, sorted(near))
+    yield from _near_copies(ranked)
+
+
+def _near_copies(ranked: Sequence[GateOutcome]) -> Iterator[RunWarning]:
+    shares: dict[frozenset[str], tuple[float, str, str]] = {}
+    for one in ranked:
+        for other, share in one.near_copies.items():
+            both, found = frozenset((one.contributor, other)), (share, one.contributor, other)
+            shares[both] = max(shares.get(both, found), found)
+    pairs = sorted(shares.values(), key=lambda pair: (-pair[0], pair[1:]))
+    for share, name, other in pairs[:MOST_PAIRS]:
+        words = f"{percent(share)} of a contributor's rows repeat rows of another one, exactly or with small changes."
+        yield warning("near-copies", words, [name, other])
+    if rest := sorted({name for _, *both in pairs[MOST_PAIRS:] for name in both}):
+        words = f"{counted(len(pairs) - MOST_PAIRS, 'more pair')} of contributors have rows that nearly repeat each other's."
+        yield warning("near-copies", words, rest)
 
 
 def _few(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:

@@ -17,6 +17,7 @@ import pyarrow as pa
 from mixval.config.base import FrozenModel
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.coalitions import CoalitionAccount
+from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.results import COALITIONS, REDUNDANCY
 from mixval.errors import ConfigError
@@ -126,8 +127,8 @@ def game_of(work: CoalitionJob) -> CoalitionGame:
     return _coalitions(work).game(work.jobs, work.target, np.array(work.coefficients), np.array(work.centres))
 
 
-def coalition_tables(work: CoalitionJob) -> CoalitionResults:
-    """The tables from the committed quantities, and how they were computed."""
+def coalition_tables(work: CoalitionJob, outcomes: Mapping[str, GateOutcome]) -> CoalitionResults:
+    """The tables from the committed quantities and the near copies of `outcomes`, and how they were computed."""
     store, names = work.target.store, [job.contributor.name for job in work.jobs]
     refs = {quantity: quantity_ref(work, quantity) for quantity in QUANTITIES}
     shapley, pairs, order = (store.read_tensors(refs[quantity]) for quantity in QUANTITIES)
@@ -159,7 +160,7 @@ def coalition_tables(work: CoalitionJob) -> CoalitionResults:
         seconds=sum(record.seconds for record in records if record is not None),
     )
     return CoalitionResults(
-        pa.Table.from_pylist(rows, schema=COALITIONS), _redundancy_table(names, pairs["redundancy"]), account
+        pa.Table.from_pylist(rows, schema=COALITIONS), _redundancy_table(names, pairs["redundancy"], outcomes), account
     )
 
 
@@ -260,7 +261,16 @@ _COMPUTED: dict[Quantity, Callable[[CoalitionGame, CoalitionJob], dict[str, np.n
 }
 
 
-def _redundancy_table(names: Sequence[str], values: np.ndarray) -> pa.Table:
+def _redundancy_table(names: Sequence[str], values: np.ndarray, outcomes: Mapping[str, GateOutcome]) -> pa.Table:
     pairs = [(a, b) for a in range(len(names)) for b in range(len(names)) if names[a] < names[b]]
-    rows = [{"contributor": names[a], "other": names[b], "redundancy": float(values[a, b])} for a, b in pairs]
+    rows = [
+        {
+            "contributor": names[a],
+            "other": names[b],
+            "redundancy": float(values[a, b]),
+            "near_rows": outcomes[names[a]].near_copies.get(names[b], 0.0),
+            "near_rows_of_other": outcomes[names[b]].near_copies.get(names[a], 0.0),
+        }
+        for a, b in pairs
+    ]
     return pa.Table.from_pylist(sorted(rows, key=lambda row: (row["contributor"], row["other"])), schema=REDUNDANCY)

@@ -10,7 +10,7 @@ import numpy as np
 from mixval.contracts.parts import PARTS
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.measured import Floats, Measured, Part, mixed_replicates, multipliers, parts_with_rows, spread_of
-from mixval.stages.target import TESTED_ROWS, TargetSide, target_neighbourhood, target_side
+from mixval.stages.target import TESTED_ROWS, TargetSide, target_side
 from mixval.terms.discrepancy.forms import Rows
 from mixval.terms.discrepancy.mmd import MmdEstimate
 from mixval.terms.discrepancy.permutation import permutation_test
@@ -33,8 +33,7 @@ def measured_discrepancy(job: MeasureJob, target: MeasureJob, forward: Mapping[s
         estimates[part], shifts[part] = side.against(own)
         found[part] = {"method": switches.method} | estimates[part].diagnostics() | _significance(job, side, own)
     measured = _term(job, side, estimates, shifts, len(is_real))
-    near = target_neighbourhood(target).count(forward["features"])
-    measured.diagnostics |= found.get("all", {}) | {"near_target": None if near is None else near / len(keys)}
+    measured.diagnostics |= found.get("all", {})
     for part in [part for part in PARTS if part in estimates]:
         one = estimates[part]
         measured.parts[part] = Part(one.value, spread_of(shifts[part]), one.n, found[part], shifts[part])

@@ -19,7 +19,9 @@ from mixval.contracts.record import ArtifactRef
 from mixval.errors import ShardError, TargetError
 from mixval.gate.check import GateCheck, check_contributor
 from mixval.gate.docs import render_page
+from mixval.gate.near import PrintedSet, as_arrays, from_arrays, printed_set
 from mixval.gate.profile import TargetProfile, profile_target
+from mixval.gate.shared import held_prints
 from mixval.models import tokenise
 from mixval.models.architecture import context_tokens
 from mixval.models.identity import tokenizer_identity
@@ -29,7 +31,7 @@ from mixval.storage.commit import ArtifactStore
 from mixval.storage.root import open_location
 from mixval.storage.shards import named_classes, stream_rows
 
-VERSION = 4
+VERSION = 5
 """Raised whenever the verdicts, or what is stored of them, change."""
 
 DOCS_PAGE = "data-docs.html"
@@ -109,7 +111,11 @@ def gate_contributor(config: ValuationConfig, contributor: ContributorPlan, targ
     store.commit(
         ref,
         inputs={"content": contributor.digest, "target": target.fingerprint},
-        tensors={"digests": check.digests},
+        tensors={
+            "digests": check.digests,
+            "queries": held_prints(check.prints),
+            **as_arrays(printed_set(check.prints)),
+        },
         documents=documents,
         numbers={"n_rows": outcome.n_rows, "n_dropped": outcome.n_dropped, "verdict": outcome.verdict},
         seconds=time.perf_counter() - started,
@@ -125,6 +131,12 @@ def read_outcome(config: ValuationConfig, ref: ArtifactRef) -> GateOutcome:
 def read_digests(config: ValuationConfig, ref: ArtifactRef) -> np.ndarray:
     """(N, 16) uint8: digests of the contributor's admitted rows."""
     return open_store(config).read_tensors(ref)["digests"]
+
+
+def read_prints(config: ValuationConfig, ref: ArtifactRef) -> tuple[np.ndarray, PrintedSet | None]:
+    """(Q, D) prints of some of a contributor's rows, and the set of all that were printed."""
+    arrays = open_store(config).read_tensors(ref)
+    return arrays["queries"], from_arrays(arrays)
 
 
 def read_validations(config: ValuationConfig, ref: ArtifactRef) -> list[dict[str, Any]]:

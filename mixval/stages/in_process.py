@@ -97,6 +97,7 @@ def value_gated(run: GatedRun) -> ValuedRun:
     if not terms:
         raise NobodyAdmittedError("no contributor could be measured:\n" + "\n".join(f"  {n}: {r}" for n, r in failed.items()))
     reduced = reduce_terms(run.config, terms, outcomes, run.prepared.identity, run.prepared.classes)
+    outcomes = sharing.with_near_copies(run.config, outcomes, run.gate_refs, reduced.ranking["contributor"].to_pylist())
     return ValuedRun(run.config, run.prepared, outcomes, run.gate_refs, terms, reduced)
 
 

@@ -29,15 +29,12 @@ from mixval.stages.one_pass import measured_rows
 from mixval.stages.rows import bad_rows, real_rows, threshold_rows
 from mixval.stages.shared_sketch import read_shared_sketch, shared_sketch_ref
 from mixval.stages.steps import Work
-from mixval.stages.target import target_neighbourhood
 from mixval.terms.discrepancy.labelled import with_labels
 from mixval.terms.discrepancy.random_features import FourierFeatures, fourier_features
 from mixval.terms.sufficient_statistics import SufficientStatistics
 
-VERSION = 5
+VERSION = 6
 """Raised whenever the numbers change."""
-NEAR = "near_target"
-"""Rows near T, of a piece or of all, in the record's numbers, so that it is known without reading the sums."""
 PIECE_ROWS = 4096
 """Rows drawn from a shard above which it is cut. A piece's sketches are in memory at once: 32 MiB at q = 2,048."""
 TASK_ROWS = 1024
@@ -137,8 +134,7 @@ def merged_statistics(job: MeasureJob, target: MeasureJob) -> ArtifactRef:
     started = time.perf_counter()
     total = reduce(_added, (read_statistics(job, piece) for piece in refs))
     tensors = _as_arrays(total)
-    counts = [_numbers(job, piece).get(NEAR) for piece in refs]
-    numbers = _as_numbers(total, None if None in counts else sum(one for one in counts if one is not None))
+    numbers = _as_numbers(total)
     seconds = time.perf_counter() - started
     job.store.commit(
         ref, inputs={"pieces": [one.fingerprint for one in refs]}, tensors=tensors, numbers=numbers, seconds=seconds
@@ -158,13 +154,6 @@ def read_statistics(job: MeasureJob, ref: ArtifactRef) -> PartStatistics:
     arrays = job.store.read_tensors(ref)
     held = {part: {k.removeprefix(f"{part}/"): a for k, a in arrays.items() if k.startswith(f"{part}/")} for part in PARTS}
     return {part: SufficientStatistics.from_arrays(named) for part, named in held.items() if named}
-
-
-def near_target(job: MeasureJob, ref: ArtifactRef) -> float | None:
-    """Share of the rows of committed statistics that are near T (`mixval/terms/discrepancy/near_target.py`); None: unknown."""
-    numbers = _numbers(job, ref)
-    rows = sum(numbers.get(f"n_{part}", 0) for part in PARTS)
-    return numbers[NEAR] / max(rows, 1) if NEAR in numbers else None
 
 
 def rows_represented(job: MeasureJob, by_part: PartStatistics) -> dict[str, float]:
@@ -237,37 +226,28 @@ def _make_statistics(
         return ref
     started = time.perf_counter()
     rows = threshold_rows(job, piece.ref, dropped.get(piece.shard, []), drawn_share(job), (piece.part, piece.n_parts))
-    by_part, near = ({}, 0) if rows.num_rows == 0 else _of(job, target, rows)
-    numbers = _as_numbers(by_part, near)
+    by_part = {} if rows.num_rows == 0 else _of(job, target, rows)
+    numbers = _as_numbers(by_part)
     seconds = time.perf_counter() - started
     tensors = _as_arrays(by_part) | {"rows": np.array(rows.num_rows)}
     job.store.commit(ref, inputs=inputs, tensors=tensors, numbers=numbers, seconds=seconds, peak_bytes=peak_bytes())
     return ref
 
 
-def _of(job: MeasureJob, target: MeasureJob, rows: pa.Table) -> tuple[PartStatistics, float | None]:
-    """The rows' statistics, and how many of them are near T; None where all distances within T are 0."""
+def _of(job: MeasureJob, target: MeasureJob, rows: pa.Table) -> PartStatistics:
     shared = read_shared_sketch(target)
     measured = measured_rows(job, rows, shared.plan)
-    near = target_neighbourhood(target).count(measured.features)
     if shared.labels is not None:
         labels = np.array(rows["label"].to_pylist(), dtype=np.int64)
         measured = replace(measured, features=with_labels(shared.labels, measured.features, labels))
     fourier = frequencies_of(target, measured.features.shape[1])
     is_real = real_rows(rows).astype(bool)
     split = {part: measured.take(rows) for part, rows in parts_with_rows(is_real)}
-    return {part: SufficientStatistics.of(own, fourier, _most_kept(job)) for part, own in split.items()}, near
+    return {part: SufficientStatistics.of(own, fourier, _most_kept(job)) for part, own in split.items()}
 
 
-def _numbers(job: MeasureJob, ref: ArtifactRef) -> dict[str, float]:
-    record = job.store.committed(ref)
-    held = {} if record is None else record.numbers
-    return {name: number for name, number in held.items() if isinstance(number, int | float)}
-
-
-def _as_numbers(by_part: PartStatistics, near: float | None) -> dict[str, float]:
-    counts: dict[str, float] = {f"n_{part}": one.n for part, one in by_part.items()}
-    return counts if near is None else counts | {NEAR: near}
+def _as_numbers(by_part: PartStatistics) -> dict[str, float]:
+    return {f"n_{part}": one.n for part, one in by_part.items()}
 
 
 def _added(one: PartStatistics, other: PartStatistics) -> PartStatistics:

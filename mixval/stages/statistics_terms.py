@@ -20,7 +20,7 @@ from mixval.stages.jobs import MeasureJob
 from mixval.stages.kept import LastMade
 from mixval.stages.measured import Floats, Measured, Part, mixed_replicates, spread_of
 from mixval.stages.shared_sketch import read_shared_sketch, shared_sketch_ref
-from mixval.stages.statistics import PartStatistics, drawn_share, frequencies_of, near_target, statistics_ref
+from mixval.stages.statistics import PartStatistics, drawn_share, frequencies_of
 from mixval.stages.target import target_rows
 from mixval.terms.discrepancy.mmd import mmd_deviations
 from mixval.terms.discrepancy.random_features import MeanEmbedding, embed, embedding_mmd
@@ -96,7 +96,6 @@ def discrepancy_from_statistics(job: MeasureJob, target: MeasureJob, by_part: Pa
         "target_rows": of_target.n,
     }
     measured = Measured(value, shifts, _n(by_part), None, diagnostics | (pooled.diagnostics() if pooled else {}))
-    measured.diagnostics["near_target"] = near_target(job, statistics_ref(job, target))
     for part in by_part if pooled is None else ():
         one, shifted = found[part], by_rows[part]
         measured.parts[part] = Part(one.value, spread_of(shifted), one.n, one.diagnostics(), shifted)

@@ -16,7 +16,6 @@ from mixval.stages.measured import multipliers
 from mixval.terms.discrepancy.bandwidth import median_bandwidth
 from mixval.terms.discrepancy.forms import FORMS, Against, Form, Rows
 from mixval.terms.discrepancy.labelled import LabelBlock, label_block, with_labels
-from mixval.terms.discrepancy.near_target import Neighbourhood, neighbourhood
 
 TESTED_ROWS = 2000
 """Rows of T, and of a part, in a permutation test at most: those of the smallest keys, which are drawn at
@@ -44,7 +43,6 @@ class TargetSide:
 
 
 _SIDES = LastMade[TargetSide]()
-_NEIGHBOURHOODS = LastMade[Neighbourhood]()
 
 
 def target_side(target: MeasureJob, switches: DiscrepancyConfig) -> TargetSide:
@@ -63,12 +61,6 @@ def _made(target: MeasureJob, switches: DiscrepancyConfig) -> TargetSide:
     form = Form(widths, switches.combine, switches.estimator, switches.scale, switches.frequencies, target.seed)
     against = FORMS[switches.method](rows, form)
     return TargetSide(widths, labels, against, rows.features[:TESTED_ROWS].copy(), len(keys))
-
-
-def target_neighbourhood(target: MeasureJob) -> Neighbourhood:
-    """The neighbourhood of T, from the features of its pass, made once in a process."""
-    ref = forward_ref(target)
-    return _NEIGHBOURHOODS.get(ref.fingerprint, lambda: neighbourhood(target.store.read_tensors(ref, ["features"])["features"]))
 
 
 def target_rows(target: MeasureJob, labels: LabelBlock | None) -> tuple[np.ndarray, np.ndarray]:

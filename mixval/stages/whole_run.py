@@ -81,7 +81,7 @@ def _coalitions(config: ValuationConfig, valued: ValuedRun, account: Account) ->
         except MixvalError as error:  # a ranking without coalitions is better than none
             end_with("failed")
             return str(error)
-        found = coalition_tables(work)
+        found = coalition_tables(work, valued.outcomes)
         end_with(f"{found.account.n_coalitions:,} coalitions of {len(work.jobs)} contributors")
     return found
 

@@ -17,6 +17,7 @@ from mixval.valuation.shapley import MOST_EXACT, exact_shapley, greedy, leave_on
 from tests.valuation.set_game import SetGame
 
 ORDERS = 128
+NEAR = ("near_rows", "near_rows_of_other")
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ def make_coalitions(names: tuple[str, ...], seed: int = 5, steps: int | None = N
             if name < other:
                 both = everybody & ~np.isin(np.arange(k), [i, j])
                 missed = game.value(everybody) - (game.value(both) if both.any() else game.empty())
-                pairs.append({"contributor": name, "other": other, "redundancy": missed - without[i] - without[j]})
+                near = {"near_rows": 0.9, "near_rows_of_other": 0.8} if {i, j} == {0, 1} else dict.fromkeys(NEAR, 0.0)
+                pairs.append({"contributor": name, "other": other, "redundancy": missed - without[i] - without[j], **near})
     account = CoalitionAccount(
         method="exact" if sampled is None else "sampled",
         n_contributors=k,

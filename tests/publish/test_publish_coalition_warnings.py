@@ -30,7 +30,7 @@ def found(alone, loss, shapley=None, errors=None, redundancy=None, names=NAMES):
     ]
     shared = np.zeros((k, k)) if redundancy is None else redundancy + redundancy.T
     pairs = [
-        {"contributor": one, "other": other, "redundancy": shared[i, j]}
+        {"contributor": one, "other": other, "redundancy": shared[i, j], "near_rows": 0.0, "near_rows_of_other": 0.0}
         for i, one in enumerate(ranked[:k])
         for j, other in enumerate(ranked[:k])
         if one < other

@@ -122,7 +122,11 @@ def test_a_copy_is_told_who_brings_the_same(both):
 def test_one_that_nobody_replaces_and_one_that_harms(both):
     found = joined(both, "news-agency")
     own = found.coalitions
-    lonely = found.model_copy(update={"coalitions": own.model_copy(update={"substitutes": [], "leave_one_out": -0.25})})
+    assert "90 % of its rows repeat rows of wiki-mix, exactly or with small changes." in explanation_text(found)
+    alone = {"substitutes": [], "near_copies": [], "leave_one_out": -0.25}
+    copied = found.model_copy(update={"coalitions": own.model_copy(update=alone | {"near_copies": own.near_copies})})
+    assert "is redundant with it" not in explanation_text(copied)
+    lonely = found.model_copy(update={"coalitions": own.model_copy(update=alone)})
     assert "Without it the coalition of all would gain 0.25" in explanation_text(lonely)
     assert "no other contributor is redundant with it" in explanation_text(lonely)
     weak = own.substitutes[0].model_copy(update={"cover": None})

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from published_run import make_results, terms_table
 
-from mixval.contracts.outcomes import Finding
+from mixval.contracts.outcomes import Finding, GateOutcome
 from mixval.contracts.results import terms_schema
 from mixval.errors import ContractError
 from mixval.publish.ranking import ranking_table
@@ -81,18 +81,28 @@ def test_a_loss_of_log_c_is_named_as_guessing():
     assert "uninformative-term" not in kinds(calm_rows(), n_classes=10)
 
 
-def test_rows_next_to_the_target_name_who_brought_them():
+def test_rows_that_nearly_repeat_the_target_or_others_name_whose_they_are():
     rows = calm_rows()
-    found = {}
-    for share in (0.009, 0.33, None):
-        listed = terms_table(rows).to_pylist()
-        for row in [row for row in listed if row["term"] == "composition"]:
-            told = {"near_target": share if row["contributor"] == rows[3]["contributor"] else 0.0}
-            listed.append(row | {"term": "discrepancy", "diagnostics": json.dumps(told)})
-        found[share] = kinds(rows, terms=pa.Table.from_pylist(listed, schema=terms_schema()))
-    assert found[0.009] == found[None] == {}
-    assert found[0.33]["near-target"].contributors == [rows[3]["contributor"]]
-    assert "Up to 33 % of a contributor's rows are unusually close to target rows" in found[0.33]["near-target"].words
+    admitted = GateOutcome(contributor="", verdict="admitted", n_rows=9, n_real=9, n_synthetic=0, n_dropped=0)
+    names = [row["contributor"] for row in rows[:6]]
+
+    def found(*changes):
+        outcomes = [
+            admitted.model_copy(update={"contributor": name} | change) for name, change in zip(names, changes, strict=False)
+        ]
+        return find_warnings(ranking_table(rows), terms_table(rows), outcomes)
+
+    assert found({"near_target": 0.0}, {"near_target": None}, {}) == []
+    [near] = found({}, {"near_target": 0.33}, {"near_target": 0.02, "verdict": "rejected"})
+    assert (near.kind, near.contributors) == ("near-target", [names[1]])
+    assert "Up to 33 % of a contributor's rows are closer to a row of the target than rows of the target are" in near.words
+    one, two = names[:2]
+    [both] = found({"near_copies": {two: 0.4}}, {"near_copies": {one: 0.9}})
+    assert (both.kind, both.contributors) == ("near-copies", [two, one])
+    assert both.words == "90 % of a contributor's rows repeat rows of another one, exactly or with small changes."
+    several = found(*({"near_copies": {one: 0.5 + 0.01 * at}} if at else {} for at in range(6)))
+    assert [warning.contributors for warning in several[:3]] == [[names[at], one] for at in (5, 4, 3)]
+    assert several[3].words.startswith("2 more pairs of contributors")
 
 
 def test_jitter_and_condition_name_the_contributor():

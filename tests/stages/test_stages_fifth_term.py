@@ -93,7 +93,7 @@ def run(folder: Path, ntk: dict[str, Any] = EXACT, **value: Any) -> tuple[Valued
     if work is not None:
         for step in coalition_steps(work):
             make_here(step)
-        coalition_results = coalition_tables(work)
+        coalition_results = coalition_tables(work, made.outcomes)
         assert isinstance(coalition_results, CoalitionResults)
     latest = read_latest(open_location(config.output))
     account = RunAccount(datetime.now(UTC), {}, {}, {}, [], list(made.terms.values()), made.gate_refs)

@@ -166,26 +166,6 @@ def test_a_value_speaks_for_no_more_than_was_read(tmp_path: Path) -> None:
         assert _of_the_regression(*pair)["standard_error"] > 0
 
 
-@pytest.mark.parametrize("name", ["images", "gpt2"])
-def test_rows_next_to_those_of_the_target_are_counted_in_any_split(name: str, tmp_path: Path) -> None:
-    world = WORLDS[name]
-    rows = pa.concat_tables([world.make(40, "real"), world.make(20, "synthetic")])
-    copied = world.make(30, "target").slice(0, 6)
-    for folder, edges in (("one", (0, 66)), ("cut", (0, 17, 62, 66))):
-        lake(tmp_path / folder, world)
-        place = tmp_path / folder / "lake" / f"contributor={NAME}"
-        (place / "part-0.parquet").unlink()
-        table = pa.concat_tables([rows, copied])
-        for i, (low, high) in enumerate(itertools.pairwise(edges)):
-            pq.write_table(table.slice(low, high - low), place / f"part-{i}.parquet")
-        for way, switches in ((exact, {}), (sketched, merge(SKETCHED, {"ntk": {"sketch_features": 256}}))):
-            pair = prepared(tmp_path / folder, name, switches, {"output": str(tmp_path / folder / way.__name__)})
-            way(*pair)
-            told = pair[0].store.read_table(terms_ref(*pair), "terms").to_pylist()
-            [diagnostics] = [row["diagnostics"] for row in told if (row["term"], row["part"]) == ("discrepancy", "all")]
-            assert json.loads(diagnostics)["near_target"] == pytest.approx(6 / 66)
-
-
 def _of_the_regression(job: MeasureJob, target: MeasureJob) -> dict[str, Any]:
     [told] = [row for row in job.store.read_table(terms_ref(job, target), "terms").to_pylist() if row["term"] == NTK_REGRESSION]
     return told

@@ -13,7 +13,7 @@ import pyarrow as pa
 from benchmarks.evidence.attacks.coalitions import MarginalPair, coalition_values, eq8_game, ntk_regression_game
 from benchmarks.evidence.attacks.gate import Gate, Gated
 from benchmarks.evidence.attacks.inputs import PooledInputs, RowPool
-from benchmarks.evidence.attacks.near_rows import NearRows, near_rows
+from benchmarks.evidence.attacks.near_rows import NearRows, near_rows, row_prints
 from benchmarks.evidence.attacks.results import AttackResult, Change, change
 from mixval.evidence.baselines import eq8
 from mixval.evidence.baselines.inputs import Inputs
@@ -122,9 +122,9 @@ class Arena:
 
     def near(self, world: PooledInputs, name: str) -> NearRows:
         """Which rows of a contributor are near others."""
-        passes, at = world.passes(), self.names.index(name)
-        others = [one.features for place, one in enumerate(passes.contributors) if place != at]
-        return near_rows(passes.contributors[at].features, passes.target.features, np.concatenate(others))
+        prints = {one.name: row_prints(one.table, world.task) for one in world.contributors}
+        others = [own for other, own in prints.items() if other != name]
+        return near_rows(prints[name], row_prints(world.target, world.task), np.concatenate(others))
 
     def _with(self, name: str, table: pa.Table) -> PooledInputs:
         return self.pool.world({**self.tables, name: table})

@@ -115,6 +115,6 @@ def limit_words(result: WorldAttacks, one: AttackSummary) -> str | None:
         return f"{gain}. A run warns: {', '.join(raised)}{left}."
     if one.would_catch:
         near = ", ".join(visible(words) for words in one.would_catch)
-        return f"{gain}. A comparison of features that no run makes would notice it: {near}{left}."
+        return f"{gain}. A comparison of rows that no run makes would notice it: {near}{left}."
     coalitions = ", ".join(f"{ranks(ranked)} by {visible(name)}" for name, ranked in one.coalition_gains.items())
     return f"{gain}; among all contributors' rows it gains {coalitions}." if coalitions else f"{gain}."

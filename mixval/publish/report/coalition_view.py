@@ -68,18 +68,21 @@ def contributor_lines(found: CoalitionValues, scale: Scale) -> list[dict[str, An
 
 
 def pair_lines(found: CoalitionValues, scale: Scale) -> list[dict[str, str]]:
-    """One line per pair, of the strongest of either kind, substitutes first."""
-    strongest = sorted(found.pairs(), key=lambda pair: -abs(pair.redundancy))[:PAIRS_IN_TABLE]
+    """One line per pair: those with rows in common, most first, then the strongest of either kind, substitutes first."""
+    near = np.maximum(found.near, found.near.T)
+    common = {pair: float(near[pair.first, pair.second]) for pair in found.pairs()}
+    strongest = sorted(common, key=lambda pair: (-common[pair], -abs(pair.redundancy)))[:PAIRS_IN_TABLE]
     return [
         {
             "first": shortened(found.names[pair.first], NAME_LIMIT),
             "second": shortened(found.names[pair.second], NAME_LIMIT),
             "redundancy": signed(pair.redundancy, scale.adds),
+            "common": percent(common[pair]) if common[pair] else "–",
             "both": fixed(pair.missed_both, scale.adds),
             "first_alone": fixed(float(found.leave_one_out[pair.first]), scale.adds),
             "second_alone": fixed(float(found.leave_one_out[pair.second]), scale.adds),
         }
-        for pair in sorted(strongest, key=lambda pair: -pair.redundancy)
+        for pair in sorted(strongest, key=lambda pair: (-common[pair], -pair.redundancy))
     ]
 
 

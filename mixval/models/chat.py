@@ -10,6 +10,7 @@ A template may ask for today's date. It is told `PINNED_DATE`, so that a row has
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -90,6 +91,15 @@ class ChatTemplate:
         return [self._mark(inner) for inner in value] if isinstance(value, list) else value
 
     def _render(self, messages: list[Message], opens: bool = False) -> str:
+        try:
+            return self._applied(messages, opens)
+        except ContractError:
+            texts = [_with_written_arguments(message) for message in messages]
+            if texts == messages:
+                raise
+            return self._applied(texts, opens)  # older templates take a call's arguments as text
+
+    def _applied(self, messages: list[Message], opens: bool) -> str:
         from jinja2 import TemplateError
 
         try:
@@ -99,6 +109,14 @@ class ChatTemplate:
         except (TemplateError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise ContractError(f"the chat template refuses messages of {_roles(messages)}: {_one_line(error)}") from error
         return str(text)
+
+
+def _with_written_arguments(message: Message) -> Message:
+    calls = [
+        {**call, "function": {**call["function"], "arguments": json.dumps(call["function"]["arguments"], ensure_ascii=False)}}
+        for call in message.get("tool_calls", [])
+    ]
+    return {**message, "tool_calls": calls} if calls else message
 
 
 def special_tokens(tokenizer: Any) -> set[str]:

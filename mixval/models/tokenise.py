@@ -114,31 +114,33 @@ class Tokeniser:
 
     def _turns(self, rows: pa.Table) -> list[_Turn | str]:
         """Each row's prompt and answer as ids, or why the chat template refuses it."""
-        answers = _answers(rows)
         if self.template is None:
             heads = [f"{prompt if isinstance(prompt, str) else _as_lines(prompt)}\n" for prompt in prompts(rows)]
             bodies = self._ids([self._own(text) for text in strings(rows, "response")])
             end = self._end_id()
             return [_Turn([*self.leading, *head], [*body, end]) for head, body in zip(self._ids(heads), bodies, strict=True)]
-        found: list[_Turn | str] = []
-        for prompt, response, answer in zip(prompts(rows), strings(rows, "response"), answers, strict=True):
+        return self._chat_turns(rows, self.template)
+
+    def _chat_turns(self, rows: pa.Table, template: ChatTemplate) -> list[_Turn | str]:
+        cut: list[tuple[str, str] | str] = []
+        for prompt, response, answer in zip(prompts(rows), strings(rows, "response"), _answers(rows), strict=True):
             messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else _messages(prompt)
             said = answer or {"content": response}
             said = {"role": "assistant", **said, "content": self._own(said.get("content") or "")}
             try:
-                found.append(self._chat_turn(messages, said))
+                cut.append(template.split(messages, said) if messages else ("", ""))
             except ContractError as error:
-                found.append(str(error))
-        return found
+                cut.append(str(error))
+        texts = [text for parts in cut if not isinstance(parts, str) for text in (parts[0], "".join(parts), parts[1])]
+        ids = iter(self._rendered_ids(texts, template))
+        return [parts if isinstance(parts, str) else self._turn(next(ids), next(ids), next(ids)) for parts in cut]
 
-    def _chat_turn(self, messages: list[Message], answer: Message) -> _Turn:
-        if self.template is None or not messages:
-            return _Turn([], [])
-        before, after = self.template.split(messages, answer)
-        head, whole = self._template_ids(before), self._template_ids(before + after)
-        # Most often no token spans the place where the answer begins; where one does, it is written apart.
-        rest = whole[len(head) :] if whole[: len(head)] == head else self._template_ids(after)
-        return _Turn(head, rest if self._closing.intersection(rest) else [*rest, self._end_id()])
+    def _turn(self, head: list[int], whole: list[int], rest: list[int]) -> _Turn:
+        """Of a prompt's ids, the whole conversation's, and the answer's by itself."""
+        # Most often no token spans the place where the answer begins; where one does, the answer is written apart.
+        answer = whole[len(head) :] if whole[: len(head)] == head else rest
+        is_closed = not whole or bool(self._closing.intersection(answer))
+        return _Turn(head, answer if is_closed else [*answer, self._end_id()])
 
     def _join(self, head: list[int], answer: list[int], max_length: int) -> TokenRow:
         n_leading = len(self.leading) if head[: len(self.leading)] == self.leading else 0
@@ -159,12 +161,13 @@ class Tokeniser:
         encoded = self.tokenizer(list(texts), add_special_tokens=False, verbose=False, split_special_tokens=not is_own)
         return [list(ids) for ids in encoded["input_ids"]]
 
-    def _template_ids(self, rendered: str) -> list[int]:
-        if self.template is None:
-            return []
-        ids: list[int] = []
-        for text, is_own in self.template.pieces(rendered):
-            ids += self._ids([text], is_own)[0]
+    def _rendered_ids(self, texts: Sequence[str], template: ChatTemplate) -> list[list[int]]:
+        """Ids of what the template wrote; special tokens in it are meant, but for those that messages spell."""
+        pieces = [(at, piece, is_own) for at, text in enumerate(texts) for piece, is_own in template.pieces(text)]
+        found = {own: iter(self._ids([piece for _, piece, is_own in pieces if is_own is own], own)) for own in (True, False)}
+        ids: list[list[int]] = [[] for _ in texts]
+        for at, _, is_own in pieces:
+            ids[at] += next(found[is_own])
         return ids
 
     def _own(self, response: str) -> str:

@@ -29,7 +29,7 @@ Value = Callable[[ValuationConfig], RunSummary]
 REASONS: dict[str, list[str]] = {
     "cut": ["part-0.parquet", "found"],
     "sheet": ["part-0.parquet", "Parquet", "found"],
-    "typed": ["part-0.parquet", "column 'label'", "integer", "string", "Convert"],
+    "typed": ["part-0.parquet", "column 'label'", "integer or string", "double", "Convert"],
     "lacking": ["part-0.parquet", "column 'label'", "Add it"],
     "empty": ["found", "shard"],
     "alien": ["column 'label'", "target's labels 0, 1, 2, 3", "found", "Map the labels"],
@@ -46,8 +46,8 @@ def add_bad_images(world: World) -> None:
     whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     (world.source / "contributor=sheet").mkdir()
     (world.source / "contributor=sheet" / "part-0.parquet").write_text("image,label\nnone,1\n")
-    typed = [row | {"label": str(row["label"])} for row in rows(world.task, 20, start=11_000)]
-    world.shard("typed", pa.Table.from_pylist(typed, schema=world.schema(label=pa.string())))
+    typed = [row | {"label": row["label"] + 0.5} for row in rows(world.task, 20, start=11_000)]
+    world.shard("typed", pa.Table.from_pylist(typed, schema=world.schema(label=pa.float64())))
     lacking = pa.Table.from_pylist(rows(world.task, 20, start=12_000), schema=world.schema())
     world.shard("lacking", lacking.drop_columns(["label"]))
     (world.source / "contributor=empty").mkdir()

@@ -142,6 +142,8 @@ def test_calls_reach_the_template_and_are_an_answer():
     table = pa.table({"prompt": [[*prompt, asked, told]], "response": ["yes"]})
     called = '[weather{"city": "Oslo"}]'
     assert parts(chat(CALLS), table)[0] == f"<user>warm?<eos><assistant>{called}<eos><tool>ok<eos><assistant>"
+    older = CALLS.replace("c.function.arguments | tojson", "': ' + c.function.arguments")
+    assert parts(chat(older), table)[0].startswith('<user>warm?<eos><assistant>[weather: {"city": "Oslo"}]<eos>')
     table = pa.table(
         {"prompt": [prompt], "response": ["as text"], "answer": [json.dumps({"content": "", "tool_calls": [call]})]}
     )

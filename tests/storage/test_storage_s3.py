@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import json
 import socket
 import threading
 import uuid
@@ -10,6 +13,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pc
 import pytest
 
 from mixval.config.source import SourceConfig, StorageConfig
@@ -114,6 +118,29 @@ def test_shards_are_listed_streamed_and_drawn(place: Location, write_shard: Writ
     place.child("in", "contributor=a%2Fb", "0.parquet").write_bytes(b"overwritten since")
     with pytest.raises(ShardError, match="cannot be read"):
         draw(7)
+
+
+def test_every_format_is_listed_streamed_and_drawn(place: Location) -> None:
+    table = pa.table({"text": [f"row {row}" for row in range(60)], "origin": ["real"] * 60})
+    lines, arrow, commas = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    lines.write(b"".join(json.dumps(row).encode() + b"\n" for row in table.to_pylist()))
+    with pa.ipc.new_stream(arrow, table.schema) as writer:
+        writer.write_table(table, 9)
+    pc.write_csv(table, commas)
+    files = {"x.jsonl.gz": gzip.compress(lines.getvalue()), "x.arrow": arrow.getvalue(), "x.csv": commas.getvalue()}
+    for name, content in files.items():
+        place.child(name[2:4], "2026", name).write_bytes(content)
+        place.child(name[2:4], "2026_$folder$").write_bytes(b"")
+        place.child(name[2:4], "2026").write_bytes(b"")
+    source = SourceConfig(contributors=place.url, target=place.child("none").url)
+    drawn = []
+    for shards in list_contributors(source).values():
+        assert [(shard.n_rows, shard.problem) for shard in shards] == [(60, None)]
+        batches = stream_rows(shards, source, "language-modelling", 7)
+        drawn.append(draw_rows(batches, "language-modelling", count=20, n_real=60, n_synthetic=0, seed=0))
+    assert len(drawn) == 3
+    assert drawn[0].equals(drawn[1])
+    assert drawn[0].equals(drawn[2])
 
 
 def test_artifacts(place: Location) -> None:

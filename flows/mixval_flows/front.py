@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, cast
+from uuid import uuid4
 
 from mixval.config.base import FrozenModel
 from mixval.config.runtime import RuntimeConfig
@@ -15,6 +17,7 @@ from mixval.contracts.run import RunSummary
 from mixval.progress import Progress, Silence, shown_by
 from mixval.stages.planning import Inputs, list_inputs
 from mixval.stages.preparing import PreparedRun, prepare_run, run_fingerprint, stash_prepared
+from mixval.storage.root import open_location
 from mixval_flows.credentials import load_credentials
 from mixval_flows.quiet import quiet
 
@@ -46,9 +49,21 @@ def run_flow(flow: str, config: FrozenModel, progress: Progress | None = None) -
 
 
 def plan_valuation(config: ValuationConfig) -> PreparedRun:
-    """What a run would do, for the cluster that the configuration names. No cluster and no API is started."""
+    """What a run would do, for the cluster that the configuration names, with seconds from a trial on a few rows of T.
+
+    No cluster and no API is started, and nothing is written: what a plan is made from is held in memory.
+    """
+    from mixval.stages.pacing import paced
+
     load_credentials(config.source.storage)
-    return _prepare(config, list_inputs(config))
+    held = open_location(f"memory://mixval-plan-{uuid4().hex}")
+    try:
+        in_memory = config.model_copy(update={"output": held.url})
+        prepared = _prepare(in_memory, list_inputs(config))
+        return replace(prepared, plan=paced(in_memory, prepared))
+    finally:
+        for file in held.files() if held.exists() else ():
+            file.delete()
 
 
 @contextmanager

@@ -35,10 +35,9 @@ def print_plan(prepared: PreparedRun, console: Console | None = None) -> None:
         table.add_row(name, *(f"{number:,}" for number in numbers), f"{one.seconds:.1f}")
     console = console or Console()
     console.print(table)
-    total = sum(one.seconds for one in (*plan.contributors, plan.target))
     gib = plan.worker_memory_bytes / 2**30
     console.print(f"{plan.n_parameters:,} parameters in the NTK. {plan.workers} worker(s) with {gib:.1f} GiB each:")
-    console.print(f"about {total / plan.workers:.0f} s of passes, without start-up, gate and report.")
+    console.print(f"about {plan.measure_seconds:.0f} s to measure, without start-up, gate, coalitions and report.")
     for one_warning in prepared.warnings:
         console.print(escape(f"{one_warning.severity.capitalize()}: {visible(one_warning.words)}"))
     for note in plan.notes:

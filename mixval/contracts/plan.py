@@ -83,3 +83,9 @@ class WorkPlan(FrozenModel):
     workers: int
     notes: list[str] = Field(default_factory=list)
     """Notes for the reader, e.g. that all rows are read."""
+
+    @property
+    def measure_seconds(self) -> float:
+        """Projected seconds of the measure stage: its work over the workers, or the longest contributor after T's work."""
+        work = [one.seconds for one in self.contributors]
+        return max((self.target.seconds + sum(work)) / self.workers, self.target.seconds / 2 + max(work, default=0.0))

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from mixval.config.sample import SampleConfig
 from mixval.config.valuation import ValuationConfig
+from mixval.config.value import ValueConfig
 from mixval.contracts.plan import ContributorPlan, ShardRef, WorkPlan
 from mixval.contracts.record import ArtifactRef
 from mixval.publish.paper_deviations import RouteDeviations
@@ -97,6 +98,10 @@ class Route(ABC, Generic[Stored]):
     def target_bytes(self, sizes: Sizes) -> int:  # noqa: ARG002  a route with further steps of T overrides it
         """Bytes that T's steps need besides its forward pass."""
         return 0
+
+    @abstractmethod
+    def row_passes(self, one: ContributorPlan, value: ValueConfig, n_target: int) -> dict[str, int]:
+        """Kind of artifact -> rows that making a contributor's takes passes or time for; `n_target` rows of T are sampled."""
 
     @abstractmethod
     def refuse(self, plan: WorkPlan, sizes: Sizes) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mixval.config.valuation import ValuationConfig
+from mixval.config.value import ValueConfig
 from mixval.contracts.plan import ContributorPlan, ShardRef, WorkPlan
 from mixval.contracts.record import ArtifactRef
 from mixval.errors import CapacityError
@@ -65,8 +66,13 @@ class ExactRoute(Route[Blocks]):
             n_passes=len(groups),
             gradient_bytes=budget,
             task_bytes=int(PROCESS_BYTES + row_memory + taken + kernels + footprint.model_bytes),
-            seconds=footprint.seconds(n_sampled, n_kernel * max(1, len(groups))),
+            seconds=footprint.seconds(n_sampled, n_kernel * max(1, len(groups))) if n_rows else 0.0,
         )
+
+    def row_passes(self, one: ContributorPlan, value: ValueConfig, n_target: int) -> dict[str, int]:
+        """The forward pass; kernel rows as often as groups of layers take a pass; terms."""
+        n_kernel = one.n_gradient_rows + (n_target if value.method == "ntk-regression" else 0)
+        return {"forward": one.n_sampled, "gram": n_kernel * max(1, one.n_passes), "terms": one.n_gradient_rows}
 
     def refuse(self, plan: WorkPlan, sizes: Sizes) -> None:
         """The widest weight's gradients of one batch must fit the budget."""

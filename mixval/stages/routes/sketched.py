@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mixval.config.valuation import ValuationConfig
+from mixval.config.value import ValueConfig
 from mixval.contracts.plan import ContributorPlan, ShardRef, WorkPlan
 from mixval.contracts.record import ArtifactRef
 from mixval.errors import CapacityError
@@ -94,6 +95,10 @@ class SketchedRoute(Route[PartStatistics]):
             task_bytes=int(task_bytes),
             seconds=footprint.gradient_seconds_per_row * drawn,
         )
+
+    def row_passes(self, one: ContributorPlan, value: ValueConfig, n_target: int) -> dict[str, int]:  # noqa: ARG002
+        """One pass; terms grow with the rows kept for half-samples."""
+        return {"piece-statistics": one.n_sampled, "terms": min(one.n_sampled, value.half_sample_rows)}
 
     def target_bytes(self, sizes: Sizes) -> int:
         """T's sketch, where the value is a regression."""

@@ -4,7 +4,7 @@ The library and the flow report events; the front end displays them. `current()`
 need not pass a front end through its parameters.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
@@ -19,6 +19,9 @@ class Progress(Protocol):
     def step(self, stage: str, words: str) -> None:
         """One step of the stage is done; `words` names it."""
 
+    def part(self, stage: str, name: str, done: int, total: int) -> None:
+        """Of the step `name` of the stage, `done` of about `total` row passes are done. May come from another thread."""
+
     def end(self, stage: str, words: str) -> None:
         """The stage is done; `words` is its result."""
 
@@ -32,8 +35,28 @@ class Silence:
     def step(self, stage: str, words: str) -> None:
         """Nothing."""
 
+    def part(self, stage: str, name: str, done: int, total: int) -> None:
+        """Nothing."""
+
     def end(self, stage: str, words: str) -> None:
         """Nothing."""
+
+
+RowsPassed = Callable[[str, int], None]
+"""Called with a contributor and rows of it that have been through a pass."""
+_WATCHERS: list[RowsPassed] = []
+"""One at most."""
+
+
+def watch_rows(tell: RowsPassed) -> None:
+    """From now on `tell` is called for every batch of rows that passes in this process, from whichever thread passes it."""
+    _WATCHERS[:] = [tell]
+
+
+def rows_passed(name: str, n: int) -> None:
+    """Tell who watches that `n` rows of a contributor have been through a pass."""
+    for tell in _WATCHERS:
+        tell(name, n)
 
 
 _CURRENT: ContextVar[Progress | None] = ContextVar("mixval_progress", default=None)

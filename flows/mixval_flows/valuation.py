@@ -20,6 +20,7 @@ from mixval.stages.coalition_value import commit_for_coalitions
 from mixval.stages.coalitions import QUANTITIES, CoalitionResults, coalition_job, coalition_steps, coalition_tables
 from mixval.stages.in_process import admitted_jobs
 from mixval.stages.jobs import MeasureJob
+from mixval.stages.pacing import row_passes
 from mixval.stages.preparing import PreparedRun, prepare_run, take_prepared
 from mixval.stages.reducing import Reduced, reduce_terms
 from mixval.stages.routes import route_of
@@ -29,6 +30,7 @@ from mixval.storage.pointer import read_latest
 from mixval.storage.root import open_location
 from mixval_flows.announce import MeasureProgress, announce
 from mixval_flows.credentials import load_credentials
+from mixval_flows.row_progress import rows_shown
 from mixval_flows.runner import cluster_for, default_workers, worker_memory_bytes
 from mixval_tasks.base import opaque
 from mixval_tasks.cluster import current_client
@@ -151,9 +153,9 @@ def _measure_pending(jobs: list[MeasureJob], target: MeasureJob) -> dict[str, st
     """Measure these contributors; the reasons of those that failed, by name."""
     if not jobs:
         return {}
-    current_client()
+    client, route = current_client(), route_of(target.ntk.method)
     shown = MeasureProgress(len(jobs))
-    shared = route_of(target.ntk.method).shared_steps(target)
+    shared = route.shared_steps(target)
     before = _submitted(shared, {})
     last: dict[PrefectFuture[ArtifactRef], str] = {}
     waited: dict[str, list[PrefectFuture[ArtifactRef]]] = {}
@@ -163,12 +165,13 @@ def _measure_pending(jobs: list[MeasureJob], target: MeasureJob) -> dict[str, st
         waited[job.contributor.name] = [*before.values(), *own.values()]
         last[waited[job.contributor.name][-1]] = job.contributor.name
     failed = {}
-    for future in as_completed(list(last)):
-        name = last[future]
-        if (reason := first_failure(waited[name])) is not None:
-            failed[name] = reason
-        current().step("measure", f"{name}: failed" if reason else name)
-        shown.step()
+    with rows_shown(client, "measure", {job.contributor.name: row_passes(job, target) for job in jobs}):
+        for future in as_completed(list(last)):
+            name = last[future]
+            if (reason := first_failure(waited[name])) is not None:
+                failed[name] = reason
+            current().step("measure", f"{name}: failed" if reason else name)
+            shown.step()
     return failed
 
 

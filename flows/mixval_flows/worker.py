@@ -2,10 +2,18 @@
 
 import atexit
 import os
+import time
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from distributed import Worker, WorkerPlugin
 
+from mixval.progress import watch_rows
+
+ROWS_TOPIC = "mixval-rows"
+"""Topic of the events in which workers tell how many rows have passed, by contributor."""
+TELL_SECONDS = 0.5
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION")
 
 
@@ -14,6 +22,23 @@ def import_passes() -> None:
     import mixval.stages.forward
     import mixval.stages.gradients
     import mixval.stages.terms  # noqa: F401
+
+
+class RowsTold:
+    """Collects rows that have passed, and tells of them every `TELL_SECONDS` at most."""
+
+    def __init__(self, tell: Callable[[dict[str, int]], None], clock: Callable[[], float] = time.monotonic) -> None:
+        """`tell` takes rows by contributor."""
+        self._tell, self._clock, self._told = tell, clock, clock()
+        self._rows: Counter[str] = Counter()
+
+    def __call__(self, name: str, n: int) -> None:
+        """Count `n` rows of a contributor."""
+        self._rows[name] += n
+        if self._clock() - self._told >= TELL_SECONDS:
+            self._told = self._clock()
+            self._tell(dict(self._rows))
+            self._rows.clear()
 
 
 class Prepare(WorkerPlugin):  # type: ignore[misc]  # Dask has no types
@@ -26,11 +51,12 @@ class Prepare(WorkerPlugin):  # type: ignore[misc]  # Dask has no types
         self._threads = threads
         self._environment = environment
 
-    def setup(self, worker: Worker) -> None:  # noqa: ARG002  Dask's signature
+    def setup(self, worker: Worker) -> None:
         """Run on the worker."""
         os.environ.update(self._environment)
         # Everything is committed by then, and unloading torch at exit takes seconds that the run would wait for.
         atexit.register(os._exit, 0)
+        watch_rows(RowsTold(lambda rows: worker.log_event(ROWS_TOPIC, rows)))
         import torch
 
         torch.set_num_threads(self._threads)

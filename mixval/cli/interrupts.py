@@ -52,6 +52,9 @@ class _InterruptibleProgress:
         self._check()
         self._progress.step(stage, words)
 
+    def part(self, stage: str, name: str, done: int, total: int) -> None:
+        self._progress.part(stage, name, done, total)  # from a thread where an interrupt would end nothing
+
     def end(self, stage: str, words: str) -> None:
         self._check()
         self._progress.end(stage, words)

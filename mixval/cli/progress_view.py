@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -27,6 +27,10 @@ WORDS = {
     "ranking": "ranking",
     "publish": "publishing",
 }
+
+
+QUIET_SECONDS = 15.0
+"""A log gets a line of how far a step is when it has had none for so long."""
 
 
 @contextmanager
@@ -55,14 +59,30 @@ class TerminalBars:
         """Draw on these bars."""
         self._bars = bars
         self._ids: dict[str, object] = {}
+        self._done: dict[str, list[str]] = {}
+        self._parts: dict[str, dict[str, float]] = {}
 
     def begin(self, stage: str, total: int) -> None:
         """A new bar; one that only pulses when the total is unknown."""
+        self._done[stage], self._parts[stage] = [], {}
         self._ids[stage] = self._bars.add_task(WORDS.get(stage, stage), total=total or None, words="")
 
     def step(self, stage: str, words: str) -> None:
-        """Advance the stage's bar."""
-        self._bars.update(self._ids[stage], advance=1, words=escape(words[:60]))  # type: ignore[arg-type]
+        """Advance the stage's bar by a whole step."""
+        name = words.removesuffix(": failed")
+        self._done[stage].append(name)
+        self._parts[stage].pop(name, None)
+        self._draw(stage, words)
+
+    def part(self, stage: str, name: str, done: int, total: int) -> None:
+        """Advance the stage's bar within a step."""
+        if stage in self._parts and name not in self._done[stage]:  # what is told late is dropped
+            self._parts[stage][name] = min(done / max(total, 1), 0.99)
+            self._draw(stage, _part_words(name, done, total))
+
+    def _draw(self, stage: str, words: str) -> None:
+        completed = len(self._done[stage]) + sum(self._parts[stage].values())
+        self._bars.update(self._ids[stage], completed=completed, words=escape(words[:60]))  # type: ignore[arg-type]
 
     def end(self, stage: str, words: str) -> None:
         """Fill the stage's bar."""
@@ -74,9 +94,10 @@ class TerminalBars:
 class PlainLines:
     """One line per event, with seconds since the start; for logs."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         """Seconds count from here."""
-        self._began = time.perf_counter()
+        self._clock = clock
+        self._began = self._written = clock()
         self._totals: dict[str, int] = {}
         self._done: dict[str, int] = {}
 
@@ -90,10 +111,22 @@ class PlainLines:
         self._done[stage] += 1
         self._write(f"{WORDS.get(stage, stage)} {self._done[stage]}/{self._totals[stage]}: {words}")
 
+    def part(self, stage: str, name: str, done: int, total: int) -> None:
+        """Write how far a step is, where nothing has been written for `QUIET_SECONDS`."""
+        if self._clock() - self._written >= QUIET_SECONDS:
+            self._write(
+                f"{WORDS.get(stage, stage)} {self._done[stage]}/{self._totals[stage]}: {_part_words(name, done, total)}"
+            )
+
     def end(self, stage: str, words: str) -> None:
         """Write that the stage is done."""
         self._write(f"{WORDS.get(stage, stage)} done{': ' if words else ''}{words}")
 
     def _write(self, words: str) -> None:
-        sys.stderr.write(f"[{time.perf_counter() - self._began:7.1f} s] {words}\n")
+        self._written = self._clock()
+        sys.stderr.write(f"[{self._written - self._began:7.1f} s] {words}\n")
         sys.stderr.flush()
+
+
+def _part_words(name: str, done: int, total: int) -> str:
+    return f"{name}, {min(done, total):,} of {total:,} row passes"

@@ -13,7 +13,7 @@ from mixval.models.outputs import IGNORED
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.memory import peak_bytes
 from mixval.stages.resident import resident_backbone
-from mixval.stages.rows import in_batches, real_rows, sampled_rows
+from mixval.stages.rows import counted, in_batches, real_rows, sampled_rows
 
 VERSION = 2
 """Raised whenever the numbers change."""
@@ -55,7 +55,7 @@ def _passes(backbone: Backbone, rows: pa.Table, job: MeasureJob) -> dict[str, np
     counts: list[np.ndarray] = []
     features: list[np.ndarray] = []
     truncated = 0
-    for piece in in_batches(rows, backbone.rows_a_pass(job.batch_rows)):
+    for piece in counted(job.contributor.name, in_batches(rows, backbone.rows_a_pass(job.batch_rows))):
         batch = backbone.encode(piece)
         forward, compared = pass_with_features(backbone, piece, batch, job.discrepancy.features)
         loss, count = backbone.losses(forward, batch)

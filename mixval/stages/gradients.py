@@ -23,7 +23,7 @@ from mixval.stages.footprint import probe_footprint
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.memory import peak_bytes
 from mixval.stages.resident import resident_backbone
-from mixval.stages.rows import class_indices, in_batches, real_rows, sampled_rows
+from mixval.stages.rows import class_indices, counted, in_batches, real_rows, sampled_rows
 from mixval.stages.steps import Work
 from mixval.storage.sample import part_counts
 from mixval.terms.ntk.groups import layer_groups
@@ -196,7 +196,8 @@ def _computed(job: MeasureJob, target: MeasureJob | None, groups: Groups) -> dic
     below = None if appended is None else sampled_rows(appended, job.ntk.sample)
     backbone, n = resident_backbone(job), rows.num_rows
     batches = KernelBatches(backbone, job.ntk.output, rows, job.batch_rows, job.seed, below)
-    kernel = exact_kernel(backbone.module, groups, batches.scalar, batches.from_row, batches.n_rows, budget_bytes(job))
+    from_row = lambda start: counted(job.contributor.name, batches.from_row(start))  # noqa: E731
+    kernel = exact_kernel(backbone.module, groups, batches.scalar, from_row, batches.n_rows, budget_bytes(job))
     theta = kernel.theta.cpu().numpy()
     tensors = {
         "theta": np.ascontiguousarray(theta[:n, :n]),

@@ -13,7 +13,7 @@ from mixval.models.backbone import Backbone, Batch, Forward
 from mixval.stages.forward import pass_with_features
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.resident import resident_backbone
-from mixval.stages.rows import in_batches
+from mixval.stages.rows import counted, in_batches
 from mixval.terms.ntk.residual import residual
 from mixval.terms.ntk.sketch import SketchPlan, sketch
 from mixval.terms.sufficient_statistics import MeasuredRows
@@ -25,7 +25,8 @@ _VERIFIED: set[str] = set()
 def measured_rows(job: MeasureJob, rows: pa.Table, plan: SketchPlan) -> MeasuredRows:
     """All quantities of these rows, N >= 1. Memory: N sketches and N features, and one batch."""
     backbone = resident_backbone(job)
-    recorded = _RecordedBatches(job, backbone, in_batches(rows, backbone.rows_a_pass(job.batch_rows)))
+    pieces = counted(job.contributor.name, in_batches(rows, backbone.rows_a_pass(job.batch_rows)))
+    recorded = _RecordedBatches(job, backbone, pieces)
     name = fingerprint("verified", 1, **job.model_key(), output=job.ntk.output, plan=[plan.width, plan.seed, dict(plan.routes)])
     taken = sketch(backbone.module, plan, recorded.scalar, recorded, verify=name not in _VERIFIED)
     _VERIFIED.add(name)

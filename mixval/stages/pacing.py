@@ -49,8 +49,15 @@ def paced(config: ValuationConfig, prepared: PreparedRun) -> WorkPlan:
     return plan.model_copy(update={"contributors": contributors, "target": target})
 
 
-def _with_seconds(one: ContributorPlan, row_passes: dict[str, int], found: Seconds) -> ContributorPlan:
-    known = [(found[kind], n) for kind, n in row_passes.items() if kind in found and one.n_rows]
+def row_passes(job: MeasureJob, target: MeasureJob) -> int:
+    """Rows that go through the backbone to measure a contributor, as planned; one that passes twice counts twice."""
+    appended = rows_drawn(target.contributor.n_rows, job.ntk.sample)
+    passes = route_of(job.ntk.method).row_passes(job.contributor, job.value, appended)
+    return sum(n for kind, n in passes.items() if kind != "terms")
+
+
+def _with_seconds(one: ContributorPlan, n_by_kind: dict[str, int], found: Seconds) -> ContributorPlan:
+    known = [(found[kind], n) for kind, n in n_by_kind.items() if kind in found and one.n_rows]
     return one.model_copy(update={"seconds": sum(a + b * n for (a, b), n in known)})
 
 
@@ -77,14 +84,14 @@ def _timed(target: MeasureJob, n: int) -> dict[str, tuple[int, float]]:
     job = target.model_copy(update={"contributor": target.contributor.model_copy(update={"name": "trial"})})
     shared = route_of(target.ntk.method).shared_steps(target)
     trial = target.contributor.model_copy(update={"n_sampled": n, "n_gradient_rows": n, "n_passes": 1})
-    row_passes = route_of(target.ntk.method).row_passes(trial, target.value, n)
+    planned = route_of(target.ntk.method).row_passes(trial, target.value, n)
     found: dict[str, tuple[int, float]] = {}
     for step in (*shared, *contributor_steps(job, target, shared)):
         if not step.is_done:
             began = time.perf_counter()
             make_here(step)
             kind = "piece-statistics" if step.ref.kind == "statistics" else step.ref.kind
-            found[kind] = (_drawn(step) or row_passes.get(kind, n), time.perf_counter() - began)
+            found[kind] = (_drawn(step) or planned.get(kind, n), time.perf_counter() - began)
     return found
 
 

@@ -1,6 +1,7 @@
 """Rows of a contributor for a worker: admitted, sampled by content, in canonical order, in batches."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -9,9 +10,12 @@ from mixval.config.sample import SampleConfig
 from mixval.contracts.parts import REAL
 from mixval.contracts.plan import ShardRef
 from mixval.errors import ContractError
+from mixval.progress import rows_passed
 from mixval.stages.jobs import MeasureJob
 from mixval.storage.sample import draw_rows, keyed_rows
 from mixval.storage.shards import stream_rows
+
+Piece = TypeVar("Piece", pa.Table, dict[str, Any])
 
 
 def sampled_rows(job: MeasureJob, sample: SampleConfig) -> pa.Table:
@@ -67,6 +71,13 @@ def class_indices(job: MeasureJob, labels: np.ndarray) -> np.ndarray:
             "rows out."
         )
     return np.asarray(found, dtype=np.int64)
+
+
+def counted(name: str, batches: Iterable[Piece]) -> Iterator[Piece]:
+    """The same batches, tables or tensors by name; the rows of each count as passed when the next one is asked for."""
+    for batch in batches:
+        yield batch
+        rows_passed(name, batch.num_rows if isinstance(batch, pa.Table) else len(next(iter(batch.values()))))
 
 
 def in_batches(rows: pa.Table, size: int) -> Iterator[pa.Table]:

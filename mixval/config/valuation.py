@@ -10,7 +10,7 @@ from mixval.config.gate import GateConfig
 from mixval.config.runtime import RuntimeConfig
 from mixval.config.sample import SampleConfig
 from mixval.config.source import SourceConfig
-from mixval.config.tasks import TASKS, Task, TaskSpec, spec_of
+from mixval.config.tasks import NGRAM_DAMPING, TASKS, Task, TaskSpec, spec_of
 from mixval.config.terms import STORES_ROWS, DiscrepancyConfig, LossConfig, NtkConfig
 from mixval.config.value import ValueConfig
 
@@ -104,6 +104,24 @@ class ValuationConfig(FrozenModel):
         if not isinstance(task, str) or task not in TASKS:  # an unknown task is refused by its field
             return given
         return merge({"ntk": {"parameters": list(TASKS[task].parameters)}}, given)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_damping_of_ngrams(cls, given: Any) -> Any:
+        """The n-gram language model is linear in contexts that two texts rarely share, so that only a value near the mean inner
+        product of S's and T's gradients tells texts apart (docs/laboratory.md)."""
+        if (
+            not isinstance(given, dict)
+            or not isinstance(given.get("task"), str)
+            or not isinstance(given.get("value", {}), dict)
+        ):
+            return given
+        backbone = given.get("backbone")
+        init = backbone.get("random_init") if isinstance(backbone, dict) else getattr(backbone, "random_init", None)
+        name = init.get("architecture") if isinstance(init, dict) else getattr(init, "architecture", None)
+        spec = TASKS.get(given["task"])
+        is_language_model = name == "ngrams" and spec is not None and spec.is_causal
+        return merge({"value": {"damping": NGRAM_DAMPING}}, given) if is_language_model else given
 
     @model_validator(mode="before")
     @classmethod

@@ -24,7 +24,8 @@ class ValueConfig(FrozenModel):
     loss still falls in every direction."""
     damping: float | None = Field(default=None, gt=0)
     """lambda of `method: ntk-regression` (that of Eq. 8 is `ntk.damping`), dimensionless. Classification: multiple of the mean
-    diagonal of Theta less its mean entry; None: 1. Causal LMs: multiple of the mean diagonal; None: 0.01."""
+    diagonal of Theta less its mean entry; None: 1. Causal LMs: multiple of the mean diagonal; None: 0.01, and 10
+    with `random_init.architecture: ngrams`."""
     rows: Literal["read", "gradients"] | None = None
     """Rows that a value by `method: ntk-regression` is computed from, with `ntk.method: exact`. `gradients`: those of
     `ntk.sample`, whose gradients are taken. `read`: all rows of `sample`, at most 8,192; those without gradients enter through

@@ -87,7 +87,7 @@ def _random_module(config: BackboneConfig, spec: TaskSpec, kind: ModelKind, labe
     if init is None:
         raise ModelError("a random initialisation needs backbone.random_init; found a checkpoint.")
     check_architecture(init, spec)
-    ours: dict[str, Any] = {"seed": init.seed} if init.architecture == "ngrams" else {}
+    ours: dict[str, Any] = _ngram_settings(init.seed, spec) if init.architecture == "ngrams" else {}
     if spec.has_labels:
         if labels is None or len(labels) < 2:
             raise ModelError(
@@ -111,6 +111,11 @@ def _random_module(config: BackboneConfig, spec: TaskSpec, kind: ModelKind, labe
     if config.stem == "3x3":
         replace_stem(module, derive_seed("stem", init.seed))
     return cast("nn.Module", module)
+
+
+def _ngram_settings(seed: int, spec: TaskSpec) -> dict[str, Any]:
+    """A language model has features at every byte, and a head for each of 259 bytes: fewer of them do."""
+    return {"seed": seed, "n_features": 1024} if spec.is_causal else {"seed": seed}
 
 
 def _check_vocabulary(module: nn.Module, tokenizer: Any) -> None:

@@ -6,8 +6,9 @@ which tells sentences apart without training (docs/laboratory.md). Letters: B ro
 
     classifier       x = the row's distinct words, and the n-grams of 3 to 6 bytes within words, each a hashed feature with a
                      random sign (Weinberger et al., arXiv 0902.2206); |x| = 1; logits = W x
-    language model   x_t = the 1 to 6 bytes that end at t, the word before with the beginning of this one, and the byte that
-                     followed the last time that the same 4 or 8 bytes stood in the row; |x_t| = 1; logits_t = W x_t
+    language model   x_t = the 5 and 6 bytes that end at t, and the word before with the beginning of this one; |x_t| = 1;
+                     logits_t = W x_t. Shorter contexts are left out: all texts of a language share them, and they would hide
+                     the order of words
 """
 
 from __future__ import annotations
@@ -18,15 +19,13 @@ import torch
 from torch import Tensor, nn
 
 from mixval.models.seeded_configs import NgramConfig
-from mixval.models.text_hashes import Runs, folded, followed_before, is_word, latest, places, runs, windows
+from mixval.models.text_hashes import Runs, folded, is_word, latest, places, runs, windows
 from mixval.seeds import derive_seed
 
 WORD_ORDERS = (3, 4, 5, 6)
 """Bytes of the classifier's n-grams."""
-CONTEXT_ORDERS = (1, 2, 3, 4, 5, 6)
+CONTEXT_ORDERS = (5, 6)
 """Bytes of the language model's contexts."""
-COPY_ORDERS = (4, 8)
-"""Bytes that must stand in the row twice for the byte after them to be a feature."""
 LONG_WORD = 8
 """Bytes from which on a word counts fully; a shorter one counts in proportion, since short words are the frequent ones."""
 HEAD_STD = 0.02
@@ -85,11 +84,10 @@ class _Contexts(nn.Module):
     def forward(self, ids: Tensor, dtype: torch.dtype) -> Trunk:  # (B, T)
         """(B, T, D) features of each context, of length 1 or nearly."""
         hashes = _contexts(ids)
-        n_kinds = len(hashes)
         state = torch.zeros(*ids.shape, self.config.n_features, dtype=dtype, device=ids.device)
-        for kind, (found, is_here) in enumerate(hashes):
+        for kind, found in enumerate(hashes):
             place, sign = places(found, derive_seed("ngrams", self.config.seed, kind), self.config.n_features)
-            state.scatter_add_(2, place.unsqueeze(2), (sign * is_here).to(dtype).unsqueeze(2) / n_kinds**0.5)
+            state.scatter_add_(2, place.unsqueeze(2), sign.to(dtype).unsqueeze(2) / len(hashes) ** 0.5)
         return Trunk(state)
 
 
@@ -127,16 +125,10 @@ def _classifier_ngrams(small: Tensor) -> tuple[Tensor, Tensor]:  # (B, T) folded
     return torch.cat(hashes, 1), torch.cat(weights, 1)
 
 
-def _contexts(ids: Tensor) -> list[tuple[Tensor, Tensor]]:  # (B, T)
-    """Hashes (B, T) of each kind of context, and where there is one (B, T) bool."""
-    always = torch.ones_like(ids, dtype=torch.bool)
-    found = [(windows(ids, n), always) for n in CONTEXT_ORDERS]
+def _contexts(ids: Tensor) -> list[Tensor]:  # (B, T)
+    """Hashes (B, T) of each kind of context."""
     words = runs(ids)
-    found.append((_word_before(words) * 31 + words.prefix, always))
-    for n in COPY_ORDERS:
-        following = followed_before(ids, windows(ids, n))
-        found.append((following, following >= 0))
-    return found
+    return [*(windows(ids, n) for n in CONTEXT_ORDERS), _word_before(words) * 31 + words.prefix]
 
 
 def _word_before(words: Runs) -> Tensor:  # (B, T)

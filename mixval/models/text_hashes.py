@@ -78,15 +78,6 @@ def latest(values: Tensor, is_here: Tensor) -> Tensor:  # (B, T), (B, T) bool ->
     return torch.where(found < 0, 0, values.gather(1, found.clamp(min=0)))
 
 
-def followed_before(ids: Tensor, hashes: Tensor) -> Tensor:  # (B, T), (B, T) -> (B, T) int64
-    """The id that followed the last earlier position with the same hash; -1 where there is none."""
-    order = hashes.sort(dim=1, stable=True)
-    same = torch.nn.functional.pad(order.values[:, 1:] == order.values[:, :-1], (1, 0))
-    before = torch.nn.functional.pad(order.indices[:, :-1], (1, 0))
-    following = torch.where(same, ids.gather(1, (before + 1).clamp(max=ids.shape[1] - 1)), -1)
-    return torch.empty_like(ids).scatter_(1, order.indices, following)
-
-
 def places(hashes: Tensor, salt: int, n_features: int) -> tuple[Tensor, Tensor]:
     """For each hash a feature from 0 to n_features - 1 and a sign, both int64 and both random in the salt."""
     mixed = (hashes ^ signed(salt)) * signed(0xBF58476D1CE4E5B9)

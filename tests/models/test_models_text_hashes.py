@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from mixval.models.text_hashes import folded, followed_before, latest, places, runs, signed, windows
+from mixval.models.text_hashes import folded, latest, places, runs, signed, windows
 
 TEXTS = [b"The cat saw the CAT, then the dog.", b"catcat  cat-dog \xc3\xa9t\xc3\xa9 42", b"the the the the the", b"?!"]
 SPACE = 32
@@ -52,18 +52,6 @@ def test_runs_are_words_with_their_beginnings():
 def test_the_latest_value_so_far():
     values, here = torch.tensor([[5, 6, 7, 8]]), torch.tensor([[False, True, False, True]])
     assert latest(values, here).tolist() == [[0, 6, 6, 8]]
-
-
-def test_what_followed_the_same_bytes_before():
-    row = list(b"abcabdab")
-    hashes = windows(torch.tensor([row]), 2)
-    wanted = [-1] * len(row)
-    for t in range(1, len(row)):
-        for before in range(1, t):
-            if row[before - 1 : before + 1] == row[t - 1 : t + 1]:
-                wanted[t] = row[before + 1]
-    assert followed_before(torch.tensor([row]), hashes).tolist() == [wanted]
-    assert wanted[4] == ord("c")
 
 
 def test_features_are_spread_evenly_and_change_with_the_salt():

@@ -1,8 +1,8 @@
 """Pairs of contributors of real rows, one of each spoilt: whether a first configuration tells them apart.
 
 Rows are those of the examples that are real and clean, drawn anew for each pair; both of a pair have as many rows, and none in
-common. Of the spoilt one 40 % of the labels are wrong, or as many responses belong to other prompts, or have their words shuffled
-(texts). In every other pair the clean one is first in the alphabet.
+common. Of the spoilt one 40 % of the labels are wrong, or as many responses belong to other prompts, or as many texts have
+their words shuffled. In every other pair the clean one is first in the alphabet.
 """
 
 from __future__ import annotations

@@ -19,9 +19,9 @@ IMAGE_SIDE = 96
 def pretrained_configuration(task: Task, folder: Path, n_classes: int) -> dict[str, Any]:
     """Backbone and other sections for `mixval.value`; `folder` is what `unpack` has written.
 
-    For text and causal models the sections are those that `init` writes, but for the path. EfficientNet-Lite0 is no architecture
-    of transformers, so it is handed over as a module; gradients are those of its new head, since its convolutions pad in a way of
-    their own.
+    For text and causal models the sections are those that `init` writes, but for the path. EfficientNet-Lite0 is no
+    architecture of transformers, so it is handed over as a module; gradients are those of its new head, since its convolutions
+    pad in a way of their own.
     """
     sections = first_configuration(task, is_offline=False)
     if task == "image-classification":

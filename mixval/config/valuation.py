@@ -110,12 +110,9 @@ class ValuationConfig(FrozenModel):
     def _default_damping_of_ngrams(cls, given: Any) -> Any:
         """The n-gram language model is linear in contexts that two texts rarely share, so that only a value near the mean inner
         product of S's and T's gradients tells texts apart (docs/laboratory.md)."""
-        if (
-            not isinstance(given, dict)
-            or not isinstance(given.get("task"), str)
-            or not isinstance(given.get("value", {}), dict)
-        ):
+        if not isinstance(given, dict) or not isinstance(given.get("value", {}), dict):
             return given
+        task = given.get("task")
         backbone = given.get("backbone")
         init = backbone.get("random_init") if isinstance(backbone, dict) else getattr(backbone, "random_init", None)
         name = init.get("architecture") if isinstance(init, dict) else getattr(init, "architecture", None)

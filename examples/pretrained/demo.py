@@ -1,7 +1,7 @@
 """Pretrained backbones on own data, one of each kind: `make demo-pretrained`. Asks no hub.
 
-Sentences under a sentence encoder, images under EfficientNet-Lite0, prompts and responses under SmolLM2-135M-Instruct; each with
-the configuration that `mixval init` writes, on contributors of the shipped examples that differ in one planted fault.
+Sentences under a sentence encoder, images under EfficientNet-Lite0, prompts and responses under SmolLM2-135M-Instruct; each
+with the configuration that `mixval init` writes, on contributors of the shipped examples that differ in one planted fault.
 """
 
 from __future__ import annotations

@@ -22,7 +22,6 @@ from mixval.models.architecture import (
 from mixval.models.backbone import Backbone
 from mixval.models.families import Labels, ModelKind, model_kind
 from mixval.models.lora import add_adapters
-from mixval.models.ngrams import NgramClassifier, NgramLanguageModel
 from mixval.models.own_family import load_own
 from mixval.models.parameters import freeze, neutralise_batch_norms
 from mixval.models.pretrained import Loaded, load_pretrained, seeded
@@ -120,7 +119,7 @@ def _ngram_settings(seed: int, spec: TaskSpec) -> dict[str, Any]:
 
 def _check_vocabulary(module: nn.Module, tokenizer: Any) -> None:
     """Raise ModelError when the tokenizer has ids without an embedding; tell the model which token is padding."""
-    if tokenizer is None or isinstance(module, (NgramClassifier, NgramLanguageModel)):
+    if tokenizer is None:
         return
     n_embeddings = _n_embeddings(module)
     if n_embeddings is not None:

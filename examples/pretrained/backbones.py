@@ -10,7 +10,7 @@ import torch
 import mixval
 from benchmarks.planted_pairs import first_configuration
 from examples.pretrained.unpack import LANGUAGE, TEXT, image_module
-from mixval.config.tasks import Task
+from mixval.config.tasks import Task, spec_of
 
 IMAGE_SIDE = 96
 """Pixels a side that the image module gets: it was trained at 224, and costs a sixth at 96."""
@@ -24,11 +24,12 @@ def pretrained_configuration(task: Task, folder: Path, n_classes: int) -> dict[s
     pad in a way of their own.
     """
     sections = first_configuration(task, is_offline=False)
-    if task == "image-classification":
+    spec = spec_of(task)
+    if spec.is_image:
         sections["backbone"] = mixval.OwnModule(image_module(folder, n_classes), transform=_pixels)
         sections["ntk"] = sections["ntk"] | {"parameters": ["linear"]}
         return sections
-    place = folder / (TEXT if task == "text-classification" else LANGUAGE)
+    place = folder / (TEXT if spec.has_labels else LANGUAGE)
     sections["backbone"] = {**sections["backbone"], "path": str(place), "revision": None}
     return sections
 

@@ -1,0 +1,32 @@
+"""Real pretrained weights of three kinds under the configuration that `mixval init` writes: planted pairs in the planted order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import mixval
+from benchmarks.planted_pairs import planted_pairs, told_apart
+from examples.pretrained.backbones import pretrained_configuration
+from examples.pretrained.unpack import unpack
+from mixval.config.tasks import IMAGES, TEXTS, Task, spec_of
+
+pytestmark = [pytest.mark.pretrained, pytest.mark.slow]
+CAUSAL_TEXT = next(task for task in TEXTS if spec_of(task).is_causal and not spec_of(task).has_prompt)
+LABELLED_TEXT = next(task for task in TEXTS if spec_of(task).has_labels)
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return unpack(tmp_path_factory.mktemp("weights"))
+
+
+@pytest.mark.parametrize(
+    ("task", "n_rows", "n_classes"), [(LABELLED_TEXT, 100, 2), (IMAGES[0], 100, 10), (CAUSAL_TEXT, 30, 0)]
+)
+def test_planted_pairs_are_told_apart(task: Task, n_rows: int, n_classes: int, weights: Path) -> None:
+    n_pairs = 2 if n_classes else 1
+    pairs = planted_pairs(task, n_pairs, n_rows, n_target=60)
+    result = mixval.value(dict(pairs.contributors), pairs.target, **pretrained_configuration(task, weights, n_classes))
+    assert told_apart(pairs, result) == [True] * n_pairs

@@ -1,4 +1,4 @@
-"""Real pretrained weights of three kinds under the configuration that `mixval init` writes: planted pairs in the planted order."""
+"""Real pretrained weights of three kinds under the configurations that `mixval init` writes: planted pairs told apart."""
 
 from __future__ import annotations
 
@@ -22,9 +22,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return unpack(tmp_path_factory.mktemp("weights"))
 
 
-@pytest.mark.parametrize(
-    ("task", "n_rows", "n_classes"), [(LABELLED_TEXT, 100, 2), (IMAGES[0], 100, 10), (CAUSAL_TEXT, 30, 0)]
-)
+@pytest.mark.parametrize(("task", "n_rows", "n_classes"), [(LABELLED_TEXT, 100, 2), (IMAGES[0], 100, 10), (CAUSAL_TEXT, 30, 0)])
 def test_planted_pairs_are_told_apart(task: Task, n_rows: int, n_classes: int, weights: Path) -> None:
     n_pairs = 2 if n_classes else 1
     pairs = planted_pairs(task, n_pairs, n_rows, n_target=60)

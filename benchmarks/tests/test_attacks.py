@@ -90,8 +90,9 @@ def test_altered_copies_hash_differently_and_say_the_same(inputs: Inputs) -> Non
         assert (apart.sum((2, 3, 4)).min(1) == 1).all()  # one channel of one pixel, by one level
         return
     name = "prompt" if inputs.task == "instruction" else "text"
-    originals = {" ".join(text.lower().split()) for text in sight.target[name].to_pylist()}
-    assert {" ".join(text.lower().split()) for text in fresh[name].to_pylist()} <= originals
+    originals = set(sight.target[name].to_pylist())
+    for text in fresh[name].to_pylist():
+        assert any(text[:at] + text[at + 1 :] in originals for at in range(len(text)))
 
 
 def test_padding_doubles_and_repeats_every_row_once(inputs: Inputs) -> None:

@@ -1,7 +1,7 @@
-"""Copies that say the same and hash differently: what a comparison of digests does not see.
+"""Copies that say the same and are other rows to the gate: what a comparison of digests does not see.
 
 images   one channel of one pixel moves by one level of 256, and the image is written anew as PNG
-texts    a blank is doubled, a blank is added at the end, or the first letter changes its case
+texts    one letter is written twice: blanks and capitals alone are no other row to the gate
 """
 
 from __future__ import annotations
@@ -55,12 +55,9 @@ def png(pixels: np.ndarray) -> bytes:  # (H, W, 3) uint8
 
 
 def altered_text(text: str, random: np.random.Generator) -> str:
-    """The text with one more blank, or its first letter in the other case."""
-    way = int(random.integers(3))
-    blanks = [at for at, letter in enumerate(text) if letter == " "]
-    if way == 0 and blanks:
-        at = blanks[int(random.integers(len(blanks)))]
-        return f"{text[:at]} {text[at:]}"
-    if way == 1 and text[:1].swapcase() != text[:1]:
-        return text[:1].swapcase() + text[1:]
-    return f"{text} "
+    """The text with one letter written twice."""
+    letters = [at for at, letter in enumerate(text) if letter.isalpha()]
+    if not letters:
+        return f"{text}."
+    at = letters[int(random.integers(len(letters)))]
+    return text[: at + 1] + text[at:]

@@ -32,6 +32,8 @@ RESULTS = ROOT / "benchmarks" / "results" / "main_job.json"
 ENGINE_RESULTS = RESULTS.with_name("engine.json")
 EVIDENCE = ROOT / "docs" / "evidence.md"
 EVIDENCE_RESULTS = RESULTS.with_name("evidence.json")
+RECORDED_BEFORE = {"engine.json", "evidence.json"}
+"""Files with figures of trees with changes, from before these were refused; measured again, a file leaves this set."""
 COLUMNS = ("name", "figure", "target", "command", "commit", "machine", "date")
 HEADER = "| what | measured | target | how |\n| --- | --- | --- | --- |"
 NOT_MEASURED = "Not filled in yet: `make figures` and `make bench` measure, and `python -m docs.generate_figures` writes this."
@@ -43,7 +45,7 @@ def block(shown: Callable[[list[Figure]], str], results: Path) -> str:
     Raises ValueError for one that is not whole.
     """
     figures = read_figures(results)
-    return "\n\n".join([shown(figures), "\n".join(_provenance(figures))]) if figures else NOT_MEASURED
+    return "\n\n".join([shown(figures), provenance(figures, results.name)]) if figures else NOT_MEASURED
 
 
 def main_job(figures: list[Figure]) -> str:
@@ -75,10 +77,16 @@ def read_figures(results: Path) -> list[Figure]:
     return figures
 
 
-def _provenance(figures: list[Figure]) -> list[str]:
-    """Where and when, once a combination."""
-    found = dict.fromkeys((cell(one["machine"]), cell(one["commit"]), cell(one["date"])) for one in figures)
-    return [f"Measured on {machine}; commit `{commit}`, {date}." for machine, commit, date in found]
+def provenance(figures: list[Figure], results: str) -> str:
+    """Where and when, in one line. Raises ValueError for figures of a tree with changes, but for those of `RECORDED_BEFORE`."""
+    dirty = [cell(one["name"]) for one in figures if cell(one["commit"]).endswith("-dirty")]
+    if dirty and results not in RECORDED_BEFORE:
+        raise ValueError(f"{results}: {dirty[0]} was measured on a tree with changes. Commit, and measure again.")
+    machines = "; ".join(dict.fromkeys(cell(one["machine"]) for one in figures))
+    dates = sorted({cell(one["date"]) for one in figures})
+    commits = list(dict.fromkeys(cell(one["commit"]) for one in figures))
+    told = f"of each figure: `benchmarks/results/{results}`" if dirty else ", ".join(f"`{one}`" for one in commits)
+    return f"Measured on {machines}; {' to '.join(dict.fromkeys((dates[0], dates[-1])))}; commit {told}."
 
 
 BLOCKS: tuple[tuple[Path, str, Callable[[], str]], ...] = (

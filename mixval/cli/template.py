@@ -39,7 +39,8 @@ output: ./mixval-out
 backbone:
 ${backbone}
 
-# Most rows per contributor that pass through the backbone; real and synthetic rows are drawn in proportion.
+# Most rows per contributor that pass through the backbone; real and synthetic rows are drawn in proportion. Sketched reads
+# all, half, a quarter, ... of them: a limit of 400 reads 250 of 500.
 sample: {count: 2000}
 
 gate:

@@ -13,7 +13,8 @@ class SampleConfig(FrozenModel):
     """
 
     count: int | None = Field(default=None, gt=1)
-    """Most rows per contributor, real and synthetic together."""
+    """Most rows per contributor, real and synthetic together. `ntk.method: sketched` reads all, half, a quarter, ... of them,
+    so that an added row changes no other: with 400, it reads 250 of 500."""
     fraction: float | None = Field(default=None, gt=0, le=1)
     """Share (0 to 1) of the rows of each part."""
 

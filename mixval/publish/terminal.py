@@ -20,7 +20,10 @@ from mixval.publish.ranking import ranking_rows, tie_labels, value_decimals, wei
 from mixval.publish.value_kind import kind_of, kind_of_row
 from mixval.publish.verdict_words import TIES, buyer_sentence, headline, is_ordered, verdicts_in_words
 
-NAME_LIMIT = 32
+NAME_LIMIT = 120
+"""Characters of a name; a longer one is shortened in its middle. Where a column is narrower, a name runs over several lines."""
+NAME_COLUMNS = 32
+"""Terminal columns that a name is given where they are there."""
 GAP = 2
 """Columns between two cells."""
 MOST_SENTENCES = 20
@@ -42,6 +45,9 @@ _FIRST_TO_GO = ("real", "rows", "shapley", "interval", "tied", "rank")
 """Where a terminal is narrow. The others stay, and run over."""
 MOST_NEEDED = 3
 """Contributor, verdict, value."""
+NARROW = 72
+"""Terminal columns that a table with reasons needs."""
+_NO_PART = "Eq. 8's terms, for comparison: no part of the value"
 TIE_STYLES = ("cyan", "magenta", "yellow", "green", "blue")
 
 
@@ -55,11 +61,11 @@ def print_ranking(table: pa.Table, rejected: pa.Table, console: Console, coaliti
         console.print(view)
         _print_notes(table, console, "shapley" in [column.header for column in view.columns])
         _print_sentences(table, console)
-        console.print(_parts(table))
+        _print_parts(table, console)
         if coalitions is not None and is_ordered(table):
             _print_greedy(coalitions, console)
     if rejected.num_rows:
-        console.print(_refused(rejected))
+        _print_refused(rejected, console)
 
 
 def _values(table: pa.Table, coalitions: pa.Table | None, width: int) -> Table:
@@ -74,7 +80,8 @@ def _values(table: pa.Table, coalitions: pa.Table | None, width: int) -> Table:
     view = _grid(title + ("" if kind.adds_terms else f": {kind.axis}"))
     for head in heads:
         shown = kind.head if head == "value" else head
-        view.add_column(shown, justify=_COLUMNS[head][0], style=_COLUMNS[head][1], no_wrap=True)
+        folds = head == "contributor"
+        view.add_column(shown, justify=_COLUMNS[head][0], style=_COLUMNS[head][1], no_wrap=not folds, overflow="fold")
     for line in cells:
         view.add_row(*(line[head] for head in heads))
     return view
@@ -98,20 +105,30 @@ def _cells(shown: dict[str, str | int], row: dict[str, Any], labels: dict[int, s
 
 
 def _width(head: str, cells: list[dict[str, str]]) -> int:
-    return max(len(head) + (7 if head == "value" else 0), *(Text.from_markup(line[head]).cell_len for line in cells))
+    found = max(len(head) + (7 if head == "value" else 0), *(Text.from_markup(line[head]).cell_len for line in cells))
+    return min(found, NAME_COLUMNS) if head == "contributor" else found
 
 
-def _parts(table: pa.Table) -> Table:
-    adds = kind_of(table).adds_terms
-    view = _grid("What each term adds to the value" if adds else "Eq. 8's terms, for comparison: no part of the value")
-    view.add_column("contributor", no_wrap=True)
+def _print_parts(table: pa.Table, console: Console) -> None:
+    """What each term adds: a table, or a paragraph a contributor where the terminal is too narrow for it."""
+    title = "What each term adds to the value" if kind_of(table).adds_terms else _NO_PART
+    decimals, rows = weighted_decimals(table), table.to_pylist()
+    names = [escape(shortened(row["contributor"], NAME_LIMIT)) for row in rows]
+    parts = [{term: _coloured(row[f"weighted_{term}"], decimals) for term in TERMS} for row in rows]
+    needed = sum(GAP + max(len(term), *(Text.from_markup(one[term]).cell_len for one in parts)) for term in TERMS)
+    if console.width < needed + GAP + min(NAME_COLUMNS, max(len(name) for name in names)):
+        console.print(f"[bold]{title}[/bold]")
+        for name, one in zip(names, parts, strict=True):
+            console.print(f"{name}: {', '.join(f'{term} {part}' for term, part in one.items())}")
+        console.print()
+        return
+    view = _grid(title)
+    view.add_column("contributor", overflow="fold")
     for term in TERMS:
         view.add_column(term, justify="right", no_wrap=True)
-    decimals = weighted_decimals(table)
-    for row in table.to_pylist():
-        parts = [_coloured(row[f"weighted_{term}"], decimals) for term in TERMS]
-        view.add_row(escape(shortened(row["contributor"], NAME_LIMIT)), *parts)
-    return view
+    for name, one in zip(names, parts, strict=True):
+        view.add_row(name, *one.values())
+    console.print(view)
 
 
 def _print_notes(table: pa.Table, console: Console, has_shapley: bool) -> None:
@@ -139,11 +156,22 @@ def _print_greedy(coalitions: pa.Table, console: Console) -> None:
         console.print(f"Greedy search, adding the best next contributor: {order}; value together {compact(value)}.")
 
 
+def _print_refused(rejected: pa.Table, console: Console) -> None:
+    """Who has no value and why: a table, or a paragraph a contributor where the terminal is too narrow for it."""
+    if console.width >= NARROW:
+        console.print(_refused(rejected))
+        return
+    console.print("[bold]Without a value[/bold]")
+    for row in rejected.to_pylist():
+        name = escape(shortened(row["contributor"], NAME_LIMIT))
+        console.print(f"{name}: {escape(row['verdict'])}: {escape(shortened(row['reason'], 400))}")
+
+
 def _refused(rejected: pa.Table) -> Table:
     view = _grid("Without a value")
-    view.add_column("contributor", no_wrap=True)
+    view.add_column("contributor", overflow="fold")
     view.add_column("verdict", style="red", no_wrap=True)
-    view.add_column("rows", justify="right", no_wrap=True)
+    view.add_column("rows", justify="right", overflow="fold")
     view.add_column("reason", overflow="fold", ratio=1)
     for row in rejected.to_pylist():
         rows = f"{count(row['count'])} of {count(row['n_checked'])}"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from mixval.config.valuation import ValuationConfig
-from mixval.contracts.plan import ShardRef, WorkPlan
+from mixval.contracts.plan import ContributorPlan, ShardRef, WorkPlan
 from mixval.errors import CapacityError
+from mixval.publish.names import visible
 from mixval.stages.footprint import Footprint
 from mixval.stages.measurements import require_measurements
 from mixval.stages.routes import route_of
@@ -51,6 +52,7 @@ def make_plan(
         workers=workers,
         notes=[*_notes(config), *_counting_notes([*listed.values(), target]), *route.notes(config)],
     )
+    plan = plan.model_copy(update={"notes": [*plan.notes, *_below_count(config.sample.count, plan.contributors)]})
     route.refuse(plan, sizes)
     _refuse_what_does_not_fit(plan, route.how_to_fit)
     return plan
@@ -69,6 +71,18 @@ def _counting_notes(listings: list[list[ShardRef]]) -> list[str]:
         return []
     size = sum(shard.size_bytes for shard in files.values()) / 2**20
     return [f"{len(files):,} files without a footer were read once to count their rows ({size:,.1f} MiB), and are in each pass"]
+
+
+def _below_count(count: int | None, contributors: list[ContributorPlan]) -> list[str]:
+    """A note where a limit of rows is not reached, as a route draws a share of the rows that it halves until they fit."""
+    below = [one for one in contributors if count is not None and one.n_sampled < min(count, one.n_rows)]
+    if not below:
+        return []
+    most = max(below, key=lambda one: one.n_rows)
+    return [
+        f"`sample.count: {count}` is a limit, met by halving the share that is read: {most.n_sampled:,} of {most.n_rows:,} "
+        f"rows of {visible(most.name)}. `sample.fraction` sets the share itself"
+    ]
 
 
 def _refuse_what_does_not_fit(plan: WorkPlan, how_to_fit: str) -> None:

@@ -107,7 +107,7 @@ def test_terminal_names_are_data_not_markup():
     assert r"\x1b[2Jcleared" in text
     assert "\x1b[2J" not in text
     assert "\u202e" not in text
-    assert "x" * 40 not in text
+    assert "x" * 100 not in text
 
 
 def test_terminal_says_when_there_is_nothing_to_rank():

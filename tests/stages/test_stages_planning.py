@@ -55,3 +55,10 @@ def test_a_sketch_beyond_memory_is_not_told_to_sketch(world: World) -> None:
     with pytest.raises(CapacityError, match=r"Lower `ntk\.sketch_features`") as caught:
         planned(world, sample=ALL, ntk={"method": "sketched", "sketch_features": 2**14}, value={"coalitions": 0})
     assert "Set `ntk.method: sketched`" not in str(caught.value)
+
+
+def test_a_limit_that_halving_stays_below_is_told(world: World) -> None:
+    told = planned(world, sample={"count": 30_000}, ntk={"method": "sketched"}).notes
+    assert any("`sample.count: 30000` is a limit" in note and "20,000 of 40,000 rows of large" in note for note in told), told
+    assert planned(world, sample={"count": 20_000}, ntk={"method": "sketched"}).notes == []
+    assert not any("is a limit" in note for note in planned(world, sample={"count": 30_000}).notes)

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def derive_seed(*names: str | int) -> int:
-    """A 63-bit seed from a path of names, e.g. `derive_seed(0, "half-samples", "news")`."""
+    """A 63-bit seed from a path of names, e.g. `derive_seed(0, "multipliers", "news")`."""
     text = "\x1f".join(f"{type(name).__name__}:{name}" for name in names)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 

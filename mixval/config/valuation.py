@@ -69,7 +69,7 @@ class ValuationConfig(FrozenModel):
     runtime: RuntimeConfig = RuntimeConfig()
     """Cluster, workers and memory."""
     seed: int = Field(default=0, ge=0)
-    """Seed of all random draws: samples, half-samples, permutations."""
+    """Seed of all random draws: samples, replicates, permutations."""
 
     @property
     def task_spec(self) -> TaskSpec:

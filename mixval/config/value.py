@@ -11,7 +11,7 @@ Rule = Literal["equal-z", "scale-matched", "published", "shipped", "fitted", "da
 
 
 class ValueConfig(FrozenModel):
-    """From terms to values. Changing it recomputes no term, except for the number of half-samples and their rows."""
+    """From terms to values. Changing it recomputes no term, except for replicates and confidence."""
 
     method: Literal["ntk-regression", "eq8"] = "ntk-regression"
     """`ntk-regression`: predicted result on T of training on the contributor, with the model linearised at its initial

@@ -11,6 +11,10 @@ from mixval.config.sample import SampleConfig
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.terms import TERMS
 from mixval.publish.names import listed
+from mixval.publish.numerals import percent
+from mixval.terms.ntk.damped import JITTER_STEPS
+from mixval.terms.ntk.regression import LEAST_CENTRED
+from mixval.terms.ntk.two_phase import LEAST_SHARE
 
 WEIGHT_RULES = {
     "equal-z": "Weights: each term is standardised over the contributors and has equal weight.",
@@ -62,9 +66,18 @@ def _value(config: ValuationConfig) -> list[str]:
         f"with lambda {config.value.damping_for(config.task):g} times {scale}. Eq. 8's terms are reported next to it, "
         "standardised over the contributors."
     ]
+    if has_labels:
+        found.append(
+            "Value: one scale of the outputs is fitted to the target, each row by the others; outputs are divided by the "
+            "length of the row's gradient, and a negative scale gives a value below that of no rows. Lambda's reference is at "
+            f"least {LEAST_CENTRED:g} of the kernel's mean diagonal."
+        )
+    found.append(f"Value: where a matrix is not positive definite, up to {JITTER_STEPS[-1]:g} of its mean diagonal is added.")
     if config.values_rows_read:
         found.append(
-            "Value: from all rows that were read; rows without gradients enter through a regression on the backbone's features."
+            "Value: from all rows that were read; rows without gradients enter through a regression on the backbone's "
+            f"features, whose cross-entropy counts for at least {percent(LEAST_SHARE)} of that of guessing. The gain over "
+            "guessing grows with the rows at most in proportion."
         )
     return found
 

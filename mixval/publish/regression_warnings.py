@@ -9,10 +9,12 @@ import pyarrow as pa
 
 from mixval.contracts.results import NTK_REGRESSION
 from mixval.contracts.warnings import RunWarning, warning
-from mixval.publish.numerals import count, counted
+from mixval.publish.numerals import count, counted, percent
 from mixval.publish.run_warnings import diagnostics_of
 from mixval.publish.value_kind import kind_of
 from mixval.terms.ntk.objective import damping_excess
+from mixval.terms.ntk.regression import LEAST_CENTRED
+from mixval.terms.ntk.two_phase import LEAST_SHARE
 
 DOUBLED_DAMPING = 1.0
 """Relative increase of lambda by the sketch from which there is a warning. Lambdas of 0.01 to 0.1 give similar rankings
@@ -24,7 +26,7 @@ def regression_warnings(ranking: pa.Table, terms: pa.Table) -> list[RunWarning]:
     if not ranking.num_rows or kind_of(ranking).adds_terms:
         return []
     rows = ranking.to_pylist()
-    return [*_sampled(rows, terms), *_guessing(rows), *_full(terms)]
+    return [*_sampled(rows, terms), *_guessing(rows), *_harm(rows), *_full(terms), *_decided(terms), *_unknown(rows)]
 
 
 def _sampled(rows: list[dict[str, Any]], terms: pa.Table) -> Iterator[RunWarning]:
@@ -53,6 +55,68 @@ def _guessing(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
             "reliable."
         )
         yield warning("no-better-than-guessing", words, guessing)
+
+
+def _harm(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
+    harmful = [
+        row["contributor"]
+        for row in rows
+        if row["value_of_empty"] is not None
+        and row["value_kind"] == "minus-cross-entropy-nats"
+        and row["value_high"] is not None
+        and row["value_high"] < row["value_of_empty"]
+    ]
+    if harmful:
+        words = (
+            "Training on these rows is predicted to make the model worse than no training, as wrong labels do: look at their "
+            "labels. How far a value lies below that of no rows is what the reversed labels would gain, and no cross-entropy."
+        )
+        yield warning("below-guessing", words, harmful)
+
+
+def _decided(terms: pa.Table) -> Iterator[RunWarning]:
+    """What decides a value besides its formula."""
+    found = [(row["contributor"], diagnostics_of(row)) for row in terms.to_pylist() if row["term"] == NTK_REGRESSION]
+    least = [name for name, one in found if one.get("least_damping")]
+    if least:
+        words = (
+            "The gradients of these contributors' rows hardly differ, so lambda of the value was taken from "
+            f"{LEAST_CENTRED:g} of the kernel's mean diagonal and is larger than value.damping says. The value says "
+            "little of single rows: look for rows that are all alike."
+        )
+        yield warning("least-damping", words, least)
+    jittered = [name for name, one in found if one.get("jitter")]
+    if jittered:
+        words = (
+            "The kernel of the value's regression was not positive definite with the configured damping; a small amount was "
+            "added (jitter in terms.parquet). Raise value.damping, or set backbone.dtype: float64."
+        )
+        yield warning("value-jitter", words, jittered)
+    bounded = [name for name, one in found if one.get("ratio_bounded")]
+    if bounded:
+        words = (
+            "The rows with gradients gain too little over guessing for the ratio that covers the other rows, so a bound of it "
+            "set the value, which is that of the rows with gradients where these gain nothing. Raise ntk.sample."
+        )
+        yield warning("value-by-a-bound", words, bounded)
+    floored = [name for name, one in found if one.get("head_floored")]
+    if floored:
+        words = (
+            f"The regression on frozen features classifies nearly every target row, so its cross-entropy was taken for "
+            f"{percent(LEAST_SHARE)} of that of guessing in the ratio that covers rows without gradients. Raise ntk.sample."
+        )
+        yield warning("value-by-a-bound", words, floored)
+
+
+def _unknown(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
+    known = [row["value_low"] is not None for row in rows]
+    unknown = [row["contributor"] for row, is_known in zip(rows, known, strict=True) if not is_known]
+    if unknown and any(known):
+        words = (
+            "These values have no interval, since nothing is known of how much they would vary with other rows: there is only "
+            "one row, or the model gives the same output for every target row. Give more rows."
+        )
+        yield warning("unknown-spread", words, unknown)
 
 
 def _full(terms: pa.Table) -> Iterator[RunWarning]:

@@ -49,6 +49,7 @@ def find_warnings(
         return []
     rows = ranking.to_pylist()
     found = [*_order(ranking), *_few(rows), *_intervals(rows), *_origins(rows), *_gate(outcomes), *_near(outcomes)]
+    found += _repeated(terms)
     if kind_of(ranking).adds_terms:
         found += [*_uninformative(ranking, terms, n_classes), *_solves(terms), *_gradient_rows(rows), *_composition(rows)]
     # Warnings about Eq. 8's terms do not apply to a ranking by another value; see `regression_warnings.py` for that one's.
@@ -88,6 +89,16 @@ def _near_copies(ranked: Sequence[GateOutcome]) -> Iterator[RunWarning]:
     if rest := sorted({name for _, *both in pairs[MOST_PAIRS:] for name in both}):
         words = f"{counted(len(pairs) - MOST_PAIRS, 'more pair')} of contributors have rows that nearly repeat each other's."
         yield warning("near-copies", words, rest)
+
+
+def _repeated(terms: pa.Table) -> Iterator[RunWarning]:
+    rows = [row for row in terms.to_pylist() if (row["term"], row["part"]) == ("discrepancy", "all")]
+    if any(diagnostics_of(row).get("target_repeated") for row in rows):
+        words = (
+            "More than half of the pairs of target rows have equal features, so the discrepancy's bandwidths come from the "
+            "pairs that differ. Look for repeated rows in the target: they count as often as they occur in every value."
+        )
+        yield warning("repeated-target", words)
 
 
 def _few(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:

@@ -64,7 +64,7 @@ _KINDS = {
         "minus the cross-entropy on the target, nats (higher is better)",
         "It is minus the cross-entropy on the target, in nats per row, predicted for a model that is trained on the "
         "contributor's measured rows and linearised at its initial parameters. Uniform guessing gives minus the logarithm of "
-        "the number of classes.",
+        "the number of classes. Below that, training would do harm, by as much as the reversed predictions would gain.",
         adds_terms=False,
         source=_REGRESSION,
         unit="nats per row",
@@ -76,7 +76,8 @@ _KINDS = {
         "value (nats)",
         "gain in log-probability of the target, nats (higher is better)",
         "It is the gain in mean log-probability of the target's answer tokens, in nats per token, predicted for a model that "
-        "is trained on the contributor's measured rows and linearised at its initial parameters. No training gives 0.",
+        "is trained on the contributor's measured rows and linearised at its initial parameters. No training gives 0."
+        + _NO_FORECAST,
         adds_terms=False,
         source=_REGRESSION,
         unit="nats per token",
@@ -90,7 +91,8 @@ _KINDS = {
         "penalised gain on the target, nats (higher is better)",
         "It is the gain in mean log-probability of the target's answer tokens, in nats per token, predicted for a model that "
         "is trained on the contributor's measured rows and linearised at its initial parameters, less a displacement penalty: "
-        "half of what this run's average contributor gains by moving the parameters as far. No training gives 0.",
+        "half of what this run's average contributor gains by moving the parameters as far. No training gives 0."
+        + _NO_FORECAST,
         adds_terms=False,
         source=_REGRESSION,
         unit="nats per token",

@@ -57,6 +57,7 @@ def _term(
         "scale": job.discrepancy.scale,
         "bandwidths": list(side.bandwidths),
         "target_rows": side.n,
+        "target_repeated": side.has_repeated_rows,
         "label_distance": side.labels.distance if side.labels else None,
         "squared": None,
     }

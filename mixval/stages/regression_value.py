@@ -20,7 +20,7 @@ from mixval.stages.statistics_terms import kept_in_proportion, whole_statistics
 from mixval.stages.target_gradients import TargetGradients, objective_of
 from mixval.terms.ntk.kept_rows import KeptRows
 from mixval.terms.ntk.objective import TargetObjective
-from mixval.terms.ntk.regression import KernelRegression, Prediction, RowsOfS, feature_regression, kernel_regression
+from mixval.terms.ntk.regression import KernelRegression, RowsOfS, feature_regression, kernel_regression
 from mixval.terms.ntk.sketched_rows import WORTHWHILE_SHARE
 from mixval.terms.ntk.target_metrics import one_hot
 from mixval.terms.ntk.two_phase import TwoPhaseRatio, two_phase_value
@@ -50,7 +50,7 @@ def exact_regression_value(
     if job.value.half_samples:
         of_target = target_multipliers(target, stored["target_keys"])
         spread = value_spread(regression, found, objective, own, of_target)
-    measured = _measured(objective, found, regression.diagnosed(found.change), spread, "exact")
+    measured = _measured(objective, found, regression, spread, "exact")
     head = head_ratio(job, target, forward, stored["keys"], own) if job.values_rows_read else None
     return measured if head is None else _two_phase(measured, head)
 
@@ -74,19 +74,25 @@ def sketched_regression_value(job: MeasureJob, by_part: PartStatistics, target: 
         where: RowsOfS = slice(0, len(keys)) if regression.is_kernel else (features, _responses(rows, objective))
         own = SampledRows(where, multipliers(job, keys), is_real)
         spread = value_spread(regression, found, objective, own, target_multipliers(job, target.keys))
-    prediction = regression.diagnosed(found.change)
-    return _measured(objective, found, prediction, spread, "sketched", sketch_features=of_target.shape[1])
+    return _measured(objective, found, regression, spread, "sketched", sketch_features=of_target.shape[1])
 
 
 def _measured(
     objective: TargetObjective,
     found: RegressionValue,
-    prediction: Prediction,
+    regression: KernelRegression,
     spread: ValueSpread | None,
     method: str,
     **more: int,
 ) -> Measured:
-    diagnostics = objective.diagnostics(prediction) | {"measure": objective.measure, "method": method} | more
+    prediction = regression.diagnosed(found.change)
+    diagnostics = objective.diagnostics(prediction) | {
+        "measure": objective.measure,
+        "method": method,
+        "jitter": prediction.jitter,
+        "least_damping": objective.mode == "centred" and regression.is_least_damping,
+        **more,
+    }
     of_target = diagnostics["cross_entropy_error" if objective.measure == "cross-entropy" else "gain_error"]
     shifts = np.zeros(0) if spread is None else spread.deviations
     error = None if len(shifts) > 1 or not np.isfinite(of_target) else float(of_target)

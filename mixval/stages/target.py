@@ -13,7 +13,7 @@ from mixval.stages.forward import forward_ref
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.kept import LastMade
 from mixval.stages.measured import multipliers
-from mixval.terms.discrepancy.bandwidth import median_bandwidth
+from mixval.terms.discrepancy.bandwidth import has_repeated_rows, median_bandwidth
 from mixval.terms.discrepancy.forms import FORMS, Against, Form, Rows
 from mixval.terms.discrepancy.labelled import LabelBlock, label_block, with_labels
 
@@ -36,6 +36,8 @@ class TargetSide:
     """(at most TESTED_ROWS, D) the rows of T for permutation tests."""
     n: int
     """Rows of T."""
+    has_repeated_rows: bool
+    """Whether the bandwidths are those of T's rows that differ."""
 
     def compared(self, forward: Mapping[str, np.ndarray]) -> np.ndarray:
         """(N, D) what is compared of a pass's rows: features, joined with their labels where asked for."""
@@ -58,9 +60,10 @@ def _made(target: MeasureJob, switches: DiscrepancyConfig) -> TargetSide:
     labels = joined_labels(target, switches, stored["features"])
     rows = Rows(_compared(labels, stored), keys, multipliers(target, keys))
     widths = tuple(bandwidths(switches, stored["features"]))
+    repeated = switches.bandwidths == "median" and has_repeated_rows(stored["features"])
     form = Form(widths, switches.combine, switches.estimator, switches.scale, switches.frequencies, target.seed)
     against = FORMS[switches.method](rows, form)
-    return TargetSide(widths, labels, against, rows.features[:TESTED_ROWS].copy(), len(keys))
+    return TargetSide(widths, labels, against, rows.features[:TESTED_ROWS].copy(), len(keys), repeated)
 
 
 def target_rows(target: MeasureJob, labels: LabelBlock | None) -> tuple[np.ndarray, np.ndarray]:

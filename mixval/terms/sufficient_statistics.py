@@ -5,7 +5,7 @@ Letters: N rows; q sketch features; F frequencies; C classes.
     loss           sums over 32 groups of rows                                            (32, 8)
     discrepancy    sums of random Fourier features over the same groups                   (32, 2F)
     NTK            Phi'Phi, Phi'r, r'r, Phi'Y over all rows                               (q, q), (q,), 1, (q, C)
-    half-samples   sketched gradients of at most M rows, those with the smallest keys     (M, q)
+    replicates     sketched gradients of at most M rows, those with the smallest keys     (M, q)
                    with their residuals, labels and token counts                          (M,)
 
 `a + b` are the statistics of the rows of both, whatever the split and order, up to rounding. Both must have been made in one
@@ -80,7 +80,7 @@ class SufficientStatistics:
 
     @classmethod
     def of(cls, rows: MeasuredRows, fourier: FourierFeatures, most_kept: int) -> "SufficientStatistics":
-        """Of N rows, N may be 0; at most `most_kept` of them are stored for half-samples."""
+        """Of N rows, N may be 0; at most `most_kept` of them are stored for replicates."""
         return cls(
             LossSums.of(rows.losses, rows.counts, rows.keys, fourier.settings.seed),
             embed(fourier, rows.features, rows.keys),

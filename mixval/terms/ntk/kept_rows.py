@@ -1,8 +1,8 @@
-"""The sketched gradients of the rows with the smallest content keys, stored with the sums for half-samples.
+"""The sketched gradients of the rows with the smallest content keys, stored with the sums for replicates.
 
 A bottom-k sample (Cohen and Kaplan, PODC 2007): the sample of a union follows from those of its sets, in any order and split,
-and a smaller sample is nested in it. The NTK term of half of the rows, or regression on them, does not follow from sums over
-all of them; so their spread is estimated on the sampled rows and rescaled to all.
+and a smaller sample is nested in it. The effect of a row on the NTK term or the regression does not follow from sums; so their
+spread is estimated on the sampled rows and rescaled to all.
 """
 
 from collections.abc import Mapping

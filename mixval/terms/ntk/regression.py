@@ -62,6 +62,8 @@ class Prediction:
     """trace(Theta (Theta + lambda I)^-1): responses that S's rows can set, 0 to n."""
     residual_norm: float
     """|(matrix + lambda I) x - right| / |right|."""
+    jitter: float
+    """Added on top of lambda; 0 unless the factorisation failed without."""
 
 
 RowsOfS = slice | tuple[Floats, Floats]
@@ -139,11 +141,17 @@ class KernelRegression:
         """The change with diagnostics from its factor. Raises ShapeError for a change without one."""
         found = self._factor(change)
         rest = _relative(missed(self.matrix, self.right, found), np.linalg.norm(self.right))
-        return Prediction(change.values, self.n, found.shift, change.displacement, effective_rank(found), rest)
+        return Prediction(change.values, self.n, found.shift, change.displacement, effective_rank(found), rest, found.jitter)
 
     def predict(self, damping: float, mode: Mode = "relative") -> Prediction:
         """The change with diagnostics. Raises as `change` does."""
         return self.diagnosed(self.change(damping, mode))
+
+    @property
+    def is_least_damping(self) -> bool:
+        """Whether `LEAST_CENTRED` sets a centred lambda: S's gradients hardly differ, so it is larger than documented."""
+        mean_diagonal = float(np.trace(self.matrix)) / self.n
+        return self.common is not None and mean_diagonal - self.common < LEAST_CENTRED * mean_diagonal
 
     def shift(self, damping: float, mode: Mode) -> float:
         """lambda, in units of Theta. Raises as `regression_shift`."""

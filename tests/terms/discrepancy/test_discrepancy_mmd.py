@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mixval.errors import NumericalError, ShapeError
-from mixval.terms.discrepancy.bandwidth import median_bandwidth
+from mixval.terms.discrepancy.bandwidth import has_repeated_rows, median_bandwidth
 from mixval.terms.discrepancy.mmd import MmdEstimate, measure_part, mmd_deviations, target_statistics
 from mixval.terms.replicates import interval
 from tests.terms.discrepancy.whole_mmd import mmd
@@ -177,11 +177,13 @@ def test_only_the_first_rows_count_for_the_median() -> None:
     assert median_bandwidth(target) == pytest.approx(median_bandwidth(target[:2000]), rel=1e-12)
 
 
-def test_a_median_of_zero_is_refused() -> None:
-    with pytest.raises(NumericalError, match="T's features are all equal"):
-        median_bandwidth(np.full((5, 3), 0.1))
-    target = np.concatenate([np.full((8, 3), 0.1), features(2)])
-    with pytest.raises(NumericalError, match="62% of T's pairs"):
-        median_bandwidth(target)
+def test_repeated_rows_leave_the_distances_of_those_that_differ() -> None:
+    few, apart = features(2), np.full((8, 3), 0.1)
+    target = np.concatenate([apart, few])
+    distances = [np.linalg.norm(one - other) for i, one in enumerate(target) for other in target[i + 1 :]]
+    assert median_bandwidth(target) == pytest.approx(np.median([one for one in distances if one > 0]), rel=1e-9)
+    assert (has_repeated_rows(target), has_repeated_rows(features(9))) == (True, False)
+    assert median_bandwidth(np.full((5, 3), 0.1)) == pytest.approx(0.1 * math.sqrt(3))
+    assert median_bandwidth(np.zeros((5, 3))) == 1.0
     with pytest.raises(NumericalError, match="at least 2 rows"):
         median_bandwidth(features(1))

@@ -94,7 +94,7 @@ def _places(read: np.ndarray, keys: np.ndarray) -> NDArray[np.int64] | None:  # 
 def _target(target: MeasureJob) -> _Target:
     """T's side, made once in a process."""
     name = fingerprint("frozen-head", 2, target=forward_ref(target).fingerprint, half=[target.value.half_samples, target.seed])
-    return _TARGETS.get(name, lambda: _made(target))
+    return _TARGETS.get(f"{target.output} {name}", lambda: _made(target))
 
 
 def _made(target: MeasureJob) -> _Target:

@@ -1,7 +1,8 @@
 """A small cache of values that a process makes once for many tasks: the backbone, T's side, T's embedding.
 
 A run needs one value over and over, so one place is enough; another run's value replaces it, so that the memory of a
-long-lived worker does not grow over runs.
+long-lived worker does not grow over runs. What is made from artifacts is named with their output too: another output may hold
+the same artifact in other roundings.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def target_embedding(target: MeasureJob) -> MeanEmbedding:
     """T's embedding in the run's shared sketch, made once in a process."""
     switches = target.discrepancy.model_dump(include={"frequencies", "combine"})
     name = fingerprint("target-embedding", 1, settings=shared_sketch_ref(target).fingerprint, switches=switches)
-    return _EMBEDDINGS.get(name, lambda: _embed(target))
+    return _EMBEDDINGS.get(f"{target.output} {name}", lambda: _embed(target))
 
 
 def _embed(target: MeasureJob) -> MeanEmbedding:

@@ -51,7 +51,7 @@ def target_side(target: MeasureJob, switches: DiscrepancyConfig) -> TargetSide:
     """T under these switches. Bandwidths are set here, from T's features alone, for all contributors."""
     half = [target.value.half_samples, target.seed]
     name = fingerprint("target", 2, target=forward_ref(target).fingerprint, switches=switches, half=half)
-    return _SIDES.get(name, lambda: _made(target, switches))
+    return _SIDES.get(f"{target.output} {name}", lambda: _made(target, switches))
 
 
 def _made(target: MeasureJob, switches: DiscrepancyConfig) -> TargetSide:

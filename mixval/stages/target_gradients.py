@@ -62,7 +62,7 @@ def make_target_gradients(target: MeasureJob) -> ArtifactRef:
 def read_target_gradients(target: MeasureJob) -> TargetGradients:
     """The committed ones, read once in a process."""
     ref = target_gradients_ref(target)
-    return _READ.get(ref.fingerprint, lambda: _read(target, ref))
+    return _READ.get(f"{target.output} {ref.fingerprint}", lambda: _read(target, ref))
 
 
 def _read(target: MeasureJob, ref: ArtifactRef) -> TargetGradients:

@@ -123,6 +123,16 @@ def test_any_union_has_its_value_from_what_is_stored(result: mixval.ValuationRes
         result.value_of(["neer"])
 
 
+def test_runs_of_two_outputs_in_one_process_do_not_mix(world: World, tmp_path: Path) -> None:
+    """Batches of another size round otherwise, under the same fingerprints: nothing of one output may serve the other."""
+    given, found = frames(world)["near"], []
+    for batch_rows in (40, 7):
+        options = OPTIONS | {"runtime": {"batch_rows": batch_rows}}
+        result = mixval.value({"near": given}, target(world), BACKBONES[TASK], output=tmp_path / str(batch_rows), **options)
+        found.append(result.ranking["value"][0])
+    assert found[0] == pytest.approx(found[1], abs=1e-5)  # float32 passes
+
+
 def test_a_temporary_output_goes_with_the_result(world: World) -> None:
     given = frames(world)
     found = mixval.value({"near": given["near"]}, target(world), BACKBONES[TASK], **(OPTIONS | {"ntk": {"method": "exact"}}))

@@ -27,8 +27,10 @@ PROBE_SECONDS = 4.0
 """Time that the larger size may take, by the footprint's guess."""
 LEAST_ROWS, SMALLER = 8, 4
 """Rows of the larger size at least, and the part of them that the smaller one has."""
-OF_TARGET = ("forward", "shared-sketch", "target-gradients")
-"""Kinds of T's own artifacts."""
+WARMING = "warming"
+"""What a first pass takes beyond later ones: T's steps are the first in every worker."""
+OF_TARGET = ("forward", "shared-sketch", "target-gradients", WARMING)
+"""Kinds of T's own artifacts, and the warming."""
 Seconds = dict[str, tuple[float, float]]
 """Kind of artifact -> a, seconds of a step, and b, seconds of a row pass."""
 
@@ -66,14 +68,15 @@ def _measured(target: MeasureJob) -> Seconds:
     guess = probe_footprint(target).gradient_seconds_per_row
     larger = min(n_rows, max(LEAST_ROWS, min(int(PROBE_SECONDS / guess), 2 * target.batch_rows)))
     smaller = max(2, larger // SMALLER)
-    _timed(target, smaller)
+    first = _timed(target, smaller)
     large, small = _timed(target, larger), _timed(target, min(smaller + 1, n_rows))  # one row more: no artifact is there yet
     found = {}
     for kind, (n, seconds) in large.items():
         fewer, less = small[kind]
         a_row = max(0.0, (seconds - less) / (n - fewer)) if n > fewer else seconds / max(n, 1)
         found[kind] = (max(0.0, seconds - a_row * n), a_row)
-    return found
+    beyond = sum(seconds for _, seconds in first.values()) - sum(seconds for _, seconds in small.values())
+    return found | {WARMING: (max(0.0, beyond), 0.0)}
 
 
 def _timed(target: MeasureJob, n: int) -> dict[str, tuple[int, float]]:

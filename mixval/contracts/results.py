@@ -126,10 +126,24 @@ COALITIONS = table_schema(
             "alone", pa.float64(), "as value", "value of its rows alone, from its sufficient statistics; gains to first order"
         ),
         _field("leave_one_out", pa.float64(), "as value", "value of the coalition of all less that without it"),
+        _field(
+            "leave_one_out_error",
+            pa.float64(),
+            "as value",
+            "standard error of leave_one_out by the sampling of target rows; none where it is not known",
+            nullable=True,
+        ),
         _field("shapley", pa.float64(), "as value", "mean marginal contribution over all orders"),
         _field("shapley_error", pa.float64(), "as value", "standard error of shapley; none where it is exact", nullable=True),
         _field("greedy_step", pa.int32(), "step", "1 is taken first by the greedy search; none where not taken", nullable=True),
         _field("greedy_value", pa.float64(), "as value", "value of the coalition after that step", nullable=True),
+        _field(
+            "greedy_gain_error",
+            pa.float64(),
+            "as value",
+            "standard error, as of leave_one_out, of what that step adds; none where it is not known",
+            nullable=True,
+        ),
     ],
     source="the ranking's value for coalitions of contributors; its unit is that of the ranking's value_kind",
 )
@@ -145,6 +159,7 @@ REDUNDANCY = table_schema(
             "as value",
             "v(all) - v(without both), less the leave-one-out values of the two: above 0 they are redundant",
         ),
+        _field("redundancy_error", pa.float64(), "as value", "its standard error, as of leave_one_out", nullable=True),
         _field("near_rows", pa.float64(), "1", "share of the contributor's rows that repeat one of `other`, exactly or nearly"),
         _field("near_rows_of_other", pa.float64(), "1", "share of the rows of `other` that repeat one of the contributor's"),
     ],

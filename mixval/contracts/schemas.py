@@ -33,8 +33,8 @@ SCHEMAS = {
     "ranking": Schema(2, oldest_read=2),  # `verdict` was the gate's
     "terms": Schema(3, oldest_read=2),
     "rejected": Schema(1),
-    "coalitions": Schema(1),
-    "redundancy": Schema(2),
+    "coalitions": Schema(2),
+    "redundancy": Schema(3),
     "manifest": Schema(5, oldest_read=3),
     "truth": Schema(1, made_by="mixval calibrate"),
     "contributors": Schema(1, made_by="mixval calibrate"),

@@ -11,6 +11,7 @@ since r_ij + d_i = v(N - j) - v(N - i - j). An exact copy has cover 1: its margi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -22,10 +23,13 @@ from numpy.typing import NDArray
 
 from mixval.errors import ContractError
 from mixval.publish.names import visible
+from mixval.publish.value_kind import kind_of
 
 Floats = NDArray[np.float64]
 NEGLIGIBLE = 0.01
 """Share of the range of values alone below which a difference is not reported."""
+ERRORS = 1.96
+"""Standard errors from which a difference is told as one."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,14 @@ class CoalitionValues:
     """(K, K) symmetric, 0 on the diagonal."""
     near: Floats
     """(K, K) share (0 to 1) of a contributor's rows that repeat one of the other's, exactly or nearly; 0 on the diagonal."""
+    leave_one_out_errors: Floats
+    """(K,) standard errors; infinite where they are not known, as by Eq. 8. So are the others."""
+    gain_errors: Floats
+    """(steps,) of what each greedy step adds."""
+    redundancy_errors: Floats
+    """(K, K)."""
+    empty: float | None
+    """The value of no rows, where there is one."""
 
     @property
     def shapley_ranks(self) -> list[int]:
@@ -75,20 +87,46 @@ class CoalitionValues:
         """The score below which a difference is not reported."""
         return NEGLIGIBLE * float(np.ptp(self.alone))
 
+    @property
+    def has_errors(self) -> bool:
+        """Whether differences can be compared with their uncertainty at all."""
+        return bool(np.isfinite(self.leave_one_out_errors).any())
+
+    def tells(self, difference: float, error: float) -> bool:
+        """Whether a difference is above its uncertainty, and not negligible."""
+        return abs(difference) > max(self.negligible, ERRORS * error)
+
+    def tells_loss(self, place: int) -> bool:
+        """Whether leaving this contributor out changes the value of all."""
+        return self.tells(float(self.leave_one_out[place]), float(self.leave_one_out_errors[place]))
+
+    def tells_pair(self, one: int, other: int) -> bool:
+        """Whether two contributors are substitutes or complements."""
+        return self.tells(float(self.redundancy[one, other]), float(self.redundancy_errors[one, other]))
+
+    @property
+    def steps_told(self) -> int:
+        """Leading greedy steps that each add more than their uncertainty."""
+        before = np.concatenate([[0.0 if self.empty is None else self.empty], self.greedy_values[:-1]])
+        gains = self.greedy_values - before
+        told = [gain > 0 and self.tells(float(gain), float(error)) for gain, error in zip(gains, self.gain_errors, strict=True)]
+        return told.index(False) if False in told else len(told)
+
     def cover(self, one: int, other: int) -> float | None:
         """Share (0 to 1) of the marginal contribution of `one` without `other` that `other` also makes.
 
         None where they are no substitutes, or that contribution is not positive.
         """
         shared, own = float(self.redundancy[one, other]), float(self.leave_one_out[one])
-        if shared <= self.negligible or shared + own <= 0:
+        if shared <= 0 or not self.tells_pair(one, other) or shared + own <= 0:
             return None
         return min(1.0, shared / (shared + own))
 
     def substitutes(self, one: int, most: int) -> list[int]:
-        """Positions of the substitutes of a contributor, strongest first, without negligible ones."""
+        """Positions of the substitutes of a contributor, strongest first, without those within their uncertainty."""
         order = np.argsort(-self.redundancy[one], kind="stable")
-        return [int(other) for other in order if other != one and self.redundancy[one, other] > self.negligible][:most]
+        told = [int(other) for other in order if self.redundancy[one, other] > 0 and self.tells_pair(one, int(other))]
+        return told[:most]
 
     def near_copies(self, one: int, most: int) -> list[int]:
         """Positions of the contributors whose rows it repeats, exactly or nearly, most first."""
@@ -128,11 +166,14 @@ def coalition_values(ranking: pa.Table, coalitions: pa.Table | None, redundancy:
     names = tuple(name for name in ranked if name in rows)
     ordered = [rows[name] for name in names]
     errors = [row["shapley_error"] for row in ordered]
+    kind = kind_of(ranking)
+    values = dict(zip(ranked, ranking["value"].to_pylist(), strict=True))
+    is_value = kind.has_empty and not kind.penalised  # the ranking's own number then, not another computation's
     taken = sorted((row["greedy_step"], place) for place, row in enumerate(ordered) if row["greedy_step"] is not None)
     return CoalitionValues(
         names=names,
         left_out=tuple(name for name in ranked if name not in rows),
-        alone=_column(ordered, "alone"),
+        alone=np.array([values[name] for name in names]) if is_value else _column(ordered, "alone"),
         leave_one_out=_column(ordered, "leave_one_out"),
         shapley=_column(ordered, "shapley"),
         shapley_errors=None if None in errors else np.array(errors, dtype=np.float64),
@@ -140,6 +181,10 @@ def coalition_values(ranking: pa.Table, coalitions: pa.Table | None, redundancy:
         greedy_values=_column([ordered[place] for _, place in taken], "greedy_value"),
         redundancy=_matrix(names, redundancy, "redundancy", "redundancy"),
         near=_matrix(names, redundancy, "near_rows", "near_rows_of_other"),
+        leave_one_out_errors=_errors(ordered, "leave_one_out_error"),
+        gain_errors=_errors([ordered[place] for _, place in taken], "greedy_gain_error"),
+        redundancy_errors=_matrix(names, redundancy, "redundancy_error", "redundancy_error"),
+        empty=ranking["value_of_empty"][0].as_py(),
     )
 
 
@@ -147,13 +192,6 @@ def shapley_ranks(coalitions: pa.Table) -> dict[str, int]:
     """Contributor -> rank by Shapley value, of those that took part; 1 is best, equal values share one."""
     rows = _by_contributor(coalitions)
     return dict(zip(rows, _ranks(_column(list(rows.values()), "shapley")), strict=True))
-
-
-def first_taken(coalitions: pa.Table, most: int = 5) -> tuple[list[str], float | None]:
-    """The first contributors of the greedy search, in order, and the value of their coalition: None if it added none."""
-    taken = [row for row in coalitions.to_pylist() if row["greedy_step"] is not None]
-    first = sorted(taken, key=lambda row: row["greedy_step"])[:most]
-    return [row["contributor"] for row in first], first[-1]["greedy_value"] if first else None
 
 
 def _ranks(values: Floats) -> list[int]:
@@ -173,9 +211,18 @@ def _column(rows: Sequence[dict[str, Any]], column: str) -> Floats:
     return np.array([row[column] for row in rows], dtype=np.float64)
 
 
+def _errors(rows: Sequence[dict[str, Any]], column: str) -> Floats:
+    return np.array([_error(row[column]) for row in rows], dtype=np.float64)
+
+
+def _error(known: float | None) -> float:
+    return math.inf if known is None else known
+
+
 def _matrix(names: tuple[str, ...], redundancy: pa.Table, column: str, back: str) -> Floats:
     """(K, K) of a column of the first contributor against the other, and of one of the other against the first."""
-    found = {(row["contributor"], row["other"]): (row[column], row[back]) for row in redundancy.to_pylist()}
+    rows = redundancy.to_pylist()
+    found = {(row["contributor"], row["other"]): (_error(row[column]), _error(row[back])) for row in rows}
     place = {name: index for index, name in enumerate(names)}
     matrix = np.zeros((len(names), len(names)))
     for one, other in combinations(sorted(names), 2):

@@ -15,7 +15,9 @@ from mixval.contracts.coalitions import CoalitionAccount
 from mixval.contracts.warnings import RunWarning, warning
 from mixval.publish.coalition_values import CoalitionValues, coalition_values
 from mixval.publish.numerals import count, counted, fixed, percent
+from mixval.publish.ranking import value_decimals
 from mixval.publish.regression_warnings import DOUBLED_DAMPING
+from mixval.publish.value_kind import kind_of
 
 APART = 2.0
 """Standard errors of a difference from which two Shapley values count as different."""
@@ -39,7 +41,7 @@ def coalition_warnings(ranking: pa.Table, coalitions: pa.Table | None, redundanc
     found = coalition_values(ranking, coalitions, redundancy)
     if found is None:
         return []
-    return [*_neighbours(found), *_left_out(found), *_copies(found), *_covered_by_several(found)]
+    return [*_neighbours(found), *_left_out(found), *_copies(found, ranking), *_covered_by_several(found)]
 
 
 def sketch_warnings(account: CoalitionAccount) -> list[RunWarning]:
@@ -86,12 +88,12 @@ def _left_out(found: CoalitionValues) -> Iterator[RunWarning]:
         yield warning("coalitions-left-out", words, list(found.left_out))
 
 
-def _copies(found: CoalitionValues) -> Iterator[RunWarning]:
+def _copies(found: CoalitionValues, ranking: pa.Table) -> Iterator[RunWarning]:
     pairs = _copied(found)
     for cover, one, other in pairs[:MOST_PAIRS]:
-        alone, loss = (fixed(float(values[one]), 3) for values in (found.alone, found.leave_one_out))
+        alone = fixed(float(found.alone[one]), value_decimals(ranking))
         words = (
-            f"A contributor with value {alone} alone has a leave-one-out value of only {loss}: another one covers "
+            f"A contributor ({kind_of(ranking).alone}: {alone}) adds little to all others, since another one covers "
             f"{percent(cover)} of its contribution. Leave out one of the two, not both."
         )
         yield warning("covered-by-another", words, [found.names[one], found.names[other]])
@@ -130,5 +132,5 @@ def _covered_by_several(found: CoalitionValues) -> Iterator[RunWarning]:
         and found.leave_one_out[place] <= min(low, HARDLY * found.shapley[place])
     ]
     if several:
-        words = "High value alone, small leave-one-out value: several other contributors together cover its contribution."
+        words = "High value alone, small leave-one-out value: several other contributors together may cover its contribution."
         yield warning("covered-by-several", words, several)

@@ -74,6 +74,8 @@ class Explanation(FrozenModel):
     """The verdict with its reason, for who could buy the rows. Empty for one that was not valued."""
     headline: str = ""
     """What the run as a whole says: who is worth most, or why there is no ranking."""
+    decimals: int = 4
+    """With which the run's values are shown."""
     gate_verdict: str = ""
     """The gate's: admitted, or trimmed after bad rows were dropped; rejected, or failed."""
     n_ranked: int
@@ -125,7 +127,7 @@ def explain(
     own = next((row for row in ranked if row["contributor"] == contributor), None)
     if own is not None:
         found = coalition_values(ranking, coalitions, redundancy)
-        marginal = None if found is None else marginal_values(found, contributor)
+        marginal = None if found is None else marginal_values(found, contributor, kind_of(ranking).alone)
         return _ranked(own, ranking, terms, warnings).model_copy(update={"coalitions": marginal})
     if refused:
         broken = [BrokenExpectation(**{k: v for k, v in row.items() if k in BrokenExpectation.model_fields}) for row in refused]
@@ -140,7 +142,7 @@ def explanation_text(found: Explanation) -> str:
     if found.would_help_most:
         lines += ["", found.would_help_most]
     if found.coalitions:
-        lines += ["", *marginal_words(found.coalitions)]
+        lines += ["", *marginal_words(found.coalitions, found.decimals)]
     if found.parts:
         lines += ["", "Measured:"]
         for part in found.parts:
@@ -175,6 +177,7 @@ def _ranked(own: dict[str, Any], ranking: pa.Table, terms: pa.Table, warnings: S
         **{name: own[name] for name in copied},
         sentence=buyer_sentence(own, value_decimals(ranking)),
         headline=headline(ranking).plain(),
+        decimals=value_decimals(ranking),
         n_ranked=len(ranked),
         tied_with=tied if ordered else [],
         contributions=contributions,
@@ -228,7 +231,7 @@ def _marginal(found: Explanation) -> list[str]:
     if found.value is None:
         valued = counted(found.n_ranked, "valued contributor")
         return [f"{visible(found.contributor)}: {found.verdict}, so it is not among the {valued}."]
-    decimals = decimals_for([found.value, found.value_low, found.value_high])
+    decimals = found.decimals
     unit = "" if found.value_of_empty is None else " nats"
     rank = "no rank" if found.rank is None else f"rank {found.rank} of {count(found.n_ranked)}"
     words = f"{rank}, value {fixed(found.value, decimals)}{unit}"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from pydantic import Field
 
 from mixval.config.base import FrozenModel
-from mixval.publish.coalition_values import CoalitionValues
+from mixval.publish.coalition_values import ERRORS, CoalitionValues
+from mixval.publish.greedy_words import UNKNOWN
 from mixval.publish.names import listed, shortened
 from mixval.publish.numerals import count, decimals_for, fixed, percent
 
@@ -39,8 +42,15 @@ class MarginalValues(FrozenModel):
     n_contributors: int
     """Number of contributors in the coalition game."""
     alone: float
+    """Its value alone: the ranking's own, or the first-order gain where the value has a penalty."""
+    alone_is: str
+    """Name of that number."""
     leave_one_out: float
     """What the coalition of all loses without it."""
+    leave_one_out_error: float | None
+    """Its standard error by the sampling of target rows. None where it is not known."""
+    loss_is_told: bool
+    """Whether the coalition of all changes by more than its uncertainty without it."""
     shapley: float
     shapley_error: float | None
     """Standard error. None where it is exact."""
@@ -51,12 +61,12 @@ class MarginalValues(FrozenModel):
     greedy_value: float | None
     """Value of the coalition after that step."""
     substitutes: list[Substitute] = Field(default_factory=list)
-    """At most three, strongest first."""
+    """At most three, strongest first, of those above their uncertainty."""
     near_copies: list[NearCopy] = Field(default_factory=list)
     """At most three, most first."""
 
 
-def marginal_values(found: CoalitionValues, contributor: str) -> MarginalValues | None:
+def marginal_values(found: CoalitionValues, contributor: str, alone_is: str) -> MarginalValues | None:
     """The coalition values of a contributor. None when it has none."""
     if contributor not in found.names:
         return None
@@ -66,7 +76,10 @@ def marginal_values(found: CoalitionValues, contributor: str) -> MarginalValues 
     return MarginalValues(
         n_contributors=len(found.names),
         alone=float(found.alone[place]),
+        alone_is=alone_is,
         leave_one_out=float(found.leave_one_out[place]),
+        leave_one_out_error=_known(float(found.leave_one_out_errors[place])),
+        loss_is_told=found.tells_loss(place),
         shapley=float(found.shapley[place]),
         shapley_error=None if errors is None else float(errors[place]),
         shapley_rank=found.shapley_ranks[place],
@@ -87,20 +100,26 @@ def marginal_values(found: CoalitionValues, contributor: str) -> MarginalValues 
     )
 
 
-def marginal_words(marginal: MarginalValues) -> list[str]:
-    """The same as lines of plain text."""
+def _known(error: float) -> float | None:
+    return error if math.isfinite(error) else None
+
+
+def marginal_words(marginal: MarginalValues, value_decimals: int) -> list[str]:
+    """The same as lines of plain text; values of coalitions with `value_decimals`."""
     k, decimals = marginal.n_contributors, _decimals(marginal)
+    loss_error = marginal.leave_one_out_error
+    half = "" if loss_error is None else f" ± {fixed(ERRORS * loss_error, decimals)}"
     error = "" if marginal.shapley_error is None else f" ± {fixed(marginal.shapley_error, decimals + 1)}"
     rank = f"rank {marginal.shapley_rank} of {count(k)}"
     lines = [
         f"In coalitions of {count(k)} contributors:",
-        f"  {'alone':<14} {fixed(marginal.alone, decimals)}",
+        f"  {marginal.alone_is:<14} {fixed(marginal.alone, value_decimals)}",
         f"  {'Shapley value':<14} {fixed(marginal.shapley, decimals)}{error}  ({rank}; mean marginal contribution over all "
         "orders)",
-        f"  {'leave-one-out':<14} {fixed(marginal.leave_one_out, decimals)}",
+        f"  {'leave-one-out':<14} {fixed(marginal.leave_one_out, decimals)}{half}",
     ]
     if marginal.greedy_step is not None:
-        coalition = fixed(marginal.greedy_value, decimals)
+        coalition = fixed(marginal.greedy_value, value_decimals)
         lines.append(f"  {'greedy step':<14} {marginal.greedy_step}  (value of the coalition then: {coalition})")
     return [*lines, "", *_missed(marginal), *_other_substitutes(marginal), *_repeated(marginal)] if k > 1 else lines
 
@@ -111,19 +130,27 @@ def _decimals(marginal: MarginalValues) -> int:
 
 def _missed(marginal: MarginalValues) -> list[str]:
     loss, decimals = marginal.leave_one_out, _decimals(marginal)
+    if marginal.leave_one_out_error is None:
+        return [UNKNOWN]
     verb = "gain" if loss < 0 else "lose"
     words = f"Without it the coalition of all would {verb} {fixed(abs(loss), decimals)}"
+    if not marginal.loss_is_told:
+        words = "Whether the coalition of all would lose or gain without it cannot be told"
     first = marginal.substitutes[0] if marginal.substitutes else None
     if first is None:
-        return [f"{words}." if marginal.near_copies else f"{words}; no other contributor is redundant with it."]
+        return [
+            f"{words}."
+            if marginal.near_copies
+            else f"{words}. Its redundancy with any other contributor is within its uncertainty."
+        ]
     name = shortened(first.contributor, 40)
-    if first.cover is None:
+    if first.cover is None or not marginal.loss_is_told:
         return [f"{words}; it is partly redundant with {name}."]
-    missed = first.redundancy + loss
     much = "most" if first.cover >= MOSTLY else "some"
+    missed = fixed(first.redundancy + loss, decimals)
     return [
-        f"{words}; {name} covers {much} of its contribution: without {name}, its leave-one-out value would be "
-        f"{fixed(missed, decimals)}, of which {name} covers {percent(first.cover)}."
+        f"{words}; {name} covers {much} of its contribution: without {name}, its leave-one-out value would be {missed}, "
+        f"of which {name} covers {percent(first.cover)}."
     ]
 
 

@@ -13,9 +13,10 @@ from rich.text import Text
 
 from mixval.contracts.results import CANNOT_SAY, LEAVE, TAKE
 from mixval.contracts.terms import TERMS
-from mixval.publish.coalition_values import first_taken
-from mixval.publish.names import listed, shortened
-from mixval.publish.numerals import compact, count, signed
+from mixval.publish.coalition_values import CoalitionValues, coalition_values
+from mixval.publish.greedy_words import greedy_sentence
+from mixval.publish.names import shortened
+from mixval.publish.numerals import count, signed
 from mixval.publish.ranking import ranking_rows, tie_labels, value_decimals, weighted_decimals
 from mixval.publish.value_kind import kind_of, kind_of_row
 from mixval.publish.verdict_words import TIES, buyer_sentence, headline, is_ordered, verdicts_in_words
@@ -51,7 +52,13 @@ _NO_PART = "Eq. 8's terms, for comparison: no part of the value"
 TIE_STYLES = ("cyan", "magenta", "yellow", "green", "blue")
 
 
-def print_ranking(table: pa.Table, rejected: pa.Table, console: Console, coalitions: pa.Table | None = None) -> None:
+def print_ranking(
+    table: pa.Table,
+    rejected: pa.Table,
+    console: Console,
+    coalitions: pa.Table | None = None,
+    redundancy: pa.Table | None = None,
+) -> None:
     """Print what the ranking says, then the ranking, a sentence a contributor, and which contributors were rejected and why."""
     console.print(f"[bold]{escape(headline(table).plain())}[/bold]")
     if table.num_rows:
@@ -62,8 +69,9 @@ def print_ranking(table: pa.Table, rejected: pa.Table, console: Console, coaliti
         _print_notes(table, console, "shapley" in [column.header for column in view.columns])
         _print_sentences(table, console)
         _print_parts(table, console)
-        if coalitions is not None and is_ordered(table):
-            _print_greedy(coalitions, console)
+        found = coalition_values(table, coalitions, redundancy)
+        if found is not None and is_ordered(table):
+            _print_coalitions(found, value_decimals(table), console)
     if rejected.num_rows:
         _print_refused(rejected, console)
 
@@ -149,11 +157,9 @@ def _print_sentences(table: pa.Table, console: Console) -> None:
     console.print()
 
 
-def _print_greedy(coalitions: pa.Table, console: Console) -> None:
-    names, value = first_taken(coalitions)
-    if len(names) > 1:
-        order = escape(listed(names, len(names), NAME_LIMIT))
-        console.print(f"Greedy search, adding the best next contributor: {order}; value together {compact(value)}.")
+def _print_coalitions(found: CoalitionValues, decimals: int, console: Console) -> None:
+    if found.greedy:
+        console.print(escape(greedy_sentence(found, decimals).plain()))
 
 
 def _print_refused(rejected: pa.Table, console: Console) -> None:

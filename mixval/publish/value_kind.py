@@ -58,6 +58,7 @@ _KINDS = {
         "It compares contributors of this run; its absolute size has no meaning.",
         adds_terms=True,
         source="Eq. 8 of arXiv 2511.13640",
+        alone="value as a coalition of one, bias of the sketch included",
     ),
     CROSS_ENTROPY: ValueKind(
         "value (nats)",

@@ -6,6 +6,7 @@ for leave-one-out and redundancy; and a greedy order of contributors.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,12 +30,13 @@ from mixval.stages.steps import Step, one_call
 from mixval.terms.ntk.objective import damping_excess
 from mixval.terms.ntk.sketched import sketched_form
 from mixval.terms.ntk.statistics import GradientStatistics
+from mixval.valuation.coalition_errors import gain_errors, pair_errors
 from mixval.valuation.eq8_coalitions import redundancy
 from mixval.valuation.regression_coalitions import RegressionGame
 from mixval.valuation.shapley import greedy, leave_one_out
 from mixval.valuation.shapley_budget import shapley
 
-VERSION = 3
+VERSION = 4
 """Raised whenever the numbers change."""
 GREEDY_STEPS = 5
 """Contributors that the greedy search takes."""
@@ -138,10 +140,12 @@ def coalition_tables(work: CoalitionJob, outcomes: Mapping[str, GateOutcome]) ->
             "contributor": name,
             "alone": float(pairs["alone"][k]),
             "leave_one_out": float(pairs["leave_one_out"][k]),
+            "leave_one_out_error": _at(pairs, "leave_one_out_errors", k),
             "shapley": float(shapley["values"][k]),
             "shapley_error": float(shapley["errors"][k]) if "errors" in shapley else None,
             "greedy_step": steps[k] + 1 if k in steps else None,
             "greedy_value": float(order["values"][steps[k]]) if k in steps else None,
+            "greedy_gain_error": _at(order, "gain_errors", steps[k]) if k in steps else None,
         }
         for k, name in enumerate(names)
     ]
@@ -159,9 +163,8 @@ def coalition_tables(work: CoalitionJob, outcomes: Mapping[str, GateOutcome]) ->
         largest_errors=[float(error) for error in shapley.get("largest_errors", [])],
         seconds=sum(record.seconds for record in records if record is not None),
     )
-    return CoalitionResults(
-        pa.Table.from_pylist(rows, schema=COALITIONS), _redundancy_table(names, pairs["redundancy"], outcomes), account
-    )
+    redundancies = _redundancy_table(names, pairs, outcomes)
+    return CoalitionResults(pa.Table.from_pylist(rows, schema=COALITIONS), redundancies, account)
 
 
 def _coalitions(work: CoalitionJob) -> Coalitions:
@@ -211,12 +214,13 @@ def _shapley(game: CoalitionGame, work: CoalitionJob) -> dict[str, np.ndarray]:
 
 def _pairs(game: CoalitionGame, work: CoalitionJob) -> dict[str, np.ndarray]:
     n = len(work.jobs)
+    errors = pair_errors(game, n)  # first: the game then has the values, too
     of_all = game.value(np.ones(n, dtype=np.bool_))
     if n == 1:
         differences, both = np.array([of_all - game.empty()]), np.zeros((1, 1))
     else:
         differences, both = leave_one_out(game, n), _without_both(game, n)
-    return {
+    return errors | {
         "alone": np.array(_alone(game, n)),
         "leave_one_out": differences,
         "redundancy": redundancy(of_all, of_all - differences, both),
@@ -251,7 +255,8 @@ def _greedy(game: CoalitionGame, work: CoalitionJob) -> dict[str, np.ndarray]:
     n = len(work.jobs)
     size = min(GREEDY_STEPS, n)
     found = greedy(game, n, size)
-    return {"order": found.order, "values": found.values, "n_coalitions": np.array(sum(n - step for step in range(size)))}
+    n_coalitions = np.array(sum(n - step for step in range(size)))
+    return {"order": found.order, "values": found.values, "n_coalitions": n_coalitions} | gain_errors(game, found.order, n)
 
 
 _COMPUTED: dict[Quantity, Callable[[CoalitionGame, CoalitionJob], dict[str, np.ndarray]]] = {
@@ -261,16 +266,24 @@ _COMPUTED: dict[Quantity, Callable[[CoalitionGame, CoalitionJob], dict[str, np.n
 }
 
 
-def _redundancy_table(names: Sequence[str], values: np.ndarray, outcomes: Mapping[str, GateOutcome]) -> pa.Table:
-    pairs = [(a, b) for a in range(len(names)) for b in range(len(names)) if names[a] < names[b]]
+def _redundancy_table(names: Sequence[str], found: Mapping[str, np.ndarray], outcomes: Mapping[str, GateOutcome]) -> pa.Table:
     rows = [
         {
             "contributor": names[a],
             "other": names[b],
-            "redundancy": float(values[a, b]),
+            "redundancy": float(found["redundancy"][a, b]),
+            "redundancy_error": _at(found, "redundancy_errors", (a, b)),
             "near_rows": outcomes[names[a]].near_copies.get(names[b], 0.0),
             "near_rows_of_other": outcomes[names[b]].near_copies.get(names[a], 0.0),
         }
-        for a, b in pairs
+        for a in range(len(names))
+        for b in range(len(names))
+        if names[a] < names[b]
     ]
     return pa.Table.from_pylist(sorted(rows, key=lambda row: (row["contributor"], row["other"])), schema=REDUNDANCY)
+
+
+def _at(found: Mapping[str, np.ndarray], name: str, place: int | tuple[int, int]) -> float | None:
+    """A standard error; None where it is not known."""
+    error = float(found[name][place]) if name in found else math.inf
+    return error if math.isfinite(error) else None

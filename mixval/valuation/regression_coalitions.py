@@ -106,8 +106,23 @@ class RegressionGame:
             )
         key = members.tobytes()
         if key not in self._known:
-            self._known[key] = regression_value(self._regression(members), self._objective, self._damping).value
+            self._known[key] = self._objective.value(self._outputs(members))
         return self._known[key]
+
+    def rows(self, members: Members) -> Floats:
+        """(m,) v of these contributors, none or more, on each of T's rows; their mean is v, weighted by T's answer tokens."""
+        if not members.any():
+            return self._objective.row_values(np.zeros((len(self._target), self._of.cross.shape[2])))
+        outputs = self._outputs(members)
+        self._known[members.tobytes()] = self._objective.value(outputs)
+        return self._objective.row_values(outputs)
+
+    def error(self, differences: Floats) -> float:  # (m,)
+        """Standard error, by the sampling of T's rows, of a difference between coalitions, given on each row of T."""
+        return self._objective.error(differences)
+
+    def _outputs(self, members: Members) -> Floats:
+        return regression_value(self._regression(members), self._objective, self._damping).change.values
 
     def prefixes(self, order: Order) -> Iterator[float]:
         """v of the growing prefixes of an order."""

@@ -230,8 +230,11 @@ def with_coalitions(valued: Valued, tmp_path: Path) -> Path:
     folder = Path(json.loads(invoke("value", valued.config, "--json").stdout)["url"].removeprefix("file://"))
     copied = shutil.copytree(folder, tmp_path / folder.name)
     columns = ("contributor", "alone", "leave_one_out", "shapley", "greedy_step", "greedy_value")
-    rows = [("far", -1.0, -0.1, 0.2, 3, 1.0), ("mixed", 0.5, 0.05, 0.9, 2, 1.1), ("near", 0.7, 0.1, 0.9, 1, 0.7)]
+    columns += ("leave_one_out_error", "greedy_gain_error")
+    rows = [("far", -1.0, -0.1, 0.2, 3, 1.2), ("mixed", 0.5, 0.05, 0.9, 2, 1.1), ("near", 0.7, 0.1, 0.9, 1, 0.7)]
+    rows = [(*row, 0.01, 0.01) for row in rows]
     pairs = [("far", "mixed", 0.0), ("far", "near", 0.0), ("mixed", "near", 0.6)]
+    pairs = [(*pair, 0.01, 0.0, 0.0) for pair in pairs]
     tables = {
         "coalitions": ([dict(zip(columns, row, strict=True)) for row in rows], COALITIONS),
         "redundancy": ([dict(zip(REDUNDANCY.names, pair, strict=True)) for pair in pairs], REDUNDANCY),

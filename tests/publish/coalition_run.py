@@ -49,8 +49,10 @@ def make_game(k: int, seed: int = 5) -> SetGame:
     return SetGame(value, min(single), k)
 
 
-def make_coalitions(names: tuple[str, ...], seed: int = 5, steps: int | None = None) -> CoalitionResults:
-    """Tables and account; Shapley values are exact up to `MOST_EXACT` contributors."""
+def make_coalitions(
+    names: tuple[str, ...], seed: int = 5, steps: int | None = None, error: float | None = 1e-4
+) -> CoalitionResults:
+    """Tables and account; Shapley values are exact up to `MOST_EXACT` contributors, all other differences have one error."""
     k, game = len(names), make_game(len(names), seed)
     everybody = np.ones(k, dtype=bool)
     without = leave_one_out(game, k)
@@ -63,10 +65,12 @@ def make_coalitions(names: tuple[str, ...], seed: int = 5, steps: int | None = N
             "contributor": name,
             "alone": game.value(np.arange(k) == i),
             "leave_one_out": without[i],
+            "leave_one_out_error": error,
             "shapley": shapley[i],
             "shapley_error": None if sampled is None else sampled.standard_errors[i],
             "greedy_step": step[i] + 1 if i in step else None,
             "greedy_value": found.values[step[i]] if i in step else None,
+            "greedy_gain_error": error if i in step else None,
         }
         for i, name in enumerate(names)
     ]
@@ -77,7 +81,8 @@ def make_coalitions(names: tuple[str, ...], seed: int = 5, steps: int | None = N
                 both = everybody & ~np.isin(np.arange(k), [i, j])
                 missed = game.value(everybody) - (game.value(both) if both.any() else game.empty())
                 near = {"near_rows": 0.9, "near_rows_of_other": 0.8} if {i, j} == {0, 1} else dict.fromkeys(NEAR, 0.0)
-                pairs.append({"contributor": name, "other": other, "redundancy": missed - without[i] - without[j], **near})
+                shared = missed - without[i] - without[j]
+                pairs.append({"contributor": name, "other": other, "redundancy": shared, "redundancy_error": error, **near})
     account = CoalitionAccount(
         method="exact" if sampled is None else "sampled",
         n_contributors=k,

@@ -13,9 +13,10 @@ from published_run import NAMES, make_results
 
 from mixval.contracts.results import COALITIONS, REDUNDANCY
 from mixval.errors import ContractError
-from mixval.publish.coalition_values import coalition_values, first_taken, shapley_ranks
+from mixval.publish.coalition_values import coalition_values, shapley_ranks
 from mixval.publish.manifest import read_manifest
 from mixval.publish.numerals import fixed, signed
+from mixval.publish.ranking import value_decimals
 from mixval.publish.report import coalition_view
 from mixval.publish.report.redundancy_chart import BLANK, clustered
 from mixval.publish.report.render import render_report
@@ -68,8 +69,7 @@ def test_values_stand_in_the_order_of_the_ranking(both):
     assert not joined.redundancy.diagonal().any()
     assert shapley_ranks(found.coalitions) == dict(zip(joined.names, joined.shapley_ranks, strict=True))
     best = max(rows.values(), key=lambda row: row["alone"])
-    names, value = first_taken(found.coalitions, 1)
-    assert (names, value) == ([best["contributor"]], best["alone"])
+    assert (joined.names[joined.greedy[0]], joined.greedy_values[0]) == (best["contributor"], best["alone"])
 
 
 def test_cover_is_the_share_that_the_other_brings_as_well(both):
@@ -127,7 +127,7 @@ def test_clusters_bring_substitutes_side_by_side():
 def test_the_heat_map_shows_each_pair_where_its_names_stand(both, text):
     joined = aligned(*both)
     order = clustered(joined.redundancy)
-    decimals = coalition_view.scale_of(joined, None).adds
+    decimals = coalition_view.scale_of(joined, None, value_decimals(both[0].ranking)).adds
     strongest = np.abs(joined.redundancy).max()
     drawn = {(int(i), int(j)): rest for i, j, *rest in re.findall(CELL, text, re.DOTALL)}
     expected = [p for p in combinations(range(12), 2) if abs(joined.redundancy[order[p[1]], order[p[0]]]) >= BLANK * strongest]
@@ -145,19 +145,20 @@ def test_the_heat_map_shows_each_pair_where_its_names_stand(both, text):
 
 def test_tables_have_every_number(both, text):
     joined = aligned(*both)
-    scale = coalition_view.scale_of(joined, None)
+    scale = coalition_view.scale_of(joined, None, value_decimals(both[0].ranking))
     lines = cells(text, "coalitions")
     assert [line[0] for line in lines] == list(joined.names)
     for i, (_, rank, shapley, without, alone, step, coalition) in enumerate(lines):
         assert (int(rank), shapley) == (joined.shapley_ranks[i], fixed(joined.shapley[i], scale.adds))
-        assert (without, alone) == (fixed(joined.leave_one_out[i], scale.adds), fixed(joined.alone[i], scale.value))
+        loss, half = (fixed(number, scale.adds) for number in (joined.leave_one_out[i], 1.96e-4))
+        assert (without, alone) == (f"{loss} ± {half}", fixed(joined.alone[i], scale.value))
         assert coalition == fixed(joined.greedy_values[int(step) - 1], scale.value)
     pairs = cells(text, "redundancy")
     assert len(pairs) == 60
     assert "6 weaker pairs are in redundancy.parquet" in text
     assert {"news-agency", "wiki-mix"} == set(pairs[0][:2])
     assert {"small-lab", "mono-synth"} & set(pairs[-1][:2])
-    numbers = [float(pair[2].replace("\u2212", "-")) for pair in pairs]
+    numbers = [float(pair[2].split(" ± ")[0].replace("\u2212", "-")) for pair in pairs]
     assert numbers == sorted(numbers, reverse=True)
 
 
@@ -165,17 +166,30 @@ def test_sentences_say_who_stands_in_and_where_adding_stops(both, text):
     results, found = both
     words = " ".join(section(text).split())
     joined, account = aligned(results, found), found.account
-    assert "news-agency and wiki-mix are redundant: all together would lose" in words
+    assert "news-agency and wiki-mix are redundant: without both, all together would lose" in words
     assert "are worth more together" in words
     assert f"All {account.n_contributors} ranked contributors are included." in words
     assert "exact, from all coalitions; 4,096 coalitions of contributors were valued in 12.4 s." in words
-    assert f"the search takes {joined.names[joined.greedy[0]]}, " in words
-    best = int(joined.greedy_values.argmax())
-    stop = "Each of the 12 steps adds value." if best == 11 else f"The value is highest after step {best + 1}"
-    assert stop in words
-    share = joined.greedy_values - account.value_of_empty
-    enough = 1 + int((share >= 0.95 * share[best]).argmax())
-    assert f"The first {enough} reach {round(100 * share[enough - 1] / share[best])} %" in words
+    gains = np.diff([0.0, *joined.greedy_values])
+    assert all(gain > joined.negligible for gain in gains[: joined.steps_told])
+    assert joined.steps_told == 12
+    assert f"adding the best next contributor: {joined.names[joined.greedy[0]]}, " in re.sub(r"</?bdi>", "", words)
+
+
+@pytest.mark.parametrize("error", [None, 10.0])
+def test_differences_within_their_uncertainty_are_not_told(error):
+    results = make_results(NAMES)
+    found = make_coalitions(NAMES, error=error)
+    words = " ".join(section(report(with_coalitions(results, found), found)).split())
+    for claim in (
+        "are redundant: without",
+        "worth more together: without",
+        "would be higher without",
+        "the best next contributor:",
+    ):
+        assert claim not in words
+    told = "the uncertainty of what contributors add to others is not known" if error is None else "not even the best first"
+    assert told in words
 
 
 def test_a_search_that_ends_early_and_a_harmful_one_are_said():
@@ -185,9 +199,11 @@ def test_a_search_that_ends_early_and_a_harmful_one_are_said():
     rows[3]["leave_one_out"] = -0.2
     found = type(found)(pa.Table.from_pylist(rows, schema=COALITIONS), found.redundancy, found.account)
     words = " ".join(section(report(with_coalitions(results, found), found)).split())
-    assert "Each of the 5 steps adds value; the search ends there." in words
     assert "The value of all together would be higher without forum-2024." in words
-    assert re.search(r"value [\d.]+ together, compared with [\d.]+ for all 12\.", words)
+    assert re.search(
+        r"value together [\d.]+\. Other orders may do as well\. All 12 together have value [\d.]+\.",
+        re.sub(r"</?p>", "", words),
+    )
 
 
 def test_sampled_values_have_intervals_and_their_convergence():
@@ -197,7 +213,7 @@ def test_sampled_values_have_intervals_and_their_convergence():
     joined = aligned(results, found)
     half = coalition_view.half_widths(joined, 0.95)
     np.testing.assert_allclose(half, 1.959964 * joined.shapley_errors, rtol=1e-6)
-    assert cells(text, "coalitions")[4][3] == f"± {fixed(half[4], coalition_view.scale_of(joined, None).adds)}"
+    assert cells(text, "coalitions")[4][3] == f"± {fixed(half[4], coalition_view.scale_of(joined, None, 3).adds)}"
     assert len(re.findall(r'id="additions-wide-interval-\d+"', text)) == 17
     words = " ".join(section(text).split())
     assert "The 17 best-ranked contributors are included; 3 ranked contributors are not." in words

@@ -3,6 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from coalition_run import NEAR
 from published_run import make_results
 
 from mixval.contracts.coalitions import CoalitionAccount
@@ -12,7 +13,7 @@ from mixval.publish.coalition_warnings import coalition_warnings, sketch_warning
 NAMES = tuple("abcdefghij")
 
 
-def found(alone, loss, shapley=None, errors=None, redundancy=None, names=NAMES):
+def found(alone, loss, shapley=None, errors=None, redundancy=None, names=NAMES, error=1e-4):
     """The warnings of ten contributors in the order of the ranking, by kind."""
     k = len(alone)
     ranked = make_results(names).ranking["contributor"].to_pylist()
@@ -23,6 +24,7 @@ def found(alone, loss, shapley=None, errors=None, redundancy=None, names=NAMES):
             "contributor": ranked[i],
             "alone": alone[i],
             "leave_one_out": loss[i],
+            "leave_one_out_error": 1e-4,
             "shapley": shapley[i],
             "shapley_error": errors[i],
         }
@@ -30,7 +32,7 @@ def found(alone, loss, shapley=None, errors=None, redundancy=None, names=NAMES):
     ]
     shared = np.zeros((k, k)) if redundancy is None else redundancy + redundancy.T
     pairs = [
-        {"contributor": one, "other": other, "redundancy": shared[i, j], "near_rows": 0.0, "near_rows_of_other": 0.0}
+        {"contributor": one, "other": other, "redundancy": shared[i, j], "redundancy_error": error} | dict.fromkeys(NEAR, 0.0)
         for i, one in enumerate(ranked[:k])
         for j, other in enumerate(ranked[:k])
         if one < other
@@ -75,9 +77,11 @@ def test_a_copy_that_is_worth_much_alone_is_named_with_the_other_once():
     assert warning.kind == "covered-by-another"
     assert warning.contributors == [ranked[2], ranked[5]]
     assert (
-        "with value 0.950 alone has a leave-one-out value of only 0.010: another one covers 98 % of its contribution"
+        "bias of the sketch included: 0.95) adds little to all others, since another one covers 98 % of its contribution"
         in warning.words
     )
+    _, unsure = found(alone, loss, redundancy=shared, error=1.0)
+    assert "covered-by-another" not in {one.kind for one in unsure}
 
 
 def test_a_copy_that_is_worth_little_or_half_a_copy_is_none():

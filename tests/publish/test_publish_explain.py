@@ -128,7 +128,7 @@ def test_one_that_nobody_replaces_and_one_that_harms(both):
     assert "is redundant with it" not in explanation_text(copied)
     lonely = found.model_copy(update={"coalitions": own.model_copy(update=alone)})
     assert "Without it the coalition of all would gain 0.25" in explanation_text(lonely)
-    assert "no other contributor is redundant with it" in explanation_text(lonely)
+    assert "Its redundancy with any other contributor is within its uncertainty." in explanation_text(lonely)
     weak = own.substitutes[0].model_copy(update={"cover": None})
     touched = found.model_copy(update={"coalitions": own.model_copy(update={"substitutes": [weak]})})
     assert "it is partly redundant with wiki-mix" in explanation_text(touched)

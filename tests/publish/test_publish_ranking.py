@@ -16,9 +16,9 @@ from mixval.publish.ranking import ranking_rows, ranking_table, rejected_table, 
 from mixval.publish.terminal import print_ranking
 
 
-def printed(table, rejected, width, coalitions=None):
+def printed(table, rejected, width, *coalitions):
     console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system="standard", legacy_windows=False)
-    print_ranking(table, rejected, console, coalitions)
+    print_ranking(table, rejected, console, *coalitions)
     return console.file.getvalue()
 
 
@@ -130,13 +130,17 @@ def test_shapley_ranks_stand_beside_the_rank():
 @pytest.mark.parametrize(("width", "shown"), [(72, 0), (130, 2)])  # a column and its meaning, where there is room
 def test_terminal_shows_shapley_ranks_and_who_goes_together(width, shown):
     results, found = make_both(NAMES, n_left_out=2)
-    text = Console(width=width).render_str(printed(results.ranking, results.rejected, width, found.coalitions)).plain
+    text = (
+        Console(width=width)
+        .render_str(printed(results.ranking, results.rejected, width, found.coalitions, found.redundancy))
+        .plain
+    )
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)
     assert text.count("shapley") == shown
     assert "…" not in text
     taken = sorted((row["greedy_step"], row["contributor"]) for row in found.coalitions.to_pylist())[:5]
     names = [name for _, name in taken]
-    assert f"best next contributor: {', '.join(names[:4])} and {names[4]}; value together" in " ".join(text.split())
+    assert f"best next contributor: {', '.join(names)} and 5 more; value together" in " ".join(text.split())
     assert max(len(line) for line in text.splitlines()) <= width
 
 

@@ -73,7 +73,8 @@ def test_a_wide_terminal_keeps_eq_8_apart() -> None:
 @pytest.mark.parametrize("width", [70, 110])
 def test_shapley_ranks_stand_beside_the_value_where_there_is_room(width: int) -> None:
     made, console = MADE[CROSS_ENTROPY], Console(record=True, width=width, file=io.StringIO())
-    print_ranking(made.ranking, made.rejected, console, make_coalitions(NAMES).coalitions)
+    found = make_coalitions(NAMES)
+    print_ranking(made.ranking, made.rejected, console, found.coalitions, found.redundancy)
     values, _, beside = console.export_text().partition("for comparison")
     assert ("shapley" in values) == (width == 110)
     assert all(name in values for name in NAMES)

@@ -121,7 +121,8 @@ def printed(stored: StoredRun, width: int) -> str:
 @pytest.mark.parametrize("ntk", [EXACT, SKETCHED])
 def test_it_is_measured_weighed_and_published(ntk: dict[str, Any], tmp_path: Path) -> None:
     made, stored = run(tmp_path, ntk)
-    assert stored.ranking.schema.names[7:17] == [*FOUR, "length", *(f"weighted_{term}" for term in (*FOUR, "length"))]
+    of_terms = [name for name in stored.ranking.schema.names if name.removeprefix("weighted_") in TERMS]
+    assert of_terms == [*FOUR, "length", *(f"weighted_{term}" for term in (*FOUR, "length"))]
     assert stored.ranking.schema.field("length").metadata == {b"unit": b"tokens", b"description": LENGTH.sentence.encode()}
     assert column(stored, "length") == pytest.approx({name: bytes_a_row(tmp_path, name) for name in made.values}, rel=1e-12)
     known = {row["contributor"]: row for row in stored.terms.to_pylist() if row["term"] == "length"}
@@ -177,7 +178,10 @@ def test_the_lever_is_the_spec_s_own(tmp_path: Path) -> None:
     at = stored.ranking.schema.get_field_index("weighted_length")
     parts = [-9.0 if name == longest else 0.0 for name in stored.ranking["contributor"].to_pylist()]
     ranking = stored.ranking.set_column(at, stored.ranking.schema.field(at), [parts])
-    helped = explain(ranking, stored.terms, stored.rejected, longest).would_help_most
+    sure = [0.0 if row["term"] == "length" else row["standard_error"] for row in stored.terms.to_pylist()]
+    at = stored.terms.schema.get_field_index("standard_error")
+    terms = stored.terms.set_column(at, stored.terms.schema.field(at), [sure])
+    helped = explain(ranking, terms, stored.rejected, longest).would_help_most
     assert helped is not None
     assert helped.startswith("The length term costs it most.")
     assert helped.endswith("What improves this term: shorter rows.")

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from mixval.publish.coalition_values import CoalitionValues, Floats
 from mixval.publish.names import shortened
 from mixval.publish.numerals import fixed
+from mixval.publish.report.coalition_view import Scale
 from mixval.publish.report.figure import axes_at, canvas, drawing, inline_svg, name_room
 from mixval.publish.report.ranking_chart import BOTTOM, RIGHT, TOP
 from mixval.publish.report.row_axes import row_names, value_axis
@@ -21,9 +22,10 @@ ALONE_SHARE = 0.36
 def addition_chart(
     found: CoalitionValues,
     half_widths: Floats | None,  # (K,) of the Shapley values' intervals
-    decimals: int,
+    scale: Scale,
     layout: Layout,
     description: str,
+    alone_is: str,
 ) -> Markup:
     """The chart as inline SVG. Marks: `shapley-i`, `interval-i` where sampled, `without-i`, and `alone-i` on its own scale."""
     layout = closer(layout, len(found.names))
@@ -39,11 +41,11 @@ def addition_chart(
         for place in range(k):
             _mark(adds, alone, found, half_widths, place)
         row_names(adds, [INK] * k)
-        for axes, words in ((adds, "marginal contribution"), (alone, "value alone")):
+        for axes, words in ((adds, "marginal contribution"), (alone, alone_is)):
             axes.margins(x=0.08)
             value_axis(axes, k)
             axes.set_xlabel(words, labelpad=8)
-        tooltips = {f"{mark}-{i}": text for i in range(k) for mark, text in _words(found, i, decimals).items()}
+        tooltips = {f"{mark}-{i}": text for i in range(k) for mark, text in _words(found, i, scale, alone_is).items()}
         return inline_svg(
             figure, "additions", layout, "Marginal contribution of each contributor", description, names, tooltips
         )
@@ -67,10 +69,10 @@ def _mark(adds: Any, alone: Any, found: CoalitionValues, half_widths: Floats | N
     ring.set_gid(f"alone-{place}")
 
 
-def _words(found: CoalitionValues, place: int, decimals: int) -> dict[str, str]:
+def _words(found: CoalitionValues, place: int, scale: Scale, alone_is: str) -> dict[str, str]:
     name = shortened(found.names[place], 80)
     return {
-        "shapley": f"{name}: Shapley value {fixed(float(found.shapley[place]), decimals)}",
-        "without": f"{name}: leave-one-out {fixed(float(found.leave_one_out[place]), decimals)}",
-        "alone": f"{name}: alone {fixed(float(found.alone[place]), decimals)}",
+        "shapley": f"{name}: Shapley value {fixed(float(found.shapley[place]), scale.adds)}",
+        "without": f"{name}: leave-one-out {fixed(float(found.leave_one_out[place]), scale.adds)}",
+        "alone": f"{name}: {alone_is} {fixed(float(found.alone[place]), scale.value)}",
     }

@@ -10,6 +10,7 @@ from mixval.errors import ContractError
 from mixval.publish.coalition_values import CoalitionValues, coalition_values
 from mixval.publish.manifest import Manifest
 from mixval.publish.numerals import fixed
+from mixval.publish.ranking import value_decimals
 from mixval.publish.report import coalition_view as words
 from mixval.publish.report.addition_chart import addition_chart
 from mixval.publish.report.greedy_chart import greedy_chart
@@ -35,20 +36,20 @@ def coalition_section(
             f"run {manifest.run_id}: expected `coalitions` in manifest.json, as there is a coalitions.parquet, found none. "
             "Run the valuation again."
         )
-    account, scale = manifest.coalitions, words.scale_of(found, confidence(manifest))
+    account, scale = manifest.coalitions, words.scale_of(found, confidence(manifest), value_decimals(ranking))
     pairs = words.pair_lines(found, scale)
     return {
-        "charts": _charts(found, account.value_of_all, scale),
+        "charts": _charts(found, account.value_of_all, scale, kind_of(ranking).alone),
         "lines": words.contributor_lines(found, scale),
         "pairs": pairs,
         "n_pairs_not_shown": len(found.names) * (len(found.names) - 1) // 2 - len(pairs),
         "strongest": fixed(float(abs(found.redundancy).max()), scale.adds),
         "pair_words": words.pair_words(found, scale),
         "harmful": words.harmful_words(found),
-        "greedy_title": words.greedy_title(found),
         "greedy_words": words.greedy_words(found, account, scale) if found.greedy else [],
         "method": f"{words.method_words(account, scale)} {kind_of(ranking).of_coalitions}".strip(),
         "took_part": words.who_took_part(account),
+        "alone": kind_of(ranking).alone,
         "is_sampled": found.shapley_errors is not None,
         "level": f"{100 * scale.level:g} %",
         "k": len(found.names),
@@ -56,14 +57,14 @@ def coalition_section(
     }
 
 
-def _charts(found: CoalitionValues, value_of_all: float, scale: words.Scale) -> dict[str, Any]:
+def _charts(found: CoalitionValues, value_of_all: float, scale: words.Scale, alone: str) -> dict[str, Any]:
     k = len(found.names)
     halves = words.half_widths(found, scale.level)
-    first = f"{k} contributors in the order of the ranking: Shapley value, leave-one-out, and value alone. "
+    first = f"{k} contributors in the order of the ranking: Shapley value, leave-one-out, and {alone}. "
     second = f"Redundancy of every two of {k} contributors, ordered so that substitutes are next to each other. "
     third = f"{len(found.greedy)} steps from top to bottom, with the value of the coalition after each. "
     table = "The table below has all numbers."
-    charts = {"additions": [addition_chart(found, halves, scale.adds, layout, first + table) for layout in LAYOUTS]}
+    charts = {"additions": [addition_chart(found, halves, scale, layout, first + table, alone) for layout in LAYOUTS]}
     if k > 1:
         charts["redundancy"] = [redundancy_chart(found, scale.adds, layout, second + table) for layout in LAYOUTS]
     if found.greedy:

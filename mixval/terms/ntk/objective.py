@@ -81,7 +81,15 @@ class TargetObjective:
 
     def value(self, outputs: Floats) -> float:  # (m, C) F
         """The value on all rows of T."""
-        return float(np.average(self._row_values(outputs), weights=self.tokens))
+        return float(np.average(self.row_values(outputs), weights=self.tokens))
+
+    def error(self, differences: Floats) -> float:  # (m,) of rows of T between two predictions
+        """The standard error, by the sampling of T's rows, of the difference between the values of two predictions."""
+        weights = np.ones(len(differences)) if self.tokens is None else self.tokens
+        if len(differences) < 2:
+            return math.inf
+        spread = weights * (differences - np.average(differences, weights=weights))
+        return float(np.sqrt((spread @ spread) * len(spread) / (len(spread) - 1)) / weights.sum())
 
     def linearised(self, outputs: Floats) -> Linearised:  # (m, C) F
         """The value about these outputs."""
@@ -95,7 +103,7 @@ class TargetObjective:
             return asdict(gain_of(prediction, self.tokens))
         return asdict(target_metrics(prediction, self.labels, norms=self.norms))
 
-    def _row_values(self, outputs: Floats) -> Floats:
+    def row_values(self, outputs: Floats) -> Floats:
         """(m,) the value of single rows, in nats (a token, with tokens)."""
         if self.labels is None:
             return outputs[:, 0]

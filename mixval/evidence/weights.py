@@ -3,7 +3,7 @@
 Letters: K contributors, S seeds; terms t (K, T), truth y (K,), the mean metric over seeds; w the fitted weights.
 
 For each fold of left-out contributors, weights and the strength of the ridge are chosen on the others alone (nested, so that
-the choice of the strength is judged too), and those left out get -(t - mean t) . w. The mean is over all contributors: it
+the choice of the strength is tested, too), and those left out get -(t - mean t) . w. The mean is over all contributors: it
 knows no truth and moves everybody alike. The mean truth of a fold's others is left out of the score on purpose: it falls as
 the left-out truth rises, so that predictions which hold it are anti-correlated with the truth when the terms say nothing.
 

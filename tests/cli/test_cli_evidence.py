@@ -94,7 +94,7 @@ def test_the_table_the_page_and_who_was_left_out(ranked: RankedWorld) -> None:
     assert lines[-1] == f"Page: file://{page}"
     text = page.read_text()
     assert all(f"<bdi>{method}</bdi>" in text for method in RANKED)
-    assert "Left out for want of truth: late." in text
+    assert "Left out, without a training result: late." in text
     assert "mixval evidence speech.yaml" in text
     assert 'class="n">Mean</th>' not in text  # of one world there is none
 

@@ -113,9 +113,9 @@ def world_words(result: WorldResult) -> str:
     """Task, contributors, seeds, ceiling, the cost of truth, and contributors without it."""
     n_seeds = len(next(iter(result.truth.values())))
     ceiling = "unknown" if result.ceiling is None else fixed(result.ceiling, DECIMALS)
-    left_out = f" Left out for want of truth: {listed(result.without_truth)}." if result.without_truth else ""
+    left_out = f" Left out, without a training result: {listed(result.without_truth)}." if result.without_truth else ""
     if result.without_value:
-        left_out += f" Left out for want of a value: {listed(list(result.without_value))}."
+        left_out += f" Left out, without a value: {listed(list(result.without_value))}."
     return (
         f"{result.task}, {counted(len(result.truth), 'contributor')}, {counted(n_seeds, 'seed')} of truth in "
         f"{seconds(result.truth_seconds)}. Highest Spearman to be expected, as far as the seeds agree: {ceiling}.{left_out}"

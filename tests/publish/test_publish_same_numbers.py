@@ -1,0 +1,62 @@
+"""One run, one number: what terminal, report, explanation, JSON, CSV and Markdown say of a contributor is the same."""
+
+import csv
+import io
+import re
+
+from coalition_run import make_coalitions, with_coalitions
+from published_run import NAMES, make_results
+from rich.console import Console
+
+from mixval.contracts.results import VALUE_KINDS
+from mixval.publish.coalition_values import coalition_values
+from mixval.publish.explain import explain, explanation_text
+from mixval.publish.numerals import fixed
+from mixval.publish.ranking import ranking_rows, value_decimals
+from mixval.publish.report.render import render_report
+from mixval.publish.terminal import print_ranking
+from mixval.publish.verdict_words import buyer_sentence
+from mixval.publish.writers.ranking_csv import ranking_csv
+from mixval.publish.writers.ranking_markdown import ranking_markdown
+
+
+def test_every_output_tells_the_same_numbers_and_verdicts() -> None:
+    results = make_results(NAMES, kind=VALUE_KINDS[1])
+    found = make_coalitions(NAMES)
+    results, tables = with_coalitions(results, found), (found.coalitions, found.redundancy)
+    shown = io.StringIO()
+    print_ranking(results.ranking, results.rejected, Console(file=shown, width=200), *tables)
+    terminal = shown.getvalue()
+    page = render_report(
+        results.ranking, results.terms, results.rejected, results.outcomes, results.manifest, results.warnings, *tables
+    )
+    markdown = ranking_markdown(results.ranking, found.coalitions).replace("\\", "")
+    cells = {row["contributor"]: row for row in csv.DictReader(io.StringIO(ranking_csv(results.ranking)))}
+    decimals = value_decimals(results.ranking)
+    artifact = {row["contributor"]: row for row in ranking_rows(results.ranking)}
+    coalitions = coalition_values(results.ranking, *tables)
+    assert coalitions is not None
+    for row in results.ranking.to_pylist():
+        verdict = row["verdict"]
+        name, number, sentence = row["contributor"], fixed(row["value"], decimals), buyer_sentence(row, decimals)
+        explained = explain(results.ranking, results.terms, results.rejected, name, results.warnings, *tables)
+        words = explanation_text(explained)
+        assert re.search(rf"{name} +{verdict} +{number} ", terminal)
+        assert f"{name}: {sentence}" in terminal
+        assert f"{name}: {sentence}" in words
+        assert f"value {number} nats" in words
+        assert f"value alone    {number}" in words
+        assert f"<bdi>{name}</bdi></strong>: {sentence}" in page
+        assert re.search(
+            rf'<bdi>{name}</bdi></th>\s*<td class="strong">{row["verdict"]}</td>\s*<td class="n strong">{number}<', page
+        )
+        assert re.search(
+            rf"\| {name} \| {row['verdict']} \| {number} \|.*\| {re.escape(sentence)} \|", markdown.replace("\\", "")
+        )
+        assert (artifact[name]["value (nats)"], artifact[name]["in words"]) == (number, sentence)
+        assert (explained.value, explained.sentence, explained.verdict) == (row["value"], sentence, row["verdict"])
+        assert (float(cells[name]["value"]), cells[name]["verdict"]) == (row["value"], row["verdict"])
+        assert coalitions.alone[coalitions.names.index(name)] == row["value"]
+        loss = row["value"] - row["value_of_empty"]
+        if row["verdict"] == "take":
+            assert f"by {fixed(loss, decimals)} nats per row" in sentence

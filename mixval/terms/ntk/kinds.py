@@ -70,8 +70,10 @@ def _what_works(owners: Mapping[str, list[Owner]]) -> str:
     alone = f", or take only `ntk.parameters: [{', '.join(known)}]`" if known else ""
     if "lora" in known:
         return "Set `ntk.parameters: [lora]`, since the backbone has adapters."
-    parts = [one for modules in owners.values() for one in modules if any(word.isdigit() for word in one.path.split("."))]
-    if any(is_linear(one.module) or is_transposed_linear(one.module) for one in parts):  # in a layer, and no head
+    linear = [
+        one for modules in owners.values() for one in modules if is_linear(one.module) or is_transposed_linear(one.module)
+    ]
+    if any(one.path.count(".") > 1 for one in linear):  # deeper than a head
         return f"Take adapters on the layers it can: `backbone.lora: {{rank: 8}}` and `ntk.parameters: [lora]`{alone}."
     return f"Take only `ntk.parameters: [{', '.join(known)}]`, or another backbone." if known else "Take another backbone."
 
@@ -155,7 +157,7 @@ def _kind_by_shape(module: nn.Module, local: str) -> str | None:
     parameter, name = module._parameters[local], type(module).__name__
     if parameter is None or sum(side > 1 for side in parameter.shape) <= 1 < parameter.ndim:
         return None  # a scale by channel
-    if local.endswith("bias"):
+    if "bias" in local:  # Swin's table of biases by position, too
         return "bias"
     if parameter.ndim >= 2:
         if parameter.shape[0] == 1:

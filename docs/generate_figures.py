@@ -6,6 +6,7 @@ written by hand.
     README.md                      `figures` of main_job.json, `engine` of engine.json where there is a target, `evidence`: the
                                    best methods of evidence.json
     docs/engine.md                 all of engine.json
+    docs/cli.md                    `first-evening`: planted pairs and times of first_evening.json
     docs/method.md                 `sketch-errors`: how far off the sketched NTK term is
     docs/images/sketch_error.svg   the sketch's error over q
     docs/evidence.md               all of evidence.json
@@ -34,6 +35,8 @@ EVIDENCE = ROOT / "docs" / "evidence.md"
 EVIDENCE_RESULTS = RESULTS.with_name("evidence.json")
 RECORDED_BEFORE = {"engine.json", "evidence.json"}
 """Files with figures of trees with changes, from before these were refused; measured again, a file leaves this set."""
+CLI = ROOT / "docs" / "cli.md"
+FIRST_EVENING = RESULTS.with_name("first_evening.json")
 COLUMNS = ("name", "figure", "target", "command", "commit", "machine", "date")
 HEADER = "| what | measured | target | how |\n| --- | --- | --- | --- |"
 NOT_MEASURED = "Not filled in yet: `make figures` and `make bench` measure, and `python -m docs.generate_figures` writes this."
@@ -53,6 +56,12 @@ def main_job(figures: list[Figure]) -> str:
     return "\n".join(
         [HEADER, *(f"| {' | '.join(cell(one[name]) for name in COLUMNS[:3])} | `{one['command']}` |" for one in figures)]
     )
+
+
+def first_evening(results: Path = FIRST_EVENING) -> str:
+    """Planted pairs under first configurations, and the time to a first ranking."""
+    wanted = [one for one in read_figures(results) if cell(one["name"]).startswith(("pairs", "seconds_"))]
+    return "\n\n".join([main_job(wanted), provenance(wanted, results.name)]) if wanted else NOT_MEASURED
 
 
 def plot_points(results: Path = ENGINE_RESULTS) -> sketch_plot.Points:
@@ -96,6 +105,7 @@ BLOCKS: tuple[tuple[Path, str, Callable[[], str]], ...] = (
     (ENGINE, "figures", partial(block, engine_tables.grouped, ENGINE_RESULTS)),
     (EVIDENCE, "figures", partial(block, evidence_tables.evidence, EVIDENCE_RESULTS)),
     (METHOD, "sketch-errors", sketch_errors),
+    (CLI, "first-evening", first_evening),
 )
 """Page, the name of its marked part, and what makes that part."""
 

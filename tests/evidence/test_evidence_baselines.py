@@ -86,7 +86,7 @@ def test_every_method_ranks_the_planted_order_or_refuses_by_name(inputs: Inputs,
             with pytest.raises(ConfigError, match=f"'{name}'.*does not apply to the task '{inputs.task}'"):
                 method.rank(inputs)
         elif not installed(method):
-            with pytest.raises(ConfigError, match=r"mixval\[attribution\]"):
+            with pytest.raises(ConfigError, match=r"Install it with `pip install .*\[attribution\]'`"):
                 method.rank(inputs)
         else:
             values = ranked[name].values

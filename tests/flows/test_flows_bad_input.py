@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from mixval.config.valuation import ValuationConfig
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.run import RunSummary
 from mixval.publish.stored_run import StoredRun, open_run
+from mixval.stages.forward import forward_ref
+from mixval.stages.in_process import gate_here
 from mixval_flows.runner import LazyCluster
 from mixval_flows.valuation import valuation
 from mixval_tasks.cluster import use_cluster
@@ -36,6 +39,7 @@ REASONS: dict[str, list[str]] = {
     "single": ["at least 2 distinct labels", "found 1", "gate.min_classes"],
     "nan": ["column 'image'", "finite pixels", "found", "part-0.parquet"],
     "garbled": ["column 'image'", "must be a complete PNG or JPEG", "found", "part-0.parquet"],
+    "uneven": ["the target's height and width", "backbone.image_size", "part-0.parquet"],
 }
 """Contributor -> what its reasons must say, together."""
 
@@ -62,7 +66,7 @@ def add_bad_images(world: World) -> None:
 
 
 def uneven(world: World) -> list[dict[str, Any]]:
-    """Rows that pass the gate one by one, but have no common size, so that the backbone cannot take them."""
+    """Rows half of which have another size than the target's."""
     small = rows(world.task, 20, start=16_000)
     wide = np.random.default_rng(1).integers(0, 256, (20, SIDE + 4, SIDE, 3), dtype=np.uint8)
     return [row if i % 2 else row | {"image": _png(wide[i])} for i, row in enumerate(small)]
@@ -74,12 +78,32 @@ def _png(pixels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
+def block(world: World, name: str) -> None:
+    """Put a file where the folder of this contributor's forward pass would be, so that it cannot be committed."""
+    alone = World(world.root / "alone", world.task, world.settings)
+    shutil.copytree(world.source / f"contributor={name}", alone.source / f"contributor={name}")
+    shutil.copytree(world.root / "target", alone.root / "target")
+    job = gate_here(alone.config()).jobs[name]
+    ref = forward_ref(job)
+    place = world.output / "artifacts" / ref.kind / ref.fingerprint[:2]
+    place.mkdir(parents=True)
+    (place / ref.fingerprint).write_text("not a folder")
+
+
+def unblock(world: World) -> None:
+    """Take that file away."""
+    [file] = [path for path in (world.output / "artifacts" / "forward").glob("*/*") if path.is_file()]
+    file.unlink()
+
+
 @pytest.fixture(scope="module")
 def spoilt(cluster: LazyCluster, tmp_path_factory: pytest.TempPathFactory) -> tuple[World, StoredRun, Any]:
     """One run over good contributors, bad ones, and one that cannot be measured."""
     world = planted(tmp_path_factory.mktemp("spoilt"), "image-classification")
     add_bad_images(world)
     world.contribute("uneven", uneven(world))
+    world.contribute("blocked", rows(world.task, 20, start=16_000))
+    block(world, "blocked")
     with use_cluster(cluster):
         state = valuation(world.config(), return_state=True)
     return world, open_run(state.result().url), state.state_details.flow_run_id
@@ -94,9 +118,9 @@ def test_the_good_ones_are_valued_and_everybody_is_accounted_for(spoilt: tuple[W
     assert run.ranking["contributor"].to_pylist() == ["near", "mixed", "far"]
     verdicts = {one.contributor: one.verdict for one in run.manifest.outcomes}
     assert verdicts == dict.fromkeys(("near", "mixed", "far"), "admitted") | dict.fromkeys(REASONS, "rejected") | {
-        "uneven": "failed"
+        "blocked": "failed"
     }
-    assert set(run.rejected["contributor"].to_pylist()) == {*REASONS, "uneven"}
+    assert set(run.rejected["contributor"].to_pylist()) == {*REASONS, "blocked"}
 
 
 @pytest.mark.parametrize("name", REASONS)
@@ -111,13 +135,13 @@ def test_the_reason_says_who_where_what_and_what_to_do(spoilt: tuple[World, Stor
 
 def test_a_contributor_that_cannot_be_measured_fails_alone(spoilt: tuple[World, StoredRun, Any]) -> None:
     _, run, flow_run = spoilt
-    reason = outcome(run, "uneven").reason or ""
-    assert "image_size" in reason
+    reason = outcome(run, "blocked").reason or ""
+    assert "artifacts/forward" in reason
     with get_client(sync_client=True) as client:
         runs = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run])))
-    states = {one.name: one.state_name for one in runs if one.name.endswith(" uneven")}
-    assert states["gate uneven"] == "Completed"
-    assert states["forward uneven"] == "Failed"
+    states = {one.name: one.state_name for one in runs if one.name.endswith(" blocked")}
+    assert states["gate blocked"] == "Completed"
+    assert states["forward blocked"] == "Failed"
     assert "Running" not in states.values()
     assert {one.state_name for one in runs if one.name.endswith((" near", " mixed", " far", " target"))} == {"Completed"}
 
@@ -126,11 +150,11 @@ def test_a_run_in_which_somebody_failed_does_not_stand(spoilt: tuple[World, Stor
     world, run, _ = spoilt
     again = value(world.config())
     assert not again.up_to_date
-    assert again.recomputed_contributors == ["uneven"]
-    assert again.recomputed == {"gate": 0, "forward": 1, "gram": 1, "terms": 1}
+    assert again.recomputed_contributors == ["blocked"]
+    assert again.recomputed == {"gate": 0, "forward": 1, "gram": 0, "terms": 1}
     assert open_run(again.url).ranking.equals(run.ranking)
 
-    world.contribute("uneven", rows(world.task, 20, start=16_000))
+    unblock(world)
     healed = value(world.config())
     assert (healed.n_ranked, healed.n_failed) == (4, 0)
     assert value(world.config()).up_to_date

@@ -13,6 +13,7 @@ from mixval.config.load import parse_config
 from mixval.contracts.outcomes import GateOutcome
 from mixval.errors import CapacityError, ConfigError, ContractError, MixvalError, ModelError, StorageError, TargetError
 from mixval.stages import gating
+from mixval.stages.in_process import prepare_here
 from mixval_flows.front import plan_valuation
 from tests.worlds import World, planted, rows
 
@@ -25,7 +26,7 @@ def world(tmp_path: Path) -> World:
 def refusal(world: World, kind: type[MixvalError], **changes: Any) -> str:
     """What the plan says when it refuses this configuration."""
     with pytest.raises(kind) as caught:
-        plan_valuation(world.config(**changes))
+        prepare_here(world.config(**changes))
     assert type(caught.value) is kind
     assert not (world.output / "latest.json").exists()
     return str(caught.value)
@@ -34,7 +35,7 @@ def refusal(world: World, kind: type[MixvalError], **changes: Any) -> str:
 def gated(world: World, name: str, **changes: Any) -> GateOutcome:
     """The gate's word on one contributor."""
     config = world.config(**changes)
-    prepared = plan_valuation(config)
+    prepared = prepare_here(config)
     plan = next(one for one in prepared.plan.contributors if one.name == name)
     return gating.read_outcome(config, gating.gate_contributor(config, plan, prepared.target))
 

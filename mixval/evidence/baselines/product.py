@@ -18,7 +18,8 @@ from mixval.config.valuation import ValuationConfig
 from mixval.contracts.results import NTK_REGRESSION
 from mixval.errors import ConfigError
 from mixval.evidence.baselines.metering import Ledger
-from mixval.stages.in_process import ValuedRun, gate_here, value_gated
+from mixval.progress import current
+from mixval.stages.in_process import GatedRun, ValuedRun, gate_prepared, prepare_here, value_gated
 from mixval.stages.resident import resident_backbone
 from mixval.stages.routes.base import PROCESS_BYTES
 from mixval.terms.arrays import Floats
@@ -62,10 +63,12 @@ class ProductValues:
 
 def product_values(config: ValuationConfig) -> ProductValues:
     """The values that a run of this configuration publishes. Raises as a run does."""
-    gated = gate_here(config)
+    gated = _gated(config)
     ledger = Ledger(resident_backbone(gated.prepared.target_job).device)
     began = datetime.now(UTC).isoformat(timespec="microseconds")
+    current().begin("measure", len(gated.jobs))
     run, charge = ledger.charged(lambda: value_gated(gated))
+    current().end("measure", f"{len(run.values)} of {len(gated.outcomes)} valued")
     store = run.prepared.target_job.store
     records = [record for ref in run.artifacts() if (record := store.committed(ref)) is not None]
     found = [record for record in records if record.created < began]
@@ -77,6 +80,14 @@ def product_values(config: ValuationConfig) -> ProductValues:
         seconds=charge.seconds + sum(record.seconds for record in found),
         peak_bytes=max([charge.peak_bytes, *(record.peak_bytes - PROCESS_BYTES for record in found)]),
     )
+
+
+def _gated(config: ValuationConfig) -> GatedRun:
+    prepared = prepare_here(config)
+    current().begin("gate", len(prepared.plan.contributors))
+    gated = gate_prepared(config, prepared)
+    current().end("gate", f"{len(gated.jobs)} of {len(gated.outcomes)} admitted")
+    return gated
 
 
 def _regressions(run: ValuedRun) -> dict[str, dict[str, Any]]:

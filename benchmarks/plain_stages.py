@@ -8,12 +8,17 @@ from pathlib import Path
 from mixval.config.valuation import ValuationConfig
 from mixval.stages import publishing
 from mixval.stages.coalitions import CoalitionResults, coalition_job, coalition_steps, coalition_tables
-from mixval.stages.in_process import ValuedRun, gate_here, value_gated
+from mixval.stages.in_process import GatedRun, ValuedRun, gate_prepared, prepare_here, value_gated
 from mixval.stages.steps import make_here
 from mixval.storage.pointer import read_latest
 from mixval.storage.root import open_location
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "images" / "config.yaml"
+
+
+def gate_here(config: ValuationConfig) -> GatedRun:
+    """Plan and gate."""
+    return gate_prepared(config, prepare_here(config))
 
 
 def run_plainly(config: ValuationConfig) -> None:

@@ -26,7 +26,7 @@ import torch
 from PIL import Image
 
 from benchmarks.figures import figure, write_by_name
-from benchmarks.plain_stages import run_plainly
+from benchmarks.plain_stages import gate_here, run_plainly
 from mixval.config.backbone import BackboneConfig
 from mixval.config.load import parse_config
 from mixval.config.tasks import Task, spec_of
@@ -40,7 +40,7 @@ from mixval.evidence.results import WorldResult, read_result
 from mixval.models.load import load_backbone
 from mixval.models.tokenizers import byte_tokenizer
 from mixval.publish.stored_run import open_run
-from mixval.stages.in_process import gate_here, value_gated
+from mixval.stages.in_process import value_gated
 from mixval.stages.planning import list_inputs
 
 COMMAND = "python -m benchmarks.house.evidence_difference"

@@ -27,7 +27,7 @@ from types import FrameType
 from typing import Any
 
 from benchmarks.figures import Figure, figure, write_by_name
-from benchmarks.plain_stages import EXAMPLE
+from benchmarks.plain_stages import EXAMPLE, gate_here
 from mixval.config.load import load_config
 from mixval.config.valuation import ValuationConfig
 from mixval.stages import in_process
@@ -92,8 +92,8 @@ def _product_file(frame: FrameType) -> str | None:
 
 def trips(config: ValuationConfig) -> dict[str, Trip]:
     """The whole run, and measuring alone. The configuration's output must be empty."""
-    whole = trip(lambda: in_process.value_gated(in_process.gate_here(config)))
-    gated = in_process.gate_here(config)
+    whole = trip(lambda: in_process.value_gated(gate_here(config)))
+    gated = gate_here(config)
     return {"run": whole, "measure": trip(lambda: in_process.value_gated(gated))}
 
 

@@ -61,11 +61,6 @@ class ValuedRun(GatedRun):
         return list(dict.fromkeys([*passes, *refs_of(route.shared_steps(target)), *self.terms.values()]))
 
 
-def gate_here(config: ValuationConfig) -> GatedRun:
-    """Plan and gate. Raises NobodyAdmittedError where nobody is admitted, and as the plan does."""
-    return gate_prepared(config, prepare_here(config))
-
-
 def prepare_here(config: ValuationConfig) -> PreparedRun:
     """The plan, for one worker. Raises as the plan does."""
     return prepare_run(config, 1, config.runtime.worker_memory_bytes or WORKER_BYTES)

@@ -16,6 +16,7 @@ import pytest
 from click.testing import Result
 from prefect.settings import PREFECT_API_URL
 
+from benchmarks.plain_stages import gate_here
 from mixval import __version__
 from mixval.cli.summary_view import print_summary
 from mixval.config.valuation import ValuationConfig
@@ -25,7 +26,7 @@ from mixval.contracts.run import RunSummary
 from mixval.contracts.terms import TERMS
 from mixval.publish.stored_run import open_run
 from mixval.stages.coalition_value import commit_for_coalitions
-from mixval.stages.in_process import gate_here, value_gated
+from mixval.stages.in_process import value_gated
 from mixval.stages.publishing import RunAccount, publish
 from mixval.storage.root import open_location
 from mixval.storage.tables import write_table

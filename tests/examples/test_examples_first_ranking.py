@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.plain_stages import gate_here
 from mixval.cli.template import write_template
 from mixval.config.load import load_config
-from mixval.stages.in_process import gate_here, value_gated
+from mixval.stages.in_process import value_gated
 
 REVIEWS = Path(__file__).parents[2] / "examples" / "reviews" / "data"
 N_ROWS, N_TARGET, WRONG = 200, 200, 0.4

@@ -16,12 +16,12 @@ from PIL import Image
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
+from benchmarks.plain_stages import gate_here
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.run import RunSummary
 from mixval.publish.stored_run import StoredRun, open_run
 from mixval.stages.forward import forward_ref
-from mixval.stages.in_process import gate_here
 from mixval_flows.runner import LazyCluster
 from mixval_flows.valuation import valuation
 from mixval_tasks.cluster import use_cluster

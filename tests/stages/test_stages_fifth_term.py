@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
+from benchmarks.plain_stages import gate_here
 from mixval.contracts.results import ranking_schema
 from mixval.contracts.terms import TERMS, TermSpec
 from mixval.errors import ConfigError, ContractError
@@ -23,7 +24,7 @@ from mixval.publish.explain import explain, explanation_text
 from mixval.publish.stored_run import StoredRun, open_run
 from mixval.publish.terminal import print_ranking
 from mixval.stages.coalitions import CoalitionResults, coalition_job, coalition_steps, coalition_tables
-from mixval.stages.in_process import ValuedRun, gate_here, value_gated
+from mixval.stages.in_process import ValuedRun, value_gated
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.measured import Masks, Measured
 from mixval.stages.measurements import COALITION_MEASUREMENTS, MEASUREMENTS, register_term

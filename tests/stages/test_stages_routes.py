@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.plain_stages import gate_here
 from mixval.config.terms import STORES_ROWS
 from mixval.errors import ConfigError
 from mixval.stages.coalitions import CoalitionJob, quantity_ref
-from mixval.stages.in_process import gate_here, value_gated
+from mixval.stages.in_process import value_gated
 from mixval.stages.preparing import prepare_run
 from mixval.stages.routes import ROUTES, route_of
 from mixval.stages.steps import make_here

@@ -49,13 +49,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class Groups(LoadScopeScheduling):
-    """Tests of one group run in one process: files keep their fixtures, and one API, cluster and S3 server serve all."""
+    """Tests of one group run in one process: files keep their fixtures; one API, cluster and S3 server serve all."""
 
     def _split_scope(self, nodeid: str) -> str:
         """The group of a test: its file, but for those that share services."""
         file = nodeid.partition("::")[0]
         folder = file.removeprefix("tests/").partition("/")[0]
-        return "services" if folder in {"flows", "cli", "deployments"} or file.endswith("_s3.py") else file
+        if folder in {"flows", "cli", "deployments"}:
+            return "services"
+        return "s3" if file.endswith("_s3.py") else file
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -29,12 +29,14 @@ from mixval.config.valuation import ValuationConfig
 from mixval.contracts.run import RunSummary
 from mixval.contracts.terms import TERMS
 from mixval.errors import ConfigError, ConflictError
-from mixval.evidence.calibrating import plan_trainings, train_here
+from mixval.evidence.calibrating import plan_trainings, train_here, training
 from mixval.evidence.calibrating_config import CalibrationConfig
 from mixval.evidence.calibration_publishing import publish_calibration
 from mixval.evidence.calibration_results import CalibrationManifest, CalibrationSummary
+from mixval.evidence.truth import truth_ref
 from mixval.publish.run_manifest import parse_manifest
 from mixval.publish.stored_run import open_run
+from mixval.stages.planning import list_inputs
 from mixval.storage.pointer import Latest, read_latest
 from mixval.storage.root import open_location
 from mixval.storage.tables import read_table
@@ -207,14 +209,16 @@ def test_one_that_cannot_be_trained_is_named_and_the_others_go_on(
 ) -> None:
     shutil.copytree(calibrated.world.root, tmp_path / "copy")
     world = World(tmp_path / "copy", TASK, calibrated.world.settings)
-    nameless = pa.Table.from_pylist(rows(TASK, 30, start=60_000), schema=world.schema())
-    nameless = nameless.append_column("extra", pa.array(range(30)))
-    world.contribute("split", rows(TASK, 30, start=70_000))
-    world.shard("split", nameless, "part-1.parquet")  # valued by its contract columns; its files do not join into one table
+    world.contribute("blocked", rows(TASK, 30, start=70_000))
+    listed, _ = list_inputs(config_of(world).valuation)
+    ref = truth_ref(training(config_of(world), "blocked", listed["blocked"], None, 0))
+    place = world.output / "artifacts" / ref.kind / ref.fingerprint[:2]
+    place.mkdir(parents=True, exist_ok=True)
+    (place / ref.fingerprint).write_text("a file where the folder of its truth would be")
     summary = calibrate(cluster, config_of(world))
-    assert list(summary.failed) == ["split"]
+    assert list(summary.failed) == ["blocked"]
     assert summary.n_contributors == 6
-    assert (summary.n_trained, summary.n_found) == (0, 12)
+    assert (summary.n_trained, summary.n_found) == (1, 12)
 
 
 def test_a_valuation_uses_the_weights_and_another_backbone_is_refused(calibrated: Calibrated, value: Value) -> None:

@@ -16,10 +16,10 @@ from mixval.config.runtime import RuntimeConfig
 from mixval.errors import ConfigError, StorageError
 from mixval.stages import gating, gradients
 from mixval.stages.footprint import probe_footprint
+from mixval.stages.in_process import prepare_here
 from mixval.stages.jobs import MeasureJob, contributor_job
 from mixval.stages.routes import route_of
 from mixval_flows import runner
-from mixval_flows.front import plan_valuation
 from mixval_flows.runner import LazyCluster
 from mixval_tasks.cluster import current_client, use_cluster
 from mixval_tasks.measure import run_step
@@ -93,7 +93,7 @@ def test_two_clusters_share_a_machine_without_a_word(cluster: LazyCluster) -> No
 def jobs_of(world: World, **changes: object) -> tuple[list[MeasureJob], MeasureJob]:
     """The measure jobs of the planted contributors, and the target's."""
     config = world.config(**changes)
-    prepared = plan_valuation(config)
+    prepared = prepare_here(config)
     jobs = []
     for one in prepared.plan.contributors:
         outcome = gating.read_outcome(config, gating.gate_contributor(config, one, prepared.target))

@@ -41,7 +41,7 @@ def addition_chart(
         for place in range(k):
             _mark(adds, alone, found, half_widths, place)
         row_names(adds, [INK] * k)
-        for axes, words in ((adds, "marginal contribution"), (alone, alone_is)):
+        for axes, words in ((adds, "marginal contribution"), (alone, "alone")):  # the key above says alone as what
             axes.margins(x=0.08)
             value_axis(axes, k)
             axes.set_xlabel(words, labelpad=8)

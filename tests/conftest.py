@@ -46,18 +46,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
     config.stash[MISSING] = sorted(missing)
+    waiting = ("services", "s3")  # the longest groups first, or one process ends long after the others
+    items.sort(key=lambda item: (*waiting, group_of(item.nodeid)).index(group_of(item.nodeid)))
+
+
+def group_of(nodeid: str) -> str:
+    """The tests that run in one process: those of a file, but for those that share services."""
+    file = nodeid.partition("::")[0]
+    folder = file.removeprefix("tests/").partition("/")[0]
+    if folder in {"flows", "cli", "deployments"}:
+        return "services"
+    return "s3" if file.endswith("_s3.py") else file
 
 
 class Groups(LoadScopeScheduling):
     """Tests of one group run in one process: files keep their fixtures; one API, cluster and S3 server serve all."""
 
     def _split_scope(self, nodeid: str) -> str:
-        """The group of a test: its file, but for those that share services."""
-        file = nodeid.partition("::")[0]
-        folder = file.removeprefix("tests/").partition("/")[0]
-        if folder in {"flows", "cli", "deployments"}:
-            return "services"
-        return "s3" if file.endswith("_s3.py") else file
+        """The group of a test."""
+        return group_of(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from benchmarks.house.term_files import MOST, ROOT, TERM, files_entered, files_naming
 
 
-def test_a_term_is_entered_where_specs_and_measurements_stand() -> None:
-    assert files_entered() == ["mixval/contracts/terms.py", "mixval/stages/measurements.py"]
+def test_a_term_of_one_s_own_is_entered_by_one_function() -> None:
+    assert files_entered() == ["mixval/stages/measurements.py"]
 
 
 def test_few_files_name_a_term() -> None:

@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
     config.stash[MISSING] = sorted(missing)
-    waiting = ("services", "s3")  # the longest groups first, or one process ends long after the others
+    waiting = ("flows", "commands", "s3")  # the longest groups first, or one process ends long after the others
     items.sort(key=lambda item: (*waiting, group_of(item.nodeid)).index(group_of(item.nodeid)))
 
 
@@ -55,7 +55,7 @@ def group_of(nodeid: str) -> str:
     file = nodeid.partition("::")[0]
     folder = file.removeprefix("tests/").partition("/")[0]
     if folder in {"flows", "cli", "deployments"}:
-        return "services"
+        return "flows" if folder == "flows" else "commands"
     return "s3" if file.endswith("_s3.py") else file
 
 

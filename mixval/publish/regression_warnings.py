@@ -77,35 +77,39 @@ def _harm(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
 def _decided(terms: pa.Table) -> Iterator[RunWarning]:
     """What decides a value besides its formula."""
     found = [(row["contributor"], diagnostics_of(row)) for row in terms.to_pylist() if row["term"] == NTK_REGRESSION]
-    least = [name for name, one in found if one.get("least_damping")]
-    if least:
-        words = (
-            "The gradients of these contributors' rows hardly differ, so lambda of the value was taken from "
-            f"{LEAST_CENTRED:g} of the kernel's mean diagonal and is larger than value.damping says. The value says "
-            "little of single rows: look for rows that are all alike."
-        )
-        yield warning("least-damping", words, least)
-    jittered = [name for name, one in found if one.get("jitter")]
-    if jittered:
-        words = (
-            "The kernel of the value's regression was not positive definite with the configured damping; a small amount was "
-            "added (jitter in terms.parquet). Raise value.damping, or set backbone.dtype: float64."
-        )
-        yield warning("value-jitter", words, jittered)
-    bounded = [name for name, one in found if one.get("ratio_bounded")]
-    if bounded:
-        words = (
-            "The rows with gradients gain too little over guessing for the ratio that covers the other rows, so a bound of it "
-            "set the value, which is that of the rows with gradients where these gain nothing. Raise ntk.sample."
-        )
-        yield warning("value-by-a-bound", words, bounded)
-    floored = [name for name, one in found if one.get("head_floored")]
-    if floored:
-        words = (
-            f"The regression on frozen features classifies nearly every target row, so its cross-entropy was taken for "
-            f"{percent(LEAST_SHARE)} of that of guessing in the ratio that covers rows without gradients. Raise ntk.sample."
-        )
-        yield warning("value-by-a-bound", words, floored)
+    for decides, kind, words in _DECIDES:
+        if named := [name for name, one in found if one.get(decides)]:
+            yield warning(kind, words, named)
+
+
+_DECIDES: tuple[tuple[str, str, str], ...] = (
+    (
+        "least_damping",
+        "least-damping",
+        "The gradients of these contributors' rows hardly differ, so lambda of the value was taken from "
+        f"{LEAST_CENTRED:g} of the kernel's mean diagonal and is larger than value.damping says. The value says "
+        "little of single rows: look for rows that are all alike.",
+    ),
+    (
+        "jitter",
+        "value-jitter",
+        "The kernel of the value's regression was not positive definite with the configured damping; a small amount was "
+        "added (jitter in terms.parquet). Raise value.damping, or set backbone.dtype: float64.",
+    ),
+    (
+        "ratio_bounded",
+        "value-by-a-bound",
+        "The rows with gradients gain too little over guessing for the ratio that covers the other rows, so a bound of it "
+        "set the value, which is that of the rows with gradients where these gain nothing. Raise ntk.sample.",
+    ),
+    (
+        "head_floored",
+        "value-by-a-bound",
+        f"The regression on frozen features classifies nearly every target row, so its cross-entropy was taken for "
+        f"{percent(LEAST_SHARE)} of that of guessing in the ratio that covers rows without gradients. Raise ntk.sample.",
+    ),
+)
+"""Entry of the value's diagnostics that is set where it decided, kind of warning, and words."""
 
 
 def _unknown(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from mixval.models.heads import HEAD_STD
 from mixval.models.seeded_configs import NgramConfig
 from mixval.models.text_hashes import Runs, folded, is_word, latest, places, runs, windows
 from mixval.seeds import derive_seed
@@ -28,7 +29,6 @@ CONTEXT_ORDERS = (5, 6)
 """Bytes of the language model's contexts."""
 LONG_WORD = 8
 """Bytes from which on a word counts fully; a shorter one counts in proportion, since short words are the frequent ones."""
-HEAD_STD = 0.02
 
 
 @dataclass(frozen=True)

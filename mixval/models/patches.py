@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mixval.errors import ModelError
+from mixval.models.heads import HEAD_STD
 from mixval.models.seeded_configs import PatchConfig
 
-HEAD_STD = 0.02
 LEAST_CONTRAST = 0.2
 """Added to a patch's variance, in squared standard deviations of the data's channels: flat patches stay small."""
 

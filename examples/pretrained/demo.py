@@ -20,9 +20,9 @@ from rich.markup import escape
 import mixval
 from examples.pretrained.backbones import pretrained_configuration
 from examples.pretrained.unpack import unpack
+from mixval.cli.show_view import print_run
 from mixval.config.tasks import Task
 from mixval.publish.stored_run import open_run
-from mixval.publish.terminal import print_ranking
 
 EXAMPLES = Path(__file__).parents[1]
 
@@ -97,11 +97,9 @@ def show(name: str, part: Part, weights: Path, console: Console) -> None:
     output = EXAMPLES / "pretrained" / "out" / name
     runtime = {"threads_per_worker": 2}
     result = mixval.value(contributors, target, output=str(output), runtime=runtime, progress=True, **sections)
-    stored = open_run(result.url)
-    print_ranking(stored.ranking, stored.rejected, console, stored.coalitions)
+    print_run(open_run(result.url), console)
     console.print(escape(f"Planted: {part.planted}\n"))
-    console.print(escape(str(result.explain(part.contributors[1]))))
-    console.print(escape(f"Report: {result.url}/report.html\n"), soft_wrap=True)
+    console.print(escape(f"{result.explain(part.contributors[1])}\n"))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ def print_run(run: StoredRun, console: Console | None = None) -> None:
     console = console or Console()
     for line in warning_lines(run.manifest.warnings, IN_REPORT):
         console.print(escape(line), style="yellow")
-    print_ranking(run.ranking, run.rejected, console, run.coalitions, run.redundancy)
+    print_ranking(run, console)
     console.print(escape(f"Run {run.manifest.run_id}, made {run.manifest.created} by mixval {run.manifest.mixval_version}."))
     console.print(escape(f"Report: {run.folder.url}/report.html"), soft_wrap=True)
 

@@ -15,7 +15,7 @@ def print_summary(summary: RunSummary, console: Console | None = None) -> None:
     stored = open_run(summary.url)
     for line in warning_lines(stored.manifest.warnings, IN_REPORT):
         console.print(escape(line), style="yellow")
-    print_ranking(stored.ranking, stored.rejected, console, stored.coalitions, stored.redundancy)
+    print_ranking(stored, console)
     console.print(escape(_work(summary)))
     console.print(escape(f"Report: {summary.url}/report.html"), soft_wrap=True)
 

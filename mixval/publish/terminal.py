@@ -18,6 +18,7 @@ from mixval.publish.greedy_words import greedy_sentence
 from mixval.publish.names import shortened
 from mixval.publish.numerals import count, signed
 from mixval.publish.ranking import ranking_rows, tie_labels, value_decimals, weighted_decimals
+from mixval.publish.results import ValuationResults
 from mixval.publish.value_kind import kind_of, kind_of_row
 from mixval.publish.verdict_words import TIES, buyer_sentence, headline, is_ordered, verdicts_in_words
 
@@ -25,8 +26,8 @@ NAME_LIMIT = 120
 """Characters of a name; a longer one is shortened in its middle. Where a column is narrower, a name runs over several lines."""
 NAME_COLUMNS = 32
 """Terminal columns that a name is given where they are there."""
-GAP = 2
-"""Columns between two cells."""
+GAP = 3
+"""Terminal columns between two cells, and at most as many at the edges."""
 MOST_SENTENCES = 20
 """Contributors up to which each has its sentence; `mixval explain` has it for all."""
 VERDICT_STYLES = {TAKE: "green", LEAVE: "red", CANNOT_SAY: "yellow"}
@@ -52,24 +53,19 @@ _NO_PART = "Eq. 8's terms, for comparison: no part of the value"
 TIE_STYLES = ("cyan", "magenta", "yellow", "green", "blue")
 
 
-def print_ranking(
-    table: pa.Table,
-    rejected: pa.Table,
-    console: Console,
-    coalitions: pa.Table | None = None,
-    redundancy: pa.Table | None = None,
-) -> None:
+def print_ranking(run: ValuationResults, console: Console) -> None:
     """Print what the ranking says, then the ranking, a sentence a contributor, and which contributors were rejected and why."""
+    table, rejected = run.ranking, run.rejected
     console.print(f"[bold]{escape(headline(table).plain())}[/bold]")
     if table.num_rows:
         console.print(escape(verdicts_in_words(table).plain()))
         console.print()
-        view = _values(table, coalitions if is_ordered(table) else None, console.width)
+        view = _values(table, run.coalitions if is_ordered(table) else None, console.width)
         console.print(view)
         _print_notes(table, console, "shapley" in [column.header for column in view.columns])
         _print_sentences(table, console)
         _print_parts(table, console)
-        found = coalition_values(table, coalitions, redundancy)
+        found = coalition_values(table, run.coalitions, run.redundancy)
         if found is not None and is_ordered(table):
             _print_coalitions(found, value_decimals(table), console)
     if rejected.num_rows:
@@ -82,8 +78,7 @@ def _values(table: pa.Table, coalitions: pa.Table | None, width: int) -> Table:
     title = "Contributors by their value for the target set" if is_ordered(table) else "Not ranked; contributors by name"
     cells = [_cells(shown, row, labels) for shown, row in zip(ranking_rows(table, coalitions), table.to_pylist(), strict=True)]
     heads = [head for head in _COLUMNS if head in cells[0]]
-    room = width - GAP
-    while len(heads) > MOST_NEEDED and sum(_width(head, cells) + GAP for head in heads) > room:
+    while len(heads) > MOST_NEEDED and sum(_width(head, cells) + GAP for head in heads) > width:
         heads.remove(next(head for head in _FIRST_TO_GO if head in heads))
     view = _grid(title + ("" if kind.adds_terms else f": {kind.axis}"))
     for head in heads:

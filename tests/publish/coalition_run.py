@@ -5,7 +5,7 @@ The first two names hold the same rows, so each can stand in for the other; the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -98,9 +98,9 @@ def make_coalitions(
 
 
 def with_coalitions(results: Results, found: CoalitionResults) -> Results:
-    """The results with the account in their manifest."""
+    """The results with the two tables, and with the account in their manifest."""
     manifest = results.manifest.model_copy(update={"coalitions": found.account})
-    return Results(results.ranking, results.terms, results.rejected, results.outcomes, manifest, results.warnings)
+    return replace(results, manifest=manifest, coalitions=found.coalitions, redundancy=found.redundancy)
 
 
 def make_both(names: tuple[str, ...], n_left_out: int = 0) -> tuple[Results, CoalitionResults]:

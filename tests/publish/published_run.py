@@ -17,6 +17,7 @@ from mixval.contracts.terms import TERMS
 from mixval.contracts.warnings import RunWarning
 from mixval.publish.manifest import InputShard, Manifest, WeightsUsed
 from mixval.publish.ranking import ranking_table, rejected_table
+from mixval.publish.results import ValuationResults
 from mixval.publish.run_warnings import find_warnings
 from mixval.valuation.verdict import ValueInterval, ranks_shown, standing_of, verdicts_of
 
@@ -37,15 +38,11 @@ CONFIG = {
 }
 
 
-@dataclass(frozen=True)
-class Results:
-    """What a run hands to the report."""
+@dataclass(frozen=True, kw_only=True)
+class Results(ValuationResults):
+    """What a run hands to the terminal and to the report."""
 
-    ranking: pa.Table
-    terms: pa.Table
-    rejected: pa.Table
     outcomes: list[GateOutcome]
-    manifest: Manifest
     warnings: list[RunWarning]
 
 
@@ -57,8 +54,7 @@ def make_results(
     k = len(names)
     if not k:
         outcomes = _refused()
-        empty = (ranking_table([]), terms_schema().empty_table(), rejected_table(outcomes), outcomes)
-        return Results(*empty, make_manifest(names, outcomes, []), [])
+        return _results(ranking_table([]), terms_schema().empty_table(), outcomes, make_manifest(names, outcomes, []), [])
     share = np.round(rng.beta(1.2, 1.2, k), 2)
     if names == NAMES:
         share = np.array([1.0, 0.72, 0.12, 0.96, 0.05, 0.88, 0.6, 0.2, 0.75, 0.4, 0.0, 0.98])
@@ -106,7 +102,14 @@ def make_results(
     ranking, terms = ranking_table(rows), terms_table(rows, intervals)
     warnings = find_warnings(ranking, terms, outcomes, n_classes=2)
     manifest = make_manifest(names, outcomes, warnings)
-    return Results(ranking, terms, rejected_table(outcomes), outcomes, manifest, warnings)
+    return _results(ranking, terms, outcomes, manifest, warnings)
+
+
+def _results(
+    ranking: pa.Table, terms: pa.Table, outcomes: list[GateOutcome], manifest: Manifest, warnings: list[RunWarning]
+) -> Results:
+    rejected = rejected_table(outcomes)
+    return Results(manifest=manifest, ranking=ranking, terms=terms, rejected=rejected, outcomes=outcomes, warnings=warnings)
 
 
 def with_verdicts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

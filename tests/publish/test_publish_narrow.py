@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from coalition_run import make_coalitions, with_coalitions
 from published_run import NAMES, make_results
 from rich.console import Console
 
@@ -19,7 +20,7 @@ LONG = "northern-warehouse-2026-11-delivery-03"
 def test_every_name_is_whole_at_any_width(width: int, kind: str) -> None:
     made = make_results((*NAMES[:4], LONG), kind=kind)
     log = io.StringIO()
-    print_ranking(made.ranking, made.rejected, Console(file=log, width=width))
+    print_ranking(made, Console(file=log, width=width))
     lines = log.getvalue().splitlines()
     assert max(len(line) for line in lines) <= width
     assert not any("…" in line for line in lines)
@@ -27,3 +28,13 @@ def test_every_name_is_whole_at_any_width(width: int, kind: str) -> None:
     for name in NAMES[:4]:
         assert sum(name in line for line in lines) >= 2, name
     assert LONG in first_cells or LONG in "".join(log.getvalue().split())
+
+
+@pytest.mark.parametrize("width", range(44, 104, 4))
+def test_columns_go_before_a_short_name_or_head_is_broken(width: int) -> None:
+    log = io.StringIO()
+    names = ("amber", "basil", "coral")
+    made = make_results(names, kind=VALUE_KINDS[1], refused=False)
+    print_ranking(with_coalitions(made, make_coalitions(names)), Console(file=log, width=width))
+    heads = next(line for line in log.getvalue().splitlines() if "verdict" in line and "value (nats)" in line)
+    assert "contributor" in heads.split()

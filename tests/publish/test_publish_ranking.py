@@ -16,9 +16,9 @@ from mixval.publish.ranking import ranking_rows, ranking_table, rejected_table, 
 from mixval.publish.terminal import print_ranking
 
 
-def printed(table, rejected, width, *coalitions):
+def printed(results, width):
     console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system="standard", legacy_windows=False)
-    print_ranking(table, rejected, console, *coalitions)
+    print_ranking(results, console)
     return console.file.getvalue()
 
 
@@ -90,7 +90,7 @@ def test_artifact_rows_are_plain_json(results):
 
 @pytest.mark.parametrize("width", [80, 140])
 def test_terminal_shows_values_parts_ties_and_reasons(results, width):
-    text = printed(results.ranking, results.rejected, width)
+    text = printed(results, width)
     for name in results.ranking["contributor"].to_pylist():
         assert name in text
     assert "discrepancy" in text
@@ -102,7 +102,7 @@ def test_terminal_shows_values_parts_ties_and_reasons(results, width):
 def test_terminal_names_are_data_not_markup():
     names = ("[bold red]loud[/bold red]", "\x1b[2Jcleared", "x" * 300, "[/]", "مساهم\u202e")
     hostile = make_results(names)
-    text = printed(hostile.ranking, hostile.rejected, 140)
+    text = printed(hostile, 140)
     assert "[bold red]loud" in text
     assert r"\x1b[2Jcleared" in text
     assert "\x1b[2J" not in text
@@ -112,7 +112,7 @@ def test_terminal_names_are_data_not_markup():
 
 def test_terminal_says_when_there_is_nothing_to_rank():
     nobody = make_results(())
-    assert "No contributor could be ranked" in printed(nobody.ranking, nobody.rejected, 80)
+    assert "No contributor could be ranked" in printed(nobody, 80)
     assert isinstance(nobody.ranking, pa.Table)
 
 
@@ -130,11 +130,7 @@ def test_shapley_ranks_stand_beside_the_rank():
 @pytest.mark.parametrize(("width", "shown"), [(72, 0), (130, 2)])  # a column and its meaning, where there is room
 def test_terminal_shows_shapley_ranks_and_who_goes_together(width, shown):
     results, found = make_both(NAMES, n_left_out=2)
-    text = (
-        Console(width=width)
-        .render_str(printed(results.ranking, results.rejected, width, found.coalitions, found.redundancy))
-        .plain
-    )
+    text = Console(width=width).render_str(printed(results, width)).plain
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)
     assert text.count("shapley") == shown
     assert "…" not in text
@@ -145,4 +141,4 @@ def test_terminal_shows_shapley_ranks_and_who_goes_together(width, shown):
 
 
 def test_terminal_says_nothing_of_coalitions_without_coalition_values(results):
-    assert "shapley" not in printed(results.ranking, results.rejected, 130)
+    assert "shapley" not in printed(results, 130)

@@ -4,6 +4,7 @@ import html
 import math
 import re
 import time
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -129,14 +130,8 @@ def test_any_names_and_sizes_render(rows, intervals):
 def test_refused_names_reasons_and_samples_are_escaped():
     results = make_results(("a", "b"))
     row = {**results.rejected.to_pylist()[0], "contributor": "<b>x</b>", "reason": "<i>why</i>", "samples": ["<u>s</u>"]}
-    results = type(results)(
-        results.ranking,
-        results.terms,
-        results.rejected.from_pylist([row], schema=results.rejected.schema),
-        [],
-        results.manifest,
-        [],
-    )
+    rejected = results.rejected.from_pylist([row], schema=results.rejected.schema)
+    results = replace(results, rejected=rejected, outcomes=[], warnings=[])
     text = report(results)
     assert "&lt;b&gt;x&lt;/b&gt;" in text
     assert "&lt;i&gt;why&lt;/i&gt;" in text

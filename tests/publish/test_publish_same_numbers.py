@@ -25,7 +25,7 @@ def test_every_output_tells_the_same_numbers_and_verdicts() -> None:
     found = make_coalitions(NAMES)
     results, tables = with_coalitions(results, found), (found.coalitions, found.redundancy)
     shown = io.StringIO()
-    print_ranking(results.ranking, results.rejected, Console(file=shown, width=200), *tables)
+    print_ranking(results, Console(file=shown, width=200))
     terminal = shown.getvalue()
     page = render_report(
         results.ranking, results.terms, results.rejected, results.outcomes, results.manifest, results.warnings, *tables

@@ -8,7 +8,7 @@ import json
 
 import pyarrow as pa
 import pytest
-from coalition_run import make_coalitions
+from coalition_run import make_coalitions, with_coalitions
 from published_run import EMPTY, NAMES, Results, make_results
 from rich.console import Console
 
@@ -64,7 +64,7 @@ def test_tables_add_terms_up_only_where_they_make_the_value() -> None:
 
 def test_a_wide_terminal_keeps_eq_8_apart() -> None:
     made, console = MADE[CROSS_ENTROPY], Console(record=True, width=160, file=io.StringIO())
-    print_ranking(made.ranking, made.rejected, console)
+    print_ranking(made, console)
     text = " ".join(console.export_text().split())
     assert "minus the cross-entropy on the target, nats" in text
     assert "Eq. 8's terms, for comparison: no part of the value" in text
@@ -73,8 +73,7 @@ def test_a_wide_terminal_keeps_eq_8_apart() -> None:
 @pytest.mark.parametrize("width", [70, 110])
 def test_shapley_ranks_stand_beside_the_value_where_there_is_room(width: int) -> None:
     made, console = MADE[CROSS_ENTROPY], Console(record=True, width=width, file=io.StringIO())
-    found = make_coalitions(NAMES)
-    print_ranking(made.ranking, made.rejected, console, found.coalitions, found.redundancy)
+    print_ranking(with_coalitions(made, make_coalitions(NAMES)), console)
     values, _, beside = console.export_text().partition("for comparison")
     assert ("shapley" in values) == (width == 110)
     assert all(name in values for name in NAMES)

@@ -114,7 +114,7 @@ def bytes_a_row(folder: Path, contributor: str) -> float:
 
 def printed(stored: StoredRun, width: int) -> str:
     text = io.StringIO()
-    print_ranking(stored.ranking, stored.rejected, Console(file=text, width=width))
+    print_ranking(stored, Console(file=text, width=width))
     return text.getvalue()
 
 

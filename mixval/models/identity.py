@@ -32,6 +32,9 @@ _TOKENIZER = (
 )
 _CHUNK_BYTES = 1 << 22
 
+REVISIONS = {"ngrams": 1}
+"""Of mixval's own architectures, raised whenever rows have other features."""
+
 
 def backbone_identity(config: BackboneConfig, task: Task, classes: list[int] | None) -> dict[str, Any]:
     """What names the model: nested dict of strings, numbers, lists and None, stable over processes and machines.
@@ -65,6 +68,7 @@ def _random_init(config: BackboneConfig, spec: TaskSpec, classes: list[int] | No
         "kind": "random-init",
         **init.model_dump(mode="json"),
         "classes": sorted(classes or []) if spec.has_labels else None,
+        "revision": REVISIONS.get(init.architecture),
         "libraries": {name: version(name).partition("+")[0] for name in ("torch", "transformers")},
     }
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from mixval.models.heads import HEAD_STD
 from mixval.models.seeded_configs import NgramConfig
-from mixval.models.text_hashes import Runs, folded, is_word, latest, places, runs, windows
+from mixval.models.text_hashes import Runs, folded, is_word, latest, places, runs, signed, windows
 from mixval.seeds import derive_seed
 
 WORD_ORDERS = (3, 4, 5, 6)
@@ -29,6 +29,10 @@ CONTEXT_ORDERS = (5, 6)
 """Bytes of the language model's contexts."""
 LONG_WORD = 8
 """Bytes from which on a word counts fully; a shorter one counts in proportion, since short words are the frequent ones."""
+
+_NOTHING = 0
+_WORDS = signed(0xD6E8FEB86659FD93)
+"""Tells a word's hash from an n-gram's: read backwards, the bytes of an n-gram may have the hash of a word."""
 
 
 @dataclass(frozen=True)
@@ -113,16 +117,23 @@ class NgramLanguageModel(nn.Module):
 
 
 def _classifier_ngrams(small: Tensor) -> tuple[Tensor, Tensor]:  # (B, T) folded
-    """(B, N) hashes of words and n-grams at every position, and (B, N) float64 weights, 0 where there is none."""
+    """(B, N) hashes of words and n-grams at every position, and (B, N) float64 weights, the same where hashes are.
+
+    Where there is none, the hash is `_NOTHING` and the weight 0.
+    """
     inside, words = is_word(small), runs(small)
-    hashes, weights = [words.prefix], [words.is_end * (words.length.double() / LONG_WORD).clamp(max=1)]
+    hashes, counted = [words.prefix ^ _WORDS], [words.is_end]
+    weights = [(words.length.double() / LONG_WORD).clamp(max=1)]
     for n in WORD_ORDERS:
         middle = torch.ones_like(inside)
         for back in range(1, n - 1):  # an n-gram may begin before a word and end after it, and lies within it otherwise
             middle = middle & torch.nn.functional.pad(inside, (back, 0))[:, : inside.shape[1]]
         hashes.append(windows(small, n) ^ n)
-        weights.append(middle.double())
-    return torch.cat(hashes, 1), torch.cat(weights, 1)
+        counted.append(middle)
+        weights.append(torch.ones_like(weights[0]))
+    is_counted = torch.cat(counted, 1)
+    # The beginning of a longer word has a word's hash, too: what is not counted may not stand for what is.
+    return torch.where(is_counted, torch.cat(hashes, 1), _NOTHING), torch.cat(weights, 1) * is_counted
 
 
 def _contexts(ids: Tensor) -> list[Tensor]:  # (B, T)

@@ -57,6 +57,23 @@ def test_the_kernel_of_texts_is_the_overlap_of_their_words_and_ngrams():
     assert float(backbone.module.features(torch.tensor([list(b"?! -")])).abs().sum()) == 0
 
 
+def test_every_distinct_word_counts_wherever_longer_ones_begin_with_it():
+    texts = ["there the then them the theatre", "the theatre, then them: there", "a at and an any as act: it was saving"]
+    module = _backbone("text-classification", n_features=1 << 16).module
+    found = [module.features(torch.tensor([list(text.encode())])) for text in texts]
+    for text, features in zip(texts, found, strict=True):
+        norm = sum(weight**2 for weight in _weights(text).values()) ** 0.5
+        # Each feature is a weight over the row's norm; of few n-grams, two in one place are rare, and the seed has none here.
+        wanted = sorted(weight / norm for weight in _weights(text).values())
+        torch.testing.assert_close(features[features != 0].abs().sort().values, torch.tensor(wanted, dtype=torch.float64))
+    # The same words in another order, alone and beside rows of any length.
+    for width in range(40, 300, 13):
+        ids = torch.full((2, width), 256)
+        for row, text in enumerate(texts[:2]):
+            ids[row, : len(text)] = torch.tensor(list(text.encode()))
+        torch.testing.assert_close(module.features(ids), torch.cat([found[0], found[0]]), rtol=1e-12, atol=1e-12)
+
+
 def _rows(task, image_rows, text_rows, chat_rows):
     spec = spec_of(task)
     rows = image_rows() if spec.is_image else chat_rows if spec.has_prompt else text_rows

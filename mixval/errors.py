@@ -106,3 +106,9 @@ class NobodyAdmittedError(MixvalError):
     """No contributor passed the gate."""
 
     exit_code = 3
+
+
+def reason_of(error: BaseException) -> str:
+    """Why something failed, in words for a table: the message, with the kind of an error that is not of this tree in front."""
+    words = str(error) or type(error).__name__
+    return words if isinstance(error, MixvalError) else f"{type(error).__name__}: {words}"

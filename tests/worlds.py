@@ -20,6 +20,7 @@ from PIL import Image
 from mixval.config.load import parse_config
 from mixval.config.tasks import Task
 from mixval.config.valuation import ValuationConfig, merge
+from mixval.contracts.record import ArtifactRef
 
 PLANTED = ("near", "mixed", "far")
 SIDE = 12
@@ -121,6 +122,13 @@ class World:
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.Table.from_pylist(content, schema=self.schema()), path)
         return path
+
+    def obstruct(self, ref: ArtifactRef) -> Path:
+        """Put a file where an artifact's folder would be, so that it cannot be committed. Returns the file."""
+        file = self.output / "artifacts" / ref.kind / ref.fingerprint[:2] / ref.fingerprint
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("not a folder")
+        return file
 
     def as_dict(self, **changes: Any) -> dict[str, Any]:
         """The configuration as a file would hold it."""

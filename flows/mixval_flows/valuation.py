@@ -8,10 +8,10 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from mixval.config.valuation import ValuationConfig
-from mixval.contracts.outcomes import GateOutcome
+from mixval.contracts.outcomes import GateOutcome, failed_outcome
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.run import RunSummary
-from mixval.errors import MixvalError, NobodyAdmittedError
+from mixval.errors import NobodyAdmittedError, reason_of
 from mixval.gate.verdict import ensure_somebody
 from mixval.progress import current
 from mixval.stages import gating, publishing, sharing
@@ -191,14 +191,12 @@ def first_failure(futures: list[PrefectFuture[ArtifactRef]]) -> str | None:
     for future in futures:
         future.wait()
         if not future.state.is_completed():
-            error = future.state.result(raise_on_failure=False)
-            words = str(error) or type(error).__name__
-            return words if isinstance(error, MixvalError) else f"{type(error).__name__}: {words}"
+            return reason_of(future.state.result(raise_on_failure=False))
     return None
 
 
 def _gate_outcome(config: ValuationConfig, name: str, future: PrefectFuture[ArtifactRef], account: Account) -> GateOutcome:
     if (reason := first_failure([future])) is not None:
-        return GateOutcome(contributor=name, verdict="failed", n_rows=0, n_real=0, n_synthetic=0, n_dropped=0, reason=reason)
+        return failed_outcome(name, reason)
     account.gate_refs[name] = future.result()
     return gating.read_outcome(config, account.gate_refs[name])

@@ -7,7 +7,8 @@ from pydantic import Field
 from mixval.config.base import FrozenModel
 
 Verdict = Literal["admitted", "trimmed", "rejected", "failed"]
-"""`trimmed`: admitted after bad rows were dropped. `failed`: it passed the gate but could not be measured."""
+"""`trimmed`: admitted after bad rows were dropped. `failed`: it could not be checked, or passed the gate and could not be
+measured."""
 
 
 class Finding(FrozenModel):
@@ -61,3 +62,9 @@ class GateOutcome(FrozenModel):
     def is_in(self) -> bool:
         """Whether it goes on to be measured."""
         return self.verdict in ("admitted", "trimmed")
+
+
+def failed_outcome(contributor: str, reason: str) -> GateOutcome:
+    """Of a contributor that could not be checked, by the reason."""
+    counts = {"n_rows": 0, "n_real": 0, "n_synthetic": 0, "n_dropped": 0}
+    return GateOutcome(contributor=contributor, verdict="failed", reason=reason, **counts)

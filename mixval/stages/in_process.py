@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mixval.config.valuation import ValuationConfig
-from mixval.contracts.outcomes import GateOutcome
+from mixval.contracts.outcomes import GateOutcome, failed_outcome
 from mixval.contracts.record import ArtifactRef
-from mixval.errors import MixvalError, NobodyAdmittedError
+from mixval.errors import NobodyAdmittedError, reason_of
 from mixval.gate.verdict import ensure_somebody
 from mixval.progress import current
 from mixval.stages import gating, sharing
@@ -67,12 +67,20 @@ def prepare_here(config: ValuationConfig) -> PreparedRun:
 
 
 def gate_prepared(config: ValuationConfig, prepared: PreparedRun) -> GatedRun:
-    """Gate what is planned. Raises NobodyAdmittedError where nobody is admitted."""
-    refs = {}
+    """Gate what is planned. A contributor that cannot be checked is `failed`, with the reason; the others go on.
+
+    Raises NobodyAdmittedError where nobody is admitted.
+    """
+    refs, found = dict[str, ArtifactRef](), dict[str, GateOutcome]()
     for one in prepared.plan.contributors:
-        refs[one.name] = gating.gate_contributor(config, one, prepared.target)
+        try:
+            ref = gating.gate_contributor(config, one, prepared.target)
+            found[one.name] = gating.read_outcome(config, ref)
+            refs[one.name] = ref
+        except Exception as error:  # whatever the rows of one contributor raise
+            found[one.name] = failed_outcome(one.name, reason_of(error))
         current().step("gate", one.name)
-    outcomes = {name: gating.read_outcome(config, refs[name]) for name in sorted(refs)}
+    outcomes = {name: found[name] for name in sorted(found)}
     outcomes = sharing.compare(config, outcomes, refs)
     ensure_somebody(list(outcomes.values()))
     return GatedRun(config, prepared, outcomes, refs)
@@ -117,7 +125,7 @@ def measure_here(jobs: Sequence[MeasureJob], target: MeasureJob) -> dict[str, st
         try:
             for step in contributor_steps(job, target, shared):
                 make_here(step)
-        except MixvalError as error:
-            failed[job.contributor.name] = str(error)
+        except Exception as error:  # whatever the rows of one contributor raise
+            failed[job.contributor.name] = reason_of(error)
         current().step("measure", job.contributor.name)
     return failed

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.run import RunSummary
-from mixval.errors import ConfigError, MixvalError
+from mixval.errors import ConfigError, reason_of
 from mixval.stages import publishing
 from mixval.stages.account import Account
 from mixval.stages.coalition_value import commit_for_coalitions
@@ -78,9 +78,9 @@ def _coalitions(config: ValuationConfig, valued: ValuedRun, account: Account) ->
         account.count("coalitions", [step.ref for step in steps], config)
         try:
             account.artifacts += [make_here(step) for step in steps]
-        except MixvalError as error:  # a ranking without coalitions is better than none
+        except Exception as error:  # a ranking without coalitions is better than none
             end_with("failed")
-            return str(error)
+            return reason_of(error)
         found = coalition_tables(work, valued.outcomes)
         end_with(f"{found.account.n_coalitions:,} coalitions of {len(work.jobs)} contributors")
     return found

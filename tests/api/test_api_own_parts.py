@@ -55,6 +55,26 @@ def test_a_term_is_a_column_while_it_is_registered(tmp_path: Path) -> None:
     assert "brevity" not in again.ranking
 
 
+def test_a_contributor_on_which_ones_own_code_breaks_fails_alone(tmp_path: Path) -> None:
+    def broken(job: Any, target: Any, stored: Any) -> mixval.Measured:
+        if job.contributor.name == "odd":
+            raise KeyError("no such thing")
+        return measured(job, target, stored)
+
+    given = {name: pd.DataFrame(rows(TASK, 24, start)) for name, start in {"near": 1_000, "odd": 3_000}.items()}
+    options: dict[str, Any] = {
+        "gate": {"min_rows": 8, "data_docs": False},
+        "ntk": {"method": "exact", "sample": {"count": 16}},
+        "value": {"half_samples": 8},
+    }
+    with mixval.register_term(SPEC, {"exact": broken}):
+        found = mixval.value(given, pd.DataFrame(rows(TASK, 24, 0)), BACKBONES[TASK], output=tmp_path, **options)
+    assert list(found.ranking["contributor"]) == ["near"]
+    assert found.rejected[["contributor", "verdict", "reason"]].to_numpy().tolist() == [
+        ["odd", "failed", "KeyError: 'no such thing'"]
+    ]
+
+
 def longest(inputs: Inputs, _seed: int) -> np.ndarray:
     return np.array([float(one.n_rows) for one in inputs.contributors])
 

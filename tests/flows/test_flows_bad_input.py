@@ -6,7 +6,7 @@ import io
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from benchmarks.plain_stages import gate_here
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.outcomes import GateOutcome
+from mixval.contracts.record import ArtifactRef
 from mixval.contracts.run import RunSummary
 from mixval.publish.stored_run import StoredRun, open_run
 from mixval.stages.forward import forward_ref
@@ -78,43 +79,43 @@ def _png(pixels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def block(world: World, name: str) -> None:
-    """Put a file where the folder of this contributor's forward pass would be, so that it cannot be committed."""
+def forward_of(world: World, name: str) -> ArtifactRef:
+    """This contributor's forward pass, of a world that was not run yet."""
     alone = World(world.root / "alone", world.task, world.settings)
     shutil.copytree(world.source / f"contributor={name}", alone.source / f"contributor={name}")
     shutil.copytree(world.root / "target", alone.root / "target")
-    job = gate_here(alone.config()).jobs[name]
-    ref = forward_ref(job)
-    place = world.output / "artifacts" / ref.kind / ref.fingerprint[:2]
-    place.mkdir(parents=True)
-    (place / ref.fingerprint).write_text("not a folder")
+    return forward_ref(gate_here(alone.config()).jobs[name])
 
 
-def unblock(world: World) -> None:
-    """Take that file away."""
-    [file] = [path for path in (world.output / "artifacts" / "forward").glob("*/*") if path.is_file()]
-    file.unlink()
+class Spoilt(NamedTuple):
+    """A run over good contributors, bad ones, and one that cannot be measured."""
+
+    world: World
+    run: StoredRun
+    flow_run: Any
+    obstacle: Path
+    """What keeps that one from being measured."""
 
 
 @pytest.fixture(scope="module")
-def spoilt(cluster: LazyCluster, tmp_path_factory: pytest.TempPathFactory) -> tuple[World, StoredRun, Any]:
+def spoilt(cluster: LazyCluster, tmp_path_factory: pytest.TempPathFactory) -> Spoilt:
     """One run over good contributors, bad ones, and one that cannot be measured."""
     world = planted(tmp_path_factory.mktemp("spoilt"), "image-classification")
     add_bad_images(world)
     world.contribute("uneven", uneven(world))
     world.contribute("blocked", rows(world.task, 20, start=16_000))
-    block(world, "blocked")
+    obstacle = world.obstruct(forward_of(world, "blocked"))
     with use_cluster(cluster):
         state = valuation(world.config(), return_state=True)
-    return world, open_run(state.result().url), state.state_details.flow_run_id
+    return Spoilt(world, open_run(state.result().url), state.state_details.flow_run_id, obstacle)
 
 
 def outcome(run: StoredRun, name: str) -> GateOutcome:
     return next(one for one in run.manifest.outcomes if one.contributor == name)
 
 
-def test_the_good_ones_are_valued_and_everybody_is_accounted_for(spoilt: tuple[World, StoredRun, Any]) -> None:
-    _, run, _ = spoilt
+def test_the_good_ones_are_valued_and_everybody_is_accounted_for(spoilt: Spoilt) -> None:
+    run = spoilt.run
     assert run.ranking["contributor"].to_pylist() == ["near", "mixed", "far"]
     verdicts = {one.contributor: one.verdict for one in run.manifest.outcomes}
     assert verdicts == dict.fromkeys(("near", "mixed", "far"), "admitted") | dict.fromkeys(REASONS, "rejected") | {
@@ -124,8 +125,8 @@ def test_the_good_ones_are_valued_and_everybody_is_accounted_for(spoilt: tuple[W
 
 
 @pytest.mark.parametrize("name", REASONS)
-def test_the_reason_says_who_where_what_and_what_to_do(spoilt: tuple[World, StoredRun, Any], name: str) -> None:
-    _, run, _ = spoilt
+def test_the_reason_says_who_where_what_and_what_to_do(spoilt: Spoilt, name: str) -> None:
+    run = spoilt.run
     said = "\n".join(row["reason"] for row in run.rejected.to_pylist() if row["contributor"] == name)
     said += "\n".join(finding.message for finding in outcome(run, name).findings)
     assert f"contributor '{name}'" in said
@@ -133,8 +134,8 @@ def test_the_reason_says_who_where_what_and_what_to_do(spoilt: tuple[World, Stor
     assert not missing, said
 
 
-def test_a_contributor_that_cannot_be_measured_fails_alone(spoilt: tuple[World, StoredRun, Any]) -> None:
-    _, run, flow_run = spoilt
+def test_a_contributor_that_cannot_be_measured_fails_alone(spoilt: Spoilt) -> None:
+    run, flow_run = spoilt.run, spoilt.flow_run
     reason = outcome(run, "blocked").reason or ""
     assert "artifacts/forward" in reason
     with get_client(sync_client=True) as client:
@@ -146,15 +147,15 @@ def test_a_contributor_that_cannot_be_measured_fails_alone(spoilt: tuple[World, 
     assert {one.state_name for one in runs if one.name.endswith((" near", " mixed", " far", " target"))} == {"Completed"}
 
 
-def test_a_run_in_which_somebody_failed_does_not_stand(spoilt: tuple[World, StoredRun, Any], value: Value) -> None:
-    world, run, _ = spoilt
+def test_a_run_in_which_somebody_failed_does_not_stand(spoilt: Spoilt, value: Value) -> None:
+    world, run = spoilt.world, spoilt.run
     again = value(world.config())
     assert not again.up_to_date
     assert again.recomputed_contributors == ["blocked"]
     assert again.recomputed == {"gate": 0, "forward": 1, "gram": 0, "terms": 1}
     assert open_run(again.url).ranking.equals(run.ranking)
 
-    unblock(world)
+    spoilt.obstacle.unlink()
     healed = value(world.config())
     assert (healed.n_ranked, healed.n_failed) == (4, 0)
     assert value(world.config()).up_to_date

@@ -211,10 +211,7 @@ def test_one_that_cannot_be_trained_is_named_and_the_others_go_on(
     world = World(tmp_path / "copy", TASK, calibrated.world.settings)
     world.contribute("blocked", rows(TASK, 30, start=70_000))
     listed, _ = list_inputs(config_of(world).valuation)
-    ref = truth_ref(training(config_of(world), "blocked", listed["blocked"], None, 0))
-    place = world.output / "artifacts" / ref.kind / ref.fingerprint[:2]
-    place.mkdir(parents=True, exist_ok=True)
-    (place / ref.fingerprint).write_text("a file where the folder of its truth would be")
+    world.obstruct(truth_ref(training(config_of(world), "blocked", listed["blocked"], None, 0)))
     summary = calibrate(cluster, config_of(world))
     assert list(summary.failed) == ["blocked"]
     assert summary.n_contributors == 6

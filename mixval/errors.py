@@ -9,7 +9,8 @@
     │   └── TargetError        the target set cannot serve as T
     ├── StorageError           a URL cannot be reached, read or written
     │   ├── ConditionUnsupportedError  the store has no conditional writes
-    │   └── ConflictError      another run swapped the pointer first
+    │   ├── ConflictError      another run swapped the pointer first
+    │   └── LostArtifactError  a committed artifact is missing or damaged
     ├── ModelError             a backbone cannot be loaded or does not fit the task
     ├── ShapeError             tensors do not fit together
     ├── NumericalError         a factorisation or estimate failed, and its diagnostics
@@ -78,6 +79,19 @@ class ConditionUnsupportedError(StorageError):
 
 class ConflictError(StorageError):
     """Another run swapped the pointer first."""
+
+
+class LostArtifactError(StorageError):
+    """A committed artifact is missing or damaged. What is left of it has been removed, so that it is made again.
+
+    `url` is the damaged file's and `found` says what it holds; both are empty where nothing is there.
+    """
+
+    def __init__(self, message: str, *, url: str = "", found: str = "") -> None:
+        """The message, with what is told of the damage."""
+        super().__init__(message)
+        self.url = url
+        self.found = found
 
 
 class ModelError(MixvalError):

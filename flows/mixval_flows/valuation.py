@@ -181,7 +181,7 @@ def _submitted(
     """One future per step, in order, by the artifact it makes. A step may wait for earlier ones, and for those in `before`."""
     futures: dict[ArtifactRef, PrefectFuture[ArtifactRef]] = {}
     for step in steps:
-        waits = [(futures.get(ref) or before[ref]) for ref in step.after]
+        waits = [(futures.get(one.ref) or before[one.ref]) for one in step.after]
         futures[step.ref] = run_step.submit(step=opaque(step), return_state=False, wait_for=waits)
     return futures
 

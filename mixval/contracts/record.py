@@ -16,6 +16,14 @@ class ArtifactRef(FrozenModel):
     """URL of the output root."""
 
 
+class ArtifactFile(FrozenModel):
+    """One data file as it was written."""
+
+    size_bytes: int
+    digest: str
+    """`mixval.contracts.sealed.content_sha256` of its content."""
+
+
 class ArtifactRecord(FrozenModel):
     """The record of an artifact, written last into its folder: an artifact without one does not exist."""
 
@@ -24,7 +32,7 @@ class ArtifactRecord(FrozenModel):
     """What went into the fingerprint."""
     numbers: dict[str, float | int | str | None] = Field(default_factory=dict)
     """Scalars of the result, with their diagnostics."""
-    files: list[str] = Field(default_factory=list)
+    files: dict[str, ArtifactFile] = Field(default_factory=dict)
     """Data files, by their path below `folder`."""
     folder: str = ""
     """Folder beside the record that holds the files. Named by their content, so that concurrent commits do not mix theirs."""
@@ -35,3 +43,5 @@ class ArtifactRecord(FrozenModel):
     created: str = ""
     """UTC, ISO 8601."""
     mixval_version: str = ""
+    seal: str = ""
+    """Digest of all the rest, see `mixval.contracts.sealed`. None was written by versions of mixval before it."""

@@ -36,6 +36,7 @@ WARNING_KINDS: dict[str, Severity] = {
     "other-output-names": "caution",
     "new-head": "caution",
     "rows-one-by-one": "note",
+    "made-again": "note",
     "uninformative-term": "caution",
     "ntk-jitter": "caution",
     "full-sketch": "caution",

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.record import ArtifactRef
@@ -16,6 +17,8 @@ from mixval.progress import current
 from mixval.stages import gating, publishing
 
 LOOKUPS_IN_FLIGHT = 16
+READ_HERE = ("terms", "coalitions")
+"""Kinds that every run reads in its own process, where nothing is made again."""
 
 
 @dataclass
@@ -41,10 +44,16 @@ class Account:
         current().end(name, message.text)
 
     def count(self, kind: str, refs: list[ArtifactRef], config: ValuationConfig) -> set[ArtifactRef]:
-        """Count the artifacts that exist already; returns those still to be made."""
+        """Count the artifacts that exist already; returns those still to be made, damaged ones among them.
+
+        Those of `READ_HERE` are compared with their digests; others by whoever reads them.
+        """
         store = gating.open_store(config)
+        look = store.whole if kind in READ_HERE else store.committed
+        if kind == "gate":
+            look = partial(gating.found_whole, config)
         with ThreadPoolExecutor(LOOKUPS_IN_FLIGHT) as threads:  # requests to a remote store are slow
-            found = list(threads.map(store.committed, refs))
+            found = list(threads.map(look, refs))
         pending = {ref for ref, record in zip(refs, found, strict=True) if record is None}
         self.recomputed[kind] += len(pending)
         self.reused[kind] += len(set(refs)) - len(pending)

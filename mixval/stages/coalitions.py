@@ -103,8 +103,16 @@ def job_of_ranked(
 
 def coalition_steps(work: CoalitionJob) -> list[Step]:
     """One step a quantity, in the order of `QUANTITIES`; they are independent."""
-    store = work.target.store
-    return [one_call(f"coalitions {one}", store, quantity_ref(work, one), commit_quantity, work, one) for one in QUANTITIES]
+    store, route = work.target.store, route_of(work.target.ntk.method)
+
+    def reads() -> list[Step]:
+        own = [step for job in work.jobs for step in route.own_steps(job, work.target)]
+        return [*route.shared_steps(work.target), *own]
+
+    return [
+        one_call(f"coalitions {one}", store, quantity_ref(work, one), commit_quantity, work, one, reads=reads)
+        for one in QUANTITIES
+    ]
 
 
 def quantity_ref(work: CoalitionJob, quantity: Quantity) -> ArtifactRef:

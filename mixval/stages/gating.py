@@ -15,7 +15,7 @@ from mixval.contracts.batches import RowBatch, merged
 from mixval.contracts.labels import TargetClasses
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.plan import ContributorPlan, ShardRef
-from mixval.contracts.record import ArtifactRef
+from mixval.contracts.record import ArtifactRecord, ArtifactRef
 from mixval.errors import ShardError, TargetError
 from mixval.gate.check import GateCheck, check_contributor
 from mixval.gate.docs import render_page
@@ -27,6 +27,7 @@ from mixval.models.architecture import context_tokens
 from mixval.models.identity import tokenizer_identity
 from mixval.models.tokenise import TokenCounts
 from mixval.models.tokenizers import token_counter
+from mixval.stages.jobs import bad_rows_ref
 from mixval.storage.commit import ArtifactStore
 from mixval.storage.root import open_location
 from mixval.storage.shards import named_classes, stream_rows
@@ -55,7 +56,7 @@ def profile(config: ValuationConfig, shards: list[ShardRef]) -> tuple[ArtifactRe
         is_resized=is_resized,
         text=_text_key(config),
     )
-    if store.committed(ref) is not None:
+    if store.whole(ref) is not None:
         return ref, TargetProfile.from_arrays(store.read_tensors(ref))
     try:
         classes = named_classes(shards, config.source, config.task)
@@ -80,6 +81,19 @@ def gate_ref(config: ValuationConfig, contributor: ContributorPlan, target: Arti
         limits=config.gate,
         text=_text_key(config),
     )
+
+
+def found_whole(config: ValuationConfig, ref: ArtifactRef) -> ArtifactRecord | None:
+    """The record of a committed check that is whole with the bad rows it names; None where it is to be made, perhaps again."""
+    store = open_store(config)
+    record = store.whole(ref)
+    if record is None or not record.numbers["n_dropped"]:
+        return record
+    bad = read_outcome(config, ref).bad_rows
+    if bad is None or store.whole(bad_rows_ref(config, bad)) is not None:
+        return record
+    store.discard(ref)  # the rows are found by checking again
+    return None
 
 
 def gate_contributor(config: ValuationConfig, contributor: ContributorPlan, target: ArtifactRef) -> ArtifactRef:
@@ -179,7 +193,7 @@ def _commit_bad_rows(store: ArtifactStore, check: GateCheck) -> str | None:
         return None
     rows = list(zip(table["shard_index"].to_pylist(), table["row"].to_pylist(), strict=True))
     ref = store.ref("bad-rows", VERSION, rows=sorted(rows))
-    if store.committed(ref) is None:
+    if store.whole(ref) is None:
         store.commit(ref, inputs={"n": len(rows)}, tables={"bad_rows": table})
     return ref.fingerprint
 

@@ -99,6 +99,11 @@ class MeasureJob(FrozenModel):
         return {"backbone": self.identity, "classes": self.classes}
 
 
+def bad_rows_ref(config: ValuationConfig, fingerprint: str) -> ArtifactRef:
+    """The artifact of the bad rows that a gate's outcome names."""
+    return ArtifactRef(kind="bad-rows", fingerprint=fingerprint, root=config.output)
+
+
 def contributor_job(
     config: ValuationConfig,
     plan: ContributorPlan,
@@ -113,7 +118,7 @@ def contributor_job(
         contributor=plan,
         n_real=outcome.n_real,
         n_synthetic=outcome.n_synthetic,
-        bad_rows=ArtifactRef(kind="bad-rows", fingerprint=bad, root=config.output) if bad else None,
+        bad_rows=bad_rows_ref(config, bad) if bad else None,
         sample=config.sample,
         identity=identity,
         classes=classes,

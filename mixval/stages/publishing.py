@@ -33,6 +33,7 @@ from mixval.stages.gating import read_docs_page, read_validations
 from mixval.stages.preparing import PreparedRun
 from mixval.stages.reducing import Reduced
 from mixval.stages.routes import route_of
+from mixval.storage.damage import take_damage
 from mixval.storage.layout import Layout
 from mixval.storage.pointer import Latest, read_latest
 from mixval.storage.root import Location, open_location
@@ -143,11 +144,21 @@ def _manifest(
                 *find_warnings(reduced.ranking, reduced.terms, outcomes, n_classes),
                 *regression_warnings(reduced.ranking, reduced.terms),
                 *_coalition_warnings(reduced.ranking, coalition_results),
+                *_damage_warnings(config),
             ]
         ),
         coalitions=coalition_results.account if isinstance(coalition_results, CoalitionResults) else None,
         artifacts=account.artifacts,
     )
+
+
+def _damage_warnings(config: ValuationConfig) -> list[RunWarning]:
+    found = take_damage(open_location(config.output, config.source.storage).url)
+    if not found:
+        return []
+    more = f", and {len(found) - 3:,} more" if len(found) > 3 else ""
+    words = f"{len(found):,} damaged file(s) below the output were discarded, and made again: {'; '.join(found[:3])}{more}."
+    return [warning("made-again", f"{words} The ranking is made from whole ones. Check the disk or the store.")]
 
 
 def _coalition_warnings(ranking: pa.Table, coalition_results: CoalitionResults | str | None) -> list[RunWarning]:

@@ -5,12 +5,20 @@ A flow submits steps to a cluster (`tasks/mixval_tasks/measure.py`); `in_process
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mixval.contracts.record import ArtifactRef
+from mixval.errors import LostArtifactError
 from mixval.storage.commit import ArtifactStore
+from mixval.storage.damage import tell_damage
+
+MOST_LOST = 5
+"""Times that what a step reads is made again, before the store is taken for one that does not keep what is written."""
+_AGAIN = threading.RLock()
+"""Held while what a step reads is made again: steps that share it find it made."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +46,10 @@ class Step:
     ref: ArtifactRef
     work: Callable[[], Work]
     """Called only where the artifact is not there yet."""
-    after: tuple[ArtifactRef, ...] = ()
-    """Artifacts that must be there first."""
+    after: tuple[Step, ...] = ()
+    """Steps whose artifacts must be there first."""
+    reads: Callable[[], Sequence[Step]] = tuple
+    """Steps of earlier stages whose artifacts its calls read besides: made again where one is lost."""
 
     @property
     def is_done(self) -> bool:
@@ -54,9 +64,10 @@ def one_call(
     call: Callable[..., ArtifactRef],
     *arguments: Any,
     after: Sequence[Step] = (),
+    reads: Callable[[], Sequence[Step]] = tuple,
 ) -> Step:
     """The step of a single call, after other steps."""
-    return Step(label, store, ref, lambda: Work(call, arguments), refs_of(after))
+    return Step(label, store, ref, lambda: Work(call, arguments), tuple(after), reads)
 
 
 def refs_of(steps: Sequence[Step]) -> tuple[ArtifactRef, ...]:
@@ -64,12 +75,37 @@ def refs_of(steps: Sequence[Step]) -> tuple[ArtifactRef, ...]:
     return tuple(step.ref for step in steps)
 
 
+def make_step(step: Step, do: Callable[[Work], object]) -> ArtifactRef:
+    """The step's artifact: found, or made by `do`, which carries work out.
+
+    Where an artifact that the work reads is missing or damaged, the step that makes it is made first, and told. Raises
+    LostArtifactError where it is lost time after time.
+    """
+    n_lost = 0
+    while not step.is_done:
+        try:
+            do(step.work())
+        except LostArtifactError as error:
+            if error.found:  # by a worker, whose own account nobody reads
+                tell_damage(error.url, f"{error.found}. Discarded, to be made again")
+            n_lost += 1
+            if n_lost > MOST_LOST:
+                raise
+            with _AGAIN:
+                for one in (*step.reads(), *step.after):
+                    make_step(one, do)
+        else:
+            break
+    return step.ref
+
+
 def make_here(step: Step) -> ArtifactRef:
     """The step's artifact, made in this process unless it is there, its pieces one after another."""
-    if not step.is_done:
-        work = step.work()
-        if work.piece is not None:
-            for arguments in work.pieces:
-                work.piece(*arguments)
-        work.call(*work.arguments)
-    return step.ref
+    return make_step(step, _here)
+
+
+def _here(work: Work) -> None:
+    if work.piece is not None:
+        for arguments in work.pieces:
+            work.piece(*arguments)
+    work.call(*work.arguments)

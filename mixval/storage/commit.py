@@ -1,5 +1,8 @@
 """Artifacts committed once: data files first, the record last. Without a record an artifact does not exist.
 
+Content is compared with its digest at every read. What is damaged is removed and told, so that the step which makes it makes
+it again; `LostArtifactError` says so to whoever was reading.
+
     FINGERPRINT/record.json
     FINGERPRINT/CONTENT/data.safetensors, ...
 
@@ -11,29 +14,39 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ValidationError
 
-from mixval import __version__
 from mixval.config.fingerprint import fingerprint
-from mixval.contracts.record import ArtifactRecord, ArtifactRef
-from mixval.errors import StorageError
+from mixval.contracts.record import ArtifactFile, ArtifactRecord, ArtifactRef
+from mixval.errors import LostArtifactError, StorageError
+from mixval.storage.damage import tell_damage
 from mixval.storage.layout import Layout
+from mixval.storage.records import (
+    NO_SEAL,
+    NOTHING,
+    RECORD,
+    content_damage,
+    encode_record,
+    new_record,
+    parse_record,
+    read_if_there,
+    size_damage,
+    streamed_damage,
+)
 from mixval.storage.root import Location, open_location
-from mixval.storage.tables import encode_table, read_table
-from mixval.storage.tensors import encode_tensors, read_tensors
+from mixval.storage.tables import decode_table, encode_table
+from mixval.storage.tensors import decode_tensors, encode_tensors, read_tensors
 
-RECORD = "record.json"
 TENSORS = "data.safetensors"
 _DIGEST_BYTES = 8
 Model = TypeVar("Model", bound=BaseModel)
+_AGAIN = "Run again: it is made again."
 
 
 @dataclass(frozen=True)
@@ -47,14 +60,31 @@ class ArtifactStore:
         return ArtifactRef(kind=kind, fingerprint=fingerprint(kind, version, **inputs), root=self.output.url)
 
     def committed(self, ref: ArtifactRef) -> ArtifactRecord | None:
-        """The record of an artifact, or None when it has not been made. Raises `StorageError` when a file of it is missing or
-        empty."""
-        folder = self._folder(ref)
-        if not folder.child(RECORD).exists():
+        """The record of an artifact, or None when it has not been made.
+
+        Its files must be there in their sizes; their content is compared when they are read, and by `whole`. A damaged
+        artifact is discarded and told, and is then one that has not been made.
+        """
+        try:
+            record, judged = self._record(ref)
+            for name, entry in record.files.items():
+                file = self._place(ref, record, name)
+                if (found := size_damage(file, entry)) is not None:
+                    raise self._lost(ref, file, found, judged)
+        except LostArtifactError:
             return None
-        record = _record(folder)
-        for name in record.files:
-            _whole(folder, record, name)
+        return record
+
+    def whole(self, ref: ArtifactRef) -> ArtifactRecord | None:
+        """As `committed`, with the content of every file compared with its digest."""
+        try:
+            record, judged = self._record(ref)
+            for name, entry in record.files.items():
+                file = self._place(ref, record, name)
+                if (found := streamed_damage(file, entry)) is not None:
+                    raise self._lost(ref, file, found, judged)
+        except LostArtifactError:
+            return None
         return record
 
     def commit(
@@ -79,51 +109,45 @@ class ArtifactStore:
         content = _content_name(files)
         for name, data in files.items():
             folder.child(content, *name.split("/")).write_bytes(data)
-        record = ArtifactRecord(
-            ref=ref,
-            inputs=dict(inputs),
-            numbers={name: _plain_number(value) for name, value in (numbers or {}).items()},
-            files=sorted(files),
-            folder=content,
-            seconds=seconds,
-            peak_bytes=peak_bytes,
-            created=datetime.now(UTC).isoformat(timespec="microseconds"),
-            mixval_version=__version__,
-        )
-        folder.child(RECORD).write_if_absent(record.model_dump_json(indent=1).encode())
+        text = encode_record(new_record(ref, inputs, numbers or {}, files, content, seconds, peak_bytes))
+        record = folder.child(RECORD)
+        if not record.write_if_absent(text) and isinstance(parse_record(ref, record.read_bytes()), str):
+            record.write_bytes(text)  # over a damaged one, or that of an older mixval
         return ref
 
     def read_tensors(self, ref: ArtifactRef, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
-        """The arrays, writable; all, or those in `names`."""
-        return read_tensors(self._file(ref, TENSORS), names)
+        """The arrays, writable; all, or those in `names`. Raises `LostArtifactError` where they are missing or damaged."""
+        record, judged = self._record(ref)
+        file, entry = self._file(ref, record, TENSORS)
+        if file.local_path() is None:
+            return decode_tensors(file, self._content(ref, TENSORS)[1], names)
+        if (found := streamed_damage(file, entry)) is not None:  # not in memory: Gram matrices are large
+            raise self._lost(ref, file, found, judged)
+        return read_tensors(file, names)
 
     def read_table(self, ref: ArtifactRef, name: str = "data", schema: pa.Schema | None = None) -> pa.Table:
-        """The table `name`. Raises `SchemaError` when it does not fit `schema`."""
-        return read_table(self._file(ref, f"{name}.parquet"), schema)
-
-    def document(self, ref: ArtifactRef, name: str) -> Location:
-        """Where the document `name` lies. Raises `StorageError` when it does not."""
-        return self._file(ref, name)
+        """The table `name`. Raises `SchemaError` when it does not fit `schema`, and as `read_tensors`."""
+        return decode_table(*self._content(ref, f"{name}.parquet"), schema)
 
     def read_document(self, ref: ArtifactRef, name: str) -> bytes:
-        """The document `name`."""
-        return self.document(ref, name).read_bytes()
+        """The document `name`. Raises as `read_tensors`."""
+        return self._content(ref, name)[1]
 
     def read_json(self, ref: ArtifactRef, name: str) -> Any:
-        """What the JSON document `name` holds. Raises `StorageError` when it is damaged."""
-        file = self.document(ref, name)
+        """What the JSON document `name` holds. Raises as `read_tensors`."""
+        file, data = self._content(ref, name)
         try:
-            return json.loads(file.read_bytes())
+            return json.loads(data)
         except ValueError as error:  # of its letters, or of its brackets
-            raise _damaged(file, "a JSON document", error, self._folder(ref).child(RECORD)) from error
+            raise self._lost(ref, file, f"expected a JSON document, found {error}") from error
 
     def read_model(self, ref: ArtifactRef, name: str, model: type[Model]) -> Model:
-        """The JSON document `name` as a model. Raises `StorageError` when it is damaged."""
-        file = self.document(ref, name)
+        """The JSON document `name` as a model. Raises as `read_tensors`."""
+        file, data = self._content(ref, name)
         try:
-            return model.model_validate_json(file.read_bytes())
+            return model.model_validate_json(data)
         except ValidationError as error:
-            raise _damaged(file, f"a {model.__name__}", error, self._folder(ref).child(RECORD)) from error
+            raise self._lost(ref, file, f"expected a {model.__name__}, found {error}") from error
 
     def discard(self, ref: ArtifactRef) -> None:
         """Removes an artifact, record first, so that a reader never trusts half of one. What has gone already is no error."""
@@ -141,13 +165,47 @@ class ArtifactStore:
             )
         return Layout(self.output).artifact(ref)
 
-    def _file(self, ref: ArtifactRef, name: str) -> Location:
-        folder = self._folder(ref)
-        record = _record(folder)
+    def _record(self, ref: ArtifactRef) -> tuple[ArtifactRecord, bytes]:
+        """The record and its text."""
+        file = self._folder(ref).child(RECORD)
+        data = read_if_there(file)
+        found = NO_SEAL if data is None else parse_record(ref, data)
+        if data is None or found == NO_SEAL:
+            what = "nothing is there" if data is None else "one of an older mixval is there"
+            raise LostArtifactError(f"{file.url}: expected the record of an artifact, but {what}. {_AGAIN}")
+        if isinstance(found, str):
+            raise self._lost(ref, file, found, data)
+        return found, data
+
+    def _file(self, ref: ArtifactRef, record: ArtifactRecord, name: str) -> tuple[Location, ArtifactFile]:
         if name not in record.files:
             held = ", ".join(record.files) or "no files"
-            raise StorageError(f"{folder.url}: expected '{name}' in this artifact, found {held}. Ask for one of those.")
-        return _whole(folder, record, name)
+            raise StorageError(
+                f"{self._folder(ref).url}: expected '{name}' in this artifact, found {held}. Ask for one of those."
+            )
+        return self._place(ref, record, name), record.files[name]
+
+    def _place(self, ref: ArtifactRef, record: ArtifactRecord, name: str) -> Location:
+        return self._folder(ref).child(record.folder, *name.split("/"))
+
+    def _content(self, ref: ArtifactRef, name: str) -> tuple[Location, bytes]:
+        """A file and its content, which is that of its digest."""
+        record, judged = self._record(ref)
+        file, entry = self._file(ref, record, name)
+        data = read_if_there(file)
+        if data is None:
+            raise self._lost(ref, file, NOTHING, judged)
+        if (found := content_damage(data, entry)) is not None:
+            raise self._lost(ref, file, found, judged)
+        return file, data
+
+    def _lost(self, ref: ArtifactRef, file: Location, found: str, judged: bytes | None = None) -> LostArtifactError:
+        """The error for a damaged file, told. The artifact is discarded, unless its record is no longer the one that was
+        judged: then another process has made it again."""
+        if judged is None or read_if_there(self._folder(ref).child(RECORD)) == judged:
+            self.discard(ref)
+        tell_damage(file.url, f"{found}. Discarded, to be made again")
+        return LostArtifactError(f"{file.url}: {found}. The artifact is discarded. {_AGAIN}", url=file.url, found=found)
 
 
 def _encode(
@@ -170,32 +228,3 @@ def _content_name(files: Mapping[str, bytes]) -> str:
             state.update(len(part).to_bytes(8, "little"))
             state.update(part)
     return state.hexdigest()
-
-
-def _whole(folder: Location, record: ArtifactRecord, name: str) -> Location:
-    file = folder.child(record.folder, *name.split("/"))
-    found = "nothing" if not file.exists() else "an empty file" if file.size() == 0 else None
-    if found is not None:
-        raise StorageError(f"{file.url}: expected a file that its record names, found {found}. {_anew(folder.child(RECORD))}")
-    return file
-
-
-def _record(folder: Location) -> ArtifactRecord:
-    file = folder.child(RECORD)
-    try:
-        return ArtifactRecord.model_validate_json(file.read_bytes())
-    except ValidationError as error:
-        raise StorageError(f"{file.url}: expected an artifact record, found {error}. Delete it and run again.") from error
-
-
-def _damaged(file: Location, expected: str, error: Exception, record: Location) -> StorageError:
-    return StorageError(f"{file.url}: expected {expected}, found {error}. {_anew(record)}")
-
-
-def _anew(record: Location) -> str:
-    return f"Delete {record.url} and run again: the artifact is then made anew."
-
-
-def _plain_number(value: Any) -> float | int | str | None:
-    plain = value.item() if isinstance(value, np.generic) else value
-    return str(plain) if isinstance(plain, float) and not math.isfinite(plain) else plain

@@ -36,7 +36,14 @@ def read_table(location: Location, schema: pa.Schema | None = None, columns: Seq
         SchemaVersionError: `schema` is a published one, and the table is of another version of it that cannot be read as this.
         StorageError: the file is damaged.
     """
-    data, name = location.read_bytes(), None if schema is None else name_of(schema)
+    return decode_table(location, location.read_bytes(), schema, columns)
+
+
+def decode_table(
+    location: Location, data: bytes, schema: pa.Schema | None = None, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """The table in the content of a file that was read at `location`. As `read_table`."""
+    name = None if schema is None else name_of(schema)
     try:
         if name is not None:  # before any column is asked for, which another version may not have
             refuse_versions(name, stored_version(pq.read_schema(pa.BufferReader(data))), location.url)

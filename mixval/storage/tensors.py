@@ -33,7 +33,15 @@ def read_tensors(location: Location, names: Sequence[str] | None = None) -> dict
                 present = set(file.keys())
                 _require(location, names, present)
                 return {name: _writable(file.get_tensor(name)) for name in sorted(names or present)}
-        loaded = safetensors.numpy.load(location.read_bytes())
+    except SafetensorError as error:
+        raise _damaged(location, str(error)) from error
+    return decode_tensors(location, location.read_bytes(), names)
+
+
+def decode_tensors(location: Location, data: bytes, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    """The arrays in the content of a file that was read at `location`. As `read_tensors`."""
+    try:
+        loaded = safetensors.numpy.load(data)
     except SafetensorError as error:
         raise _damaged(location, str(error)) from error
     _require(location, names, set(loaded))

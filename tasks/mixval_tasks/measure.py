@@ -1,7 +1,7 @@
 """The task of the measure stage: one step of a run, made on the cluster."""
 
 from mixval.contracts.record import ArtifactRef
-from mixval.stages.steps import Step
+from mixval.stages.steps import Step, Work, make_step
 from mixval_tasks.base import house_task
 from mixval_tasks.cluster import map_on_cluster, on_cluster
 
@@ -9,9 +9,10 @@ from mixval_tasks.cluster import map_on_cluster, on_cluster
 @house_task("{step.label}")
 def run_step(step: Step) -> ArtifactRef:
     """The step's artifact: reused, or made on a worker, with its pieces distributed over all workers."""
-    if not step.is_done:
-        work = step.work()
-        if work.piece is not None:
-            map_on_cluster(work.piece, work.pieces)
-        on_cluster(work.call, *work.arguments)
-    return step.ref
+    return make_step(step, _on_workers)
+
+
+def _on_workers(work: Work) -> None:
+    if work.piece is not None:
+        map_on_cluster(work.piece, work.pieces)
+    on_cluster(work.call, *work.arguments)

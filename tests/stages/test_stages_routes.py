@@ -14,7 +14,7 @@ from mixval.stages.coalitions import CoalitionJob, quantity_ref
 from mixval.stages.in_process import value_gated
 from mixval.stages.preparing import prepare_run
 from mixval.stages.routes import ROUTES, route_of
-from mixval.stages.steps import make_here
+from mixval.stages.steps import make_here, refs_of
 from mixval.stages.terms import contributor_steps, terms_ref
 from tests.worlds import planted
 
@@ -44,9 +44,9 @@ def test_steps_wait_for_those_above_and_make_what_is_counted(ntk: dict[str, obje
     for steps in own:
         seen = set(made)
         for step in steps:
-            assert {*step.after} <= seen, step.label
+            assert {*refs_of(step.after)} <= seen, step.label
             seen.add(step.ref)
-        assert {*steps[-1].after} == seen - {steps[-1].ref}
+        assert {*refs_of(steps[-1].after)} == seen - {steps[-1].ref}
     counted = [ref for refs in route.passes(list(jobs.values()), target).values() for ref in refs]
     assert not any(target.store.committed(ref) for ref in counted)
     for step in [*shared, *own[0]]:

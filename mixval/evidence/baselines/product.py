@@ -19,6 +19,7 @@ from mixval.contracts.results import NTK_REGRESSION
 from mixval.errors import ConfigError
 from mixval.evidence.baselines.metering import Ledger
 from mixval.progress import current
+from mixval.stages.gating import found_whole, gate_ref
 from mixval.stages.in_process import GatedRun, ValuedRun, gate_prepared, prepare_here, value_gated
 from mixval.stages.resident import resident_backbone
 from mixval.stages.routes.base import PROCESS_BYTES
@@ -85,6 +86,8 @@ def product_values(config: ValuationConfig) -> ProductValues:
 def _gated(config: ValuationConfig) -> GatedRun:
     prepared = prepare_here(config)
     current().begin("gate", len(prepared.plan.contributors))
+    for one in prepared.plan.contributors:
+        found_whole(config, gate_ref(config, one, prepared.target))  # a damaged one is made again
     gated = gate_prepared(config, prepared)
     current().end("gate", f"{len(gated.jobs)} of {len(gated.outcomes)} admitted")
     return gated

@@ -152,7 +152,7 @@ class SketchedRoute(Route[PartStatistics]):
 
     def own_steps(self, job: MeasureJob, target: MeasureJob) -> list[Step]:
         """The sufficient statistics: pieces of the shards side by side, then their sum. They need no gradients of T."""
-        after = (forward_ref(target), shared_sketch_ref(target))
+        after = tuple(self.shared_steps(target)[:2])
         label = f"summary {job.contributor.name}"
         return [Step(label, job.store, statistics_ref(job, target), lambda: statistics_work(job, target), after)]
 

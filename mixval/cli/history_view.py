@@ -17,7 +17,7 @@ def list_text(runs: Sequence[ListedRun], n_runs: int, url: str) -> str:
         return f"{url}: no run has been published here."
     lines = []
     for one in runs:
-        told = "unreadable" if one.state == "unreadable" else f"{one.n_ranked} ranked, {one.n_rejected} not"
+        told = "unreadable" if one.state == "unreadable" else f"{one.n_ranked} with a value, {one.n_rejected} without"
         mark = " (latest)" if one.state == "latest" else ""
         lines += [f"{one.run_id}{mark}  {told}", f"    {visible(one.says)}"]
     if n_runs > len(runs):
@@ -26,7 +26,7 @@ def list_text(runs: Sequence[ListedRun], n_runs: int, url: str) -> str:
 
 
 def difference_text(found: RunDifference) -> str:
-    """Configuration and inputs first, then who moved, then whom nothing certain can be said of."""
+    """Configuration and inputs first, then who moved, then those of whom nothing certain can be said."""
     lines = [f"from {found.before} to {found.after}"]
     lines += [f"{key}: {_short(old)} -> {_short(new)}" for key, (old, new) in (found.settings | found.versions).items()]
     lines += ["The target has changed."] if found.target_changed else []

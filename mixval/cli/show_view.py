@@ -9,15 +9,12 @@ from rich.markup import escape
 
 from mixval.publish.stored_run import StoredRun
 from mixval.publish.terminal import print_ranking
-from mixval.publish.verdict_words import headline, verdicts_in_words
-from mixval.publish.warning_words import IN_REPORT, warning_lines
+from mixval.publish.verdict_words import headline, is_ordered, verdicts_in_words
 
 
 def print_run(run: StoredRun, console: Console | None = None) -> None:
     """The ranking, when it was made, and the URL of its files."""
     console = console or Console()
-    for line in warning_lines(run.manifest.warnings, IN_REPORT):
-        console.print(escape(line), style="yellow")
     print_ranking(run, console)
     console.print(escape(f"Run {run.manifest.run_id}, made {run.manifest.created} by mixval {run.manifest.mixval_version}."))
     console.print(escape(f"Report: {run.folder.url}/report.html"), soft_wrap=True)
@@ -28,6 +25,7 @@ def run_document(run: StoredRun) -> dict[str, Any]:
     return {
         "headline": headline(run.ranking).plain(),
         "verdicts": verdicts_in_words(run.ranking).plain(),
+        "is_ordered": is_ordered(run.ranking),
         "run_id": run.manifest.run_id,
         "url": run.folder.url,
         "created": run.manifest.created,

@@ -6,15 +6,12 @@ from rich.markup import escape
 from mixval.contracts.run import RunSummary
 from mixval.publish.stored_run import open_run
 from mixval.publish.terminal import print_ranking
-from mixval.publish.warning_words import IN_REPORT, warning_lines
 
 
 def print_summary(summary: RunSummary, console: Console | None = None) -> None:
     """The ranking as a table, what was computed and what was reused, and the URL of the report."""
     console = console or Console()
     stored = open_run(summary.url)
-    for line in warning_lines(stored.manifest.warnings, IN_REPORT):
-        console.print(escape(line), style="yellow")
     print_ranking(stored, console)
     console.print(escape(_work(summary)))
     console.print(escape(f"Report: {summary.url}/report.html"), soft_wrap=True)

@@ -44,6 +44,13 @@ def ranking_schema() -> pa.Schema:
                 f"{', '.join(VERDICTS)}: whether value and interval lie above, at or below value_of_empty",
             ),
             _field(
+                "doubted_by",
+                pa.string(),
+                "word",
+                f"kind of the serious warning for which the verdict is not {TAKE}; none otherwise",
+                nullable=True,
+            ),
+            _field(
                 "rank",
                 pa.int32(),
                 "rank",
@@ -65,7 +72,9 @@ def ranking_schema() -> pa.Schema:
                 "tie_group",
                 pa.int32(),
                 "group",
-                "contributors of one group do not differ significantly at the configured level",
+                "contributors of one group do not differ significantly from its best at the configured level; none without an "
+                "interval",
+                nullable=True,
             ),
             *(_field(term.name, pa.float64(), term.unit, term.sentence) for term in TERMS.values()),
             *(

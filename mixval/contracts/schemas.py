@@ -30,7 +30,7 @@ class Schema:
 
 
 SCHEMAS = {
-    "ranking": Schema(2, oldest_read=2),  # `verdict` was the gate's
+    "ranking": Schema(3, oldest_read=3),  # `verdict` was the gate's before 2; who has no interval had a tie group before 3
     "terms": Schema(3, oldest_read=2),
     "rejected": Schema(1),
     "coalitions": Schema(2),

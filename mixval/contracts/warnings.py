@@ -12,7 +12,9 @@ from mixval.config.base import FrozenModel
 Severity = Literal["serious", "caution", "note"]
 SEVERITIES: tuple[Severity, ...] = ("serious", "caution", "note")
 """serious: values, verdicts or order may be wrong, so do not act on them before it is mended. caution: some of them are less
-sure, or mean something else than it seems. note: good to know."""
+sure, or mean something else than it seems. note: good to know.
+
+A contributor that a serious warning names is not told to be taken (`mixval/valuation/verdict.py`)."""
 
 WARNING_KINDS: dict[str, Severity] = {
     "not-ranked": "serious",
@@ -85,6 +87,12 @@ class RunWarning(FrozenModel):
 def warning(kind: str, words: str, contributors: Iterable[str] = ()) -> RunWarning:
     """A warning of this kind, with the kind's severity."""
     return RunWarning(kind=kind, severity=WARNING_KINDS[kind], words=words, contributors=list(contributors))
+
+
+def accusations(warnings: Iterable[RunWarning]) -> dict[str, str]:
+    """Contributor -> kind of the first serious warning that names it."""
+    named = [(name, one.kind) for one in by_severity(warnings) if one.severity == "serious" for name in one.contributors]
+    return dict(reversed(named))
 
 
 def by_severity(warnings: Iterable[RunWarning]) -> list[RunWarning]:

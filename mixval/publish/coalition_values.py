@@ -3,8 +3,8 @@
 Letters: K contributors in the coalition game; v(S) value of the coalition of S; N all of them; d_k = v(N) - v(N - k),
 leave-one-out.
 
-redundancy   r_ij = v(N) - v(N - i - j) - d_i - d_j cover        r_ij / (r_ij + d_i)       share of i's marginal contribution
-without j that j also makes
+    redundancy  r_ij = v(N) - v(N - i - j) - d_i - d_j
+    cover       r_ij / (r_ij + d_i), the share of i's marginal contribution without j that j also makes
 
 since r_ij + d_i = v(N - j) - v(N - i - j). An exact copy has cover 1: its marginal contribution is 0 while the other is there.
 """
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from mixval.errors import ContractError
 from mixval.publish.names import visible
 from mixval.publish.value_kind import kind_of
+from mixval.publish.verdict_words import is_ordered
 
 Floats = NDArray[np.float64]
 NEGLIGIBLE = 0.01
@@ -61,7 +62,7 @@ class CoalitionValues:
     shapley_errors: Floats | None
     """(K,) standard errors. None where Shapley values are exact."""
     greedy: tuple[int, ...]
-    """Positions in the order of the greedy search; empty when it added none."""
+    """Positions in the order of the greedy search; empty when it added none, and where contributors have no order."""
     greedy_values: Floats
     """(steps,) value of the coalition after each of them."""
     redundancy: Floats
@@ -76,11 +77,13 @@ class CoalitionValues:
     """(K, K)."""
     empty: float | None
     """The value of no rows, where there is one."""
+    is_ordered: bool
+    """Whether the run's contributors have an order; if not, neither ranks by Shapley value nor greedy steps are told."""
 
     @property
-    def shapley_ranks(self) -> list[int]:
-        """(K) ranks by Shapley value, 1 is best; equal values share one."""
-        return _ranks(self.shapley)
+    def shapley_ranks(self) -> list[int | None]:
+        """(K) ranks by Shapley value, 1 is best; equal values share one. None where contributors have no order."""
+        return [*_ranks(self.shapley)] if self.is_ordered else [None] * len(self.names)
 
     @property
     def negligible(self) -> float:
@@ -169,7 +172,8 @@ def coalition_values(ranking: pa.Table, coalitions: pa.Table | None, redundancy:
     kind = kind_of(ranking)
     values = dict(zip(ranked, ranking["value"].to_pylist(), strict=True))
     is_value = kind.has_empty and not kind.penalised  # the ranking's own number then, not another computation's
-    taken = sorted((row["greedy_step"], place) for place, row in enumerate(ordered) if row["greedy_step"] is not None)
+    has_order = is_ordered(ranking)
+    taken = sorted((row["greedy_step"], place) for place, row in enumerate(ordered) if has_order and row["greedy_step"])
     return CoalitionValues(
         names=names,
         left_out=tuple(name for name in ranked if name not in rows),
@@ -185,6 +189,7 @@ def coalition_values(ranking: pa.Table, coalitions: pa.Table | None, redundancy:
         gain_errors=_errors([ordered[place] for _, place in taken], "greedy_gain_error"),
         redundancy_errors=_matrix(names, redundancy, "redundancy_error", "redundancy_error"),
         empty=ranking["value_of_empty"][0].as_py(),
+        is_ordered=has_order,
     )
 
 

@@ -16,7 +16,7 @@ from mixval.contracts.warnings import RunWarning, warning
 from mixval.publish.coalition_values import CoalitionValues, coalition_values
 from mixval.publish.numerals import count, counted, fixed, percent
 from mixval.publish.ranking import value_decimals
-from mixval.publish.regression_warnings import DOUBLED_DAMPING
+from mixval.publish.solve_warnings import DOUBLED_DAMPING
 from mixval.publish.value_kind import kind_of
 
 APART = 2.0

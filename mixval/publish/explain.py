@@ -14,7 +14,7 @@ from pydantic import Field
 from mixval.config.base import FrozenModel
 from mixval.contracts.results import VALUE_KINDS
 from mixval.contracts.terms import TERMS
-from mixval.contracts.warnings import RunWarning
+from mixval.contracts.warnings import SEVERITIES, RunWarning
 from mixval.errors import ConfigError
 from mixval.publish.coalition_values import coalition_values
 from mixval.publish.marginal_values import MarginalValues, marginal_values, marginal_words
@@ -101,7 +101,7 @@ class Explanation(FrozenModel):
     """Its coalition values. None where the run or the contributor has none."""
     broken: list[BrokenExpectation] = Field(default_factory=list)
     warnings: list[RunWarning] = Field(default_factory=list)
-    """Those that name it, then those about the whole ranking."""
+    """Those that name it and those about the whole run, worst first; of one severity those that name it first."""
 
     def __str__(self) -> str:
         """In words, as `mixval explain` prints it."""
@@ -184,7 +184,9 @@ def _ranked(own: dict[str, Any], ranking: pa.Table, terms: pa.Table, warnings: S
         parts=parts,
         rank_by_eq8=place if ordered and not adds_terms else None,
         would_help_most=_lever(contributions, place, adds_terms, _unsure(own, ranking, terms)) if ordered else None,
-        warnings=concerned + [one for one in warnings if not one.contributors],
+        warnings=sorted(
+            [*concerned, *(one for one in warnings if not one.contributors)], key=lambda one: SEVERITIES.index(one.severity)
+        ),
     )
 
 

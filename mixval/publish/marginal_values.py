@@ -54,8 +54,8 @@ class MarginalValues(FrozenModel):
     shapley: float
     shapley_error: float | None
     """Standard error. None where it is exact."""
-    shapley_rank: int
-    """1 is best, of `n_contributors`."""
+    shapley_rank: int | None
+    """1 is best, of `n_contributors`. None where the run's contributors have no order."""
     greedy_step: int | None
     """Step at which the greedy search adds it. None where it does not."""
     greedy_value: float | None
@@ -110,11 +110,11 @@ def marginal_words(marginal: MarginalValues, value_decimals: int) -> list[str]:
     loss_error = marginal.leave_one_out_error
     half = "" if loss_error is None else f" ± {fixed(ERRORS * loss_error, decimals)}"
     error = "" if marginal.shapley_error is None else f" ± {fixed(marginal.shapley_error, decimals + 1)}"
-    rank = f"rank {marginal.shapley_rank} of {count(k)}"
+    rank = "" if marginal.shapley_rank is None else f"rank {marginal.shapley_rank} of {count(k)}; "
     lines = [
         f"In coalitions of {count(k)} contributors:",
         f"  {marginal.alone_is:<14} {fixed(marginal.alone, value_decimals)}",
-        f"  {'Shapley value':<14} {fixed(marginal.shapley, decimals)}{error}  ({rank}; mean marginal contribution over all "
+        f"  {'Shapley value':<14} {fixed(marginal.shapley, decimals)}{error}  ({rank}mean marginal contribution over all "
         "orders)",
         f"  {'leave-one-out':<14} {fixed(marginal.leave_one_out, decimals)}{half}",
     ]

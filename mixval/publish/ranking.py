@@ -113,6 +113,11 @@ def eq8_values(table: pa.Table) -> list[float]:
     return [sum(row[f"weighted_{term}"] for term in TERMS) for row in table.to_pylist()]
 
 
+def adds_anything(table: pa.Table) -> bool:
+    """Whether any term of Eq. 8 has a weight that adds to it."""
+    return any(row[f"weighted_{term}"] for row in table.to_pylist() for term in TERMS)
+
+
 def _weighted(row: dict[str, Any], decimals: int) -> dict[str, str]:
     return {term: signed(row[f"weighted_{term}"], decimals) for term in TERMS}
 

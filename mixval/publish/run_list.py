@@ -7,14 +7,16 @@ from typing import Literal
 from mixval.config.base import FrozenModel
 from mixval.errors import MixvalError
 from mixval.publish.names import listed
+from mixval.publish.numerals import counted
 from mixval.publish.run_manifest import MANIFEST
 from mixval.publish.stored_run import StoredRun, open_run_at
+from mixval.publish.verdict_words import headline
 from mixval.storage.layout import Layout
 from mixval.storage.pointer import read_latest
 from mixval.storage.root import Location
 
-BEST = 3
-"""Contributors that a run's line names."""
+MOST_NAMED = 3
+"""Contributors that a run's line names of one kind."""
 
 
 class ListedRun(FrozenModel):
@@ -27,6 +29,7 @@ class ListedRun(FrozenModel):
     created: str = ""
     """UTC, ISO 8601."""
     n_ranked: int = 0
+    """Contributors with a value."""
     n_rejected: int = 0
     """Rejected by the gate, or failed."""
     says: str
@@ -61,10 +64,8 @@ def _listed(output: Location, name: str, is_latest: bool) -> ListedRun:
 
 
 def _says(run: StoredRun) -> str:
-    names = run.ranking["contributor"].to_pylist()
     rejected = sorted(set(run.rejected["contributor"].to_pylist()))
-    parts = [f"first: {listed(names[:BEST], BEST)}" if names else "nobody was ranked"]
-    parts += [f"not ranked: {listed(rejected, BEST)}"] if rejected else []
-    severities = [warning.severity for warning in run.manifest.warnings]
-    parts += [f"{severities.count('serious')} serious warning(s)"] if "serious" in severities else []
-    return "; ".join(parts)
+    parts = [headline(run.ranking).plain(MOST_NAMED)]
+    parts += [f"Without a value: {listed(rejected, MOST_NAMED)}."] if rejected else []
+    n_serious = sum(warning.severity == "serious" for warning in run.manifest.warnings)
+    return " ".join([*parts, *([f"{counted(n_serious, 'serious warning')}."] if n_serious else [])])

@@ -5,7 +5,6 @@ Sources: arXiv 2511.13640, Eq. 8 (terms) and Table 1 (K = 4, where a perfect ord
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
@@ -16,21 +15,23 @@ import pyarrow as pa
 from mixval.contracts.outcomes import Finding, GateOutcome
 from mixval.contracts.parts import REAL, SYNTHETIC
 from mixval.contracts.warnings import RunWarning, by_severity, warning
-from mixval.errors import ContractError
 from mixval.publish.numerals import count, counted, percent
+from mixval.publish.solve_warnings import diagnostics_of, solve_warnings
 from mixval.publish.term_statistics import term_statistics
 from mixval.publish.value_kind import kind_of
-from mixval.publish.verdict_words import headline, standing
+from mixval.publish.verdict_words import is_ordered, standing
 
 FEW_CONTRIBUTORS = 10
-ILL_CONDITIONED = 1e12
-"""Condition number above which float64 leaves fewer than about four digits of a solve."""
 UNEQUAL_ROWS = 1.2
 """Largest over smallest number of gradient rows up to which the NTK terms count as comparable."""
 NOTED_SHARE = 0.01
 """Share of rows dropped or truncated from which there is a warning."""
 GUESSING_MARGIN = 0.1
 """A loss within this relative distance of log C counts as uniform guessing."""
+UNKNOWN_SPREAD = (
+    "Nothing is known of how much values would vary with other rows: there is only one row, or the model gives the same output "
+    "for every target row."
+)
 MOST_PAIRS = 3
 """Pairs of contributors with rows in common that have a warning of their own."""
 
@@ -48,23 +49,25 @@ def find_warnings(
     if not ranking.num_rows:
         return []
     rows = ranking.to_pylist()
-    found = [*_order(ranking), *_few(rows), *_intervals(rows), *_origins(rows), *_gate(outcomes), *_near(outcomes)]
-    found += _repeated(terms)
-    if kind_of(ranking).adds_terms:
-        found += [*_uninformative(ranking, terms, n_classes), *_solves(terms), *_gradient_rows(rows), *_composition(rows)]
+    adds_terms = kind_of(ranking).adds_terms
+    found = [*_order(ranking), *_few(ranking), *_intervals(rows, terms), *_origins(rows), *_gate(outcomes)]
+    found += [*near_warnings(outcomes), *_repeated(terms), *solve_warnings(terms, adds_terms)]
+    if adds_terms:
+        found += [*_uninformative(ranking, terms, n_classes), *_gradient_rows(rows), *_composition(rows)]
     # Warnings about Eq. 8's terms do not apply to a ranking by another value; see `regression_warnings.py` for that one's.
     return by_severity(found)
 
 
 def _order(ranking: pa.Table) -> Iterator[RunWarning]:
-    if standing(ranking) not in ("ordered", "one"):
-        words = (
-            f"{headline(ranking).plain()} More rows of contributors or target, or a model that knows more, may tell them apart."
-        )
-        yield warning("not-ranked", words)
+    found = standing(ranking)
+    if found not in ("ordered", "one"):
+        words = "Values or their differences may be noise, so no contributor has a rank."
+        more = " More rows of contributors or target, or a better pretrained model, may tell contributors apart."
+        yield warning("not-ranked", words + ("" if found == "no-intervals" else more))
 
 
-def _near(outcomes: Sequence[GateOutcome]) -> Iterator[RunWarning]:
+def near_warnings(outcomes: Sequence[GateOutcome]) -> Iterator[RunWarning]:
+    """Whose rows nearly repeat the target's, and whose another contributor's."""
     ranked = [one for one in outcomes if one.is_in]
     if near := {one.contributor: one.near_target for one in ranked if one.near_target}:
         words = (
@@ -101,20 +104,21 @@ def _repeated(terms: pa.Table) -> Iterator[RunWarning]:
         yield warning("repeated-target", words)
 
 
-def _few(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
-    if 1 < len(rows) < FEW_CONTRIBUTORS:
-        chance = math.factorial(len(rows))
-        words = f"Only {len(rows)} contributors have a value: a random order is perfect with probability 1 in {count(chance)}."
+def _few(ranking: pa.Table) -> Iterator[RunWarning]:
+    if is_ordered(ranking) and ranking.num_rows < FEW_CONTRIBUTORS:
+        k, orders = ranking.num_rows, count(math.factorial(ranking.num_rows))
+        words = f"Only {k} contributors have a value: a random order is perfect with probability 1 in {orders}."
         yield warning("few-contributors", words)
 
 
-def _intervals(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
+def _intervals(rows: list[dict[str, Any]], terms: pa.Table) -> Iterator[RunWarning]:
     known = [row for row in rows if row["value_low"] is not None and row["value_high"] is not None]
     if not known:
-        words = (
-            "Values have no intervals, so differences cannot be compared with sampling noise. Set value.half_samples above 0."
+        has_replicates = terms["low"].null_count < terms.num_rows
+        remedy = f"{UNKNOWN_SPREAD} Give more rows." if has_replicates else "Set value.half_samples above 0."
+        yield warning(
+            "no-intervals", f"Values have no intervals, so differences cannot be compared with sampling noise. {remedy}"
         )
-        yield warning("no-intervals", words)
         return
     pairs = list(combinations(known, 2))
     apart = sum(a["value_low"] > b["value_high"] or b["value_low"] > a["value_high"] for a, b in pairs)
@@ -124,11 +128,8 @@ def _intervals(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
             if all(row["n_sampled"] >= row["n_rows"] for row in rows)
             else "More rows per contributor (sample.count, ntk.sample) narrow them."
         )
-        words = (
-            f"Intervals are wide: those of only {count(apart)} of {counted(len(pairs), 'pair')} of contributors do not "
-            f"overlap. {more}"
-        )
-        yield warning("wide-intervals", words)
+        among = f"{count(len(pairs) - apart)} of {counted(len(pairs), 'pair')} of contributors"
+        yield warning("wide-intervals", f"Intervals are wide: they overlap in {among}. {more}")
 
 
 def _uninformative(ranking: pa.Table, terms: pa.Table, n_classes: int | None) -> Iterator[RunWarning]:
@@ -156,43 +157,6 @@ def _guesses(term: str, ranking: pa.Table, n_classes: int | None) -> bool:
     return all(abs(loss - chance) <= GUESSING_MARGIN * chance for loss in ranking["loss"].to_pylist())
 
 
-def _solves(terms: pa.Table) -> Iterator[RunWarning]:
-    solved = [(row["contributor"], diagnostics_of(row)) for row in terms.to_pylist() if row["term"] == "ntk"]
-    jittered = [name for name, found in solved if found.get("jitter")]
-    if jittered:
-        words = (
-            "The NTK matrix was not positive definite with the configured damping; a small amount was added (see "
-            "terms.parquet)."
-        )
-        yield warning("ntk-jitter", words, jittered)
-    # Of a sketch, rounding is stated by itself; its matrix is steep where there are fewer rows than features.
-    steep = [n for n, found in solved if "cancellation" not in found and (found.get("condition") or 0.0) > ILL_CONDITIONED]
-    if steep:
-        words = (
-            f"The NTK matrix is ill-conditioned (above {ILL_CONDITIONED:.0e}): few digits of the term are accurate. Raise "
-            "ntk.damping."
-        )
-        yield warning("ntk-ill-conditioned", words, steep)
-    full = [name for name, found in solved if found.get("is_full")]
-    if full:
-        words = (
-            "The gradient sketch is too small for an estimate of its bias (see effective_rank in terms.parquet), so the NTK "
-            "term of all contributors is used without correction. Raise ntk.sketch_features or ntk.damping."
-        )
-        yield warning("full-sketch", words, full)
-
-
-def diagnostics_of(row: dict[str, Any]) -> dict[str, Any]:
-    """The diagnostics of a row of the terms table. Raises ContractError where they are no JSON object."""
-    try:
-        return dict(json.loads(row["diagnostics"]))
-    except (ValueError, TypeError) as error:
-        raise ContractError(
-            f"terms, contributor {row['contributor']!r}, term {row['term']!r}: diagnostics must be a JSON object, "
-            f"found {row['diagnostics'][:80]!r}. Write the terms again."
-        ) from error
-
-
 def _gradient_rows(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
     sampled = [row["n_sampled"] for row in rows]
     if min(sampled) > 0 and max(sampled) / min(sampled) <= UNEQUAL_ROWS:
@@ -207,9 +171,7 @@ def _gradient_rows(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
 def _origins(rows: list[dict[str, Any]]) -> Iterator[RunWarning]:
     for missing, alone in ((SYNTHETIC, 1.0), (REAL, 0.0)):
         if all(row["real_share"] == alone for row in rows):
-            words = (
-                f"No contributor has {missing} rows, so the ranking gives no information about mixing real and synthetic rows."
-            )
+            words = f"No contributor has {missing} rows, so nothing is learnt about mixing real and synthetic rows."
             yield warning("one-origin-only", words)
 
 

@@ -17,10 +17,11 @@ from mixval.publish.coalition_values import CoalitionValues, coalition_values
 from mixval.publish.greedy_words import greedy_sentence
 from mixval.publish.names import shortened
 from mixval.publish.numerals import count, signed
-from mixval.publish.ranking import ranking_rows, tie_labels, value_decimals, weighted_decimals
+from mixval.publish.ranking import adds_anything, ranking_rows, tie_labels, value_decimals, weighted_decimals
 from mixval.publish.results import ValuationResults
 from mixval.publish.value_kind import kind_of, kind_of_row
-from mixval.publish.verdict_words import TIES, buyer_sentence, headline, is_ordered, verdicts_in_words
+from mixval.publish.verdict_words import NOTHING_ADDED, TIES, buyer_sentence, headline, is_ordered, verdicts_in_words
+from mixval.publish.warning_words import IN_REPORT, warning_lines
 
 NAME_LIMIT = 120
 """Characters of a name; a longer one is shortened in its middle. Where a column is narrower, a name runs over several lines."""
@@ -54,11 +55,15 @@ TIE_STYLES = ("cyan", "magenta", "yellow", "green", "blue")
 
 
 def print_ranking(run: ValuationResults, console: Console) -> None:
-    """Print what the ranking says, then the ranking, a sentence a contributor, and which contributors were rejected and why."""
+    """Print what the ranking says and the worst warnings, then the ranking, a sentence a contributor, and which contributors
+    were rejected and why."""
     table, rejected = run.ranking, run.rejected
     console.print(f"[bold]{escape(headline(table).plain())}[/bold]")
     if table.num_rows:
         console.print(escape(verdicts_in_words(table).plain()))
+    for line in warning_lines(run.manifest.warnings, IN_REPORT):
+        console.print(escape(line), style="yellow")
+    if table.num_rows:
         console.print()
         view = _values(table, run.coalitions if is_ordered(table) else None, console.width)
         console.print(view)
@@ -115,6 +120,9 @@ def _width(head: str, cells: list[dict[str, str]]) -> int:
 def _print_parts(table: pa.Table, console: Console) -> None:
     """What each term adds: a table, or a paragraph a contributor where the terminal is too narrow for it."""
     title = "What each term adds to the value" if kind_of(table).adds_terms else _NO_PART
+    if not adds_anything(table):
+        console.print(f"{NOTHING_ADDED}\n")
+        return
     decimals, rows = weighted_decimals(table), table.to_pylist()
     names = [escape(shortened(row["contributor"], NAME_LIMIT)) for row in rows]
     parts = [{term: _coloured(row[f"weighted_{term}"], decimals) for term in TERMS} for row in rows]

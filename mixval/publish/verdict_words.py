@@ -18,18 +18,25 @@ TIES = (
 )
 """What the letters of ties mean. The shares are of all pairs of contributors of the evidence (docs/reports.md)."""
 
+NOTHING_ADDED = (
+    "No term of Eq. 8 differs between these contributors by more than its own error, so all have weight 0 and Eq. 8 says "
+    "nothing here."
+)
+"""In place of what the terms add."""
+
 _NOT_RANKED: dict[Standing, str] = {
     "no-intervals": "Not ranked: without intervals nobody can say whether contributors differ by more than noise.",
     "at-chance": "Not ranked: no contributor can be told from training on no rows, so differences between them may be noise.",
-    "all-tied": "Not ranked: no contributor can be told apart from another.",
+    "all-tied": "Not ranked: no contributor can be told apart from the one with the highest value.",
 }
 
 
 def standing(ranking: pa.Table) -> Standing:
     """Whether the contributors of a ranking have an order, else why not."""
-    verdicts, groups, lows = (ranking[name].to_pylist() for name in ("verdict", "tie_group", "value_low"))
+    verdicts, doubts, groups = (ranking[name].to_pylist() for name in ("verdict", "doubted_by", "tie_group"))
     has_empty = ranking.num_rows > 0 and ranking["value_of_empty"].null_count == 0
-    return standing_of(verdicts, groups, [low is not None for low in lows], has_empty)
+    by_value = [verdict if doubt is None else TAKE for verdict, doubt in zip(verdicts, doubts, strict=True)]
+    return standing_of(by_value, groups, has_empty)
 
 
 def is_ordered(ranking: pa.Table) -> bool:
@@ -50,9 +57,11 @@ def headline(ranking: pa.Table) -> Sentence:
         return Sentence(_NOT_RANKED[found])
     first = [row for row in rows if row["tie_group"] == rows[0]["tie_group"]]
     names = (tuple(row["contributor"] for row in first),)
-    has, tied = ("has", "") if len(first) == 1 else ("have", " and cannot be told apart")
+    has, them, tied = ("has", "it", "") if len(first) == 1 else ("have", "any of them", " and cannot be told apart")
     if not kind_of(ranking).has_empty or any(row["verdict"] == TAKE for row in first):
         return Sentence(f"{{}} {has} the highest value for the target{tied}.", names)
+    if any(row["verdict"] == TAKE for row in rows):
+        return Sentence(f"{{}} {has} the highest value{tied}, but whether training on {them} helps cannot be said.", names)
     return Sentence(f"No contributor can be said to help. {{}} {has} the highest value{tied}.", names)
 
 
@@ -95,11 +104,14 @@ def _reason(row: dict[str, Any], kind: ValueKind, decimals: int) -> str:
     number = f"{kind.change} {signed(gain, decimals)} {kind.unit} ({signed(worst, decimals)} to {signed(best, decimals)})"
     if row["verdict"] == LEAVE:
         return f"training on its rows is predicted not to {kind.improves}: {number}."
-    return f"{number} {_doubt(ValueInterval(row['value'], low, high), empty, kind)}."
+    return f"{number}, {_doubt(row, kind)}."
 
 
-def _doubt(found: ValueInterval, empty: float, kind: ValueKind) -> str:
+def _doubt(row: dict[str, Any], kind: ValueKind) -> str:
     """Why a difference from no rows says nothing."""
+    found, empty = ValueInterval(row["value"], row["value_low"], row["value_high"]), row["value_of_empty"]
+    if row["doubted_by"] is not None:
+        return f"cannot be relied on: see the warning {row['doubted_by']}"
     if found.verdict(empty) == CANNOT_SAY:
         return "may be none at all"
     if found.value < empty and kind.penalised:

@@ -69,7 +69,7 @@ def up_to_date_run(config: ValuationConfig, fingerprint: str) -> RunSummary | No
         stored = open_run_at(folder)
     except SchemaVersionError:  # published by another mixval: published again, from the same artifacts
         return None
-    summary = _summary(stored.manifest, stored.ranking, folder)
+    summary = run_summary(stored.manifest, stored.ranking, folder)
     if summary.n_failed:
         return None
     return summary.model_copy(update={"up_to_date": True, "recomputed": {}, "recomputed_contributors": []})
@@ -103,7 +103,7 @@ def publish(
     root = open_location(config.output, config.source.storage)
     results = write_by_installed(write_files(root, results, WRITERS), results)
     folder = finish_run(root, results.manifest, expected)
-    summary = _summary(results.manifest, results.ranking, folder)
+    summary = run_summary(results.manifest, results.ranking, folder)
     return summary.model_copy(update={"recomputed_contributors": account.recomputed_contributors})
 
 
@@ -185,7 +185,8 @@ def _gate_results(config: ValuationConfig, refs: dict[str, ArtifactRef]) -> Gate
     return GateResults(validations, (lambda name: read_docs_page(config, refs[name])) if config.gate.data_docs else None)
 
 
-def _summary(manifest: Manifest, ranking: pa.Table, folder: Location) -> RunSummary:
+def run_summary(manifest: Manifest, ranking: pa.Table, folder: Location) -> RunSummary:
+    """What `mixval value --json` prints of a published run, and its flow returns."""
     decimals = value_decimals(ranking)
     copied = [name for name in ranking.column_names if name in ContributorSummary.model_fields]
     verdicts = [outcome.verdict for outcome in manifest.outcomes]

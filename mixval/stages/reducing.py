@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,10 @@ from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.results import VALUE_KINDS, terms_schema
 from mixval.contracts.terms import TERMS
+from mixval.contracts.warnings import accusations
 from mixval.publish.ranking import ranking_table
+from mixval.publish.run_warnings import near_warnings
+from mixval.publish.solve_warnings import solve_warnings
 from mixval.stages.gating import open_store
 from mixval.storage.root import open_location
 from mixval.terms.bound import bound
@@ -22,7 +26,7 @@ from mixval.terms.ntk.value import run_values
 from mixval.valuation.estimates import TermEstimates
 from mixval.valuation.fitting import read_fit
 from mixval.valuation.score import Valuation, valuation_of, value, weighted_terms
-from mixval.valuation.verdict import ValueInterval, ranks_shown, standing_of, verdicts_of
+from mixval.valuation.verdict import ValueInterval, ranks_shown, standing_of, verdicts_of, withheld
 from mixval.valuation.weights import Weights, weigh
 
 
@@ -66,7 +70,8 @@ def reduce_terms(
     ]
     tables = [store.read_table(measured[name], "terms") for name in names]
     terms = _as_ranked(pa.concat_tables(tables), estimates) if tables else terms_schema().empty_table()
-    ranking = ranking_table(_with_verdicts(rows, value_of_empty(config, classes), _gain_highs(config, stored)))
+    accused = accusations([*near_warnings(tuple(outcomes.values())), *solve_warnings(terms, config.value.method == "eq8")])
+    ranking = ranking_table(_with_verdicts(rows, value_of_empty(config, classes), _gain_highs(config, stored), accused))
     return Reduced(ranking, terms, estimates, weights, valuation)
 
 
@@ -102,19 +107,24 @@ def _gain_highs(config: ValuationConfig, stored: list[dict[str, np.ndarray]]) ->
     return [None] * len(stored) if high is None else high.tolist()
 
 
-def _with_verdicts(rows: list[dict[str, Any]], empty: float | None, gain_highs: list[float | None]) -> list[dict[str, Any]]:
-    """The rows with a verdict each, and ranks only where the contributors have an order."""
+def _with_verdicts(
+    rows: list[dict[str, Any]], empty: float | None, gain_highs: list[float | None], accused: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """The rows with a verdict each, and ranks only where the contributors have an order.
+
+    `accused` has the kind of a serious warning for each contributor that one names.
+    """
     found = [
         ValueInterval(row["value"], row["value_low"], row["value_high"], gain_high)
         for row, gain_high in zip(rows, gain_highs, strict=True)
     ]
     verdicts = verdicts_of(found, empty)
-    known = [row["value_low"] is not None for row in rows]
-    standing = standing_of(verdicts, [row["tie_group"] for row in rows], known, empty is not None)
-    ranks = ranks_shown([row["rank"] for row in rows], known, standing)
+    groups = [row["tie_group"] for row in rows]
+    ranks = ranks_shown([row["rank"] for row in rows], groups, standing_of(verdicts, groups, empty is not None))
+    verdicts, doubts = withheld(verdicts, [accused.get(row["contributor"]) for row in rows])
     return [
-        row | {"verdict": verdict, "rank": rank, "value_of_empty": empty}
-        for row, verdict, rank in zip(rows, verdicts, ranks, strict=True)
+        row | {"verdict": verdict, "doubted_by": doubt, "rank": rank, "value_of_empty": empty}
+        for row, verdict, doubt, rank in zip(rows, verdicts, doubts, ranks, strict=True)
     ]
 
 
@@ -173,7 +183,7 @@ def _row(
         "value_kind": value_kind(config),
         "value_low": _known(valuation.low, i),
         "value_high": _known(valuation.high, i),
-        "tie_group": int(valuation.tie_groups[i]),
+        "tie_group": int(valuation.tie_groups[i]) or None,
         **terms,
         **{f"weighted_{term}": float(x) for term, x in zip(TERMS, valuation.contributions[i], strict=True)},
         "n_rows": n,

@@ -29,7 +29,8 @@ class Valuation:
     ranks: NDArray[np.int64]
     """(K,) 1 is best; equal values share a rank and the next is skipped."""
     tie_groups: NDArray[np.int64]
-    """(K,) tie groups: 1 has the best and all that do not differ from it significantly, and so on down."""
+    """(K,) tie groups: 1 has the best and all that do not differ from it significantly, and so on down; 0 is none, of those
+    whose spread is unknown."""
 
 
 def value(estimates: TermEstimates, weights: Weights, confidence: float = 0.95) -> Valuation:
@@ -68,23 +69,26 @@ def competition_ranks(values: Floats) -> NDArray[np.int64]:
 def tie_groups(values: Floats, deviations: Floats | None, confidence: float) -> NDArray[np.int64]:
     """(K,) groups from the best down: a contributor opens a new one when the group's leader is better at `confidence`.
 
-    The comparison is paired by replicate. Without replicates only equal values tie.
+    The comparison is paired by replicate. One whose spread is unknown has no group, 0: it can be told from nobody, so it may
+    neither join a group nor lead one, in which all would tie with it. Without replicates that is everybody.
     """
     groups = np.zeros(len(values), dtype=np.int64)
+    if deviations is None:
+        return groups
+    known = np.atleast_1d(~np.isnan(deviations).any(axis=0))
     ranks = competition_ranks(values)
     leader, group = -1, 0
     for i in np.argsort(-values, kind="stable"):
+        if not known[i]:
+            continue
         if leader < 0 or not _tied(leader, int(i), values, ranks, deviations, confidence):
             leader, group = int(i), group + 1
         groups[i] = group
     return groups
 
 
-def _tied(a: int, b: int, values: Floats, ranks: NDArray[np.int64], deviations: Floats | None, confidence: float) -> bool:
+def _tied(a: int, b: int, values: Floats, ranks: NDArray[np.int64], deviations: Floats, confidence: float) -> bool:
     if ranks[a] == ranks[b]:
         return True
-    if deviations is None:
-        return False
     gap = deviations[:, a] - deviations[:, b]
-    low = values[a] - values[b] + np.quantile(gap, (1 - confidence) / 2)
-    return not low > 0  # NaN: nothing tells one whose spread is unknown from another
+    return not values[a] - values[b] + np.quantile(gap, (1 - confidence) / 2) > 0

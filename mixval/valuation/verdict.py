@@ -12,6 +12,9 @@ say` unless they are more than chance gives: one interval excludes the value of 
 
 A value that is less than the gain itself, because a penalty is taken off it, may be below zero although training would help:
 then `leave` asks for the upper end of the gain's own interval.
+
+A `take` does not overrule a serious warning: whoever one names (rows that repeat the target's, say) gets `cannot say` in its
+place. A `leave` stays, so that nobody is spared it by adding copies of the target.
 """
 
 from __future__ import annotations
@@ -66,20 +69,36 @@ def verdicts_of(found: Sequence[ValueInterval], empty: float | None) -> list[Ver
     return [CANNOT_SAY] * k
 
 
-def standing_of(verdicts: Sequence[str], tie_groups: Sequence[int], known: Sequence[bool], has_empty: bool) -> Standing:
-    """Whether contributors can be put in an order, else why not; `known` marks those whose value has an interval."""
+def withheld(verdicts: Sequence[Verdict], accused_by: Sequence[str | None]) -> tuple[list[Verdict], list[str | None]]:
+    """The verdicts without a `take` of whoever a serious warning names, and the warning's kind where it took one away.
+
+    `accused_by` has the kind of the warning for each contributor that one names, else None.
+    """
+    taken = [kind if verdict == TAKE else None for verdict, kind in zip(verdicts, accused_by, strict=True)]
+    return [verdict if kind is None else CANNOT_SAY for verdict, kind in zip(verdicts, taken, strict=True)], taken
+
+
+def standing_of(verdicts: Sequence[str], tie_groups: Sequence[int | None], has_empty: bool) -> Standing:
+    """Whether contributors can be put in an order, else why not, by the verdicts before any is withheld.
+
+    A tie group is None where the value has no interval.
+    """
+    groups = {group for group in tie_groups if group is not None}
     if len(verdicts) < 2:
         return "one"
-    if not any(known):
+    if not groups:
         return "no-intervals"
     if has_empty and all(verdict == CANNOT_SAY for verdict in verdicts):
         return "at-chance"
-    return "all-tied" if len({group for group, is_known in zip(tie_groups, known, strict=True) if is_known}) < 2 else "ordered"
+    return "all-tied" if len(groups) < 2 else "ordered"
 
 
-def ranks_shown(ranks: Sequence[int], known: Sequence[bool], standing: Standing) -> list[int | None]:
-    """(K,) ranks among contributors with an interval. None for the others, and for all where there is no order."""
+def ranks_shown(ranks: Sequence[int], tie_groups: Sequence[int | None], standing: Standing) -> list[int | None]:
+    """(K,) ranks among contributors with a tie group. None for the others, and for all where there is no order."""
     if standing != "ordered":
         return [None] * len(ranks)
-    among = [rank for rank, is_known in zip(ranks, known, strict=True) if is_known]
-    return [1 + sum(other < rank for other in among) if is_known else None for rank, is_known in zip(ranks, known, strict=True)]
+    among = [rank for rank, group in zip(ranks, tie_groups, strict=True) if group is not None]
+    return [
+        None if group is None else 1 + sum(other < rank for other in among)
+        for rank, group in zip(ranks, tie_groups, strict=True)
+    ]

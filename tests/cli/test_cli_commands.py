@@ -175,9 +175,9 @@ def test_runs_are_listed_newest_first_and_compared(valued: Valued, tmp_path: Pat
     said = invoke("list", output)
     assert said.exit_code == 0, said.output
     lines = [line for line in said.stdout.splitlines() if not line.startswith(" ")]
-    assert lines[0] == f"{document['run_id']} (latest)  3 ranked, 1 not"
+    assert lines[0] == f"{document['run_id']} (latest)  3 with a value, 1 without"
     assert [line.split()[0] for line in lines[1:]] == ["20200101T000000Z-00000000", "20180101T000000Z-00000000"]
-    assert "first: near, mixed and far; not ranked: tiny" in said.stdout
+    assert f"    {document['headline']} Without a value: tiny." in said.stdout
     assert "unreadable" in lines[2]
     few = json.loads(invoke("list", output, "--limit", "1", "--json").stdout)
     assert (few["n_runs"], [one["state"] for one in few["runs"]]) == (3, ["latest"])

@@ -13,6 +13,8 @@ from published_run import Results, make_results
 
 from mixval.contracts.coalitions import CoalitionAccount
 from mixval.contracts.results import COALITIONS, REDUNDANCY
+from mixval.publish.stored_run import StoredRun
+from mixval.storage.root import open_location
 from mixval.valuation.shapley import MOST_EXACT, exact_shapley, greedy, leave_one_out, sampled_shapley
 from tests.valuation.set_game import SetGame
 
@@ -101,6 +103,19 @@ def with_coalitions(results: Results, found: CoalitionResults) -> Results:
     """The results with the two tables, and with the account in their manifest."""
     manifest = results.manifest.model_copy(update={"coalitions": found.account})
     return replace(results, manifest=manifest, coalitions=found.coalitions, redundancy=found.redundancy)
+
+
+def stored_run(results: Results, found: CoalitionResults) -> StoredRun:
+    """The same as a run that was published; its folder is empty."""
+    return StoredRun(
+        folder=open_location("memory://made-up"),
+        manifest=with_coalitions(results, found).manifest,
+        ranking=results.ranking,
+        terms=results.terms,
+        rejected=results.rejected,
+        coalitions=found.coalitions,
+        redundancy=found.redundancy,
+    )
 
 
 def make_both(names: tuple[str, ...], n_left_out: int = 0) -> tuple[Results, CoalitionResults]:

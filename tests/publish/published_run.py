@@ -85,7 +85,7 @@ def make_results(
                 "value_kind": kind,
                 "value_low": float(value[i] - half[i]) if intervals else None,
                 "value_high": float(value[i] + half[i]) if intervals else None,
-                "tie_group": group,
+                "tie_group": group if intervals else None,
                 **{term: float(estimates[term][i]) for term in TERMS},
                 **{f"weighted_{term}": float(weighted[term][i]) for term in TERMS},
                 "n_rows": int(n[i]),
@@ -117,11 +117,13 @@ def with_verdicts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     verdicts = verdicts_of(
         [ValueInterval(r["value"], r["value_low"], r["value_high"]) for r in rows], rows[0]["value_of_empty"]
     )
-    known = [row["value_low"] is not None for row in rows]
-    has_empty = rows[0]["value_of_empty"] is not None
-    standing = standing_of(verdicts, [row["tie_group"] for row in rows], known, has_empty)
-    ranks = ranks_shown([row["rank"] for row in rows], known, standing)
-    return [row | {"verdict": verdict, "rank": rank} for row, verdict, rank in zip(rows, verdicts, ranks, strict=True)]
+    groups = [row["tie_group"] for row in rows]
+    standing = standing_of(verdicts, groups, rows[0]["value_of_empty"] is not None)
+    ranks = ranks_shown([row["rank"] for row in rows], groups, standing)
+    return [
+        row | {"verdict": verdict, "doubted_by": None, "rank": rank}
+        for row, verdict, rank in zip(rows, verdicts, ranks, strict=True)
+    ]
 
 
 def terms_table(rows: list[dict[str, Any]], errors: bool = True) -> pa.Table:

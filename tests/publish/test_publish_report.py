@@ -168,7 +168,7 @@ def test_headline_answers_for_each_kind_of_outcome(results):
     assert headline([0, 0, *range(1, 11)]) == two
     six = f"{', '.join(names[:3])} and 3 more have the highest value for the target and cannot be told apart."
     assert headline([0] * 6 + list(range(1, 7))) == six
-    assert headline([0] * 12) == "Not ranked: no contributor can be told apart from another."
+    assert headline([0] * 12) == "Not ranked: no contributor can be told apart from the one with the highest value."
     assert headline([0], k=1) == f"Only {names[0]} was valued, so there is no ranking. Verdict: cannot say."
 
 

@@ -55,7 +55,7 @@ def test_wide_intervals_count_separated_pairs():
     for row in rows:
         row.update(value_low=row["value"] - 3.6, value_high=row["value"] + 3.6)
     # Half-width 3.6 separates places more than 7 apart: 4 + 3 + 2 + 1 of 66 pairs.
-    assert "only 10 of 66 pairs" in kinds(rows)["wide-intervals"].words
+    assert "overlap in 56 of 66 pairs" in kinds(rows)["wide-intervals"].words
 
 
 def test_missing_intervals_are_said():

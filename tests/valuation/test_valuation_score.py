@@ -46,8 +46,17 @@ def test_equal_values_share_a_rank_and_the_next_is_skipped() -> None:
     assert competition_ranks(np.array([0.1, 0.3, 0.3 + 1e-15, 0.2])).tolist() == [4, 1, 1, 3]
 
 
-def test_without_replicates_only_equal_values_tie() -> None:
-    assert tie_groups(np.array([3.0, 2.0, 2.0, 1.0]), None, 0.95).tolist() == [1, 2, 2, 3]
+def test_without_replicates_nobody_has_a_tie_group() -> None:
+    assert tie_groups(np.array([3.0, 2.0, 2.0, 1.0]), None, 0.95).tolist() == [0, 0, 0, 0]
+
+
+def test_an_unknown_spread_neither_leads_nor_joins_a_group() -> None:
+    deviations = np.random.default_rng(4).normal(scale=0.1, size=(R, 4))
+    known = tie_groups(np.array([12.0, 10.0, 5.0, 4.95]), deviations, 0.95)
+    assert known.tolist() == [1, 2, 3, 3]
+    deviations[:, 0] = np.nan  # the highest value: as leader all would tie with it
+    assert tie_groups(np.array([12.0, 10.0, 5.0, 4.95]), deviations, 0.95).tolist() == [0, 1, 2, 2]
+    assert tie_groups(np.array([5.0, 10.0, 5.0, 4.95]), deviations, 0.95).tolist() == [0, 1, 2, 2]
 
 
 def test_noise_ties_neighbours_and_separates_the_far() -> None:

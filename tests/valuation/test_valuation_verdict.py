@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mixval.contracts.results import CANNOT_SAY, LEAVE, TAKE
-from mixval.valuation.verdict import CHANCE, ValueInterval, ranks_shown, standing_of, verdicts_of
+from mixval.valuation.verdict import CHANCE, ValueInterval, ranks_shown, standing_of, verdicts_of, withheld
 
 EMPTY = -float(np.log(2))
 
@@ -55,15 +55,23 @@ def test_many_moderate_effects_are_more_than_chance() -> None:
 
 def test_there_is_an_order_only_where_somebody_can_be_told_from_somebody() -> None:
     some, none = [TAKE, CANNOT_SAY], [CANNOT_SAY, CANNOT_SAY]
-    assert standing_of(some[:1], [1], [True], has_empty=True) == "one"
-    assert standing_of(some, [1, 2], [False, False], has_empty=True) == "no-intervals"
-    assert standing_of(none, [1, 2], [True, True], has_empty=True) == "at-chance"
-    assert standing_of(none, [1, 2], [True, True], has_empty=False) == "ordered"  # Eq. 8: ties alone decide
-    assert standing_of(some, [1, 1], [True, True], has_empty=True) == "all-tied"
-    assert standing_of([*some, CANNOT_SAY], [1, 1, 2], [True, True, False], has_empty=True) == "all-tied"
-    assert standing_of(some, [1, 2], [True, True], has_empty=True) == "ordered"
+    assert standing_of(some[:1], [1], has_empty=True) == "one"
+    assert standing_of(some, [None, None], has_empty=True) == "no-intervals"
+    assert standing_of(none, [1, 2], has_empty=True) == "at-chance"
+    assert standing_of(none, [1, 2], has_empty=False) == "ordered"  # Eq. 8: ties alone decide
+    assert standing_of(some, [1, 1], has_empty=True) == "all-tied"
+    assert standing_of([*some, CANNOT_SAY], [1, 1, None], has_empty=True) == "all-tied"
+    assert standing_of(some, [1, 2], has_empty=True) == "ordered"
 
 
 def test_ranks_are_of_those_with_an_interval_and_only_in_an_order() -> None:
-    assert ranks_shown([1, 2, 2, 4], [True, True, False, True], "ordered") == [1, 2, None, 3]
-    assert ranks_shown([1, 2], [True, True], "at-chance") == [None, None]
+    assert ranks_shown([1, 2, 2, 4], [1, 2, None, 3], "ordered") == [1, 2, None, 3]
+    assert ranks_shown([1, 2], [1, 2], "at-chance") == [None, None]
+
+
+def test_a_take_of_whom_a_serious_warning_names_is_withheld_and_a_leave_is_not() -> None:
+    accused = ["near-target", "near-target", None, "near-target"]
+    assert withheld([TAKE, LEAVE, TAKE, CANNOT_SAY], accused) == (
+        [CANNOT_SAY, LEAVE, TAKE, CANNOT_SAY],
+        ["near-target", None, None, None],
+    )

@@ -59,19 +59,15 @@ def names_of(names: Iterable[str], limit: int = NAMED) -> Markup:
 
 
 def _bottom(rows: list[dict[str, Any]], is_of_terms: bool) -> list[Markup]:
-    ranked = [row for row in rows if row["rank"] is not None]
-    worst = ranked[-1]
-    last = [row for row in ranked if row["tie_group"] == worst["tie_group"]]
+    worst = [row for row in rows if row["rank"] is not None][-1]
+    last = [row for row in rows if row["tie_group"] == worst["tie_group"]]
     costs = min(TERMS.values(), key=lambda term: worst[f"weighted_{term.name}"] - _middle(rows, term.name))
     names = names_of(row["contributor"] for row in last)
-    verb = "comes" if len(last) == 1 else "come"
+    words = Markup("{} {} the lowest value.").format(names, "has" if len(last) == 1 else "have")
     if not is_of_terms:
-        return [Markup("{} {} last.").format(names, verb)]
-    return [
-        Markup("{} {} last. Compared with the median contributor, {} loses most by {}.").format(
-            names, verb, "it" if len(last) == 1 else name_of(worst["contributor"]), f"the {costs.word} term"
-        )
-    ]
+        return [words]
+    whose = "its" if len(last) == 1 else Markup("{}'s").format(name_of(worst["contributor"]))
+    return [words + Markup(" Of {} weighted terms, {} lies furthest below the median contributor's.").format(whose, costs.word)]
 
 
 def _middle(rows: list[dict[str, Any]], term: str) -> float:
@@ -83,7 +79,8 @@ def _ties(ranking: pa.Table, rows: list[dict[str, Any]], confidence: float | Non
     labels = tie_labels(ranking)
     level = "" if confidence is None else f" at {percent(confidence)} confidence"
     if not labels:
-        return [Markup("Every contributor can be told apart from the next{}.").format(level)]
+        whose = "" if all(row["tie_group"] is not None for row in rows) else " with an interval"
+        return [Markup("Every contributor{} can be told apart from the next{}.").format(whose, level)]
     groups = [
         Markup("{} ({})").format(names_of(row["contributor"] for row in members), labels[group])
         for group, members in ((key, list(found)) for key, found in groupby(rows, key=lambda row: row["tie_group"]))

@@ -53,6 +53,7 @@ def coalition_section(
         "is_sampled": found.shapley_errors is not None,
         "level": f"{100 * scale.level:g} %",
         "k": len(found.names),
+        "is_ordered": found.is_ordered,
         "value_of_all": fixed(account.value_of_all, scale.value),
     }
 

@@ -54,7 +54,7 @@ def contributor_lines(found: CoalitionValues, scale: Scale) -> list[dict[str, An
     return [
         {
             "name": shortened(name, NAME_LIMIT),
-            "rank": ranks[i],
+            "rank": "–" if ranks[i] is None else ranks[i],
             "shapley": fixed(float(found.shapley[i]), scale.adds),
             "half": "" if halves is None else f"± {fixed(float(halves[i]), scale.adds)}",
             "without": fixed(float(found.leave_one_out[i]), scale.adds) + _half(float(found.leave_one_out_errors[i]), scale),

@@ -15,7 +15,7 @@ from mixval.contracts.warnings import RunWarning, counted_by_severity
 from mixval.publish.manifest import Manifest
 from mixval.publish.names import shortened
 from mixval.publish.numerals import count
-from mixval.publish.ranking import tie_labels
+from mixval.publish.ranking import adds_anything, tie_labels
 from mixval.publish.report import view
 from mixval.publish.report.answer import answer
 from mixval.publish.report.chart_rows import chart_rows
@@ -27,7 +27,7 @@ from mixval.publish.report.theme import LAYOUTS, term_style
 from mixval.publish.templates import templates
 from mixval.publish.term_statistics import standard_errors, term_statistics
 from mixval.publish.value_kind import kind_of
-from mixval.publish.verdict_words import TIES, is_ordered
+from mixval.publish.verdict_words import NOTHING_ADDED, TIES, is_ordered
 
 
 def render_report(
@@ -73,6 +73,7 @@ def _answer(
         "has_ties": bool(tie_labels(ranking)),
         "ties": TIES,
         "is_ordered": is_ordered(ranking),
+        "nothing_added": "" if adds_anything(ranking) else NOTHING_ADDED,
         "counted_warnings": counted_by_severity(warnings),
         "warnings": [
             (one.severity, one.words, [shortened(name, view.NAME_LIMIT) for name in one.contributors]) for one in warnings

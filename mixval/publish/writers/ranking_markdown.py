@@ -14,6 +14,7 @@ from mixval.publish.results import ValuationResults
 from mixval.publish.sentence import Sentence
 from mixval.publish.value_kind import kind_of
 from mixval.publish.verdict_words import TIES, headline, verdicts_in_words
+from mixval.publish.warning_words import IN_REPORT, warning_lines
 from mixval.storage.root import Location
 
 REASON_LIMIT = 300
@@ -22,7 +23,7 @@ LEFT, RIGHT = ":--", "--:"
 
 
 def write_ranking_markdown(folder: Location, results: ValuationResults) -> None:
-    """What the ranking says, its table, what values mean, and who has none, as Markdown, UTF-8."""
+    """What the ranking says, the worst warnings, its table, what values mean, and who has none, as Markdown, UTF-8."""
     folder.child("ranking.md").write_bytes(ranking_document(results).encode())
 
 
@@ -31,7 +32,9 @@ def ranking_document(results: ValuationResults) -> str:
     ranking, rejected = results.ranking, results.rejected
     blocks = [f"# Valuation run {markdown_escaped(results.manifest.run_id)}", f"**{_escaped(headline(ranking))}**"]
     if ranking.num_rows:
-        blocks += [_escaped(verdicts_in_words(ranking)), ranking_markdown(ranking, results.coalitions)]
+        blocks.append(_escaped(verdicts_in_words(ranking)))
+        blocks += [markdown_escaped(line) for line in warning_lines(results.manifest.warnings, IN_REPORT)]
+        blocks.append(ranking_markdown(ranking, results.coalitions))
         blocks.append(f"A higher value is better. {kind_of(ranking).meaning}")
     if tie_labels(ranking):
         blocks.append(f"*Tied*: {TIES}")

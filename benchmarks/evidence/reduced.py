@@ -31,6 +31,7 @@ from benchmarks.figures import Figure, write_beside
 from mixval.config.backbone import BackboneConfig
 from mixval.config.load import load_config
 from mixval.config.tasks import Task, spec_of
+from mixval.config.valuation import ValuationConfig
 from mixval.contracts.parts import PARTS
 from mixval.evidence.baselines.inputs import Budget
 from mixval.evidence.comparison import compare
@@ -115,13 +116,13 @@ WORLDS = {
 }
 
 
-def draw(name: str) -> World:
-    """The world, the same every time."""
+def draw(name: str, **changes: Any) -> World:
+    """The world, the same every time; with other fields of its design where `changes` has them."""
     setting = WORLDS[name]
     rows = _mended_rows(EXAMPLES / name / "data")
     real, synthetic = ([row for row in rows if row["origin"] == origin] for origin in PARTS)
     held_out = _read(EXAMPLES / name / "data" / "target") + real[: setting.n_held_out]
-    design = WorldDesign(task=setting.task, contributors=CONTRIBUTORS, pools="independent", **setting.design)
+    design = WorldDesign(task=setting.task, contributors=CONTRIBUTORS, pools="independent", **(setting.design | changes))
     return make_world(design, *(_table(part, setting.task) for part in (real[setting.n_held_out :], synthetic, held_out)))
 
 
@@ -146,10 +147,20 @@ def _table(rows: list[dict[str, Any]], task: Task) -> pa.Table:
 def measure(name: str, folder: Path, methods: Collection[str] = METHODS) -> WorldResult:
     """Lay the world out below `folder`, train its truth, one seed, and rank it."""
     setting, world = WORLDS[name], draw(name)
+    config, jobs = laid_out(name, world, folder)
+    for job in jobs:
+        train_contributor(job)
+    truth = truth_of(jobs)
+    inputs = inputs_of(world, load_backbone(config.backbone, setting.task, jobs[0].classes), setting.budget, config)
+    ranked = list(rank(name, inputs, truth[0], methods))
+    return world_result(name, jobs, truth, ranked, f"{COMMAND} {name}")
+
+
+def laid_out(name: str, world: World, folder: Path) -> tuple[ValuationConfig, list[TruthJob]]:
+    """Write the world below `folder`; the configuration that measures it, and a training for each contributor."""
+    setting = WORLDS[name]
     backbone = BackboneConfig.model_validate(setting.backbone)
     write_world(world, open_location(folder), backbone)
-    config = measured(load_config(folder / "config.yaml"), setting.budget)
-    labels = sorted(set(world.target["label"].to_pylist()))
     jobs = [
         TruthJob(
             contributor=one.name,
@@ -158,17 +169,12 @@ def measure(name: str, folder: Path, methods: Collection[str] = METHODS) -> Worl
             output=str(folder / "truth"),
             task=setting.task,
             backbone=backbone,
-            classes=labels,
+            classes=sorted(set(world.target["label"].to_pylist())),
             recipe=setting.recipe,
         )
         for one in world.contributors
     ]
-    for job in jobs:
-        train_contributor(job)
-    truth = truth_of(jobs)
-    inputs = inputs_of(world, load_backbone(backbone, setting.task, labels), setting.budget, config)
-    ranked = list(rank(name, inputs, truth[0], methods))
-    return world_result(name, jobs, truth, ranked, f"{COMMAND} {name}")
+    return measured(load_config(folder / "config.yaml"), setting.budget), jobs
 
 
 def reduced_figures(results: list[WorldResult]) -> list[Figure]:

@@ -1,7 +1,7 @@
 """A batch of rows: contract columns, and their place in the shard."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -23,6 +23,8 @@ class RowBatch:
     """Row number, within the shard, of the batch's first row."""
     class_names: ClassNames = ()
     """What the shard calls its labels. Empty where it does not say."""
+    names_unsaid: bool = False
+    """Whether its labels are integers whose names only the shard or only the target says, so that none can be compared."""
 
 
 def merged(batches: Iterable[RowBatch], n_rows: int) -> Iterator[RowBatch]:
@@ -49,4 +51,5 @@ def _fits(held: list[RowBatch], batch: RowBatch, n_rows: int) -> bool:
 
 
 def _joined(held: list[RowBatch]) -> RowBatch:
-    return RowBatch(pa.concat_tables([one.table for one in held]), held[0].shard_index, held[0].row_offset, held[0].class_names)
+    unsaid = any(one.names_unsaid for one in held)
+    return replace(held[0], table=pa.concat_tables([one.table for one in held]), names_unsaid=unsaid)

@@ -43,6 +43,11 @@ def named(names: Any) -> ClassNames:
     return found if any(found) else ()
 
 
+def says_nothing(names: ClassNames) -> bool:
+    """Whether no label has a name of its own: there are none, or only the labels' numbers."""
+    return all(name in ("", str(label)) for label, name in enumerate(names))
+
+
 def first_disagreement(names: ClassNames, others: ClassNames) -> int | None:
     """The first label that both name, and differently; None where they agree or one names nothing.
 

@@ -39,6 +39,14 @@ def target_classes(values: Iterable[str]) -> TargetClasses:
     return TargetClasses(tuple(distinct), are_labels=True)
 
 
+def are_integers(labels: pa.Array) -> bool:
+    """Whether labels are integers, or text of integers throughout. Names, truth values and no labels at all are not."""
+    if pat.is_integer(labels.type):
+        return True
+    words = labels.unique().drop_null().to_pylist() if pat.is_string(labels.type) else []
+    return bool(words) and all(_integer(word.strip()) is not None for word in words)
+
+
 def read_labels(
     labels: pa.Array,  # (N,) integers, strings, truth values or nulls
     classes: TargetClasses,

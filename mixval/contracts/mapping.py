@@ -16,8 +16,8 @@ import pyarrow.types as pat
 
 from mixval.config.tasks import ContractColumn, Task, for_column, spec_of
 from mixval.contracts.arrow_types import is_text, plain_type
-from mixval.contracts.class_names import ClassNames, class_names
-from mixval.contracts.labels import NO_NAMES, TargetClasses, read_labels
+from mixval.contracts.class_names import ClassNames, class_names, says_nothing
+from mixval.contracts.labels import NO_NAMES, TargetClasses, are_integers, read_labels
 from mixval.contracts.messages import Conversation, Message, read_conversation, read_messages
 from mixval.contracts.rows import MESSAGE, MESSAGES, ORIGIN, accepts, advice, is_chat
 from mixval.errors import ConfigError, ContractError
@@ -71,6 +71,12 @@ class RowMapping:
         """What a shard's schema calls its labels; empty where it does not say, or rows have none."""
         labels = [names[0] for column, names in self.sources if column.kind == "label"]
         return class_names(schema, labels[0]) if labels else ()
+
+    def is_unsaid(self, rows: pa.RecordBatch, own_names: ClassNames) -> bool:
+        """Whether labels are integers whose names only this shard or only the target says; `rows` as for `apply`."""
+        if self.classes.are_labels or says_nothing(self.classes.names) == says_nothing(own_names):
+            return False
+        return any(are_integers(rows.column(names[0])) for column, names in self.sources if column.kind == "label")
 
     def _unnamed(self, schema: pa.Schema, column: ContractColumn, name: str) -> Mismatch | None:
         """Integers beside a target whose labels are names: nothing says which integer is which class."""

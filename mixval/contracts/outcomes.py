@@ -51,6 +51,8 @@ class GateOutcome(FrozenModel):
     near_copies: dict[str, float] = Field(default_factory=dict)
     """Other contributor -> share (0 to 1) of the admitted rows that repeat one of its, exactly or nearly, beyond chance. Of the
     best-ranked contributors; without those where it is 0."""
+    class_names_unsaid: bool = False
+    """Whether its labels are integers whose names only its files or only the target's say, so that none could be compared."""
     reason: str | None = None
     """Why it was rejected or failed, in one sentence. None when admitted."""
     bad_rows: str | None = None

@@ -35,7 +35,7 @@ SCHEMAS = {
     "rejected": Schema(1),
     "coalitions": Schema(2),
     "redundancy": Schema(3),
-    "manifest": Schema(5, oldest_read=3),
+    "manifest": Schema(6, oldest_read=3),
     "truth": Schema(1, made_by="mixval calibrate"),
     "contributors": Schema(1, made_by="mixval calibrate"),
     "calibration-manifest": Schema(1, made_by="mixval calibrate"),

@@ -52,6 +52,7 @@ WARNING_KINDS: dict[str, Severity] = {
     "shapley-neighbours": "note",
     "one-origin-only": "note",
     "composition-blind": "note",
+    "class-names-unsaid": "note",
     "coalitions-left-out": "note",
 }
 """Kind -> severity, in the order in which warnings are shown."""

@@ -121,5 +121,6 @@ def _outcome(
         n_truncated=stream.n_truncated,
         findings=findings,
         near_target=None if target.printed is None else target.printed.near_share(stream.prints()),
+        class_names_unsaid=stream.names_unsaid,
         reason=reason,
     )

@@ -61,6 +61,8 @@ class RowStream:
     """Admitted rows by origin."""
     labels: Counter[int] = field(default_factory=Counter)
     """Admitted rows by label."""
+    names_unsaid: bool = False
+    """Whether labels are integers whose names only some shards or only the target says."""
     image_sizes: Counter[str] = field(default_factory=Counter)
     """Admitted images by size (`images.size_words`)."""
 
@@ -127,6 +129,7 @@ class RowStream:
             words = f"label {at} is '{own}' by its metadata, and '{other}' by {self._whose}"
             raise ShardError(words, column="label", kind="other-classes")
         self.class_names = self.class_names or batch.class_names
+        self.names_unsaid |= batch.names_unsaid
 
     def _compare(
         self,

@@ -203,6 +203,12 @@ def _gate(outcomes: Iterable[GateOutcome]) -> Iterator[RunWarning]:
             "influence on values."
         )
         yield warning("truncated-rows", words, [o.contributor for o in cut])
+    if unsaid := [o.contributor for o in admitted if o.class_names_unsaid]:
+        words = (
+            "Only the target's files or only these contributors' say what the classes are called, so nothing shows whether "
+            "their integers mean the same classes. Write the names into the metadata of both, or use them as labels."
+        )
+        yield warning("class-names-unsaid", words, unsaid)
     sharing = [o.contributor for o in admitted if any(_is_shared(finding) for finding in o.findings)]
     if sharing:
         words = "These contributors have rows in common; each is valued as if the others did not have them."

@@ -53,8 +53,8 @@ def stream_rows(
         if shard.problem is not None:
             raise ShardError(shard.problem, shard=shard.url, kind="unreadable")
         offset = 0
-        for rows, names in _shard_rows(shard, source, mapping, batch_rows):
-            yield RowBatch(rows, index, offset, names)
+        for rows, names, unsaid in _shard_rows(shard, source, mapping, batch_rows):
+            yield RowBatch(rows, index, offset, names, unsaid)
             offset += rows.num_rows
 
 
@@ -84,7 +84,7 @@ def named_classes(shards: Sequence[ShardRef], source: SourceConfig, task: Task) 
 
 def _shard_rows(
     shard: ShardRef, source: SourceConfig, mapping: RowMapping, batch_rows: int
-) -> Iterator[tuple[pa.Table, ClassNames]]:
+) -> Iterator[tuple[pa.Table, ClassNames, bool]]:
     origin = _constant_origin(shard, source)
     with open_shard(open_location(shard.url, source.storage), shard.digest) as file:
         if (found := mapping.find_mismatch(file.schema)) is not None:
@@ -94,11 +94,12 @@ def _shard_rows(
         compared = () if mapping.classes.are_labels else names
         for batch in _own_rows(shard, source, file, mapping.read_paths(file.schema), batch_rows):
             try:
-                rows = mapping.apply(plain_batch(batch), origin, names)
+                plain = plain_batch(batch)
+                rows = mapping.apply(plain, origin, names)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError) as error:
                 message = f"values must fit the row contract, found {' '.join(str(error).split())[:240]}"
                 raise _mismatch(shard, WRONG, None, message) from error
-            yield rows, compared
+            yield rows, compared, mapping.is_unsaid(plain, names)
 
 
 def _own_rows(

@@ -44,7 +44,10 @@ def test_the_same_names_in_other_letters_are_admitted(target, shard):
     profile = replace(target, class_names=("a b", "c", ""))
     batches = named_batches([("A_B", "C", "d"), ()])
     found = check_contributor("news", [shard(), shard("b")], batches, "text-classification", GateConfig(), profile)
-    assert found.outcome.verdict == "admitted"
+    assert (found.outcome.verdict, found.outcome.class_names_unsaid) == ("admitted", False)
+    batches[1] = replace(batches[1], names_unsaid=True)
+    found = check_contributor("news", [shard(), shard("b")], batches, "text-classification", GateConfig(), profile)
+    assert (found.outcome.verdict, found.outcome.class_names_unsaid) == ("admitted", True)
 
 
 def rejecting_columns(outcome):

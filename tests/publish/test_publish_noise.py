@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from coalition_run import make_coalitions, stored_run
@@ -42,8 +43,8 @@ def noise() -> StoredRun:
 def stored(made: Results, rows: list[dict[str, object]]) -> StoredRun:
     ranking = ranking_table(with_verdicts(rows))
     warnings = find_warnings(ranking, made.terms, made.outcomes)
-    made = Results(ranking, made.terms, made.rejected, made.outcomes, make_manifest(NAMES, made.outcomes, warnings), warnings)
-    return stored_run(made, make_coalitions(NAMES))
+    manifest = make_manifest(NAMES, made.outcomes, warnings)
+    return stored_run(replace(made, ranking=ranking, manifest=manifest, warnings=warnings), make_coalitions(NAMES))
 
 
 def on_terminal(run: StoredRun) -> str:
@@ -122,7 +123,7 @@ def test_a_serious_warning_about_a_contributor_is_not_overruled_by_take() -> Non
     verdicts, doubts = withheld([row["verdict"] for row in rows], [accused.get(row["contributor"]) for row in rows])
     told = [row | {"verdict": v, "doubted_by": d} for row, v, d in zip(rows, verdicts, doubts, strict=True)]
     run = stored(made, rows)
-    run = StoredRun(**(vars(run) | {"ranking": ranking_table(told)}))
+    run = replace(run, ranking=ranking_table(told))
     assert is_ordered(run.ranking)  # by the values, which a warning does not change
     assert best not in verdicts_in_words(run.ranking).plain(20).split("Cannot say:")[0]
     assert headline(run.ranking).plain().startswith(f"{best} has the highest value, but whether training on it helps cannot be")

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from mixval.config.base import FrozenModel
 from mixval.config.overrides import Override
 from mixval.config.removed import remedy
+from mixval.config.url_secrets import refuse_secrets
 from mixval.config.valuation import ValuationConfig
+from mixval.config.yaml_text import MOST_BYTES, read_yaml
 from mixval.errors import ConfigError
 
 Config = TypeVar("Config", bound=FrozenModel)
@@ -57,10 +58,11 @@ def _given(path: str | Path) -> dict[str, Any]:
     """The contents of the file, with paths made absolute against its folder."""
     file = Path(path)
     try:
-        given = yaml.safe_load(file.read_text(encoding="utf-8"))
+        with file.open(encoding="utf-8") as text:
+            given = read_yaml(text.read(MOST_BYTES + 1))
     except FileNotFoundError as error:
         raise ConfigError(f"{file}: no such file. Write one with `mixval init DIR`.") from error
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+    except (ConfigError, UnicodeDecodeError, OSError) as error:
         raise ConfigError(f"{file}: expected YAML, found {error}. Correct the file.") from error
     if not isinstance(given, dict):
         raise ConfigError(f"{file}: expected keys and values, found {type(given).__name__}. See `mixval init`.")
@@ -77,6 +79,7 @@ def parse_config(given: dict[str, Any], where: str = "configuration") -> Valuati
 
 def parse_config_as(model: type[Config], given: dict[str, Any], where: str = "configuration") -> Config:
     """The same for another configuration model."""
+    refuse_secrets(given, where)
     try:
         return model.model_validate(given)
     except ValidationError as error:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
+from mixval.config.url_secrets import carries_secret
+from mixval.config.yaml_text import read_yaml
 from mixval.errors import ConfigError
 
 
@@ -51,7 +51,8 @@ def _override(setting: str) -> Override:
             f"--set: expected KEY=VALUE with a dotted key, such as sample.count=500, found {setting!r}. Write it so."
         )
     try:
-        return Override(parts, yaml.safe_load(text))
-    except yaml.YAMLError as error:
+        return Override(parts, read_yaml(text))
+    except ConfigError as error:
         why = " ".join(str(error).split())
-        raise ConfigError(f"--set {key}: expected a YAML value after `=`, found {text!r} ({why}). Quote it.") from error
+        shown = "a URL with credentials" if carries_secret(text) else repr(text)
+        raise ConfigError(f"--set {key}: expected a YAML value after `=`, found {shown} ({why}). Quote it.") from error

@@ -6,13 +6,15 @@ with the same integers and another order look alike and mean the opposite; only 
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
+
+from mixval.contracts.json_text import read_json
+from mixval.errors import ContractError
 
 ClassNames = tuple[str, ...]
 """Names of the labels 0, 1, ...; empty text for a class without one, such as `LABEL_0`. Empty where nothing is known."""
@@ -25,8 +27,8 @@ _LEAST_STEM = 3
 def class_names(schema: pa.Schema, column: str) -> ClassNames:
     """The names of a label column's classes in a Parquet schema's metadata."""
     try:
-        stored = json.loads((schema.metadata or {}).get(_KEY, b"{}"))
-    except (ValueError, RecursionError):  # a note of another program that cannot be read names nothing
+        stored = read_json((schema.metadata or {}).get(_KEY, b"{}"))
+    except (ValueError, ContractError):  # a note of another program that cannot be read names nothing
         return ()
     feature = _at(stored, "info", "features", column)
     return named(_at(feature, "names") or _at(feature, "dtype", "class_label", "names"))

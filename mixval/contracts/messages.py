@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mixval.contracts.json_text import read_json
 from mixval.errors import ContractError
 
 Message = dict[str, str | None]
@@ -133,11 +134,13 @@ def _parsed(value: Any, or_text: bool = False) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value) if value.strip() else None
-    except ValueError as error:
-        if or_text:
+        return read_json(value) if value.strip() else None
+    except (json.JSONDecodeError, ContractError) as error:
+        if or_text and not isinstance(error, ContractError):
             return value
-        raise ContractError(f"`tool_calls` must be JSON where they are text, found {value[:80]!r}. Correct them") from error
+        raise ContractError(
+            f"`tool_calls` must be JSON where they are text, found {value[:80]!r} ({error}). Correct them"
+        ) from error
 
 
 def _without_nulls(value: Any) -> Any:

@@ -3,13 +3,13 @@
 Only `config.json` and `*.safetensors` are ever opened as a model: no pickled weights, no code from a checkpoint.
 """
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mixval.errors import ConfigError, ModelError
+from mixval.contracts.json_text import read_json
+from mixval.errors import ConfigError, ContractError, ModelError
 
 _WEIGHTS, _HUB_SECONDS = "model.safetensors", 5
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -85,6 +85,12 @@ def raw_config(checkpoint: Checkpoint) -> dict[str, Any]:
         raise ModelError(
             f"checkpoint {checkpoint}: config.json asks for code of its own ({settings['auto_map']}), and mixval runs none "
             "from a checkpoint. Convert the model to an architecture that transformers holds, and remove `auto_map`."
+        )
+    if (named := settings.get("transformers_weights")) is not None:
+        raise ModelError(
+            f"checkpoint {checkpoint}: config.json names the file of its weights itself ({named!r}), and mixval reads "
+            "model.safetensors or what model.safetensors.index.json names. Remove `transformers_weights`, or save the model "
+            "again with `save_pretrained`."
         )
     return settings
 
@@ -172,8 +178,8 @@ def _on_hub(checkpoint: Checkpoint, name: str) -> Path | None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        settings = read_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, ContractError) as error:
         raise ModelError(f"{path} must be a readable JSON file: {error}. Save the checkpoint again.") from error
     if not isinstance(settings, dict):
         raise ModelError(f"{path} must hold a JSON object, found {type(settings).__name__}. Save the checkpoint again.")

@@ -46,6 +46,7 @@ def load_pretrained(
     """
     checkpoint = locate(config.path or "", config.revision)
     settings = checkpoint_config(config)
+    weight_files(checkpoint)  # before transformers looks: what it would open may be no safetensors file
     n_before = int(settings.num_labels)
     outputs = wanted_outputs(config, n_before, labels) if spec.has_labels else None
     if outputs is not None:

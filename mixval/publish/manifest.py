@@ -7,13 +7,13 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from mixval.config.base import FrozenModel
+from mixval.config.url_secrets import stripped_url
 from mixval.contracts.coalitions import CoalitionAccount
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.plan import ContributorPlan, ShardRef
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.schemas import SCHEMAS
 from mixval.contracts.warnings import RunWarning
-from mixval.publish.redaction import stripped_url
 from mixval.publish.run_manifest import RunManifest, parse_manifest
 
 

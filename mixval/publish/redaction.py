@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from mixval.config.url_secrets import stripped_url
 from mixval.errors import ConfigError
 from mixval.publish.names import visible
 
@@ -18,9 +19,6 @@ SECRET_KEY = re.compile(
 SECRET_VALUE = re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY-----|\bgh[pousr]_[A-Za-z0-9]{30,}\b")
 NOT_SECRET = frozenset({"credentials_block"})
 """Keys that only name where a secret is stored."""
-USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
-WEB_QUERY = re.compile(r"(\bhttps?://[^\s?#]*)[?#]\S*")
-OTHER_QUERY = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s?]*)\?[\w.-]+=\S*", re.IGNORECASE)
 
 
 def publishable(value: Any, where: str = "config") -> Any:
@@ -38,12 +36,6 @@ def publishable(value: Any, where: str = "config") -> Any:
             raise _refusal(where)
         return stripped_url(value)
     return value
-
-
-def stripped_url(text: str) -> str:
-    """The text with user, password and query taken out of every URL in it."""
-    bare = USERINFO.sub("", text)
-    return OTHER_QUERY.sub(r"\1", WEB_QUERY.sub(r"\1", bare))
 
 
 def looks_secret(key: str) -> bool:

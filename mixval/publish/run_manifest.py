@@ -11,9 +11,11 @@ from pydantic import Field, ValidationError, field_validator
 
 from mixval import __version__
 from mixval.config.base import FrozenModel
+from mixval.config.url_secrets import stripped_url
+from mixval.contracts.json_text import read_json
 from mixval.contracts.schemas import SCHEMAS, older, refuse_versions
 from mixval.errors import ContractError
-from mixval.publish.redaction import publishable, stripped_url
+from mixval.publish.redaction import publishable
 
 MANIFEST = "manifest.json"
 FIRST_FLOW = "valuation"
@@ -96,8 +98,8 @@ def parse_manifest(model: type[AnyManifest], schema: str, text: str, where: str)
 
 def _json_object(text: str, where: str) -> dict[str, Any]:
     try:
-        given = json.loads(text)
-    except ValueError as error:
+        given = read_json(text)
+    except (ValueError, ContractError) as error:
         raise ContractError(f"{where}: expected a manifest, found no JSON ({error}). Run again.") from error
     if not isinstance(given, dict):
         raise ContractError(f"{where}: expected a manifest, found {type(given).__name__}. Run again.")

@@ -15,11 +15,11 @@ import numpy as np
 
 from mixval.config.base import FrozenModel
 from mixval.config.source import StorageConfig
+from mixval.config.url_secrets import stripped_url
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.record import ArtifactRef
 from mixval.errors import ConfigError, StorageError
 from mixval.publish.names import listed
-from mixval.publish.redaction import stripped_url
 from mixval.publish.stored_run import StoredRun
 from mixval.stages.coalitions import CoalitionJob, game_of, job_of_ranked
 from mixval.stages.jobs import MeasureJob

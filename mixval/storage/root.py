@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, cast
 import fsspec
 
 from mixval.config.source import StorageConfig
+from mixval.config.url_secrets import carries_secret, stripped_url
 from mixval.errors import ConditionUnsupportedError, StorageError
 from mixval.installing import install_command
 from mixval.storage import local, s3
@@ -224,6 +225,11 @@ def open_location(url: str | os.PathLike[str], options: StorageConfig | None = N
     text = os.fspath(url)
     if not text.strip() or "\0" in text:
         raise StorageError(f"expected a URL or a path, found {text!r}. Give e.g. /data/shards or s3://bucket/prefix.")
+    if carries_secret(text):
+        raise StorageError(
+            f"{stripped_url(text)}: expected a URL without credentials, found one that carries them. Give them by the "
+            "environment instead (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), and renew these."
+        )
     scheme, separator, rest = text.partition("://")
     scheme = {"s3a": "s3", "s3n": "s3"}.get(scheme.lower(), scheme.lower())
     if not separator or scheme in ("file", "local"):

@@ -7,6 +7,7 @@ Checksums are sent only where S3 demands them: S3-compatible stores refuse the n
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 from functools import lru_cache
@@ -22,10 +23,14 @@ CONNECT_SECONDS = 2
 """Seconds to wait for a connection; with `ATTEMPTS` an unreachable endpoint is detected within about ten seconds."""
 READ_SECONDS = 60
 ATTEMPTS = 2
-PARQUET_ATTEMPTS = 5
+PARQUET_ATTEMPTS = 7
 """Attempts of pyarrow's client, with doubling pauses: a gateway that is away for three seconds is waited for."""
+BUSY_PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
+"""Seconds between tries of a store that answers that it is busy: where every fifth answer says so, all six tries of a request
+find it busy once in 240 million, since each is `ATTEMPTS` attempts."""
 
 _REFUSED = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
+_BUSY = {"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "500", "502", "503", "504"}
 _UNSUPPORTED = {"NotImplemented", "501", "MethodNotAllowed", "405", "InvalidArgument"}
 
 
@@ -99,10 +104,8 @@ def _put(filesystem: Any, path: str, data: bytes, **condition: str) -> str | Non
 
 @lru_cache(maxsize=16)
 def _object_filesystem(options: StorageConfig, _environment: str, _process: int) -> Any:
-    import s3fs
-
     endpoint = endpoint_of(options)
-    filesystem = s3fs.S3FileSystem(
+    filesystem = _patient_class()(
         anon=options.anonymous,
         endpoint_url=endpoint,
         client_kwargs={"region_name": region} if (region := _region(options)) else {},
@@ -119,6 +122,28 @@ def _object_filesystem(options: StorageConfig, _environment: str, _process: int)
     )
     filesystem.retries = ATTEMPTS
     return filesystem
+
+
+@lru_cache(maxsize=1)
+def _patient_class() -> Any:
+    """s3fs's file system, which asks a busy store again. Made when it is needed, since importing s3fs takes a second."""
+    import s3fs
+    from fsspec.asyn import sync_wrapper
+
+    class PatientFileSystem(s3fs.S3FileSystem):  # type: ignore[misc]
+        async def _call_s3(self, method: str, *given: Any, **named: Any) -> Any:
+            for pause in BUSY_PAUSES:
+                try:
+                    return await super()._call_s3(method, *given, **named)
+                except OSError as error:
+                    if client_code(error) not in _BUSY:
+                        raise
+                await asyncio.sleep(pause)
+            return await super()._call_s3(method, *given, **named)
+
+        call_s3 = sync_wrapper(_call_s3)
+
+    return PatientFileSystem
 
 
 @lru_cache(maxsize=16)

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls
 
+from mixval.contracts.json_text import read_json
 from mixval.contracts.terms import TERMS
-from mixval.errors import ConfigError, ShapeError
+from mixval.errors import ConfigError, ContractError, ShapeError
 from mixval.valuation.estimates import Floats
 from mixval.valuation.weights import Weights
 
@@ -74,11 +75,11 @@ def read_fit(document: bytes, task: str, backbone: dict[str, Any], where: str, a
     Accepted weights of another task or backbone are marked so in their provenance.
     """
     try:
-        found = json.loads(document)
+        found = read_json(document)
         coefficients = np.array(TERMS.ordered(found["weights"], where="weights"))
         centres = np.array(TERMS.ordered(found["centres"], where="centres"))
         provenance = str(found["provenance"])
-    except (ValueError, KeyError, TypeError, ConfigError) as error:
+    except (ValueError, KeyError, TypeError, ConfigError, ContractError) as error:
         raise ConfigError(
             f"{where}: expected a calibration artifact with a weight and a centre for each of {', '.join(TERMS)}, found "
             f"{error}. Calibrate again."

@@ -1,5 +1,6 @@
 """Configuration files: what is wrong is named by its key, with what to do about it."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import yaml
 from mixval.config.fingerprint import fingerprint
 from mixval.config.load import load_config, parse_config
 from mixval.config.valuation import ValuationConfig, merge
-from mixval.errors import ConfigError
+from mixval.config.yaml_text import read_yaml
+from mixval.errors import ConfigError, StorageError
+from mixval.storage.root import open_location
 
 SMALLEST: dict[str, Any] = {
     "task": "image-classification",
@@ -150,3 +153,59 @@ def test_contributors_by_name_are_anchored_one_by_one_and_need_a_url_each(tmp_pa
     for wrong, words in (({"contributors": {"a": " "}}, "found an empty string"), ({"layout": "column"}, "URLs by name")):
         with pytest.raises(ConfigError, match=words):
             parse_config(base | {"source": source | wrong})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("task: a\nsource: {}\ntask: b\n", r"the key `task` twice, in lines 1 and 3"),
+        ("source:\n  target: x\n  target: y\n", r"the key `target` twice, in lines 2 and 3"),
+        ("task: " + "[" * 5000, r"nested too deeply"),
+        (
+            "a: &a [x, x]\n" + "".join(f"{n}: &{n} [*{p}, *{p}, *{p}]\n" for p, n in pairwise("abcdefghijklmnop")),
+            "100,000 values",
+        ),
+        ("a: &a\n  b: *a\n", r"contains itself"),
+        ("# " + "x" * (1 << 20), r"at most 1,048,576"),
+        ("a: [1\n", r"expected YAML"),
+    ],
+    ids=["key-twice", "inner-key-twice", "deep", "aliases", "loop", "long", "broken"],
+)
+def test_a_file_that_would_lose_a_key_or_fill_the_memory_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "mixval.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=words):
+        load_config(file)
+
+
+def test_merged_keys_may_be_given_anew(tmp_path: Path) -> None:
+    assert read_yaml("base: &b {x: 1, y: 2}\nmore: {<<: *b, y: 3}\n")["more"] == {"x": 1, "y": 3}
+
+
+@pytest.mark.parametrize(
+    ("url", "is_secret"),
+    [
+        ("s3://AKIAX:hunter2@bucket/rows", True),
+        ("s3://AKIAX@bucket/rows", True),
+        ("https://me:hunter2@host/rows.parquet", True),
+        ("https://host/rows.parquet?X-Amz-Credential=a&X-Amz-Signature=hunter2", True),
+        ("abfs://c@account.dfs.core.windows.net/rows?sv=1&sig=hunter2", True),
+        ("abfs://container@account.dfs.core.windows.net/rows", False),
+        ("s3://bucket/me:you@there", False),
+        ("/data/me:hunter2@home", False),
+        ("https://host/rows?part=1", False),
+    ],
+)
+def test_urls_with_credentials_are_refused_and_never_printed(tmp_path: Path, url: str, is_secret: bool) -> None:
+    places = [{"source": {"target": url}}, {"source": {"contributors": {"alder": url}}}, {"output": url}]
+    for change in [*places, {"source": {"storage": {"endpoint_url": url}}}]:
+        if not is_secret:
+            load_config(written(tmp_path, **change))
+            continue
+        with pytest.raises(ConfigError, match="without credentials") as caught:
+            load_config(written(tmp_path, **change))
+        assert "hunter2" not in str(caught.value)
+    if is_secret:
+        with pytest.raises(StorageError, match="without credentials") as refused:
+            open_location(url)
+        assert "hunter2" not in str(refused.value)

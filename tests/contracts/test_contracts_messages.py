@@ -90,3 +90,11 @@ def test_what_belongs_to_calls_is_part_of_the_conversation() -> None:
 def test_calls_that_cannot_be_read_are_refused_by_name(calls: Any) -> None:
     with pytest.raises(ContractError, match="`tool_calls` must"):
         read_messages([{"role": "assistant", "content": "", "tool_calls": calls}])
+
+
+@pytest.mark.parametrize("levels", [150, 950, 50_000])  # what this module walks, what json reads, and what it does not
+def test_calls_that_are_nested_too_deeply_are_refused(levels: int) -> None:
+    deep = '{"a": ' * levels + "1" + "}" * levels
+    for calls in (f'[{{"name": "weather", "arguments": {deep}}}]', [{"name": "weather", "arguments": deep}]):
+        with pytest.raises(ContractError, match="nested more than 100 deep"):
+            read_messages([{"role": "assistant", "content": "", "tool_calls": calls}])

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoModelForSequenceClassification
 
 from mixval.config.backbone import BackboneConfig
 from mixval.errors import ModelError
@@ -106,10 +107,31 @@ def test_eight_bits_without_scales_are_named(saved):
         _load(folder, "instruction")
 
 
-def test_an_index_that_points_elsewhere_is_refused(saved):
+@pytest.mark.parametrize("named", ["../part.safetensors", "weights.bin", "part.safetensors/../weights.bin", "/etc/passwd"])
+def test_an_index_that_points_elsewhere_is_refused_before_anything_is_opened(saved, named, monkeypatch):
     folder = saved("BertForSequenceClassification", "bert")
     (folder / "model.safetensors").rename(folder / "part.safetensors")
-    index = {"metadata": {}, "weight_map": {"classifier.weight": "../part.safetensors"}}
+    (folder.parent / "part.safetensors").write_bytes((folder / "part.safetensors").read_bytes())
+    torch.save({}, folder / "weights.bin")
+    index = {"metadata": {}, "weight_map": {"classifier.weight": named, "classifier.bias": "part.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    with pytest.raises(ModelError):
+    opened = []
+    monkeypatch.setattr(AutoModelForSequenceClassification, "from_pretrained", lambda *_, **__: opened.append(1))
+    with pytest.raises(ModelError, match=r"names '.*', which is no \*\.safetensors file beside it"):
+        _load(folder)
+    assert not opened
+
+
+def test_a_configuration_that_names_its_weights_itself_is_refused(saved):
+    folder = saved("BertForSequenceClassification", "bert")
+    settings = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**settings, "transformers_weights": "other.safetensors"}))
+    with pytest.raises(ModelError, match="names the file of its weights itself"):
+        _load(folder)
+
+
+def test_a_configuration_that_is_nested_too_deeply_is_refused(saved):
+    folder = saved("BertForSequenceClassification", "bert")
+    (folder / "config.json").write_text('{"a": ' + "[" * 5000 + "]" * 5000 + "}")
+    with pytest.raises(ModelError, match="nested more than 100 deep"):
         _load(folder)

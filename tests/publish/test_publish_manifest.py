@@ -5,11 +5,12 @@ import json
 import pytest
 
 from mixval.config.load import parse_config
+from mixval.config.url_secrets import stripped_url
 from mixval.contracts.plan import ContributorPlan, ShardRef
 from mixval.errors import ConfigError, ContractError
 from mixval.publish.manifest import Manifest, input_shards, read_manifest
 from mixval.publish.paper_deviations import paper_deviations
-from mixval.publish.redaction import looks_secret, stripped_url
+from mixval.publish.redaction import looks_secret
 from mixval.publish.run_manifest import package_versions, resolved_config
 from mixval.stages.routes import route_of
 

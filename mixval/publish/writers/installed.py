@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 
+from mixval.config.url_secrets import stripped_url
 from mixval.contracts.warnings import RunWarning, by_severity, warning
 from mixval.publish.names import shortened
 from mixval.publish.publication import Writer
-from mixval.publish.redaction import stripped_url
 from mixval.publish.results import PublishedValuation
 from mixval.publish.writers.report import write_report
 from mixval.storage.root import Location

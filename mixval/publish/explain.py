@@ -12,7 +12,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from mixval.config.base import FrozenModel
-from mixval.contracts.results import VALUE_KINDS
+from mixval.contracts.results import NTK_REGRESSION, VALUE_KINDS
 from mixval.contracts.terms import TERMS
 from mixval.contracts.warnings import SEVERITIES, RunWarning
 from mixval.errors import ConfigError
@@ -22,7 +22,7 @@ from mixval.publish.names import listed, visible
 from mixval.publish.numerals import compact, count, counted, decimals_for, fixed, percent, signed
 from mixval.publish.ranking import interval_words, value_decimals
 from mixval.publish.term_statistics import standard_errors
-from mixval.publish.value_kind import kind_of
+from mixval.publish.value_kind import kind_of, kind_of_row
 from mixval.publish.verdict_words import buyer_sentence, headline, is_ordered
 from mixval.publish.warning_words import warning_words
 
@@ -144,10 +144,7 @@ def explanation_text(found: Explanation) -> str:
     if found.coalitions:
         lines += ["", *marginal_words(found.coalitions, found.decimals)]
     if found.parts:
-        lines += ["", "Measured:"]
-        for part in found.parts:
-            error = "" if part.standard_error is None else f" ± {compact(part.standard_error)}"
-            lines.append(f"  {part.term:<14} {part.part:<10} {compact(part.estimate)}{error}  ({count(part.n)} rows)")
+        lines += ["", "Measured, with standard errors:", *_measured(found)]
     for broken in found.broken:
         column = f", column {visible(broken.column)}" if broken.column else ""
         lines += ["", f"{visible(broken.expectation)}{column}: {count(broken.count)} of {count(broken.n_checked)}"]
@@ -245,6 +242,18 @@ def _marginal(found: Explanation) -> list[str]:
     tied = f" Cannot be told apart from {listed(found.tied_with)}." if found.tied_with else ""
     facts = f"{words[0].upper()}{words[1:]}{tied}"
     return [f"{visible(found.contributor)}: {found.sentence}", "", facts, f"The run: {found.headline}"]
+
+
+def _measured(found: Explanation) -> list[str]:
+    """A line for each number behind the value; the regression's goes by the name that it has elsewhere."""
+    alone = kind_of_row({"value_kind": found.value_kind}).alone
+    names = [f"{alone}, by regression" if part.term == NTK_REGRESSION else part.term for part in found.parts]
+    width = max(map(len, names))
+    return [
+        f"  {name:<{width}} {part.part:<10} {compact(part.estimate)}"
+        f"{'' if part.standard_error is None else f' ± {compact(part.standard_error)}'}  ({counted(part.n, 'row')})"
+        for name, part in zip(names, found.parts, strict=True)
+    ]
 
 
 def _contribution_lines(found: Explanation) -> list[str]:

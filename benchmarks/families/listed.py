@@ -16,7 +16,7 @@ SMALL: dict[str, Any] = {
     **{"moe_intermediate_size": 32, "shared_expert_intermediate_size": 32},
     **{"pad_token_id": 256, "bos_token_id": 257, "eos_token_id": 258, "image_size": 32, "patch_size": 8},
 }
-"""Sizes by the names that architectures give them; each takes those it knows."""
+"""Sizes by the names that architectures give them; each takes those it has."""
 _STAGES = {"hidden_sizes": [8, 16], "depths": [1, 1]}
 _WINDOWS = {"embed_dim": 8, "depths": [1, 1], "num_heads": [2, 2], "window_size": 4, "patch_size": 4}
 _BLOCKS = {"kernel_sizes": [3, 3], "in_channels": [32, 16], "out_channels": [16, 16], "strides": [1, 2]}

@@ -33,7 +33,7 @@ CALLED_BY_BASE = {"model_post_init"}
 
 @dataclass(frozen=True)
 class Reference:
-    """A name as a module knows it, or the module itself; then perhaps an attribute of it."""
+    """A name as it is in a module, or the module itself; then perhaps an attribute of it."""
 
     module: str
     name: str | None

@@ -153,7 +153,7 @@ class Reach:
                     self._waiting.append(method.mentions)
 
     def _has_active_base(self, one: Definition) -> bool:
-        """Whether another package's class, which may call what it knows by name, stands above."""
+        """Whether another package's class, which may call what it finds by name, stands above."""
         for base in one.bases:
             top = base.value if isinstance(base, ast.Subscript) else base
             name = top.attr if isinstance(top, ast.Attribute) else top.id if isinstance(top, ast.Name) else ""

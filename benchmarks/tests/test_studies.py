@@ -30,7 +30,7 @@ from mixval.storage.root import open_location
 from mixval.valuation.estimates import TermEstimates
 
 
-def test_a_variant_that_knows_the_truth_gains_and_the_same_ranking_gains_nothing() -> None:
+def test_a_variant_by_the_truth_gains_and_the_same_ranking_gains_nothing() -> None:
     knows, same, backwards = planted_ablation().ablations[0].variants
     base = planted_ablation().ablations[0].spearman
     assert knows.spearman.value == pytest.approx(1)

@@ -1,4 +1,4 @@
-"""What a valuation gives to Python: the ranking as a table, and what can be asked of it."""
+"""What a valuation gives to Python: the ranking as a table, with warnings, report and explanations."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class ValuationResult:
 
     @cached_property
     def redundancy(self) -> pd.DataFrame | None:
-        """How much of the same two contributors bring, a pair a row; None where there are no coalitions."""
+        """How redundant two contributors are, a pair a row; None where there are no coalitions."""
         return None if self._run.redundancy is None else _frame(self._run.redundancy)
 
     @property
@@ -117,8 +117,8 @@ class ValuationResult:
         cells = [heads, *([str(row[head]) for head in heads] for row in rows)]
         widths = [max(len(line[place]) for line in cells) for place in range(len(heads))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
-        told = [f"{one.severity}: {warning_words(one)}" for one in self.warnings]
-        return "\n".join([*self._says(), *(lines if rows else []), *self._left_out(), *told])
+        warned = [f"{one.severity}: {warning_words(one)}" for one in self.warnings]
+        return "\n".join([*self._says(), *(lines if rows else []), *self._left_out(), *warned])
 
     def _repr_html_(self) -> str:
         """The same for a notebook; names are data, so they are escaped."""
@@ -126,9 +126,9 @@ class ValuationResult:
         heads = "".join(f"<th>{html.escape(head)}</th>" for head in (rows[0] if rows else {}))
         lines = ["".join(f"<td>{html.escape(str(cell))}</td>" for cell in row.values()) for row in rows]
         table = f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(f'<tr>{line}</tr>' for line in lines)}</tbody></table>"
-        told = [*self._left_out(), *(f"{one.severity}: {warning_words(one)}" for one in self.warnings)]
+        notes = [*self._left_out(), *(f"{one.severity}: {warning_words(one)}" for one in self.warnings)]
         says = "".join(f"<p>{html.escape(line)}</p>" for line in self._says())
-        words = "".join(f"<li>{html.escape(one)}</li>" for one in told)
+        words = "".join(f"<li>{html.escape(one)}</li>" for one in notes)
         return says + (table if rows else "") + (f"<ul>{words}</ul>" if words else "")
 
     def _says(self) -> list[str]:

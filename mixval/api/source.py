@@ -45,7 +45,7 @@ def source_of(
 ) -> tuple[Task, dict[str, Any]]:
     """The task, and the fields of `source`. Tables are written below `output`.
 
-    Raises ConfigError for what is neither table nor URL, for names that are not text, and where task or origin is not told.
+    Raises ConfigError for what is neither table nor URL, for names that are not text, and where task or origin is not given.
     """
     named = _named(contributors)
     held_target = _held(target, "target")
@@ -114,23 +114,23 @@ def _has(given: Any, column: str) -> bool:
 
 
 def _origins(named: dict[str, Any] | str, origin: Origin, column: str | None) -> dict[str, dict[str, str]]:
-    """Contributor -> the origin column that its table lacks, where `origin` tells it by name."""
+    """Contributor -> the origin column that its table lacks, where `origin` gives it by name."""
     tables = {name: one for name, one in named.items() if is_table(one)} if isinstance(named, dict) else {}
-    told = dict(origin) if isinstance(origin, Mapping) else {}
-    if unknown := sorted({*told} - {*tables}):
+    given = dict(origin) if isinstance(origin, Mapping) else {}
+    if unknown := sorted({*given} - {*tables}):
         raise ConfigError(
             f"origin: expected names of contributors that are given as tables, found {listed(unknown)}. Correct it."
         )
-    if wrong := [value for value in told.values() if value not in PARTS]:
+    if wrong := [value for value in given.values() if value not in PARTS]:
         raise ConfigError(f"origin: expected {' or '.join(PARTS)} for a contributor, found {wrong[0]!r}. Correct it.")
-    if twice := [name for name in told if _has(tables[name], str(column))]:
+    if twice := [name for name in given if _has(tables[name], str(column))]:
         raise ConfigError(
-            f"origin: the tables of {listed(twice)} have a column {column!r} themselves. Tell it in one of the two ways."
+            f"origin: the tables of {listed(twice)} have a column {column!r} themselves. Give it in one of the two ways."
         )
-    lacking = [name for name, one in tables.items() if column is not None and name not in told and not _has(one, column)]
+    lacking = [name for name, one in tables.items() if column is not None and name not in given and not _has(one, column)]
     if lacking:
         raise ConfigError(
             f"origin: expected a column {column!r} with `real` or `synthetic` in each table, {listed(lacking)} have none. Add "
-            'it, or say it: `origin="real"` for all, or `origin={"alder": "synthetic"}` by name.'
+            'it, or give it: `origin="real"` for all, or `origin={"alder": "synthetic"}` by name.'
         )
-    return {name: {str(column): value} for name, value in told.items()}
+    return {name: {str(column): value} for name, value in given.items()}

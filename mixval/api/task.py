@@ -1,4 +1,4 @@
-"""The task that a table's columns tell."""
+"""The task that a table's columns fit."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def task_of(columns: Collection[str], mapped: Mapping[str, str | Sequence[str]],
     if len(widest) == 1:
         return widest[0]
     found = f"those of {' and of '.join(widest)}" if widest else visible(", ".join(sorted(columns))) or "none"
-    told = "; ".join(f"{task}: {', '.join(sorted(names))}" for task, names in needed.items())
+    named = "; ".join(f"{task}: {', '.join(sorted(names))}" for task, names in needed.items())
     raise ConfigError(
-        f"{where}: expected the columns of one task ({told}), found {found}. Give `task`, or map the columns: "
+        f"{where}: expected the columns of one task ({named}), found {found}. Give `task`, or map the columns: "
         '`columns={"text": "review"}`.'
     )

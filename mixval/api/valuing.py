@@ -68,9 +68,9 @@ def value(
         target: Held-out real rows, the set T: a table, or the URL of a file or folder.
         backbone: A folder or hub name (`org/model@revision`), fields of the configuration's `backbone`, or a torch module,
             to which `tokenizer` and `transform` belong (`OwnModule`).
-        task: What the rows are for. None: told by the columns, of which `columns` maps others to the row contract.
+        task: What the rows are for. None: found by the columns, of which `columns` maps others to the row contract.
         output: Where run and artifacts are written, and reused. None: a temporary folder, deleted with the result.
-        origin: Where a row's origin is told: a column, one value for all rows, or one for each table by name.
+        origin: Where a row's origin stands: a column, one value for all rows, or one for each table by name.
         cluster: Whether to compute on the flow's Dask cluster and not in this process.
 
     The others are sections of the configuration. Raises an error of `mixval.errors` that says what to do.

@@ -26,7 +26,7 @@ def list_text(runs: Sequence[ListedRun], n_runs: int, url: str) -> str:
 
 
 def difference_text(found: RunDifference) -> str:
-    """Configuration and inputs first, then who moved, then those of whom nothing certain can be said."""
+    """Configuration and inputs first, then who moved, then the contributors without a certain change."""
     lines = [f"from {found.before} to {found.after}"]
     lines += [f"{key}: {_short(old)} -> {_short(new)}" for key, (old, new) in (found.settings | found.versions).items()]
     lines += ["The target has changed."] if found.target_changed else []
@@ -36,7 +36,7 @@ def difference_text(found: RunDifference) -> str:
     if len(lines) == 1:
         lines.append("Configuration, versions and inputs are the same.")
     if found.compared_by == "order":
-        lines.append("Values of the two runs are not comparable, so only who passed whom beyond the uncertainty is told.")
+        lines.append("Values of the two runs are not comparable, so only changes of order beyond the uncertainty are listed.")
     decimals = decimals_for([value for one in found.contributors for value in (one.value_before, one.value_after)])
     return "\n".join([*lines, "", *(_line(one, decimals) for one in found.contributors)])
 

@@ -159,7 +159,7 @@ _CAUSAL_BACKBONE = ExampleBackbone(
     path="HuggingFaceTB/SmolLM2-135M-Instruct",
     revision="12fd25f77366fa6b3b4b768ec3050bf629380bac",
     settings=_SHORT_TEXTS,
-    offline_about="knows no language, and hardly tells whether an answer fits its prompt",
+    offline_about="it has learnt no language, so that values hardly show whether an answer fits its prompt",
     offline=_NGRAMS,
 )
 _CHAT_BACKBONE = replace(

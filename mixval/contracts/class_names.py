@@ -1,7 +1,7 @@
 """Names of classes, as data sets and checkpoints carry them beside their integer labels, and whether two lists agree.
 
 Parquet files that Hugging Face `datasets` wrote have them in the schema's metadata, in the order of their integers. Two sets
-with the same integers and another order look alike and mean the opposite; only the names tell.
+with the same integers and another order look alike and mean the opposite; only names tell them apart.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Warnings about a run's results: their kinds, and how much each says against the results."""
+"""Warnings about a run's results: their kinds, and how severe each is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SEVERITIES: tuple[Severity, ...] = ("serious", "caution", "note")
 """serious: values, verdicts or order may be wrong, so do not act on them before it is mended. caution: some of them are less
 sure, or mean something else than it seems. note: good to know.
 
-A contributor that a serious warning names is not told to be taken (`mixval/valuation/verdict.py`)."""
+A contributor that a serious warning names does not get the verdict take (`mixval/valuation/verdict.py`)."""
 
 WARNING_KINDS: dict[str, Severity] = {
     "not-ranked": "serious",

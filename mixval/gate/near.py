@@ -29,7 +29,7 @@ LEAST_ROWS = 3
 FARTHEST = 1.0
 """Distance of unit prints beyond which no row is near: 1.41 is that of prints that have nothing in common."""
 FEWEST = 5
-"""Rows of a set that tell how far apart its rows are."""
+"""Rows of a set from which the distance between its rows is measured."""
 DEVIATIONS = 3.0
 BLOCK_ROWS = 1024
 _SAME = 1e-3

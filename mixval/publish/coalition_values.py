@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 NEGLIGIBLE = 0.01
 """Share of the range of values alone below which a difference is not reported."""
 ERRORS = 1.96
-"""Standard errors from which a difference is told as one."""
+"""Standard errors from which a difference is reported."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class CoalitionValues:
     empty: float | None
     """The value of no rows, where there is one."""
     is_ordered: bool
-    """Whether the run's contributors have an order; if not, neither ranks by Shapley value nor greedy steps are told."""
+    """Whether the run's contributors have an order; if not, neither ranks by Shapley value nor greedy steps are shown."""
 
     @property
     def shapley_ranks(self) -> list[int | None]:
@@ -95,25 +95,27 @@ class CoalitionValues:
         """Whether differences can be compared with their uncertainty at all."""
         return bool(np.isfinite(self.leave_one_out_errors).any())
 
-    def tells(self, difference: float, error: float) -> bool:
+    def is_clear(self, difference: float, error: float) -> bool:
         """Whether a difference is above its uncertainty, and not negligible."""
         return abs(difference) > max(self.negligible, ERRORS * error)
 
-    def tells_loss(self, place: int) -> bool:
+    def loss_is_clear(self, place: int) -> bool:
         """Whether leaving this contributor out changes the value of all."""
-        return self.tells(float(self.leave_one_out[place]), float(self.leave_one_out_errors[place]))
+        return self.is_clear(float(self.leave_one_out[place]), float(self.leave_one_out_errors[place]))
 
-    def tells_pair(self, one: int, other: int) -> bool:
+    def pair_is_clear(self, one: int, other: int) -> bool:
         """Whether two contributors are substitutes or complements."""
-        return self.tells(float(self.redundancy[one, other]), float(self.redundancy_errors[one, other]))
+        return self.is_clear(float(self.redundancy[one, other]), float(self.redundancy_errors[one, other]))
 
     @property
-    def steps_told(self) -> int:
+    def clear_steps(self) -> int:
         """Leading greedy steps that each add more than their uncertainty."""
         before = np.concatenate([[0.0 if self.empty is None else self.empty], self.greedy_values[:-1]])
         gains = self.greedy_values - before
-        told = [gain > 0 and self.tells(float(gain), float(error)) for gain, error in zip(gains, self.gain_errors, strict=True)]
-        return told.index(False) if False in told else len(told)
+        clear = [
+            gain > 0 and self.is_clear(float(gain), float(error)) for gain, error in zip(gains, self.gain_errors, strict=True)
+        ]
+        return clear.index(False) if False in clear else len(clear)
 
     def cover(self, one: int, other: int) -> float | None:
         """Share (0 to 1) of the marginal contribution of `one` without `other` that `other` also makes.
@@ -121,15 +123,15 @@ class CoalitionValues:
         None where they are no substitutes, or that contribution is not positive.
         """
         shared, own = float(self.redundancy[one, other]), float(self.leave_one_out[one])
-        if shared <= 0 or not self.tells_pair(one, other) or shared + own <= 0:
+        if shared <= 0 or not self.pair_is_clear(one, other) or shared + own <= 0:
             return None
         return min(1.0, shared / (shared + own))
 
     def substitutes(self, one: int, most: int) -> list[int]:
         """Positions of the substitutes of a contributor, strongest first, without those within their uncertainty."""
         order = np.argsort(-self.redundancy[one], kind="stable")
-        told = [int(other) for other in order if self.redundancy[one, other] > 0 and self.tells_pair(one, int(other))]
-        return told[:most]
+        found = [int(other) for other in order if self.redundancy[one, other] > 0 and self.pair_is_clear(one, int(other))]
+        return found[:most]
 
     def near_copies(self, one: int, most: int) -> list[int]:
         """Positions of the contributors whose rows it repeats, exactly or nearly, most first."""

@@ -119,11 +119,11 @@ def _by_order(name: str, before: Mapping[str, Row], after: Mapping[str, Row]) ->
     others = [one for one in before if one in after and one != name]
     passed = [one for one in others if _above(before, one, name) and _above(after, name, one)]
     behind = [one for one in others if _above(before, name, one) and _above(after, one, name)]
-    told = [f"past {listed(passed, 3)}"] if passed else []
-    told += [f"behind {listed(behind, 3)}"] if behind else []
+    moves = [f"past {listed(passed, 3)}"] if passed else []
+    moves += [f"behind {listed(behind, 3)}"] if behind else []
     if len(passed) == len(behind):
-        return "cannot say", ", ".join(told) or "passed nobody beyond the uncertainty"
-    return ("rose" if len(passed) > len(behind) else "fell"), ", ".join(told)
+        return "cannot say", ", ".join(moves) or "passed no other one beyond the uncertainty"
+    return ("rose" if len(passed) > len(behind) else "fell"), ", ".join(moves)
 
 
 def _above(rows: Mapping[str, Row], one: str, other: str) -> bool:
@@ -132,15 +132,15 @@ def _above(rows: Mapping[str, Row], one: str, other: str) -> bool:
 
 def _data(before: Mapping[str, list[InputShard]], after: Mapping[str, list[InputShard]]) -> dict[str, Data]:
     held = {**before, **after}
-    told: dict[str, Data] = {}
+    found: dict[str, Data] = {}
     for name in held:
         if name not in before:
-            told[name] = "new"
+            found[name] = "new"
         elif name not in after:
-            told[name] = "gone"
+            found[name] = "gone"
         else:
-            told[name] = "same" if _content(before[name]) == _content(after[name]) else "changed"
-    return told
+            found[name] = "same" if _content(before[name]) == _content(after[name]) else "changed"
+    return found
 
 
 def _content(shards: list[InputShard]) -> list[tuple[str, str]]:

@@ -27,7 +27,7 @@ from mixval.publish.verdict_words import buyer_sentence, headline, is_ordered
 from mixval.publish.warning_words import warning_words
 
 ERRORS_APART = 1.96
-"""Standard errors from which a term's difference from the median contributor's is told."""
+"""Standard errors from which a term's difference from the median contributor's is reported."""
 
 
 class TermContribution(FrozenModel):

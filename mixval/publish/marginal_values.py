@@ -49,7 +49,7 @@ class MarginalValues(FrozenModel):
     """What the coalition of all loses without it."""
     leave_one_out_error: float | None
     """Its standard error by the sampling of target rows. None where it is not known."""
-    loss_is_told: bool
+    loss_is_clear: bool
     """Whether the coalition of all changes by more than its uncertainty without it."""
     shapley: float
     shapley_error: float | None
@@ -79,7 +79,7 @@ def marginal_values(found: CoalitionValues, contributor: str, alone_is: str) -> 
         alone_is=alone_is,
         leave_one_out=float(found.leave_one_out[place]),
         leave_one_out_error=_known(float(found.leave_one_out_errors[place])),
-        loss_is_told=found.tells_loss(place),
+        loss_is_clear=found.loss_is_clear(place),
         shapley=float(found.shapley[place]),
         shapley_error=None if errors is None else float(errors[place]),
         shapley_rank=found.shapley_ranks[place],
@@ -134,8 +134,8 @@ def _missed(marginal: MarginalValues) -> list[str]:
         return [UNKNOWN]
     verb = "gain" if loss < 0 else "lose"
     words = f"Without it the coalition of all would {verb} {fixed(abs(loss), decimals)}"
-    if not marginal.loss_is_told:
-        words = "Whether the coalition of all would lose or gain without it cannot be told"
+    if not marginal.loss_is_clear:
+        words = "Whether the coalition of all would lose or gain without it cannot be said"
     first = marginal.substitutes[0] if marginal.substitutes else None
     if first is None:
         return [
@@ -144,7 +144,7 @@ def _missed(marginal: MarginalValues) -> list[str]:
             else f"{words}. Its redundancy with any other contributor is within its uncertainty."
         ]
     name = shortened(first.contributor, 40)
-    if first.cover is None or not marginal.loss_is_told:
+    if first.cover is None or not marginal.loss_is_clear:
         return [f"{words}; it is partly redundant with {name}."]
     much = "most" if first.cover >= MOSTLY else "some"
     missed = fixed(first.redundancy + loss, decimals)

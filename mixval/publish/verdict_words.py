@@ -19,13 +19,13 @@ TIES = (
 """What the letters of ties mean. The shares are of all pairs of contributors of the evidence (docs/reports.md)."""
 
 NOTHING_ADDED = (
-    "No term of Eq. 8 differs between these contributors by more than its own error, so all have weight 0 and Eq. 8 says "
-    "nothing here."
+    "No term of Eq. 8 differs between these contributors by more than its own error, so all have weight 0 and Eq. 8 has "
+    "no values here."
 )
 """In place of what the terms add."""
 
 _NOT_RANKED: dict[Standing, str] = {
-    "no-intervals": "Not ranked: without intervals nobody can say whether contributors differ by more than noise.",
+    "no-intervals": "Not ranked: without intervals it cannot be said whether contributors differ by more than noise.",
     "at-chance": "Not ranked: no contributor can be told from training on no rows, so differences between them may be noise.",
     "all-tied": "Not ranked: no contributor can be told apart from the one with the highest value.",
 }
@@ -69,15 +69,15 @@ def verdicts_in_words(ranking: pa.Table) -> Sentence:
     """Whom to take, whom to leave, and of how many others neither can be said."""
     if ranking.num_rows and not kind_of(ranking).has_empty:
         return Sentence(
-            "Values by Eq. 8 compare the contributors of this run; they cannot say whether training on any of them helps."
+            "Values by Eq. 8 compare the contributors of this run; whether training on any of them helps cannot be said."
         )
     by_verdict: dict[str, tuple[str, ...]] = {
         verdict: tuple(row["contributor"] for row in ranking.to_pylist() if row["verdict"] == verdict)
         for verdict in (TAKE, LEAVE, CANNOT_SAY)
     }
-    told = [verdict for verdict, names in by_verdict.items() if names]
-    words = " ".join(f"{verdict.capitalize()}: {{}}." for verdict in told)
-    return Sentence(words, tuple(by_verdict[verdict] for verdict in told))
+    given = [verdict for verdict, names in by_verdict.items() if names]
+    words = " ".join(f"{verdict.capitalize()}: {{}}." for verdict in given)
+    return Sentence(words, tuple(by_verdict[verdict] for verdict in given))
 
 
 def buyer_sentence(row: dict[str, Any], decimals: int) -> str:
@@ -108,7 +108,7 @@ def _reason(row: dict[str, Any], kind: ValueKind, decimals: int) -> str:
 
 
 def _doubt(row: dict[str, Any], kind: ValueKind) -> str:
-    """Why a difference from no rows says nothing."""
+    """Why nothing follows from a difference from no rows."""
     found, empty = ValueInterval(row["value"], row["value_low"], row["value_high"]), row["value_of_empty"]
     if row["doubted_by"] is not None:
         return f"cannot be relied on: see the warning {row['doubted_by']}"

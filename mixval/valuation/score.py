@@ -69,8 +69,8 @@ def competition_ranks(values: Floats) -> NDArray[np.int64]:
 def tie_groups(values: Floats, deviations: Floats | None, confidence: float) -> NDArray[np.int64]:
     """(K,) groups from the best down: a contributor opens a new one when the group's leader is better at `confidence`.
 
-    The comparison is paired by replicate. One whose spread is unknown has no group, 0: it can be told from nobody, so it may
-    neither join a group nor lead one, in which all would tie with it. Without replicates that is everybody.
+    The comparison is paired by replicate. One whose spread is unknown has no group, 0: no comparison with it is certain, so
+    it may neither join a group nor lead one, in which all would tie with it. Without replicates all have none.
     """
     groups = np.zeros(len(values), dtype=np.int64)
     if deviations is None:

@@ -19,7 +19,7 @@ BESIDE = sorted(
 )
 SAYS_TASKS = "mixval/config/tasks.py"
 SAYS_PARTS = {"mixval/contracts/parts.py", "mixval/config/source.py"}
-"""The second stands in a Literal, which pydantic reads; see `test_the_source_knows_the_parts`."""
+"""The second stands in a Literal, which pydantic reads; see `test_the_source_names_the_parts`."""
 
 
 def relative(path: Path) -> str:
@@ -67,5 +67,5 @@ def _asks_a_task(node: ast.Compare) -> bool:
     return any("task" in ast.unparse(side) for side in (node.left, *node.comparators))
 
 
-def test_the_source_knows_the_parts() -> None:
+def test_the_source_names_the_parts() -> None:
     assert set(PARTS) <= set(get_args(SourceConfig.model_fields["origin"].annotation))

@@ -188,7 +188,7 @@ def test_runs_are_listed_newest_first_and_compared(valued: Valued, tmp_path: Pat
     assert json.loads(invoke("diff", latest, output, "--json").stdout)["compared_by"] == "order"
 
 
-def test_the_schema_knows_every_key_with_its_meaning() -> None:
+def test_the_schema_has_every_key_with_its_meaning() -> None:
     schema = json.loads(invoke("schema").stdout)
     assert set(schema["properties"]) == set(ValuationConfig.model_fields)
     told = schema["$defs"]["SampleConfig"]["properties"]["count"]["description"]

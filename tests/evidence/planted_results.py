@@ -1,4 +1,4 @@
-"""Two small worlds with made-up truth: ours knows it in the first, and a rival is ahead in the second."""
+"""Two small worlds with made-up truth: ours has it in the first, and a rival is ahead in the second."""
 
 from __future__ import annotations
 

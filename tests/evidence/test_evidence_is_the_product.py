@@ -35,7 +35,7 @@ def test_who_has_truth_but_no_value_is_left_out_by_name(ground: Ground) -> None:
 
 
 def test_the_cases_would_notice_a_default_that_is_read_in_another_way(ground: Ground) -> None:
-    """The gain of a random causal LM, lambda, and whose rows a value speaks for."""
+    """The gain of a random causal LM, lambda, and which rows a value counts."""
     assert len(set(CASES)) == 16
     causal, labelled = Case("language-modelling", "exact", "random"), Case("text-classification", "exact", "random")
     changes: tuple[tuple[Case, dict[str, Any]], ...] = (

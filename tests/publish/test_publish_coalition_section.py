@@ -172,8 +172,8 @@ def test_sentences_say_who_stands_in_and_where_adding_stops(both, text):
     assert f"All {account.n_contributors} ranked contributors are included." in words
     assert "exact, from all coalitions; 4,096 coalitions of contributors were valued in 12.4 s." in words
     gains = np.diff([0.0, *joined.greedy_values])
-    assert all(gain > joined.negligible for gain in gains[: joined.steps_told])
-    assert joined.steps_told == 12
+    assert all(gain > joined.negligible for gain in gains[: joined.clear_steps])
+    assert joined.clear_steps == 12
     assert f"adding the best next contributor: {joined.names[joined.greedy[0]]}, " in re.sub(r"</?bdi>", "", words)
 
 

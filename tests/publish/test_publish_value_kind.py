@@ -126,6 +126,9 @@ def test_warnings_of_a_regression_are_about_the_regression() -> None:
     ]
     assert found["no-better-than-guessing"].contributors == guessing
     assert solve_warnings(_with_sketches(made, 0.4), adds_terms=False) == []
+    words = explanation_text(explain(made.ranking, _with_sketches(made, 0.4), made.rejected, NAMES[0]))
+    assert "value alone, by regression" in words
+    assert NTK_REGRESSION not in words
     [full] = solve_warnings(_with_sketches(made, 0.6), adds_terms=False)
     assert (full.kind, len(full.contributors)) == ("full-sketch-regression", len(NAMES))
 

@@ -75,5 +75,5 @@ def test_coalitions_of_what_does_not_add_up_are_refused(tmp_path: Path) -> None:
         quantity_ref(work, "shapley")
 
 
-def test_the_configuration_knows_of_every_route_whether_it_stores_rows() -> None:
+def test_the_configuration_has_for_every_route_whether_it_stores_rows() -> None:
     assert {name: route.coalitions is None for name, route in ROUTES.items()} == STORES_ROWS

@@ -60,7 +60,7 @@ class Reading:
     residual: Literal["one-minus-probability", "one"] = "one-minus-probability"
     """Of causal LMs, times `by_tokens`."""
     by_tokens: bool = True
-    """Of causal LMs: whether a row asks in proportion to its answer tokens."""
+    """Of causal LMs: whether a row's response is in proportion to its answer tokens."""
     per_norm: bool = True
     """Of classifiers: whether T's outputs are over their rows' `objective.lengths`."""
     distinct: bool = False

@@ -93,7 +93,7 @@ def pair_lines(found: CoalitionValues, scale: Scale) -> list[dict[str, str]]:
 
 def harmful_words(found: CoalitionValues) -> Markup | None:
     """The contributors without which the coalition of all would have a higher value. None where there are none."""
-    harmful = [place for place, loss in enumerate(found.leave_one_out) if loss < 0 and found.tells_loss(place)]
+    harmful = [place for place, loss in enumerate(found.leave_one_out) if loss < 0 and found.loss_is_clear(place)]
     if not harmful or len(found.names) < 2:
         return None
     worst_first = sorted(harmful, key=lambda place: float(found.leave_one_out[place]))
@@ -106,7 +106,7 @@ def pair_words(found: CoalitionValues, scale: Scale) -> list[Markup]:
     """The strongest substitutes, then the strongest complements, of those above their uncertainty."""
     if not found.has_errors:
         return [Markup(UNKNOWN)]  # noqa: S704  (our own words)
-    pairs = [pair for pair in found.pairs() if found.tells_pair(pair.first, pair.second)]
+    pairs = [pair for pair in found.pairs() if found.pair_is_clear(pair.first, pair.second)]
     alike = [pair for pair in pairs if pair.redundancy > 0][:PAIRS_IN_WORDS]
     apart = [pair for pair in pairs[-1:] if pair.redundancy < 0]
     sentences = [_pair_words(_ALIKE, found, pair, scale) for pair in alike]

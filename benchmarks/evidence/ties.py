@@ -1,11 +1,12 @@
 """How often pairs that a run tells apart are in the order of training, and how often a run tells noise apart.
 
-    python -m benchmarks.evidence.ties cifar10 cifar100 --data DIR [--noise 4] [--encoder DIR] [--figures]
+    python -m benchmarks.evidence.ties images reviews [--noise 4] [--figures]
+    python -m benchmarks.evidence.ties cifar10 cifar100 --data DIR [--encoder DIR] [--noise 4] [--figures]
 
-Worlds are those of the evidence with their stored truth; nothing is trained. They are valued as `mixval value` does, with 200
-replicates. Of all pairs of contributors of one world: those with different letters (tie groups), those whose intervals do not
-overlap, and all. Noise are the small worlds of `reduced.py` with every label drawn at random, so that nobody is better than
-another or than no rows.
+Worlds are the small ones of `reduced.py`, whose contributors are trained here, or those of the evidence with their stored
+truth. They are valued as `mixval value` does, with 200 replicates. Of all pairs of contributors of one world: those with
+different letters (tie groups), those whose intervals do not overlap, and all. Noise are the small worlds with every label drawn
+at random, so that no contributor is better than another or than no rows.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from benchmarks.figures import RESULTS, Figure, figure, write_beside
 from mixval.config.load import load_config
 from mixval.config.valuation import ValuationConfig, merge
 from mixval.contracts.results import CANNOT_SAY
+from mixval.evidence.ranking import truth_of
+from mixval.evidence.truth import train_contributor
 from mixval.publish.verdict_words import is_ordered
 from mixval.stages.in_process import gate_prepared, prepare_here, value_gated
 
@@ -68,7 +71,12 @@ def ranking_of(config: ValuationConfig) -> pa.Table:
 
 
 def of_training(name: str, given: argparse.Namespace, folder: Path) -> Told:
-    """Pairs of one world of the evidence. Raises ContractError where no truth of the same rows is stored."""
+    """Pairs of one world. Raises ContractError where no truth of the same rows is stored of a world of the evidence."""
+    if name in reduced.WORLDS:
+        config, jobs = reduced.laid_out(name, reduced.draw(name), folder)
+        for job in jobs:
+            train_contributor(job)
+        return told(ranking_of(config), {one: float(np.mean(seeds)) for one, seeds in truth_of(jobs)[0].items()})
     checkpoint = checkpoint_of(name, given)
     world = lay_out(name, given.data, folder, given.contributors, given.seed, checkpoint)
     known = known_result(name, truth_jobs(name, world, folder, given.seeds, checkpoint), given)
@@ -104,12 +112,14 @@ def figures(found: Told, ranked: list[bool], decided: list[bool], command: str) 
 def main() -> None:
     """Measure, print, and with `--figures` record."""
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.partition("\n")[0])
-    parser.add_argument("worlds", nargs="*", choices=sorted(one.name for one in DRAWN["truth"].iterdir()), metavar="WORLD")
+    parser.add_argument("worlds", nargs="*", metavar="WORLD", help="images, reviews, or worlds of the evidence")
     parser.add_argument("--data", type=Path, help="folder of the data sets")
     parser.add_argument("--encoder", type=Path, help="backbone of `sentiment`, from sentence_encoder.py")
     parser.add_argument("--noise", type=int, default=4, help="worlds of each kind with labels at random")
     parser.add_argument("--figures", action="store_true", help="put the figures into benchmarks/results/first_evening.json")
     given = argparse.Namespace(**DRAWN, **vars(parser.parse_args()))
+    if unknown := sorted({*given.worlds} - {*reduced.WORLDS, *WORLDS}):
+        parser.error(f"expected worlds out of {', '.join([*reduced.WORLDS, *WORLDS])}, found {', '.join(unknown)}")
     torch.set_num_threads(1)
     found: Told = {"letters": [], "intervals": [], "values": []}
     with tempfile.TemporaryDirectory() as temporary:

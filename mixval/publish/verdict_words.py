@@ -13,10 +13,10 @@ from mixval.publish.value_kind import ValueKind, kind_of, kind_of_row
 from mixval.valuation.verdict import ValueInterval, standing_of
 
 TIES = (
-    "contributors with the same letter cannot be told apart from the best of them. Where training was measured, pairs with "
-    "different letters were in its order in 89 %, pairs whose intervals do not overlap in 98 %."
+    "contributors with the same letter cannot be told apart from the best of them. Letters and intervals are about which rows "
+    "were drawn, not about how well values predict training."
 )
-"""What the letters of ties mean. The shares are of all pairs of contributors of the evidence (docs/reports.md)."""
+"""What the letters of ties mean."""
 
 NOTHING_ADDED = (
     "No term of Eq. 8 differs between these contributors by more than its own error, so all have weight 0 and Eq. 8 has "

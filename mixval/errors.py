@@ -10,6 +10,7 @@
     ├── StorageError           a URL cannot be reached, read or written
     │   ├── ConditionUnsupportedError  the store has no conditional writes
     │   ├── ConflictError      another run swapped the pointer first
+    │   ├── ChangedFileError   a file of the input is no longer what was listed
     │   └── LostArtifactError  a committed artifact is missing or damaged
     ├── ModelError             a backbone cannot be loaded or does not fit the task
     ├── ShapeError             tensors do not fit together
@@ -79,6 +80,10 @@ class ConditionUnsupportedError(StorageError):
 
 class ConflictError(StorageError):
     """Another run swapped the pointer first."""
+
+
+class ChangedFileError(StorageError):
+    """A file of the input is no longer what was listed: what was checked would not be what is measured."""
 
 
 class LostArtifactError(StorageError):

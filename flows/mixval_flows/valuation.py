@@ -58,7 +58,7 @@ def valuation(config: ValuationConfig) -> RunSummary:
         outcomes = gate(config, prepared, account)
         measured = measure(config, prepared, outcomes, account)
         with account.stage("reduce", 1):
-            reduced = reduce_terms(config, measured, outcomes, prepared.identity, prepared.classes)
+            reduced = reduce_terms(config, measured, outcomes, prepared.identity, prepared.classes, prepared.fitted)
             ranked = reduced.ranking["contributor"].to_pylist()
             outcomes = sharing.with_near_copies(config, outcomes, account.gate_refs, ranked)
         coalition_results = value_coalitions(config, prepared, outcomes, reduced, account)

@@ -17,7 +17,7 @@ from mixval.errors import ConfigError
 from mixval.publish.names import listed, visible
 from mixval.storage.formats import open_shard
 from mixval.storage.listing import list_target
-from mixval.storage.root import Location, open_location
+from mixval.storage.root import Location
 
 Url: TypeAlias = "str | PathLike[str]"
 Contributors: TypeAlias = "Mapping[str, Table | Url] | Url"
@@ -105,7 +105,7 @@ def _columns_of(target: Any, source: dict[str, Any]) -> list[str]:
         return column_names(target)
     listed_source = SourceConfig.model_validate({**source, "contributors": target, "target": target, "layout": "folders"})
     shard = next(shard for shard in list_target(listed_source) if shard.problem is None)
-    with open_shard(open_location(shard.url, listed_source.storage), shard.digest) as file:
+    with open_shard(shard, listed_source.storage) as file:
         return [str(name) for name in file.schema.names]
 
 

@@ -31,6 +31,8 @@ class ShardRef:
     n_row_groups: int = 0
     problem: str | None = None
     """Why the file cannot be read, in words."""
+    version: str = ""
+    """What the store calls this very object (S3: time and version), where content alone does not tell it."""
     rows_of: str | None = None
     """Contributor whose rows count, when several share the file (`layout: column`)."""
 

@@ -29,7 +29,7 @@ from mixval.contracts.parts import REAL
 from mixval.contracts.plan import ShardRef
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.schemas import table_schema
-from mixval.errors import ContractError, StorageError
+from mixval.errors import ChangedFileError, ContractError, StorageError
 from mixval.evidence.agreement import SeedAgreement, seed_agreement
 from mixval.evidence.learners import Learner, make_learner
 from mixval.evidence.recipe import TrainingRecipe
@@ -65,6 +65,9 @@ TRUTH = table_schema(
     seconds="of one thread",
 )
 
+Listed = dict[str, list[ShardRef]]
+"""URL -> its shards, as they were when a training began."""
+
 
 class TruthJob(FrozenModel):
     """One contributor, or a coalition of several, and one seed: small enough to travel."""
@@ -97,23 +100,30 @@ class TruthJob(FrozenModel):
 
 def truth_ref(job: TruthJob) -> ArtifactRef:
     """Where the truth is, or will be, committed."""
-    return job.store.ref("truth", VERSION, **_inputs(job))
+    return job.store.ref("truth", VERSION, **_inputs(job, _listed(job)))
 
 
 def train_contributor(job: TruthJob) -> ArtifactRef:
     """Commit `metric`, `loss` and the course of one training. What is there already is returned as it is."""
-    inputs = _inputs(job)
+    listed = _listed(job)
+    inputs = _inputs(job, listed)
     ref = job.store.ref("truth", VERSION, **inputs)
     if job.store.committed(ref) is not None:
         return ref
     began_wall, began = time.perf_counter(), time.thread_time()
-    numbers = measure(job, _read(job, job.rows), _read(job, [job.test]))
+    numbers = measure(job, listed)
+    if _backbone_key(job) != inputs["backbone"]:
+        raise ChangedFileError(
+            f"contributor {job.contributor!r}: expected the checkpoint that its training began with, found another one at its "
+            "end. Nothing is kept of the training. Leave its files alone during a run, and run again."
+        )
     numbers["thread_seconds"] = time.thread_time() - began
     return job.store.commit(ref, inputs=inputs, numbers=numbers, seconds=time.perf_counter() - began_wall)
 
 
-def measure(job: TruthJob, rows: pa.Table, test: pa.Table) -> dict[str, Any]:
-    """Train on `rows` as the job says and test on `test`. Raises ContractError for fewer than two rows."""
+def measure(job: TruthJob, listed: Listed) -> dict[str, Any]:
+    """Train on the job's rows and test on its test rows, as they were listed. Raises ContractError for fewer than two rows."""
+    rows, test = _read(job, job.rows, listed), _read(job, [job.test], listed)
     if rows.num_rows < FEWEST_ROWS:
         raise ContractError(
             f"contributor {job.contributor!r} must have at least {FEWEST_ROWS} rows to train on, found {rows.num_rows}. "
@@ -122,10 +132,10 @@ def measure(job: TruthJob, rows: pa.Table, test: pa.Table) -> dict[str, Any]:
     seed = derive_seed("truth", job.seed)
     learner = learner_of(job, seed)
     kept, held_back = split(rows, job.recipe, seed)
-    encoded = _encode(job, learner, job.rows, rows)
+    encoded = _encode(job, learner, _digests(job.rows, listed), rows)
     validation = take(encoded, held_back) if len(held_back) else None
     course = train(learner, take(encoded, kept), validation, job.recipe, seed)
-    score = evaluate(learner, _encode(job, learner, [job.test], test))
+    score = evaluate(learner, _encode(job, learner, _digests([job.test], listed), test))
     return {
         "metric": score.metric,
         "loss": score.loss,
@@ -215,12 +225,11 @@ def learner_of(job: TruthJob, seed: int) -> Learner:
     return make_learner(backbone, job.recipe, seed, has_fresh_head=init is None)
 
 
-def _encode(job: TruthJob, learner: Learner, urls: Sequence[str], rows: pa.Table) -> Batch:
+def _encode(job: TruthJob, learner: Learner, digests: list[list[str]], rows: pa.Table) -> Batch:
     """Encoded rows; what a frozen checkpoint makes of them does not depend on the seed and is kept."""
     if job.recipe.trainable != "head" or job.backbone.random_init is not None:
         return learner.encode(rows)
-    identity = backbone_identity(_as_trained(job.backbone), job.task, job.classes)
-    name = fingerprint("frozen", VERSION, backbone=identity, rows=[_digests(job, url) for url in urls], device=job.device)
+    name = fingerprint("frozen", VERSION, backbone=_backbone_key(job), rows=digests, device=job.device)
     return _FROZEN.get(name, lambda: learner.encode(rows))
 
 
@@ -228,12 +237,16 @@ def _as_trained(backbone: BackboneConfig) -> BackboneConfig:
     return backbone.model_copy(update={"batch_norm": "eval"})
 
 
-def _inputs(job: TruthJob) -> dict[str, Any]:
+def _backbone_key(job: TruthJob) -> dict[str, Any]:
+    return backbone_identity(_as_trained(job.backbone), job.task, job.classes)
+
+
+def _inputs(job: TruthJob, listed: Listed) -> dict[str, Any]:
     return {
-        "rows": [_digests(job, url) for url in job.rows],
-        "test": _digests(job, job.test),
+        "rows": _digests(job.rows, listed),
+        "test": _digests([job.test], listed)[0],
         "task": job.task,
-        "backbone": backbone_identity(_as_trained(job.backbone), job.task, job.classes),
+        "backbone": _backbone_key(job),
         "classes": job.classes,
         **({"class_names": list(job.target_classes.names)} if job.target_classes.names else {}),
         "recipe": job.recipe.model_dump(mode="json"),
@@ -242,8 +255,12 @@ def _inputs(job: TruthJob) -> dict[str, Any]:
     }
 
 
-def _digests(job: TruthJob, url: str) -> list[str]:
-    return [shard.digest for shard in _shards(job, url)]
+def _listed(job: TruthJob) -> Listed:
+    return {url: _shards(job, url) for url in (*job.rows, job.test)}
+
+
+def _digests(urls: Sequence[str], listed: Listed) -> list[list[str]]:
+    return [[shard.digest for shard in listed[url]] for url in urls]
 
 
 def _shards(job: TruthJob, url: str) -> list[ShardRef]:
@@ -253,10 +270,10 @@ def _shards(job: TruthJob, url: str) -> list[ShardRef]:
     return shards
 
 
-def _read(job: TruthJob, urls: Sequence[str]) -> pa.Table:
+def _read(job: TruthJob, urls: Sequence[str], listed: Listed) -> pa.Table:
     # Folders in contract columns; training takes no notice of origins.
     source = SourceConfig(contributors=urls[0], target=job.test, origin=REAL, storage=job.storage)
-    shards = [shard for url in urls for shard in _shards(job, url)]
+    shards = [shard for url in urls for shard in listed[url]]
     tables = [batch.table for batch in stream_rows(shards, source, job.task, classes=job.target_classes)]
     if not tables:
         raise ContractError(f"contributor {job.contributor!r} must have rows, found none in {', '.join(urls)}. Leave it out.")

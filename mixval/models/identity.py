@@ -139,12 +139,13 @@ def file_digests(folder: Path, patterns: tuple[str, ...]) -> dict[str, str]:
     digests = {}
     for name in sorted(found):
         state = found[name].stat()
-        digests[name] = _digest(str(found[name].resolve()), state.st_size, state.st_mtime_ns)
+        times = state.st_mtime_ns, state.st_ctime_ns
+        digests[name] = _digest(str(found[name].resolve()), state.st_ino, state.st_size, times)
     return digests
 
 
 @lru_cache(maxsize=256)
-def _digest(path: str, size_bytes: int, changed_ns: int) -> str:  # noqa: ARG001 - a changed file misses the cache
+def _digest(path: str, node: int, size_bytes: int, times_ns: tuple[int, int]) -> str:  # noqa: ARG001  of a changed file, others
     state = hashlib.blake2b(digest_size=16)
     with open(path, "rb") as file:
         while chunk := file.read(_CHUNK_BYTES):

@@ -16,7 +16,7 @@ from mixval.contracts.labels import TargetClasses
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.plan import ContributorPlan, ShardRef
 from mixval.contracts.record import ArtifactRecord, ArtifactRef
-from mixval.errors import ShardError, TargetError
+from mixval.errors import ChangedFileError, ShardError, TargetError
 from mixval.gate.check import GateCheck, check_contributor
 from mixval.gate.docs import render_page
 from mixval.gate.near import PrintedSet, as_arrays, from_arrays, printed_set
@@ -115,6 +115,11 @@ def gate_contributor(config: ValuationConfig, contributor: ContributorPlan, targ
         max_length=context_tokens(config.backbone) if _counts_tokens(config) else None,
         overlong=config.backbone.overlong,
     )
+    if gate_ref(config, contributor, target) != ref:
+        raise ChangedFileError(
+            f"contributor {contributor.name!r}: expected the tokenizer that its check began with, found another one at its "
+            "end. Nothing is kept of the check. Leave its files alone during a run, and run again."
+        )
     outcome = check.outcome.model_copy(update={"bad_rows": _commit_bad_rows(store, check)})
     documents = {
         "outcome.json": outcome.model_dump_json(indent=1).encode(),

@@ -99,7 +99,7 @@ def value_gated(run: GatedRun) -> ValuedRun:
     terms = {name: terms_ref(job, target) for name, job in jobs.items() if name not in failed}
     if not terms:
         raise NobodyAdmittedError("no contributor could be measured:\n" + "\n".join(f"  {n}: {r}" for n, r in failed.items()))
-    reduced = reduce_terms(run.config, terms, outcomes, run.prepared.identity, run.prepared.classes)
+    reduced = reduce_terms(run.config, terms, outcomes, run.prepared.identity, run.prepared.classes, run.prepared.fitted)
     outcomes = sharing.with_near_copies(run.config, outcomes, run.gate_refs, reduced.ranking["contributor"].to_pylist())
     return ValuedRun(run.config, run.prepared, outcomes, run.gate_refs, terms, reduced)
 

@@ -38,6 +38,8 @@ class PreparedRun:
     classes: list[int] | None
     identity: dict[str, Any]
     fingerprint: str
+    fitted: str | None
+    """Digest of the file of fitted weights, where there is one."""
     warnings: list[RunWarning]
     """What target and checkpoint give reason to doubt, before any contributor is read."""
 
@@ -65,10 +67,17 @@ def prepare_run(config: ValuationConfig, workers: int, worker_memory_bytes: int,
     plan = make_plan(config, inputs, footprint, workers, worker_memory_bytes)
     warnings = [] if doubt is None else [warning("other-output-names", doubt)]
     warnings += [warning(kind, words) for kind, words in footprint.notes.items()]
-    return PreparedRun(plan, target, job, classes, identity, run_fingerprint(config, inputs), warnings)
+    fitted = fitted_digest(config)
+    return PreparedRun(plan, target, job, classes, identity, run_fingerprint(config, inputs, fitted), fitted, warnings)
 
 
-def run_fingerprint(config: ValuationConfig, inputs: Inputs) -> str:
+def fitted_digest(config: ValuationConfig) -> str | None:
+    """Digest of the file of fitted weights, where there is one."""
+    url = config.value.fitted_weights
+    return open_location(url, config.source.storage).content_digest() if url else None
+
+
+def run_fingerprint(config: ValuationConfig, inputs: Inputs, fitted: str | None = None) -> str:
     """Names configuration and inputs; where and how wide it computes, and where results lie, are not part of it.
 
     Files that the configuration names by path are inputs too: a checkpoint, a tokenizer, fitted weights. A run of other schemas
@@ -77,7 +86,6 @@ def run_fingerprint(config: ValuationConfig, inputs: Inputs) -> str:
     contributors, target = inputs
     settings = config.model_dump(mode="json", exclude={"runtime", "output"})
     content = sorted([name, content_digest(shards)] for name, shards in contributors.items())
-    fitted = config.value.fitted_weights
     return fingerprint(
         "run",
         VERSION,
@@ -87,7 +95,7 @@ def run_fingerprint(config: ValuationConfig, inputs: Inputs) -> str:
         model=backbone_identity(config.backbone, config.task, None),
         published=versions_of("mixval value"),
         terms=list(TERMS),
-        fitted=open_location(fitted, config.source.storage).content_digest() if fitted else None,
+        fitted=fitted or fitted_digest(config),
     )
 
 

@@ -20,6 +20,7 @@ from mixval.publish.ranking import ranking_table
 from mixval.publish.run_warnings import near_warnings
 from mixval.publish.solve_warnings import solve_warnings
 from mixval.stages.gating import open_store
+from mixval.storage.held import held
 from mixval.storage.root import open_location
 from mixval.terms.bound import bound
 from mixval.terms.ntk.value import run_values
@@ -49,8 +50,12 @@ def reduce_terms(
     outcomes: dict[str, GateOutcome],
     identity: dict[str, object],
     classes: list[int] | None,
+    fitted_digest: str | None = None,
 ) -> Reduced:
-    """Values of the measured contributors under the configured weight rule, with verdicts and, where there is one, an order."""
+    """Values of the measured contributors under the configured weight rule, with verdicts and, where there is one, an order.
+
+    `fitted_digest` is that of the file of fitted weights when the run was planned: ChangedFileError is raised for another one.
+    """
     store = open_store(config)
     names = sorted(measured)
     stored = [store.read_tensors(measured[name]) for name in names]
@@ -61,7 +66,7 @@ def reduce_terms(
         np.stack([one["standard_errors"] for one in stored]),
         deviations,
     )
-    fitted = _fitted(config, identity) if config.value.fitted_weights else None
+    fitted = _fitted(config, identity, fitted_digest) if config.value.fitted_weights else None
     weights = weigh(estimates, config.value.rule, fitted, config.value.uninformative)
     valuation = _valued(config, stored, estimates, weights)
     n_sampled = [int(one["n_gradient_rows"][0]) for one in stored]
@@ -200,7 +205,8 @@ def _known(ends: np.ndarray | None, i: int) -> float | None:
     return None if ends is None or math.isnan(ends[i]) else float(ends[i])
 
 
-def _fitted(config: ValuationConfig, identity: dict[str, object]) -> Weights:
+def _fitted(config: ValuationConfig, identity: dict[str, object], digest: str | None) -> Weights:
     url = str(config.value.fitted_weights)
-    document = open_location(url, config.source.storage).read_bytes()
+    with held(open_location(url, config.source.storage), digest) as file:
+        document = bytes(file.source().read())
     return read_fit(document, config.task, identity, where=url, accepts_others=config.value.fitted_elsewhere == "accept")

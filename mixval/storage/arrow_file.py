@@ -11,7 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from mixval.storage.reading import columns_of, guarded, in_pieces, reading, source
+from mixval.storage.held import HeldFile
+from mixval.storage.reading import columns_of, guarded, in_pieces, reading
 from mixval.storage.root import Location
 
 _MAGIC = b"ARROW1"
@@ -25,16 +26,15 @@ class ArrowFile:
     has_footer = False
 
     @contextmanager
-    def open(self, location: Location, _digest: str = "") -> Iterator[OpenArrow]:
-        """An open file; nothing but its schema has been read."""
-        with reading(location, self.name):
-            raw = source(location)
-            file = pa.memory_map(str(raw)) if location.local_path() else raw
-            opened = OpenArrow(location, file)
+    def open(self, file: HeldFile) -> Iterator[OpenArrow]:
+        """The file with nothing but its schema read. It is not mapped: one that is cut then would end the process."""
+        with reading(file.location, self.name):
+            raw = file.source()
+            opened = OpenArrow(file.location, raw)
         try:
             yield opened
         finally:
-            file.close()
+            raw.close()
 
 
 class OpenArrow:
@@ -54,7 +54,8 @@ class OpenArrow:
     @property
     def n_rows(self) -> int:
         """Rows, counted."""
-        return sum(batch.num_rows for batch in guarded(self._batches(), self._location, ArrowFile.name))
+        first = self.schema.names[:1]
+        return sum(batch.num_rows for batch in guarded(self._batches(first), self._location, ArrowFile.name))
 
     def batches(
         self, paths: Sequence[str], batch_rows: int, _holding: tuple[str, str] | None = None
@@ -63,20 +64,24 @@ class OpenArrow:
         yield from guarded(self._read(columns_of(self.schema, paths), batch_rows), self._location, ArrowFile.name)
 
     def _read(self, columns: list[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
-        for whole in self._batches():
+        for whole in self._batches(columns):
             batch = whole.select(columns)
             batch.validate(full=True)
             yield from in_pieces(batch, batch_rows)
 
-    def _batches(self) -> Iterator[pa.RecordBatch]:
-        reader = self._reader()
+    def _batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Whole record batches, of a file with a footer with these columns alone."""
+        reader = self._reader([at for at, name in enumerate(self.schema.names) if name in columns])
         if isinstance(reader, pa.RecordBatchFileReader):
             yield from (reader.get_batch(at) for at in range(reader.num_record_batches))
         else:
             yield from reader
 
-    def _reader(self) -> Any:
+    def _reader(self, fields: Sequence[int] = ()) -> Any:
+        options = pa.ipc.IpcReadOptions(use_threads=False, included_fields=list(fields))
         self._file.seek(0)
         magic = self._file.read(len(_MAGIC))
         self._file.seek(0)
-        return pa.ipc.open_file(self._file) if magic == _MAGIC else pa.ipc.open_stream(self._file)
+        if magic == _MAGIC:
+            return pa.ipc.open_file(self._file, options=options)
+        return pa.ipc.open_stream(self._file)

@@ -8,8 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from mixval.storage.reading import source
-from mixval.storage.root import Location
+from mixval.storage.held import HeldFile
 
 CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 """Ending -> Arrow's name of the compression."""
@@ -21,13 +20,12 @@ def with_codecs(*endings: str) -> tuple[str, ...]:
 
 
 @contextmanager
-def open_stream(location: Location) -> Iterator[Any]:
+def open_stream(file: HeldFile) -> Iterator[Any]:
     """A pyarrow stream of the file's own bytes, closed at the end."""
-    raw = source(location)
-    with pa.OSFile(str(raw)) if location.local_path() else raw as file:
-        codec = next((codec for ending, codec in CODECS.items() if location.name.lower().endswith(ending)), None)
+    with file.source() as raw:
+        codec = next((codec for ending, codec in CODECS.items() if file.location.name.lower().endswith(ending)), None)
         if codec is None:
-            yield file
+            yield raw
         else:
-            with pa.CompressedInputStream(file, codec) as stream:
+            with pa.CompressedInputStream(raw, codec) as stream:
                 yield stream

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.csv as pc
 
 from mixval.storage.compressed import open_stream, with_codecs
+from mixval.storage.held import HeldFile
 from mixval.storage.reading import columns_of, guarded, in_pieces, reading
-from mixval.storage.root import Location
 
 BLOCK_BYTES = 16 << 20
 """Bytes that are parsed at a time. A row must fit in one."""
@@ -28,9 +28,9 @@ class Csv:
     has_footer = False
 
     @contextmanager
-    def open(self, location: Location, _digest: str = "") -> Iterator[OpenCsv]:
+    def open(self, file: HeldFile) -> Iterator[OpenCsv]:
         """The file after its header."""
-        yield OpenCsv(location)
+        yield OpenCsv(file)
 
 
 class OpenCsv:
@@ -38,10 +38,10 @@ class OpenCsv:
 
     n_row_groups = 1
 
-    def __init__(self, location: Location) -> None:
+    def __init__(self, file: HeldFile) -> None:
         """Read the header."""
-        self._location = location
-        with reading(location, Csv.name), open_stream(location) as stream:
+        self._file, self._location = file, file.location
+        with reading(file.location, Csv.name), open_stream(file) as stream:
             self.schema = pa.schema([pa.field(name, pa.string()) for name in self._reader(stream, None).schema.names])
 
     @property
@@ -56,7 +56,7 @@ class OpenCsv:
         yield from guarded(self._read(columns_of(self.schema, paths), batch_rows), self._location, Csv.name)
 
     def _read(self, columns: list[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
-        with open_stream(self._location) as stream:
+        with open_stream(self._file) as stream:
             for block in self._reader(stream, columns):
                 yield from in_pieces(block, batch_rows)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
+from mixval.config.source import StorageConfig
+from mixval.contracts.plan import ShardRef
 from mixval.errors import ShardError
 from mixval.storage.arrow_file import ArrowFile
 from mixval.storage.csv_file import Csv
+from mixval.storage.held import HeldFile, held
 from mixval.storage.json_lines import JsonLines
 from mixval.storage.parquet import Parquet
 from mixval.storage.reading import Format, OpenShard
-from mixval.storage.root import Location
+from mixval.storage.root import open_location
 
 FORMATS: tuple[Format, ...] = (Parquet(), ArrowFile(), Csv(), JsonLines())
 
@@ -21,8 +25,20 @@ def format_of(name: str) -> Format | None:
     return next((one for one in FORMATS if lower.endswith(one.endings)), None)
 
 
-def open_shard(location: Location, digest: str) -> AbstractContextManager[OpenShard]:
-    """The shard at a location, of whatever format. Raises ShardError for a name of no known ending."""
+@contextmanager
+def open_shard(shard: ShardRef, options: StorageConfig) -> Iterator[OpenShard]:
+    """A listed shard, of whatever format, with the content that was listed.
+
+    Raises `ChangedFileError` for another content, now or while it is read; `ShardError` for one that cannot be read, or a name
+    of no known ending.
+    """
+    with held(open_location(shard.url, options), shard.digest, shard.version) as file, open_format(file) as opened:
+        yield opened
+
+
+def open_format(file: HeldFile) -> AbstractContextManager[OpenShard]:
+    """The shard in a file, by the ending of its name. Raises `ShardError` for one of no known ending."""
+    location = file.location
     found = format_of(location.name)
     if found is None:
         raise ShardError(
@@ -31,7 +47,7 @@ def open_shard(location: Location, digest: str) -> AbstractContextManager[OpenSh
             shard=location.url,
             kind="unreadable",
         )
-    return found.open(location, digest)
+    return found.open(file)
 
 
 def has_footer(name: str) -> bool:

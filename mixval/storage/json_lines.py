@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -18,6 +18,7 @@ import pyarrow.json as pj
 import pyarrow.types as pat
 
 from mixval.storage.compressed import open_stream, with_codecs
+from mixval.storage.held import HeldFile
 from mixval.storage.reading import columns_of, guarded, in_pieces, reading, unreadable
 from mixval.storage.root import Location
 
@@ -40,9 +41,18 @@ class JsonLines:
     has_footer = False
 
     @contextmanager
-    def open(self, location: Location, digest: str = "") -> Iterator[OpenJsonLines]:
+    def open(self, file: HeldFile) -> Iterator[OpenJsonLines]:
         """The file after its first pass."""
-        yield OpenJsonLines(location, _layout(location, digest))
+        yield OpenJsonLines(file, _layout(_Content(file.location, file.digest, file)))
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What a first pass is made of, by its name; the file itself is not compared."""
+
+    location: Location
+    digest: str
+    file: HeldFile = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -58,9 +68,9 @@ class OpenJsonLines:
 
     n_row_groups = 1
 
-    def __init__(self, location: Location, layout: _Layout) -> None:
+    def __init__(self, file: HeldFile, layout: _Layout) -> None:
         """Take what the first pass found."""
-        self._location = location
+        self._file, self._location = file, file.location
         self.schema, self.n_rows = layout.schema, layout.n_rows
 
     def batches(
@@ -71,17 +81,17 @@ class OpenJsonLines:
 
     def _read(self, columns: list[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
         wanted = pa.schema([self.schema.field(name) for name in columns])
-        for piece in _pieces(self._location):
+        for piece in _pieces(self._file):
             for batch in _parsed(piece, wanted).select(columns).to_batches():
                 yield from in_pieces(batch, batch_rows)
 
 
 @lru_cache(maxsize=1024)
-def _layout(location: Location, _digest: str) -> _Layout:
+def _layout(content: _Content) -> _Layout:
     """Types and rows of a file. Made once in a process for a content: the digest names it."""
-    schema, n_rows = pa.schema([]), 0
+    schema, n_rows, location = pa.schema([]), 0, content.location
     with reading(location, JsonLines.name):
-        for piece in _pieces(location):
+        for piece in _pieces(content.file):
             try:
                 table = _parsed(piece, None)
                 schema = pa.unify_schemas([schema, _settled(table.schema)], promote_options="permissive")
@@ -91,6 +101,7 @@ def _layout(location: Location, _digest: str) -> _Layout:
             if (n_fields := sum(_n_fields(field.type) for field in schema)) > MAX_FIELDS:
                 words = f"objects have {n_fields:,} names in all, and {MAX_FIELDS:,} are read: values stand where names should"
                 raise unreadable(location, JsonLines.name, words)
+    content.file.require_unchanged()  # before it is kept under the digest
     return _Layout(schema, n_rows)
 
 
@@ -102,10 +113,10 @@ def _parsed(piece: bytes, schema: pa.Schema | None) -> pa.Table:
     return pj.read_json(pa.BufferReader(piece), reading_options, options)
 
 
-def _pieces(location: Location) -> Iterator[bytes]:
+def _pieces(file: HeldFile) -> Iterator[bytes]:
     """Whole lines, some `PIECE_BYTES` at a time."""
-    rest, is_first = b"", True
-    with open_stream(location) as stream:
+    rest, is_first, location = b"", True, file.location
+    with open_stream(file) as stream:
         while data := stream.read(PIECE_BYTES):
             data = rest + (data.removeprefix(_BOM) if is_first else data)
             if is_first and data.lstrip()[:1] == b"[":

@@ -18,8 +18,9 @@ import pyarrow.compute as pc
 from mixval.config.source import SourceConfig
 from mixval.contracts.arrow_types import plain_array
 from mixval.contracts.plan import ShardRef
-from mixval.errors import ContractError, ShardError, StorageError, TargetError
-from mixval.storage.formats import FORMATS, format_of, known_formats, open_shard
+from mixval.errors import ChangedFileError, ContractError, ShardError, StorageError, TargetError
+from mixval.storage.formats import FORMATS, format_of, known_formats, open_format, open_shard
+from mixval.storage.held import held
 from mixval.storage.not_data import is_hidden, without_markers
 from mixval.storage.root import Location, open_location
 
@@ -61,11 +62,6 @@ def list_target(source: SourceConfig) -> list[ShardRef]:
             f"{': ' + problems if problems else ''}. Check `source.target`."
         )
     return shards
-
-
-def shard_digest(location: Location) -> str:
-    """A name for a shard's content: it changes when the content does. See `Location.content_digest`."""
-    return location.content_digest()
 
 
 def _expected(source: SourceConfig) -> str:
@@ -138,9 +134,9 @@ def _by_column(root: Location, source: SourceConfig) -> dict[str, list[ShardRef]
 
 
 def _rows_by_contributor(shard: ShardRef, source: SourceConfig) -> dict[str, int]:
-    location, column = open_location(shard.url, source.storage), source.contributor_column
+    column = source.contributor_column
     counts: Counter[str | None] = Counter()
-    with open_shard(location, shard.digest) as file:
+    with open_shard(shard, source.storage) as file:
         if column not in file.schema.names:
             raise ShardError(
                 f"shard '{shard.name}' ({shard.url}): column '{column}' is expected to name the contributor, found "
@@ -198,20 +194,41 @@ def _mixed(file: Location, name: str, found: str, main: str) -> str:
 
 
 def _shard(file: Location, name: str, problem: str | None) -> ShardRef:
-    n_rows = n_row_groups = size = 0
-    digest = "unreadable"
     try:
-        size, digest = file.size(), shard_digest(file)
-        if problem is None:
-            with open_shard(file, digest) as opened:
-                n_rows, n_row_groups = opened.n_rows, opened.n_row_groups
-    except ShardError as error:
-        problem = str(error)
+        return _listed(file, name, problem)
+    except ChangedFileError:  # somebody writes just now
+        pass
     except StorageError as error:
         # One unreadable file concerns its contributor; a store that does not answer concerns the run.
         if not isinstance(error.__cause__, PermissionError):
             raise
-        problem = str(error)
+        return _unlisted(file, name, problem or str(error))
+    try:
+        return _listed(file, name, problem)
+    except ChangedFileError as error:
+        return _unlisted(file, name, f"shard '{name}' is being written. {error}")
+
+
+def _unlisted(file: Location, name: str, problem: str) -> ShardRef:
+    return ShardRef(url=file.url, name=name, size_bytes=0, digest="unreadable", problem=problem)
+
+
+def _listed(file: Location, name: str, problem: str | None) -> ShardRef:
+    n_rows = n_row_groups = 0
+    with held(file) as content:
+        if problem is None:
+            try:
+                with open_format(content) as opened:
+                    n_rows, n_row_groups = opened.n_rows, opened.n_row_groups
+            except ShardError as error:
+                problem = str(error)
     return ShardRef(
-        url=file.url, name=name, size_bytes=size, digest=digest, n_rows=n_rows, n_row_groups=n_row_groups, problem=problem
+        url=file.url,
+        name=name,
+        size_bytes=content.size_bytes,
+        digest=content.digest,
+        n_rows=n_rows,
+        n_row_groups=n_row_groups,
+        problem=problem,
+        version=content.version,
     )

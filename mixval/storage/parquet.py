@@ -1,4 +1,4 @@
-"""Parquet files opened for streaming: local paths directly, S3 through pyarrow's client, the rest through fsspec."""
+"""Parquet files opened for streaming."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mixval.storage.reading import MAX_BATCH_BYTES, guarded, reading, source
+from mixval.storage.held import HeldFile
+from mixval.storage.reading import MAX_BATCH_BYTES, guarded, reading
 from mixval.storage.root import Location
 
 READ_BUFFER_BYTES = 1 << 20
@@ -23,14 +24,14 @@ class Parquet:
     has_footer = True
 
     @contextmanager
-    def open(self, location: Location, _digest: str = "") -> Iterator[OpenParquet]:
-        """An open file, closed at the end; nothing but the footer has been read."""
-        with reading(location, self.name):
-            file = pq.ParquetFile(source(location), pre_buffer=False, buffer_size=READ_BUFFER_BYTES)
+    def open(self, file: HeldFile) -> Iterator[OpenParquet]:
+        """The file with nothing but its footer read; closed at the end."""
+        with reading(file.location, self.name):
+            opened = pq.ParquetFile(file.source(), pre_buffer=False, buffer_size=READ_BUFFER_BYTES)
         try:
-            yield OpenParquet(location, file)
+            yield OpenParquet(file.location, opened)
         finally:
-            file.close(force=True)
+            opened.close(force=True)
 
 
 class OpenParquet:

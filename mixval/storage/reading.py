@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 
 from mixval.errors import ShardError
-from mixval.storage import s3
+from mixval.storage.held import HeldFile
 from mixval.storage.root import Location
 
 MAX_BATCH_BYTES = 32 << 20
@@ -56,8 +56,8 @@ class Format(Protocol):
     def has_footer(self) -> bool:
         """Whether the number of rows is known without reading them."""
 
-    def open(self, location: Location, digest: str) -> AbstractContextManager[OpenShard]:
-        """The shard at a location. `digest` names its content, so that what was learnt in a pass is learnt once."""
+    def open(self, file: HeldFile) -> AbstractContextManager[OpenShard]:
+        """The shard in a file."""
 
 
 @contextmanager
@@ -99,15 +99,6 @@ def in_pieces(batch: pa.RecordBatch, batch_rows: int) -> Iterator[pa.RecordBatch
     step = max(1, min(batch_rows, affordable))
     for start in range(0, batch.num_rows, step):
         yield batch.slice(start, step)
-
-
-def source(location: Location) -> Any:
-    """What pyarrow reads from, with random access: a path, its own S3 client, or fsspec."""
-    if path := location.local_path():
-        return path
-    if location.scheme == "s3":
-        return s3.parquet_filesystem(location.options).open_input_file(location.path)
-    return pa.PythonFile(location.open(), mode="r")
 
 
 def columns_of(schema: pa.Schema, paths: Sequence[str]) -> list[str]:

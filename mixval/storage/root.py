@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,8 @@ from mixval.installing import install_command
 from mixval.storage import local, s3
 from mixval.storage.failures import storage_errors
 
-_CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 20
+"""Bytes of content that are hashed at a time."""
 EXTRAS = {"gs": "gs", "gcs": "gs", "adl": "adl", "az": "adl", "abfs": "adl", "abfss": "adl"}
 """Scheme -> the extra that brings what opens it. s3:// is in the default install."""
 MEMORY_LOCK = threading.RLock()
@@ -162,11 +163,8 @@ class Location:
             if self.scheme == "s3":
                 info = self._info()
                 return f"{str(info['ETag']).strip(chr(34))}-{info['size']}"
-            state = hashlib.blake2b(digest_size=16)
             with self.open() as file:
-                while chunk := file.read(_CHUNK_BYTES):
-                    state.update(chunk)
-            return state.hexdigest()
+                return digest_of(iter(lambda: file.read(CHUNK_BYTES), b""))[0]
 
     def filesystem(self) -> Any:
         """The fsspec file system behind the URL. Raises `StorageError` when its library is missing or the scheme unknown."""
@@ -240,6 +238,15 @@ def open_location(url: str | os.PathLike[str], options: StorageConfig | None = N
     if ".." in rest.split("/"):
         raise StorageError(f"{text}: expected a URL without `..`, found one. Write the folder out.")
     return Location(f"{scheme}://{rest.strip('/')}", options or StorageConfig())
+
+
+def digest_of(chunks: Iterable[bytes]) -> tuple[str, int]:
+    """32 hex digits of BLAKE2b over the chunks of a content, and its bytes."""
+    state, size = hashlib.blake2b(digest_size=16), 0
+    for chunk in chunks:
+        state.update(chunk)
+        size += len(chunk)
+    return state.hexdigest(), size
 
 
 def _local_file_names(folder: Path, recursive: bool) -> Iterator[str]:

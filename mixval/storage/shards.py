@@ -21,11 +21,10 @@ from mixval.contracts.mapping import MISSING, WRONG, RowMapping, row_mapping
 from mixval.contracts.plan import ShardRef
 from mixval.errors import ShardError
 from mixval.storage.formats import open_shard
-from mixval.storage.listing import contributor_names, list_contributors, list_shards, list_target, shard_digest
+from mixval.storage.listing import contributor_names, list_contributors, list_shards, list_target
 from mixval.storage.reading import OpenShard
-from mixval.storage.root import open_location
 
-__all__ = ["list_contributors", "list_shards", "list_target", "named_classes", "shard_digest", "stream_rows"]
+__all__ = ["list_contributors", "list_shards", "list_target", "named_classes", "stream_rows"]
 
 _ORIGIN_FOLDER = "origin="
 _LABEL_BATCH_ROWS = 65_536
@@ -45,8 +44,8 @@ def stream_rows(
 
     `columns` limits the contract columns; `origin` always comes. `classes` are the target's (`named_classes`). Where
     `rows_of` is set, other contributors' rows are left out, and `row_offset` counts that contributor's rows alone.
-    Raises `ShardError` for a shard that cannot be read, lacks a column or has one of a wrong type; `StorageError` when the
-    store fails.
+    Raises `ShardError` for a shard that cannot be read, lacks a column or has one of a wrong type; `ChangedFileError` for one
+    that is not what was listed, at the latest after its last row; `StorageError` when the store fails.
     """
     mapping = row_mapping(task, source.columns, source.origin == "column", columns, classes)
     for index, shard in enumerate(shards):
@@ -67,7 +66,7 @@ def named_classes(shards: Sequence[ShardRef], source: SourceConfig, task: Task) 
         return NO_NAMES
     name, found, is_named = str(source.columns.get("label", "label")), set[str](), False
     for shard in (shard for shard in shards if shard.problem is None):
-        with open_shard(open_location(shard.url, source.storage), shard.digest) as file:
+        with open_shard(shard, source.storage) as file:
             if file.schema.names.count(name) != 1:
                 continue
             kind = plain_type(file.schema.field(name).type)
@@ -86,7 +85,7 @@ def _shard_rows(
     shard: ShardRef, source: SourceConfig, mapping: RowMapping, batch_rows: int
 ) -> Iterator[tuple[pa.Table, ClassNames, bool]]:
     origin = _constant_origin(shard, source)
-    with open_shard(open_location(shard.url, source.storage), shard.digest) as file:
+    with open_shard(shard, source.storage) as file:
         if (found := mapping.find_mismatch(file.schema)) is not None:
             raise _mismatch(shard, found.kind, found.column, found.message, found.advice)
         names = mapping.class_names(file.schema)

@@ -9,14 +9,14 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.utilities.annotations import quote
 
-from mixval.errors import ConflictError, LostArtifactError, StorageError
+from mixval.errors import ChangedFileError, ConflictError, LostArtifactError, StorageError
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
 RETRY_DELAYS_SECONDS = [1.0, 5.0]
-_LASTING = (ConflictError, LostArtifactError)
+_LASTING = (ChangedFileError, ConflictError, LostArtifactError)
 """Storage errors that are results: the same call again would end alike."""
 
 
@@ -43,6 +43,6 @@ def opaque(job: T) -> T:
 
 
 def _is_storage_trouble(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Storage errors are often temporary; bad rows and singular matrices are not. Nor are conflicts and lost artifacts."""
+    """Storage errors are often temporary; bad rows and singular matrices are not. Nor are `_LASTING` ones."""
     error = state.result(raise_on_failure=False)
     return isinstance(error, StorageError) and not isinstance(error, _LASTING)

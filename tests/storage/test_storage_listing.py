@@ -13,7 +13,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from mixval.config.source import SourceConfig
 from mixval.errors import ContractError, ShardError, StorageError, TargetError
-from mixval.storage.listing import list_contributors, list_target, shard_digest
+from mixval.storage.listing import list_contributors, list_target
 from mixval.storage.root import Location, open_location
 from tests.worlds import planted
 
@@ -35,7 +35,7 @@ def test_folders_hive_and_plain(root: Location, write_shard: Write) -> None:
     assert [shard.name for shard in shards] == ["origin=real/x.parquet", "part-0.parquet", "part-1.parquet"]
     assert [(shard.n_rows, shard.n_row_groups, shard.problem, shard.rows_of) for shard in shards] == [(3, 2, None, None)] * 3
     where = root.child("in", "contributor=b%20%C3%A4%2F..", "part-0.parquet")
-    assert (shards[1].url, shards[1].size_bytes, shards[1].digest) == (where.url, where.size(), shard_digest(where))
+    assert (shards[1].url, shards[1].size_bytes, shards[1].digest) == (where.url, where.size(), where.content_digest())
 
 
 def test_hidden_things_are_not_data(root: Location, write_shard: Write) -> None:

@@ -10,6 +10,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +18,10 @@ import pyarrow.csv as pc
 import pytest
 
 from mixval.config.source import SourceConfig, StorageConfig
-from mixval.errors import ConflictError, ShardError, StorageError
+from mixval.errors import ChangedFileError, ConflictError, LostArtifactError, StorageError
 from mixval.storage import s3
 from mixval.storage.commit import ArtifactStore
+from mixval.storage.damage import take_damage
 from mixval.storage.listing import list_contributors, list_target
 from mixval.storage.parquet import Parquet
 from mixval.storage.pointer import read_latest, swap_latest
@@ -112,12 +114,43 @@ def test_shards_are_listed_streamed_and_drawn(place: Location, write_shard: Writ
         return draw_rows(batches, "language-modelling", count=20, n_real=100, n_synthetic=100, seed=0)
 
     assert draw(7).equals(draw(1000))
-    place.child("in", "contributor=a%2Fb", "0.parquet").delete()
-    with pytest.raises(StorageError, match="nothing is there"):
+    first = place.child("in", "contributor=a%2Fb", "0.parquet")
+    first.delete()
+    with pytest.raises(ChangedFileError, match="found nothing: it was removed"):
         draw(7)
-    place.child("in", "contributor=a%2Fb", "0.parquet").write_bytes(b"overwritten since")
-    with pytest.raises(ShardError, match="cannot be read"):
+    first.write_bytes(b"overwritten since")
+    with pytest.raises(ChangedFileError, match="as it was listed, found"):
         draw(7)
+
+
+@pytest.mark.parametrize("change", ["overwritten", "cut", "removed", "exchanged", "written again"])
+def test_an_object_that_changes_before_or_while_it_is_read_is_told(place: Location, write_shard: Write, change: str) -> None:
+    """Written again is what an entity tag alone would not tell: the store's time does."""
+    files = [place.child("in", name, "0.parquet") for name in "ab"]
+    for file, word in zip(files, ("heron", "otter"), strict=True):
+        write_shard(file, {"text": [f"{word} {i}" for i in range(300)], "origin": ["real"] * 300}, 50)
+    source = SourceConfig(contributors=place.child("in").url, target=files[1].url)
+    shards = list_contributors(source)["a"]
+    assert shards[0].version
+    contents = [file.read_bytes() for file in files]
+    batches = stream_rows(shards, source, "language-modelling", 50)
+    next(batches)
+    if change == "written again":
+        earlier = [replace(shard, version="2001-01-01T00:00:00+00:00") for shard in shards]
+        with pytest.raises(ChangedFileError, match="expected version 2001"):
+            next(stream_rows(earlier, source, "language-modelling", 50))
+        assert sum(batch.table.num_rows for batch in batches) == 250
+        return
+    if change == "removed":
+        files[0].delete()
+    else:
+        files[0].write_bytes(contents[1] if change != "cut" else contents[0][:-9])
+    if change == "exchanged":
+        files[1].write_bytes(contents[0])
+    with pytest.raises(ChangedFileError):
+        list(batches)
+    with pytest.raises(ChangedFileError):
+        next(stream_rows(shards, source, "language-modelling", 50))
 
 
 def test_every_format_is_listed_streamed_and_drawn(place: Location) -> None:
@@ -153,9 +186,16 @@ def test_artifacts(place: Location) -> None:
     np.testing.assert_array_equal(store.read_tensors(ref)["x"], np.full(3, record.numbers["x"]))
     (file,) = place.files(f"{record.folder}/data.safetensors")
     file.delete()
-    with pytest.raises(StorageError, match="expected a file that its record names") as caught:
-        store.committed(ref)
+    with pytest.raises(LostArtifactError, match="expected a file that its record names") as caught:
+        store.read_tensors(ref)
     assert file.url in str(caught.value)
+    assert store.committed(ref) is None
+    store.commit(ref, inputs={}, tensors={"x": np.full(3, 7)})
+    (file,) = place.files("data.safetensors")
+    file.write_bytes(file.read_bytes()[:-1] + b"\1")
+    with pytest.raises(LostArtifactError, match="expected the content"):
+        store.read_tensors(ref)
+    assert len(take_damage(place.url)) == 2
 
 
 def test_exactly_one_of_eight_swaps(place: Location) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from mixval.config.source import SourceConfig
 from mixval.config.tasks import Task
-from mixval.errors import ConfigError, ShardError, StorageError
+from mixval.errors import ConfigError, ShardError
 from mixval.storage.listing import list_contributors
 from mixval.storage.root import Location
 from mixval.storage.shards import stream_rows
@@ -227,16 +227,6 @@ def test_a_listed_problem_is_raised_when_its_turn_comes(root: Location, write_sh
     assert next(stream).table.num_rows == 1
     with pytest.raises(ShardError, match=r"1\.parquet"):
         next(stream)
-
-
-def test_a_shard_that_has_gone_is_a_storage_failure(root: Location, write_shard: Write) -> None:
-    file = root.child("a", "0.parquet")
-    write_shard(file, {"text": ["x"]})
-    source = SourceConfig(contributors=root.url, target="memory://none", origin="real")
-    shards = list_contributors(source)["a"]
-    file.delete()
-    with pytest.raises(StorageError, match="nothing is there"):
-        next(stream_rows(shards, source, "language-modelling"))
 
 
 def test_a_shard_without_rows_gives_no_batch(root: Location, write_shard: Write) -> None:

@@ -14,10 +14,11 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup demo demo-pretrained test test-laboratory test-kernels lint figures bench clean
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt bootstrap.txt
 	$(PY) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "mixval needs Python 3.11 to 3.13, found " + sys.version.split()[0] + ". Run: make PY=python3.11")'
 	$(PY) -m venv $(VENV)
-	$(BIN)/python -m pip install -q "uv==0.13.8" "$(TORCH)" $(TORCH_ARGS)
+	$(BIN)/python -m pip install -q --require-hashes --no-deps -r bootstrap.txt
+	$(BIN)/python -m pip install -q --no-deps "$(TORCH)" $(TORCH_ARGS)
 	$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -e ".[s3,dev]" -c constraints.txt
 	PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 $(BIN)/prefect server database upgrade -y >/dev/null
 	touch $@
@@ -58,9 +59,10 @@ figures: $(READY)
 
 # The packages that the engine is compared with, in an environment of their own. torchvision comes along and fits no CPU build.
 RIVALS := .venv-rivals
-$(RIVALS)/.ready: benchmarks/rivals/requirements.txt constraints.txt
+$(RIVALS)/.ready: benchmarks/rivals/requirements.txt constraints.txt bootstrap.txt
 	$(PY) -m venv $(RIVALS)
-	$(RIVALS)/bin/python -m pip install -q -c constraints.txt "uv==0.13.8" "$(TORCH)" $(TORCH_ARGS)
+	$(RIVALS)/bin/python -m pip install -q --require-hashes --no-deps -r bootstrap.txt
+	$(RIVALS)/bin/python -m pip install -q --no-deps "$(TORCH)" $(TORCH_ARGS)
 	$(RIVALS)/bin/uv pip install -q --python $(RIVALS)/bin/python -c constraints.txt "$(TORCH)" transformers scipy pyarrow pillow \
 	  pydantic pyyaml fsspec -r benchmarks/rivals/requirements.txt
 	-$(RIVALS)/bin/uv pip uninstall -q --python $(RIVALS)/bin/python torchvision torchaudio

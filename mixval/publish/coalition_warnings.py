@@ -82,8 +82,8 @@ def _neighbours(found: CoalitionValues) -> Iterator[RunWarning]:
 def _left_out(found: CoalitionValues) -> Iterator[RunWarning]:
     if found.left_out:
         words = (
-            f"Coalition values are computed for the {count(len(found.names))} best-ranked contributors only. For the others, "
-            "marginal contributions and redundancy are not known."
+            f"Coalition values are computed for the {count(len(found.names))} contributors with the highest values only. For "
+            "the others, marginal contributions and redundancy are not known."
         )
         yield warning("coalitions-left-out", words, list(found.left_out))
 

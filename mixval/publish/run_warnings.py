@@ -199,8 +199,8 @@ def _gate(outcomes: Iterable[GateOutcome]) -> Iterator[RunWarning]:
     if cut:
         worst = max(o.n_truncated / o.n_rows for o in cut)
         words = (
-            f"Rows were cut to the model's context, up to {percent(worst)} of a contributor; the tokens cut off have no "
-            "influence on values."
+            f"Rows were cut to backbone.max_length or the model's own context, up to {percent(worst)} of a contributor; the "
+            "tokens cut off have no influence on values."
         )
         yield warning("truncated-rows", words, [o.contributor for o in cut])
     if unsaid := [o.contributor for o in admitted if o.class_names_unsaid]:

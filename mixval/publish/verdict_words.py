@@ -19,8 +19,8 @@ TIES = (
 """What the letters of ties mean."""
 
 NOTHING_ADDED = (
-    "No term of Eq. 8 differs between these contributors by more than its own error, so all have weight 0 and Eq. 8 has "
-    "no values here."
+    "Eq. 8 has no values here: each of its terms either has no weight by the rule, or differs between these contributors by no "
+    "more than its own error, and then has weight 0."
 )
 """In place of what the terms add."""
 

@@ -169,7 +169,7 @@ def test_sentences_say_who_stands_in_and_where_adding_stops(both, text):
     joined, account = aligned(results, found), found.account
     assert "news-agency and wiki-mix are redundant: without both, all together would lose" in words
     assert "are worth more together" in words
-    assert f"All {account.n_contributors} ranked contributors are included." in words
+    assert f"All {account.n_contributors} contributors with a value are included." in words
     assert "exact, from all coalitions; 4,096 coalitions of contributors were valued in 12.4 s." in words
     gains = np.diff([0.0, *joined.greedy_values])
     assert all(gain > joined.negligible for gain in gains[: joined.clear_steps])
@@ -217,7 +217,7 @@ def test_sampled_values_have_intervals_and_their_convergence():
     assert cells(text, "coalitions")[4][3] == f"± {fixed(half[4], coalition_view.scale_of(joined, None, 3).adds)}"
     assert len(re.findall(r'id="additions-wide-interval-\d+"', text)) == 17
     words = " ".join(section(text).split())
-    assert "The 17 best-ranked contributors are included; 3 ranked contributors are not." in words
+    assert "The 17 contributors with the highest values are included; 3 other contributors are not." in words
     assert re.search(r"largest standard error was 0\.0\d+ after 4 orders and is 0\.0\d+ after 128\.", words)
 
 

@@ -65,7 +65,7 @@ def test_those_left_out_are_named():
     alone, loss = calm()
     ranked, (warning,) = found(alone[:7], loss[:7])
     assert (warning.kind, warning.contributors) == ("coalitions-left-out", ranked[7:])
-    assert "for the 7 best-ranked contributors only" in warning.words
+    assert "for the 7 contributors with the highest values only" in warning.words
 
 
 def test_a_copy_that_is_worth_much_alone_is_named_with_the_other_once():

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 from coalition_run import make_coalitions, stored_run
 from published_run import NAMES, Results, make_manifest, make_results, with_verdicts
@@ -129,3 +130,10 @@ def test_a_serious_warning_about_a_contributor_is_not_overruled_by_take() -> Non
     assert headline(run.ranking).plain().startswith(f"{best} has the highest value, but whether training on it helps cannot be")
     assert f"{best}: cannot say: the predicted reduction of the loss on the target, +" in on_terminal(run)
     assert "), cannot be relied on: see the warning near-target." in on_terminal(run)
+
+
+def test_pairs_within_their_uncertainty_have_no_colour() -> None:
+    run = noise()
+    assert 'id="redundancy-wide-pair-' in in_report(run)
+    vague = run.redundancy.set_column(3, run.redundancy.schema.field(3), pa.array([10.0] * run.redundancy.num_rows))
+    assert "redundancy-wide-pair-" not in in_report(replace(run, redundancy=vague))

@@ -1,4 +1,4 @@
-"""Verdicts of whole runs: a contributor that a serious warning names keeps its value and its rank, and is not told to be taken."""
+"""Verdicts of whole runs: a contributor that a serious warning names keeps value and rank, and is not to be taken."""
 
 from __future__ import annotations
 

@@ -54,6 +54,7 @@ def coalition_section(
         "level": f"{100 * scale.level:g} %",
         "k": len(found.names),
         "is_ordered": found.is_ordered,
+        "has_errors": found.has_errors,
         "value_of_all": fixed(account.value_of_all, scale.value),
     }
 

@@ -140,11 +140,11 @@ def method_words(account: CoalitionAccount, scale: Scale) -> str:
 
 
 def who_took_part(account: CoalitionAccount) -> str:
-    """How many of the ranked contributors are in the coalition game."""
+    """How many of the contributors with a value are in the coalition game."""
     if not account.n_left_out:
-        return f"All {account.n_contributors} ranked contributors are included." if account.n_contributors > 1 else ""
-    left = counted(account.n_left_out, "ranked contributor")
-    return f"The {account.n_contributors} best-ranked contributors are included; {left} are not."
+        return f"All {account.n_contributors} contributors with a value are included." if account.n_contributors > 1 else ""
+    left = counted(account.n_left_out, "other contributor")
+    return f"The {account.n_contributors} contributors with the highest values are included; {left} are not."
 
 
 _ALIKE = "{} and {} are redundant: without both, all together would lose {} (± {}) more than the losses without each add up to."

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from mixval.publish.coalition_values import CoalitionValues, Floats
+from mixval.publish.coalition_values import ERRORS, CoalitionValues, Floats
 from mixval.publish.names import shortened
 from mixval.publish.numerals import signed
 from mixval.publish.report.figure import axes_at, canvas, drawing, inline_svg, name_room, placeholder
@@ -65,7 +65,7 @@ def redundancy_chart(found: CoalitionValues, decimals: int, layout: Layout, desc
 
 
 def _cells(axes: Any, found: CoalitionValues, order: list[int], decimals: int) -> dict[str, str]:
-    """Draw every pair that is not blank. Returns the tooltips."""
+    """Draw every pair that is neither blank nor within its uncertainty. Returns the tooltips."""
     from matplotlib.patches import Rectangle
 
     strongest = float(np.abs(found.redundancy).max()) or 1.0
@@ -74,7 +74,9 @@ def _cells(axes: Any, found: CoalitionValues, order: list[int], decimals: int) -
     for row, one in enumerate(order):
         for column, other in enumerate(order[: row + 1]):
             shared = float(found.redundancy[one, other])
-            if row != column and abs(shared) < BLANK * strongest:
+            error = float(found.redundancy_errors[one, other])
+            is_noise = math.isfinite(error) and abs(shared) <= ERRORS * error
+            if row != column and (is_noise or abs(shared) < BLANK * strongest):
                 continue
             cell = Rectangle((column - 0.5, row - 0.5), 1, 1, linewidth=0, facecolor=GRID)
             cell.set_gid(f"self-{row}")

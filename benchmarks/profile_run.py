@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "images" / "config.yaml"
 SKETCHED = ("ntk.method=sketched", "discrepancy.method=random-features")
 MODES: dict[str, tuple[str, ...]] = {
-    "exact": (),
+    "exact": ("ntk.method=exact",),
     "sketched": SKETCHED,
     "sketched-224": (*SKETCHED, "backbone.image_size=224", "backbone.stem=original"),
 }

@@ -66,7 +66,7 @@ def make_config(folder: Path, world: World, switches: dict[str, Any]) -> Valuati
         "output": str(folder / "out"),
         "backbone": {"dtype": "float64", **world.backbone},
         "sample": {},
-        "ntk": {"sample": {}, "parameters": list(world.parameters)},
+        "ntk": {"method": "exact", "sample": {}, "parameters": list(world.parameters)},
         "discrepancy": {"target_sample": {}},
         "value": {"method": "eq8", "half_samples": 0},
         "runtime": {"batch_rows": 3, "device": "cpu"},

@@ -138,7 +138,7 @@ class World:
             "output": str(self.output),
             "backbone": BACKBONES[self.task],
             "gate": {"min_rows": 8, "data_docs": False},
-            "ntk": {"sample": {"count": 24}},
+            "ntk": {"method": "exact", "sample": {"count": 24}},
             "value": {"method": "eq8", "half_samples": 40},
             "runtime": {"workers": 2},
         }

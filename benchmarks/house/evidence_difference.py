@@ -52,7 +52,7 @@ LLAMA: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 1, "num_attenti
 RESNET: dict[str, Any] = {"embedding_size": 4, "hidden_sizes": [4, 8], "depths": [1, 1]}
 ROUTES: dict[Route, dict[str, Any]] = {
     # Fewer gradients than rows, so that the value of classification is told from both.
-    "exact": {"ntk": {"sample": {"count": 16}}},
+    "exact": {"ntk": {"method": "exact", "sample": {"count": 16}}},
     "sketched": {"ntk": {"method": "sketched", "sketch_features": 64}, "discrepancy": {"frequencies": 32}},
 }
 WORDS = ("river stone meadow willow", "engine piston valve gasket", "ledger invoice audit margin")

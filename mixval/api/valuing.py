@@ -20,7 +20,7 @@ from mixval.config.sample import SampleConfig
 from mixval.config.source import OriginRule, StorageConfig
 from mixval.config.tasks import Task
 from mixval.config.terms import DiscrepancyConfig, LossConfig, NtkConfig
-from mixval.config.valuation import ValuationConfig, merge
+from mixval.config.valuation import ValuationConfig
 from mixval.config.value import ValueConfig
 from mixval.errors import ConfigError
 from mixval.progress import shown_by
@@ -29,9 +29,6 @@ from mixval.storage.root import Location, open_location
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-DEFAULTS: dict[str, Any] = {"ntk": {"method": "sketched"}}
-"""As `mixval init` writes: it gives values of coalitions. A `preset` is taken as it is."""
 
 
 def value(
@@ -77,12 +74,12 @@ def value(
     """
     rooms = {"sample": sample, "gate": gate, "loss": loss, "discrepancy": discrepancy, "ntk": ntk, "value": value}
     given = {name: fields_of(room, name) for name, room in (rooms | {"runtime": runtime}).items() if room is not None}
-    preset_or_defaults = {"preset": preset} if preset else DEFAULTS
+    chosen_preset = {"preset": preset} if preset else {}
     with _output(output, storage) as (root, temporary), backbone_fields(backbone, tokenizer, transform) as model:
         where = Where(columns or {}, origin, layout, contributor_column, fields_of(storage, "storage"))
         chosen, source = source_of(contributors, target, root, task, where)
         placed = {"task": chosen, "source": source, "output": root.url.removeprefix("file://"), "backbone": model, "seed": seed}
-        config = parse_config(merge(preset_or_defaults, given) | placed, where="mixval.value")
+        config = parse_config(chosen_preset | given | placed, where="mixval.value")
         return ValuationResult(open_run_at(open_location(_run(config, cluster, progress), root.options)), temporary)
 
 

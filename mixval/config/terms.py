@@ -90,9 +90,9 @@ class NtkConfig(FrozenModel):
     """lambda, added to the diagonal of Theta: a multiple of its mean, or in units of Theta; see `damping_mode`."""
     damping_mode: Literal["relative", "absolute"] = "relative"
     """`relative`: `damping` times the mean diagonal of Theta. `absolute`: `damping` itself."""
-    method: Literal["exact", "sketched"] = "exact"
-    """`exact`: kernel matrix of all rows and its Cholesky factor. `sketched`: random projections (sketches) of the gradients,
-    added up over any number of rows; gives coalition values."""
+    method: Literal["exact", "sketched"] = "sketched"
+    """`sketched`: random projections (sketches) of the gradients, added up over any number of rows; gives coalition values.
+    `exact`: kernel matrix of the rows of `sample` and its Cholesky factor."""
     n_blocks: int = Field(default=1, ge=1)
     """`exact` only. 1: the whole kernel matrix. Above: only this many diagonal blocks of it, rows permuted (DAVINZ: 100 for a
     ResNet)."""

@@ -29,6 +29,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "parts": "pooled",
         },
         "ntk": {
+            "method": "exact",
             "output": "logit",
             "residual": "one-minus-output",
             "parameters": ["linear", "conv"],
@@ -144,8 +145,10 @@ class ValuationConfig(FrozenModel):
     @classmethod
     def _default_discrepancy_of_sums(cls, given: Any) -> Any:
         """Sums contain mean embeddings, so `random-features` is the default discrepancy of a method that stores no rows."""
-        ntk = given.get("ntk") if isinstance(given, dict) else None
-        method = ntk.get("method") if isinstance(ntk, dict) else None
+        if not isinstance(given, dict):
+            return given
+        ntk, default = given.get("ntk", {}), NtkConfig().method
+        method = ntk.get("method", default) if isinstance(ntk, dict) else getattr(ntk, "method", None)
         if not isinstance(method, str) or STORES_ROWS.get(method, True):
             return given
         return merge({"discrepancy": {"method": "random-features"}}, given)
@@ -155,7 +158,8 @@ class ValuationConfig(FrozenModel):
         if not self.ntk.stores_rows and (self.discrepancy.method != "random-features" or self.discrepancy.permutations):
             raise ValueError(
                 f"`ntk.method: {self.ntk.method}` stores sums and no rows, so it needs `discrepancy.method: random-features` "
-                f"and `permutations: 0`, found `{self.discrepancy.method}` and {self.discrepancy.permutations}"
+                f"and `permutations: 0`, found `{self.discrepancy.method}` and {self.discrepancy.permutations}. Write so, or "
+                "`ntk.method: exact`"
             )
         return self
 

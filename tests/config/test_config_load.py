@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from mixval.cli.template import write_template
 from mixval.config.fingerprint import fingerprint
 from mixval.config.load import load_config, parse_config
 from mixval.config.valuation import ValuationConfig, merge
@@ -92,14 +93,26 @@ def test_each_task_has_its_own_damping_of_the_regression() -> None:
 
 
 def test_values_speak_for_the_rows_read_where_labels_and_features_can_tell() -> None:
-    assert parse_config(SMALLEST).values_rows_read
-    assert not parse_config(SMALLEST | {"value": {"rows": "gradients"}}).values_rows_read
-    assert not parse_config(SMALLEST | {"ntk": {"method": "sketched"}}).values_rows_read
-    assert not parse_config(SMALLEST | {"value": {"method": "eq8"}}).values_rows_read
-    pixels = SMALLEST | {"discrepancy": {"features": "pixels"}}
+    exact = SMALLEST | {"ntk": {"method": "exact"}}
+    assert parse_config(exact).values_rows_read
+    assert not parse_config(exact | {"value": {"rows": "gradients"}}).values_rows_read
+    assert not parse_config(SMALLEST).values_rows_read  # sketched: all rows have gradients
+    assert not parse_config(exact | {"value": {"method": "eq8"}}).values_rows_read
+    pixels = exact | {"discrepancy": {"features": "pixels"}}
     assert not parse_config(pixels).values_rows_read
     with pytest.raises(ConfigError, match=r"`value.rows: read` needs labels.*with `discrepancy.features: pixels`"):
         parse_config(pixels | {"value": {"rows": "read"}})
+
+
+def test_a_plain_configuration_measures_as_the_template_does(tmp_path: Path) -> None:
+    plain = parse_config(SMALLEST)
+    assert (plain.ntk.method, plain.discrepancy.method) == ("sketched", "random-features")
+    first = load_config(write_template(tmp_path, "image-classification", is_offline=True))
+    assert (first.ntk.method, first.discrepancy.method) == (plain.ntk.method, plain.discrepancy.method)
+    assert parse_config(SMALLEST | {"ntk": {"method": "exact"}}).discrepancy.method == "exact"
+    for asked in ({"method": "exact"}, {"permutations": 99}):
+        with pytest.raises(ConfigError, match=r"needs `discrepancy.method: random-features`.*Write so, or `ntk.method: exact`"):
+            parse_config(SMALLEST | {"discrepancy": asked})
 
 
 def test_pixels_need_images(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from mixval.evidence.recipe import TrainingRecipe
 from mixval.models.backbone import Backbone, Batch
 from mixval.models.heads import classification_head, initialise
 from mixval.models.outputs import own_label_losses
+from mixval.models.probes import unpadded
 from mixval.seeds import derive_seed
 
 BODY_BATCH_ROWS = 128
@@ -77,13 +78,22 @@ def _chosen(module: nn.Module, head: nn.Linear | None, only_adapters: bool) -> I
 
 
 def _whole(backbone: Backbone) -> Callable[[Batch], Outcome]:
-    def compute(batch: Batch) -> Outcome:
+    def at_once(batch: Batch) -> Outcome:
         forward = backbone.forward(batch)
         losses, counts = backbone.losses(forward, batch)
         is_right = None if backbone.is_causal else forward.logits.argmax(-1) == batch["targets"]
         return Outcome(losses, counts, is_right)
 
-    return compute
+    def one_by_one(batch: Batch) -> Outcome:
+        rows = [at_once(unpadded(batch, row)) for row in range(len(batch["targets"]))]
+        right = [row.is_right for row in rows if row.is_right is not None]
+        return Outcome(
+            torch.cat([row.losses for row in rows]),
+            torch.cat([row.counts for row in rows]),
+            torch.cat(right) if right else None,
+        )
+
+    return one_by_one if backbone.is_alone else at_once
 
 
 def _head_learner(backbone: Backbone, head: nn.Linear) -> Learner:

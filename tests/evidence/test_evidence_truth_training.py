@@ -5,18 +5,22 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from scipy.stats import spearmanr
 from torch import nn
 
+from mixval.config.backbone import BackboneConfig
 from mixval.errors import NumericalError, ShapeError
 from mixval.evidence.agreement import seed_agreement
-from mixval.evidence.learners import Learner, Outcome
+from mixval.evidence.learners import Learner, Outcome, make_learner
 from mixval.evidence.recipe import TrainingRecipe
 from mixval.evidence.training import augmented, evaluate, orders, planned_steps, rate_share, take, train
 from mixval.models.backbone import Batch
+from mixval.models.load import load_backbone
 from mixval.models.outputs import own_label_losses
+from mixval.models.own import OwnModule, handed_over
 
 
 def linear_learner(seed: int = 0) -> Learner:
@@ -118,6 +122,38 @@ def test_augmented_images_are_shifts_of_the_image_or_its_mirror() -> None:
             assert matches
             mirrored.update(matches)
     assert mirrored == {False, True}
+
+
+def test_rows_of_a_model_that_reads_padding_are_trained_on_one_by_one() -> None:
+    class Mean(nn.Module):
+        """Of all tokens, padding too."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.table, self.head = nn.Embedding(259, 8), nn.Linear(8, 2)
+
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            logits: torch.Tensor = self.head(self.table(ids).mean(1))
+            return logits
+
+    torch.manual_seed(0)
+    own = OwnModule(Mean(), tokenizer="byte", dtype="float64")
+    with handed_over(own) as digest:
+        backbone = load_backbone(BackboneConfig(module=digest, **own.settings), "text-classification", [0, 1])
+    learner = make_learner(backbone, TrainingRecipe(), seed=0, has_fresh_head=False)
+    texts, labels = ["a longer text than the others", "short", "x"], [0, 1, 1]
+    together = learner.compute(learner.encode(pa.table({"text": texts, "label": labels})))
+    alone = [
+        learner.compute(learner.encode(pa.table({"text": [text], "label": [label]})))
+        for text, label in zip(texts, labels, strict=True)
+    ]
+    torch.testing.assert_close(together.losses, torch.cat([one.losses for one in alone]), rtol=1e-12, atol=0)
+    in_a_batch, _ = backbone.losses(
+        backbone.forward(batch := learner.encode(pa.table({"text": texts, "label": labels}))), batch
+    )
+    assert not torch.allclose(together.losses[1:], in_a_batch[1:], rtol=1e-3)
+    together.losses.sum().backward()
+    assert backbone.module.get_parameter("table.weight").grad is not None
 
 
 @pytest.mark.parametrize("n_seeds", [2, 3, 5])

@@ -24,14 +24,16 @@ class Hidden:
 
     def keep(self, _module: nn.Module, _arguments: Any, output: Any) -> None:
         """Forward hook: keep the trunk's last hidden state."""
-        self._state = output[0] if isinstance(output, tuple) else output.last_hidden_state
+        self._state = output[0] if isinstance(output, tuple) else getattr(output, "last_hidden_state", None)
 
 
 @contextmanager
 def caught(module: nn.Module) -> Iterator[Hidden]:
     """Catch the last hidden state of a transformers model while its forward pass runs inside the block."""
     hidden = Hidden()
-    trunk: Any = module.base_model
+    whole: Any = module
+    # Llama 4's text model names a trunk that it does not have, and `base_model` is then the whole model, head included.
+    trunk = whole.base_model if whole.base_model is not module else getattr(whole, "model", module)
     # BART's language model runs the decoder of its trunk alone. Where the trunk runs too, it ends last, and its output is kept.
     handles = [part.register_forward_hook(hidden.keep) for part in (getattr(trunk, "decoder", None), trunk) if part is not None]
     try:

@@ -62,7 +62,7 @@ def source_of(
     wanted = [*dict.fromkeys(name for _, names in mapping.sources for name in names), mapping.id]
     constants = _origins(named, where.origin, mapping.origin)
     of_target = {mapping.origin: REAL} if mapping.origin and not _has(held_target, mapping.origin) else {}
-    wanted += [mapping.origin] if mapping.origin else []
+    wanted += [name for name in (mapping.origin, mapping.tools) if name]
 
     def placed(given: Any, whose: str, constant: dict[str, str]) -> str:
         return write_shards(given, wanted, output, whose, constant) if is_table(given) else str(given)

@@ -18,8 +18,8 @@ from mixval.config.tasks import ContractColumn, Task, for_column, spec_of
 from mixval.contracts.arrow_types import is_text, plain_type
 from mixval.contracts.class_names import ClassNames, class_names, says_nothing
 from mixval.contracts.labels import NO_NAMES, TargetClasses, are_integers, read_labels
-from mixval.contracts.messages import Conversation, Message, read_conversation, read_messages
-from mixval.contracts.rows import MESSAGE, MESSAGES, ORIGIN, accepts, advice, is_chat
+from mixval.contracts.messages import Conversation, Message, read_conversation, read_messages, tools_message
+from mixval.contracts.rows import EMBEDDED, MESSAGE, MESSAGES, ORIGIN, accepts, advice, is_chat
 from mixval.errors import ConfigError, ContractError
 
 MISSING: Literal["missing-column"] = "missing-column"
@@ -54,6 +54,8 @@ class RowMapping:
     """The data's column with the row's name, taken where it is there."""
     classes: TargetClasses = NO_NAMES
     """What the target calls its classes."""
+    tools: str | None = None
+    """The data's column of functions that may be called, taken where it is there; None where rows are no conversations."""
 
     def find_mismatch(self, schema: pa.Schema) -> Mismatch | None:
         """The first thing in a shard's schema that does not fit, or None when all fits."""
@@ -63,8 +65,8 @@ class RowMapping:
                     return found
                 if column.kind == "label" and (found := self._unnamed(schema, column, name)) is not None:
                     return found
-        if self.origin is None:
-            return None
+        if (found := _lookup_tools(schema, self.tools)) is not None or self.origin is None:
+            return found
         return _lookup(schema, ORIGIN, self.origin, False, None)
 
     def class_names(self, schema: pa.Schema) -> ClassNames:
@@ -88,9 +90,9 @@ class RowMapping:
         return Mismatch(WRONG, column.name, words, "Write the names of the classes as labels.")
 
     def read_paths(self, schema: pa.Schema) -> list[str]:
-        """Parquet column paths to read: of an image struct its `bytes` alone."""
-        names = {name for _, group in self.sources for name in group} | {self.origin, self.id} - {None}
-        return [_leaf(field, self.chat) for field in schema if field.name in names]
+        """Parquet column paths to read: of an image struct its `bytes`, and its `path` for messages."""
+        names = {name for _, group in self.sources for name in group} | {self.origin, self.id, self.tools} - {None}
+        return [path for field in schema if field.name in names for path in _leaves(field, self.chat)]
 
     def apply(self, rows: pa.RecordBatch, origin: str | None, own_names: ClassNames = ()) -> pa.Table:
         """Rows in contract columns, then `origin` (string) and, where the data has it, `id` (string).
@@ -111,11 +113,14 @@ class RowMapping:
                 made |= self._labels(column.name, rows.column(names[0]), own_names)
             elif column.name not in made:
                 made[column.name] = _canonical(column, [rows.column(name) for name in names], refused)
+        has_tools = self.tools is not None and self.tools in rows.schema.names
+        if has_tools and self.tools is not None:
+            made["prompt"] = _with_tools(made["prompt"], rows.column(self.tools), refused)
         constant = pa.array([origin] * rows.num_rows, pa.string())
         made["origin"] = constant if self.origin is None else _text(rows.column(self.origin), refused)
         if self.id in rows.schema.names:
             made["id"] = _text(rows.column(self.id), refused)
-        if any(_may_refuse(rows.schema.field(name).type) for _, names in self.sources for name in names):
+        if has_tools or any(_may_refuse(rows.schema.field(name).type) for _, names in self.sources for name in names):
             made["refusal"] = pa.array([refused.get(at) for at in range(rows.num_rows)], pa.string())
         return pa.table(made)
 
@@ -142,13 +147,13 @@ def row_mapping(
     """
     spec = spec_of(task)
     contract = {column.name: column for column in spec.columns}
-    allowed = {*contract, ORIGIN.name, "id", *(["messages"] if spec.has_prompt else [])}
+    allowed = {*contract, ORIGIN.name, "id", *(["messages", "tools"] if spec.has_prompt else [])}
     if unknown := sorted({*columns, *(wanted or ())} - allowed):
         raise ConfigError(
             f"source.columns: expected contract columns of the task {task} ({', '.join(sorted(allowed))}), found "
             f"{', '.join(unknown)}. Left of the colon stands the contract's column, right of it the data's own."
         )
-    for name in ("messages", "origin", "id", "label"):
+    for name in ("messages", "tools", "origin", "id", "label"):
         if not isinstance(columns.get(name, name), str):
             raise ConfigError(f"source.columns.{name}: expected one column name, found a list. Name one column.")
     chat = columns.get("messages")
@@ -164,6 +169,7 @@ def row_mapping(
         str(columns.get("origin", "origin")) if has_origin else None,
         str(columns.get("id", "id")),
         classes,
+        str(columns.get("tools", "tools")) if "prompt" in {column.name for column, _ in sources} else None,
     )
 
 
@@ -184,9 +190,24 @@ def _lookup(schema: pa.Schema, column: ContractColumn, name: str, joined: bool, 
     return None if fits else Mismatch(WRONG, column.name, words, advice(column, found))
 
 
-def _leaf(field: pa.Field, chat: str | None) -> str:
-    reduced = field.name != chat and pat.is_struct(field.type) and field.type.get_field_index("bytes") >= 0
-    return f"{field.name}.bytes" if reduced else str(field.name)
+def _lookup_tools(schema: pa.Schema, name: str | None) -> Mismatch | None:
+    if name is None or not (count := schema.names.count(name)):
+        return None
+    if count > 1:
+        return Mismatch(MISSING, "tools", f"column '{name}' is expected once, it stands there {count} times")
+    found = plain_type(schema.field(name).type)
+    if is_text(found) or (pat.is_list(found) and (is_text(found.value_type) or pat.is_struct(found.value_type))):
+        return None
+    words = (
+        f"column '{name}', the functions that a conversation may call, must be a list of structs, or JSON text, found {found}"
+    )
+    return Mismatch(WRONG, "tools", words, "Write it so, or under another name if it means something else.")
+
+
+def _leaves(field: pa.Field, chat: str | None) -> list[str]:
+    if field.name == chat or not pat.is_struct(field.type) or field.type.get_field_index("bytes") < 0:
+        return [str(field.name)]
+    return [f"{field.name}.{part}" for part in ("bytes", "path") if field.type.get_field_index(part) >= 0]
 
 
 def _may_refuse(found: pa.DataType) -> bool:
@@ -212,17 +233,32 @@ def _prompt(array: pa.Array, refused: Refused) -> pa.Array:
     return pa.array(prompts, pa.list_(MESSAGE))
 
 
+def _with_tools(prompts: pa.Array, tools: pa.Array, refused: Refused) -> pa.Array:
+    """Prompts as messages, the functions that may be called before them."""
+    made = list[list[Message] | None]()
+    for at, (prompt, given) in enumerate(zip(prompts.to_pylist(), tools.to_pylist(), strict=True)):
+        said = [{"role": "user", "content": prompt, "more": None}] if isinstance(prompt, str) else prompt
+        try:
+            first = tools_message(given)
+        except ContractError as error:
+            refused[at], first, said = str(error), None, None
+        made.append([first, *said] if first and said is not None else said)
+    return pa.array(made, pa.list_(MESSAGE))
+
+
 def _image(array: pa.Array, refused: Refused) -> pa.Array:
     if isinstance(array.type, pa.FixedShapeTensorType):
         return array
     if not pat.is_struct(array.type):
         return array.cast(pa.binary())
     data = pc.struct_field(array, "bytes").cast(pa.binary())
+    has_path = array.type.get_field_index("path") >= 0 and is_text(array.type.field("path").type)
     for at in pc.indices_nonzero(pc.and_(array.is_valid(), data.is_null())).to_pylist():
-        refused[at] = (
-            "an image's `bytes` are expected, found a struct without them, as of a file that is named by its path alone. Embed "
-            "the file: write its content as `bytes`"
+        path = array[at].as_py()["path"] if has_path else None
+        found = (
+            f"the path {str(path)[:80]!r} alone: files outside of the data are not read" if path else "neither them nor a path"
         )
+        refused[at] = f"an image's `bytes` are expected, found {found}. Embed the file: {EMBEDDED}"
     return data
 
 

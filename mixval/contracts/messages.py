@@ -3,7 +3,8 @@
 Read are `role` and `content`, and ShareGPT's `from` and `value`; role names of other makers (`ROLES`); content as text or as
 parts of text, which are joined by a line break; calls of tools (`tool_calls`, the older `function_call`, arguments as JSON
 text or as a struct), with the ids and names that belong to them; a train of thought (`reasoning_content`). Any other field of
-a message is no part of the conversation. What cannot be read is refused in words.
+a message is no part of the conversation. Functions that may be called, told beside a conversation, are its first message, of
+the role `TOOLS`. What cannot be read is refused in words.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ ROLES = {
     **dict.fromkeys(("function", "observation", "ipython", "tool_response", "function_response"), "tool"),
 }
 """Role names of other makers -> those that chat templates know. Any other name stays as it is."""
+TOOLS = "tools"
+"""Role of the first message of a conversation that says which functions may be called."""
 _TEXT_PARTS = (None, "text", "input_text", "output_text")
 _THOUGHTS = ("reasoning_content", "thinking", "reasoning")
 _NAMES = ("tool_call_id", "name")
@@ -67,11 +70,33 @@ def read_messages(messages: Sequence[Mapping[str, Any] | None]) -> list[Message]
     return [_read(said) for said in messages if said is not None]
 
 
+def tools_message(tools: Any) -> Message | None:
+    """The message of functions that may be called, from a list of their descriptions or JSON text of one; None for none.
+
+    Raises ContractError for anything else.
+    """
+    found = _parsed_tools(tools)
+    if not found:
+        return None
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise ContractError(
+            f"`tools` must be a list of descriptions of functions, or JSON text of one, found {str(tools)[:80]}. Write them "
+            "so, or leave the column out"
+        )
+    return {"role": TOOLS, "content": None, "more": _canonical({"tools": [_without_nulls(one) for one in found]})}
+
+
+def _parsed_tools(tools: Any) -> Any:
+    found = [_parsed(one, or_text=True) for one in tools] if isinstance(tools, list) else _parsed(tools, or_text=True)
+    return [found] if isinstance(found, dict) else found
+
+
 def written(message: Mapping[str, Any]) -> str:
-    """What a message says as one text: its train of thought in a `think` block, its content, its calls as JSON, a line each."""
+    """What a message says as one text: its train of thought in a `think` block, its content, its calls and the functions that
+    may be called as JSON, a line each."""
     more = json.loads(message.get("more") or "{}")
     thought = f"<think>\n{more['reasoning_content']}\n</think>\n\n" if "reasoning_content" in more else ""
-    calls = [_canonical(call["function"]) for call in more.get("tool_calls", [])]
+    calls = [*(_canonical(call["function"]) for call in more.get("tool_calls", [])), *map(_canonical, more.get("tools", []))]
     return thought + "\n".join([text for text in (message.get("content"), *calls) if text])
 
 

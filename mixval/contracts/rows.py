@@ -14,6 +14,8 @@ MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string()), ("more", p
 ORIGIN = ContractColumn("origin", "string", is_input=False, kind="text", example="origin (real or synthetic)")
 """Columns of every task, besides its own."""
 MESSAGES = "list of messages, each a struct of `role` and `content` (or `from` and `value`)"
+EMBEDDED = '`row["image"] = {"bytes": open(path, "rb").read()}`'
+"""How a file that is named by its path becomes part of the data."""
 CHANNELS = (1, 3, 4)
 """Channels that an image may have: grey, RGB, RGBA."""
 
@@ -81,8 +83,8 @@ _ADVICE: tuple[tuple[str, Callable[[pa.DataType], bool], str], ...] = (
         "Write pixels as uint8 or floats, height, width and channels in this order: where channels come first, transpose it.",
     ),
     ("image", pat.is_list, "Write nested lists as PNG bytes, or as a fixed-shape (height, width, channels) tensor of uint8."),
-    ("image", pat.is_struct, "Embed the files: write their content as `bytes`."),
-    ("image", is_text, "If these are paths, write the content of the files instead."),
+    ("image", pat.is_struct, f"Embed the files, in each row: {EMBEDDED}."),
+    ("image", is_text, f"If these are paths, embed the files, in each row: {EMBEDDED}."),
     ("prompt", pat.is_list, "Name the fields of its structs `role` and `content`."),
     ("prompt", is_text, "If this is JSON, write it as a list of structs."),
     ("text", pat.is_list, "Join its items to one text, or name a chat column as `messages` in `source.columns`."),

@@ -51,16 +51,18 @@ class ChatTemplate:
         self._spelled = re.compile(f"(?:{spelled})" if spelled else "(?!)")
         self._marked = re.compile(f"{_OPEN}({spelled}){_CLOSE}" if spelled else "((?!))")
 
-    def split(self, prompt: list[Message], answer: Message) -> tuple[str, str]:
+    def split(self, prompt: list[Message], answer: Message, tools: list[Message] | None = None) -> tuple[str, str]:
         """What the template writes before the answer, and the rest of the conversation, special tokens of texts marked.
+
+        `tools` are descriptions of functions that may be called.
 
         Raises ContractError when the template refuses the messages, or writes them otherwise once there is an answer.
         """
-        messages = [self._mark(message) for message in prompt]
-        whole = self._render([*messages, self._mark(answer)])
-        before = self._render(messages, opens=True)
+        messages, told = [self._mark(message) for message in prompt], self._mark(tools)
+        whole = self._render([*messages, self._mark(answer)], told)
+        before = self._render(messages, told, opens=True)
         if not whole.startswith(before):
-            probed = [self._render([*messages, {"role": "assistant", "content": probe}]) for probe in _PROBES]
+            probed = [self._render([*messages, {"role": "assistant", "content": probe}], told) for probe in _PROBES]
             before = _common_start(*probed)
             if not whole.startswith(before):
                 raise ContractError(
@@ -90,21 +92,21 @@ class ChatTemplate:
             return {key: self._mark(inner) for key, inner in value.items()}
         return [self._mark(inner) for inner in value] if isinstance(value, list) else value
 
-    def _render(self, messages: list[Message], opens: bool = False) -> str:
+    def _render(self, messages: list[Message], tools: list[Message] | None = None, opens: bool = False) -> str:
         try:
-            return self._applied(messages, opens)
+            return self._applied(messages, tools, opens)
         except ContractError:
             texts = [_with_written_arguments(message) for message in messages]
             if texts == messages:
                 raise
-            return self._applied(texts, opens)  # older templates take a call's arguments as text
+            return self._applied(texts, tools, opens)  # older templates take a call's arguments as text
 
-    def _applied(self, messages: list[Message], opens: bool) -> str:
+    def _applied(self, messages: list[Message], tools: list[Message] | None, opens: bool) -> str:
         from jinja2 import TemplateError
 
         try:
             text = self._tokenizer.apply_chat_template(
-                messages, chat_template=self._template, tokenize=False, add_generation_prompt=opens
+                messages, tools=tools, chat_template=self._template, tokenize=False, add_generation_prompt=opens
             )
         except (TemplateError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise ContractError(f"the chat template refuses messages of {_roles(messages)}: {_one_line(error)}") from error

@@ -26,12 +26,12 @@ import numpy as np
 import pyarrow as pa
 
 from mixval.config.tasks import Task, spec_of
-from mixval.contracts.messages import written
+from mixval.contracts.messages import TOOLS, written
 from mixval.errors import ContractError, ModelError
 from mixval.models.chat import ChatTemplate, Message, without_end
 from mixval.models.rows import Messages, column, prompts, row_name, strings
 
-VERSION = 2
+VERSION = 3
 """Raised whenever rows give other tokens."""
 _PROBE = "mixval"
 
@@ -124,11 +124,12 @@ class Tokeniser:
     def _chat_turns(self, rows: pa.Table, template: ChatTemplate) -> list[_Turn | str]:
         cut: list[tuple[str, str] | str] = []
         for prompt, response, answer in zip(prompts(rows), strings(rows, "response"), _answers(rows), strict=True):
-            messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else _messages(prompt)
+            messages: list[Message] = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else _messages(prompt)
+            tools: list[Message] | None = messages.pop(0)["tools"] if messages and messages[0]["role"] == TOOLS else None
             said = answer or {"content": response}
             said = {"role": "assistant", **said, "content": self._own(said.get("content") or "")}
             try:
-                cut.append(template.split(messages, said) if messages else ("", ""))
+                cut.append(template.split(messages, said, tools) if messages else ("", ""))
             except ContractError as error:
                 cut.append(str(error))
         texts = [text for parts in cut if not isinstance(parts, str) for text in (parts[0], "".join(parts), parts[1])]

@@ -29,6 +29,10 @@ MAX_DEPTH = 100
 """Brackets within brackets. pyarrow overflows its stack at some tens of thousands, and takes the process with it."""
 MAX_FIELDS = 10_000
 """Names of a file's objects, nested ones too: each is a column."""
+_ARRAY = (
+    "it is a JSON array, which can only be read as a whole. Write one object a line, as `jq -c '.[]' rows.json > rows.jsonl` "
+    'does, or Parquet, as `pandas.read_json("rows.json").to_parquet("rows.parquet")` does'
+)
 _BOM = b"\xef\xbb\xbf"
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
@@ -120,7 +124,7 @@ def _pieces(file: HeldFile) -> Iterator[bytes]:
         while data := stream.read(PIECE_BYTES):
             data = rest + (data.removeprefix(_BOM) if is_first else data)
             if is_first and data.lstrip()[:1] == b"[":
-                raise unreadable(location, JsonLines.name, "it is a JSON array. Write one object a line, as `jq -c '.[]'` does")
+                raise unreadable(location, JsonLines.name, _ARRAY)
             is_first = False
             cut = data.rfind(b"\n") + 1
             if cut:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mixval.contracts.messages import read_conversation, read_messages, written
+from mixval.contracts.messages import TOOLS, read_conversation, read_messages, tools_message, written
 from mixval.errors import ContractError
 
 Said = dict[str, Any]
@@ -29,6 +29,31 @@ def call(city: str, **more: Any) -> Said:
 @pytest.mark.parametrize(("who", "what"), [("role", "content"), ("from", "value"), ("role", "text")])
 def test_roles_of_other_makers(role: str, read: str, who: str, what: str) -> None:
     assert read_messages([{who: role, what: "hi", "weight": 1}]) == [{"role": read, "content": "hi", "more": None}]
+
+
+SEARCH = {"type": "function", "function": {"name": "search", "parameters": {"type": "object"}}}
+
+
+@pytest.mark.parametrize(
+    "given", [[SEARCH], [SEARCH | {"strict": None}], json.dumps([SEARCH]), [json.dumps(SEARCH)], json.dumps(SEARCH)]
+)
+def test_functions_that_may_be_called_are_one_message_however_they_are_written(given: Any) -> None:
+    found = tools_message(given)
+    assert found is not None
+    assert found["role"] == TOOLS
+    assert json.loads(found["more"] or "") == {"tools": [SEARCH]}
+    assert written(found) == json.dumps(SEARCH, sort_keys=True)
+
+
+@pytest.mark.parametrize("given", [None, "", " ", [], "[]", "null"])
+def test_no_functions_are_no_message(given: Any) -> None:
+    assert tools_message(given) is None
+
+
+@pytest.mark.parametrize("given", ["search the web", ["search"], "[1]", 3])
+def test_what_describes_no_functions_is_refused(given: Any) -> None:
+    with pytest.raises(ContractError, match="`tools` must be a list of descriptions of functions, or JSON text of one, found"):
+        tools_message(given)
 
 
 def test_the_assistant_s_last_message_is_the_answer() -> None:

@@ -6,6 +6,7 @@ import json
 import pyarrow as pa
 import pytest
 
+from mixval.contracts.rows import MESSAGE
 from mixval.errors import ContractError, ModelError
 from mixval.models.tokenise import Tokeniser
 from mixval.models.tokenizers import byte_tokenizer
@@ -132,6 +133,21 @@ def test_a_refused_row_is_told_beside_the_others():
     assert counts.n_tokens.tolist()[1] == 0
     with pytest.raises(ContractError, match="row 1 of the batch: the chat template refuses"):
         tokeniser.conversations(table, 1000)
+
+
+def test_functions_that_may_be_called_reach_the_template_and_are_text_without_one():
+    tools = [{"type": "function", "function": {"name": "search <eos>"}}]
+    said = [{"role": "tools", "content": None, "more": json.dumps({"tools": tools})}, {"role": "user", "content": "hi"}]
+    table = pa.table({"prompt": pa.array([said], pa.list_(MESSAGE)), "response": ["yo"]})
+    template = "{% for t in tools or [] %}[{{ t.function.name }}]{% endfor %}" + PLAIN
+    with_tools, answer = parts(chat(template), table)
+    without = parts(chat(PLAIN), table)
+    assert (with_tools, answer) == (f"[search <eos>]{without[0]}", without[1])
+    (row,) = chat(template).conversations(table, 1000)
+    assert row.ids.count(258) == chat(PLAIN).conversations(table, 1000)[0].ids.count(258)  # spelt in a name, <eos> is text
+    plain = Tokeniser(byte_tokenizer(), "plain")
+    told = plain.tokenizer.decode(plain.conversations(table, 1000)[0].ids)
+    assert told.startswith('<bos>tools: {"function": {"name": "search <eos>"}, "type": "function"}\nuser: hi')
 
 
 def test_calls_reach_the_template_and_are_an_answer():

@@ -107,7 +107,7 @@ def test_views_are_filtered_by_their_contributor(tmp_path: Any) -> None:
         (pa.fixed_shape_tensor(pa.int64(), [8, 8, 3]), "value_type=int64"),
         (pa.list_(pa.list_(pa.list_(pa.uint8()))), "nested lists as PNG"),
         (pa.struct([("path", pa.string())]), "Embed the files"),
-        (pa.string(), "content of the files"),
+        (pa.string(), "embed the files, in each row"),
     ],
 )
 def test_images_in_forms_that_are_not_read_are_told_how_to_convert(kind: pa.DataType, words: str) -> None:
@@ -122,7 +122,8 @@ def test_images_that_are_named_by_their_path_alone_are_refused(tmp_path: Any) ->
     rows = read([pa.table({"image": images, "label": [0, 0, 0]})], "image-classification", tmp_path)
     assert [row["image"] for row in rows] == [b"png", None, None]
     assert [row["refusal"] is None for row in rows] == [True, False, True]
-    assert "named by its path alone" in rows[1]["refusal"]
+    assert "found the path 'b.png' alone" in rows[1]["refusal"]
+    assert 'open(path, "rb").read()' in rows[1]["refusal"]
 
 
 def test_tensors_whose_axes_are_permuted_are_read_by_their_meaning() -> None:

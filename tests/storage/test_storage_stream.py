@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -91,6 +93,34 @@ def test_chats_split_before_the_last_answer(root: Location, write_shard: Write) 
     assert wanted == {"response": "4", "answer": None, "origin": "real", "refusal": None}
 
 
+SEARCH = {"type": "function", "function": {"name": "search"}}
+
+
+@pytest.mark.parametrize("tools", [[[SEARCH], None, []], [json.dumps([SEARCH]), None, ""]])
+def test_functions_that_may_be_called_are_part_of_the_conversation(
+    root: Location, write_shard: Write, tools: list[Any]
+) -> None:
+    chat = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yo"}]
+    write_shard(root.child("a", "x.parquet"), {"chat": [chat] * 3, "functions": tools})
+    columns: dict[str, Any] = {"messages": "chat", "tools": "functions"}
+    with_tools, without, empty = (row["prompt"] for row in rows_of(root, "instruction", columns=columns, origin="real")[0])
+    assert without == empty == [{"role": "user", "content": "hi", "more": None}]
+    assert with_tools[1:] == without
+    assert json.loads(with_tools[0]["more"]) == {"tools": [SEARCH]}
+
+
+def test_functions_that_are_none_are_refused_by_the_row_or_by_the_type(root: Location, write_shard: Write) -> None:
+    said = {"prompt": ["a", "b"], "response": ["c", "d"]}
+    write_shard(root.child("a", "x.parquet"), said | {"tools": ["[]", "search"]})
+    first, second = rows_of(root, "instruction", origin="real")[0]
+    assert first["prompt"] == [{"role": "user", "content": "a", "more": None}]
+    assert (first["refusal"], second["prompt"]) == (None, None)
+    assert "`tools` must be a list of descriptions of functions, or JSON text of one, found search" in second["refusal"]
+    write_shard(root.child("a", "x.parquet"), said | {"tools": [1, 2]})
+    with pytest.raises(ShardError, match=r"column 'tools', the functions that .* must be a list of structs, .* found int64"):
+        rows_of(root, "instruction", origin="real")
+
+
 def test_images_as_structs_binary_and_tensors(root: Location, write_shard: Write) -> None:
     pixels = np.arange(2 * 4 * 3 * 3, dtype=np.uint8).reshape(2, 4, 3, 3)
     forms = {
@@ -110,12 +140,12 @@ def test_images_as_structs_binary_and_tensors(root: Location, write_shard: Write
     assert batch.table["label"].type == pa.int64()
 
 
-def test_only_the_image_bytes_are_read(root: Location, write_shard: Write) -> None:
-    heavy = [{"bytes": b"x", "path": "y" * 3_000_000} for _ in range(40)]
+def test_of_an_image_only_bytes_and_path_are_read(root: Location, write_shard: Write) -> None:
+    heavy = [{"bytes": b"x", "path": "p", "caption": "y" * 3_000_000} for _ in range(40)]
     write_shard(root.child("a", "x.parquet"), {"image": heavy, "label": [1] * 40})
     rows, places = rows_of(root, "image-classification", origin="real")
     assert len(rows) == 40
-    assert places == [(0, 0, 40)]  # batches are sized by what is read, and the paths are not
+    assert places == [(0, 0, 40)]  # batches are sized by what is read, and captions are not
 
 
 def test_heavy_rows_come_in_smaller_batches(root: Location, write_shard: Write) -> None:

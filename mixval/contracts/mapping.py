@@ -16,11 +16,11 @@ import pyarrow.types as pat
 
 from mixval.config.tasks import ContractColumn, Task, for_column, spec_of
 from mixval.contracts.arrow_types import is_text, plain_type
+from mixval.contracts.chats import Refused, prompt_cells, split_chat, with_tools
 from mixval.contracts.class_names import ClassNames, class_names, says_nothing
 from mixval.contracts.labels import NO_NAMES, TargetClasses, are_integers, read_labels
-from mixval.contracts.messages import Conversation, Message, read_conversation, read_messages, tools_message
-from mixval.contracts.rows import EMBEDDED, MESSAGE, MESSAGES, ORIGIN, accepts, advice, is_chat
-from mixval.errors import ConfigError, ContractError
+from mixval.contracts.rows import EMBEDDED, MESSAGES, ORIGIN, accepts, advice, is_chat
+from mixval.errors import ConfigError
 
 MISSING: Literal["missing-column"] = "missing-column"
 WRONG: Literal["wrong-type"] = "wrong-type"
@@ -107,7 +107,7 @@ class RowMapping:
         refused: Refused = {}
         from_chat = {column.name for column, names in self.sources if names == (self.chat,)}
         if from_chat:
-            made |= _split_chat(rows.column(self.chat), from_chat, refused)
+            made |= split_chat(rows.column(self.chat), from_chat, refused)
         for column, names in self.sources:
             if column.kind == "label":
                 made |= self._labels(column.name, rows.column(names[0]), own_names)
@@ -115,7 +115,7 @@ class RowMapping:
                 made[column.name] = _canonical(column, [rows.column(name) for name in names], refused)
         has_tools = self.tools is not None and self.tools in rows.schema.names
         if has_tools and self.tools is not None:
-            made["prompt"] = _with_tools(made["prompt"], rows.column(self.tools), refused)
+            made["prompt"] = with_tools(made["prompt"], rows.column(self.tools), refused)
         constant = pa.array([origin] * rows.num_rows, pa.string())
         made["origin"] = constant if self.origin is None else _text(rows.column(self.origin), refused)
         if self.id in rows.schema.names:
@@ -128,10 +128,6 @@ class RowMapping:
         numbers, strange = read_labels(labels, self.classes, own_names)
         is_plain = pat.is_integer(labels.type) and not self.classes.are_labels
         return {name: numbers} if is_plain else {name: numbers, f"{name}_found": strange}
-
-
-Refused = dict[int, str]
-"""Row of a batch -> why it cannot be read."""
 
 
 def row_mapping(
@@ -220,32 +216,6 @@ def _canonical(column: ContractColumn, arrays: list[pa.Array], refused: Refused)
     return for_column(_CELLS, column, "a reader of its cells")(arrays[0], refused)
 
 
-def _prompt(array: pa.Array, refused: Refused) -> pa.Array:
-    if not pat.is_list(array.type):
-        return _text(array, refused)
-    prompts = list[list[Message] | None]()
-    for at, messages in enumerate(array.to_pylist()):
-        try:
-            prompts.append(None if messages is None else read_messages(messages))
-        except ContractError as error:
-            refused[at] = str(error)
-            prompts.append(None)
-    return pa.array(prompts, pa.list_(MESSAGE))
-
-
-def _with_tools(prompts: pa.Array, tools: pa.Array, refused: Refused) -> pa.Array:
-    """Prompts as messages, the functions that may be called before them."""
-    made = list[list[Message] | None]()
-    for at, (prompt, given) in enumerate(zip(prompts.to_pylist(), tools.to_pylist(), strict=True)):
-        said = [{"role": "user", "content": prompt, "more": None}] if isinstance(prompt, str) else prompt
-        try:
-            first = tools_message(given)
-        except ContractError as error:
-            refused[at], first, said = str(error), None, None
-        made.append([first, *said] if first and said is not None else said)
-    return pa.array(made, pa.list_(MESSAGE))
-
-
 def _image(array: pa.Array, refused: Refused) -> pa.Array:
     if isinstance(array.type, pa.FixedShapeTensorType):
         return array
@@ -285,24 +255,8 @@ def _without_blanks(text: pa.Array) -> pa.Array:
     return pc.if_else(pc.fill_null(blank, True), "", text)
 
 
-def _split_chat(chats: pa.Array, wanted: set[str], refused: Refused) -> dict[str, pa.Array]:
-    found = list[Conversation | None]()
-    for at, messages in enumerate(chats.to_pylist()):
-        try:
-            found.append(None if messages is None else read_conversation(messages))
-        except ContractError as error:
-            refused[at] = str(error)
-            found.append(None)
-    made = {
-        "prompt": pa.array([one and one.prompt for one in found], pa.list_(MESSAGE)),
-        "response": pa.array([one and one.response for one in found], pa.string()),
-        "answer": pa.array([one and one.answer for one in found], pa.string()),
-    }
-    return {name: array for name, array in made.items() if name in wanted or (name == "answer" and "response" in wanted)}
-
-
 _CELLS: dict[str, Callable[[pa.Array, Refused], pa.Array]] = {
     "image": _image,
     "text": _text,
-    "prompt": _prompt,
+    "prompt": lambda array, refused: prompt_cells(array, refused) if pat.is_list(array.type) else _text(array, refused),
 }

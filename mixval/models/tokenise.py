@@ -26,7 +26,7 @@ import numpy as np
 import pyarrow as pa
 
 from mixval.config.tasks import Task, spec_of
-from mixval.contracts.messages import TOOLS, written
+from mixval.contracts.messages import written
 from mixval.errors import ContractError, ModelError
 from mixval.models.chat import ChatTemplate, Message, without_end
 from mixval.models.rows import Messages, column, prompts, row_name, strings
@@ -125,7 +125,7 @@ class Tokeniser:
         cut: list[tuple[str, str] | str] = []
         for prompt, response, answer in zip(prompts(rows), strings(rows, "response"), _answers(rows), strict=True):
             messages: list[Message] = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else _messages(prompt)
-            tools: list[Message] | None = messages.pop(0)["tools"] if messages and messages[0]["role"] == TOOLS else None
+            tools: list[Message] | None = messages.pop(0)["tools"] if messages and "tools" in messages[0] else None
             said = answer or {"content": response}
             said = {"role": "assistant", **said, "content": self._own(said.get("content") or "")}
             try:

@@ -145,6 +145,8 @@ def test_functions_that_may_be_called_reach_the_template_and_are_text_without_on
     assert (with_tools, answer) == (f"[search <eos>]{without[0]}", without[1])
     (row,) = chat(template).conversations(table, 1000)
     assert row.ids.count(258) == chat(PLAIN).conversations(table, 1000)[0].ids.count(258)  # spelt in a name, <eos> is text
+    table_of_a_role = rows("yo", ("tools", "hi"))  # a speaker of that name is none of them
+    assert "<tools>hi" in parts(chat(template), table_of_a_role)[0]
     plain = Tokeniser(byte_tokenizer(), "plain")
     told = plain.tokenizer.decode(plain.conversations(table, 1000)[0].ids)
     assert told.startswith('<bos>tools: {"function": {"name": "search <eos>"}, "type": "function"}\nuser: hi')

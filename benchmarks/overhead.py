@@ -22,9 +22,9 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.plain_stages import run_plainly
 from mixval.config.load import anchor_paths, parse_config
 from mixval.config.valuation import ValuationConfig
+from mixval.stages.whole_run import run_here
 from mixval_flows.front import run_session
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "images" / "data"
@@ -95,7 +95,7 @@ def with_plain_calls(mode: str, sizes: list[int], folder: Path) -> dict[int, flo
     for n in (2, *sizes):
         config = with_method(lay_out(folder / f"plain-{n}", n), mode)
         began = time.process_time()
-        run_plainly(config)
+        run_here(config)
         used[n] = time.process_time() - began
     return used
 

@@ -13,65 +13,69 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from mixval.config.load import load_config
 from mixval.config.valuation import ValuationConfig
-from mixval.contracts.record import ArtifactRef
-from mixval.gate.verdict import ensure_somebody
-from mixval.stages import gating, publishing, sharing
-from mixval.stages.coalitions import coalition_job, coalition_steps, coalition_tables
-from mixval.stages.in_process import admitted_jobs
+from mixval.stages import gating
+from mixval.stages.account import Account
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.memory import ALLOCATOR
-from mixval.stages.preparing import prepare_run
-from mixval.stages.reducing import reduce_terms
+from mixval.stages.preparing import PreparedRun, prepare_run
 from mixval.stages.routes import route_of
-from mixval.stages.steps import Step
+from mixval.stages.runs import GatedRun, gated_run
+from mixval.stages.steps import Step, refs_of
 from mixval.stages.terms import contributor_steps
-from mixval.storage.pointer import read_latest
-from mixval.storage.root import open_location
+from mixval.stages.whole_run import FinishedRun, publish_finished, run_stages
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 WORKERS = 2
 
 
+class InPool:
+    """Makes the artifacts of a run in a pool of processes (`mixval/stages/whole_run.py`)."""
+
+    def __init__(self, pool: ProcessPoolExecutor) -> None:
+        self._pool = pool
+
+    def prepare(self, config: ValuationConfig) -> PreparedRun:
+        """The plan, for the processes of the pool."""
+        return prepare_run(config, WORKERS, 8 * 2**30)
+
+    def gate(self, config: ValuationConfig, prepared: PreparedRun, n_missing: int) -> GatedRun:  # noqa: ARG002
+        """One call a contributor."""
+        contributors = prepared.plan.contributors
+        checks = {one.name: self._pool.submit(gating.gate_contributor, config, one, prepared.target) for one in contributors}
+        refs = {name: check.result() for name, check in checks.items()}
+        return gated_run(config, prepared, {name: gating.read_outcome(config, ref) for name, ref in refs.items()}, refs)
+
+    def measure(self, jobs: Sequence[MeasureJob], target: MeasureJob) -> dict[str, str]:
+        """Terms and values; passes longest first, as the flow has them."""
+        shared = route_of(target.ntk.method).shared_steps(target)
+        longest_first = sorted(jobs, key=lambda one: -one.contributor.seconds)
+        own = [step for job in longest_first for step in contributor_steps(job, target, shared)]
+        make([*shared, *own], self._pool)
+        return {}
+
+    def coalitions(self, steps: Sequence[Step]) -> str | None:
+        """Side by side."""
+        make(steps, self._pool)
+        return None
+
+
 def run(config: ValuationConfig, pool: ProcessPoolExecutor) -> None:
     """Plan, gate, measure, reduce and publish one configuration."""
-    prepared = prepare_run(config, WORKERS, 8 * 2**30)
-    contributors = prepared.plan.contributors
-    checks = {one.name: pool.submit(gating.gate_contributor, config, one, prepared.target) for one in contributors}
-    refs = {name: check.result() for name, check in checks.items()}
-    outcomes = {name: gating.read_outcome(config, ref) for name, ref in sorted(refs.items())}
-    outcomes = sharing.compare(config, outcomes, refs)
-    ensure_somebody(list(outcomes.values()))
-    jobs, target = admitted_jobs(config, prepared, outcomes), prepared.target_job
-    reduced = reduce_terms(config, measure(list(jobs.values()), target, pool), outcomes, prepared.identity, prepared.classes)
-    outcomes = sharing.with_near_copies(config, outcomes, refs, reduced.ranking["contributor"].to_pylist())
-    coalition_results = None
-    if (work := coalition_job(config, jobs, target, reduced)) is not None:
-        make(coalition_steps(work), pool)
-        coalition_results = coalition_tables(work, outcomes)
-    account = publishing.RunAccount(datetime.now(UTC), {}, {}, {}, [], [], refs)
-    expected = read_latest(open_location(config.output))
-    publishing.publish(config, prepared, list(outcomes.values()), reduced, account, expected, coalition_results)
-
-
-def measure(jobs: list[MeasureJob], target: MeasureJob, pool: ProcessPoolExecutor) -> dict[str, ArtifactRef]:
-    """Terms and values; passes longest first, as the flow has them."""
-    shared = route_of(target.ntk.method).shared_steps(target)
-    longest_first = sorted(jobs, key=lambda one: -one.contributor.seconds)
-    steps = {job.contributor.name: contributor_steps(job, target, shared) for job in longest_first}
-    make([*shared, *(step for own in steps.values() for step in own)], pool)
-    return {name: own[-1].ref for name, own in steps.items()}
+    account = Account()
+    finished = run_stages(config, InPool(pool), account)
+    if isinstance(finished, FinishedRun):
+        publish_finished(finished, account)
 
 
 def make(steps: Sequence[Step], pool: ProcessPoolExecutor) -> None:
     """Make what these steps make: side by side all that waits for none of the others, then what waited for those."""
     refs = {step.ref for step in steps}
-    ready = [step for step in steps if not refs & {*step.after}]
+    ready = [step for step in steps if not refs & {*refs_of(step.after)}]
     works = [step.work() for step in ready if not step.is_done]
     pieces: list[Future[Any]] = [
         pool.submit(work.piece, *one) for work in works if work.piece is not None for one in work.pieces

@@ -26,7 +26,7 @@ import torch
 from PIL import Image
 
 from benchmarks.figures import figure, write_by_name
-from benchmarks.plain_stages import gate_here, run_plainly
+from benchmarks.plain_stages import gate_here
 from mixval.config.backbone import BackboneConfig
 from mixval.config.load import parse_config
 from mixval.config.tasks import Task, spec_of
@@ -42,6 +42,7 @@ from mixval.models.tokenizers import byte_tokenizer
 from mixval.publish.stored_run import open_run
 from mixval.stages.in_process import value_gated
 from mixval.stages.planning import list_inputs
+from mixval.stages.whole_run import run_here
 
 COMMAND = "python -m benchmarks.house.evidence_difference"
 Route = Literal["exact", "sketched"]
@@ -93,7 +94,7 @@ class Ground:
         config = parse_config(merge(self.settings(case) | {"output": output}, changes))
         if not case.is_published:
             return value_gated(gate_here(config)).values
-        run_plainly(config)
+        run_here(config)
         ranking = open_run(output).ranking
         return dict(zip(ranking["contributor"].to_pylist(), ranking["value"].to_pylist(), strict=True))
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.plain_stages import run_plainly
 from mixval.config.load import load_config
 from mixval.publish.stored_run import open_run
+from mixval.stages.whole_run import run_here
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PAIRS = {
@@ -36,7 +36,7 @@ def test_planted_pairs_come_out_in_the_planted_order(name: str, tmp_path: Path) 
         "output": str(tmp_path / "out"),
         "value": config.value.model_copy(update={"half_samples": 0, "coalitions": 0}),
     }
-    run_plainly(config.model_copy(update=changes))
+    run_here(config.model_copy(update=changes))
     ranked = open_run(str(tmp_path / "out")).ranking
     values = dict(zip(ranked["contributor"].to_pylist(), ranked["value"].to_pylist(), strict=True))
     assert [pair for pair in PAIRS[name] if values[pair[0]] <= values[pair[1]]] == []

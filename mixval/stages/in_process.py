@@ -1,64 +1,51 @@
-"""A run up to its values in this process, step by step: no flow and no cluster, the same artifacts and the same numbers."""
+"""The stages of a run in this process, step by step: no flow and no cluster, the same artifacts and the same numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.outcomes import GateOutcome, failed_outcome
 from mixval.contracts.record import ArtifactRef
-from mixval.errors import NobodyAdmittedError, reason_of
-from mixval.gate.verdict import ensure_somebody
+from mixval.errors import reason_of
 from mixval.progress import current
-from mixval.stages import gating, sharing
-from mixval.stages.jobs import MeasureJob, contributor_job
+from mixval.stages import gating
+from mixval.stages.coalitions import QUANTITIES
+from mixval.stages.jobs import MeasureJob
 from mixval.stages.preparing import PreparedRun, prepare_run
-from mixval.stages.reducing import Reduced, reduce_terms
 from mixval.stages.routes import route_of
-from mixval.stages.steps import make_here, refs_of
-from mixval.stages.terms import contributor_steps, terms_ref
+from mixval.stages.runs import GatedRun, ValuedRun, gated_run, measured_terms, valued_run
+from mixval.stages.steps import Step, make_here
+from mixval.stages.terms import contributor_steps
 
 WORKER_BYTES = 8 * 2**30
 """Memory that the plan assumes for this process, unless the configuration sets it."""
 
 
-@dataclass(frozen=True)
-class GatedRun:
-    """A run up to its gate."""
+class InProcess:
+    """Makes the artifacts of a whole run here, one after another (`whole_run.Maker`)."""
 
-    config: ValuationConfig
-    prepared: PreparedRun
-    outcomes: dict[str, GateOutcome]
-    """By contributor, in the order of their names."""
-    gate_refs: dict[str, ArtifactRef]
+    def prepare(self, config: ValuationConfig) -> PreparedRun:
+        """The plan, for one worker."""
+        return prepare_here(config)
 
-    @property
-    def jobs(self) -> dict[str, MeasureJob]:
-        """The jobs of admitted contributors, by name."""
-        return admitted_jobs(self.config, self.prepared, self.outcomes)
+    def gate(self, config: ValuationConfig, prepared: PreparedRun, n_missing: int) -> GatedRun:  # noqa: ARG002
+        """Gate what is planned."""
+        return gate_prepared(config, prepared)
 
+    def measure(self, jobs: Sequence[MeasureJob], target: MeasureJob) -> dict[str, str]:
+        """Commit these contributors' terms."""
+        return measure_here(jobs, target)
 
-@dataclass(frozen=True)
-class ValuedRun(GatedRun):
-    """A run up to its values. A contributor that could not be measured is `failed` in `outcomes`, with the reason."""
-
-    terms: dict[str, ArtifactRef]
-    """Of the measured, by name."""
-    reduced: Reduced
-
-    @property
-    def values(self) -> dict[str, float]:
-        """The `value` column of the ranking, by contributor: of those that were admitted and measured."""
-        ranking = self.reduced.ranking
-        return dict(zip(ranking["contributor"].to_pylist(), ranking["value"].to_pylist(), strict=True))
-
-    def artifacts(self) -> list[ArtifactRef]:
-        """Artifacts behind the values: passes, what contributors share, terms."""
-        target, route = self.prepared.target_job, route_of(self.config.ntk.method)
-        measured = [job for name, job in self.jobs.items() if name in self.terms]
-        passes = [ref for refs in route.passes(measured, target).values() for ref in refs]
-        return list(dict.fromkeys([*passes, *refs_of(route.shared_steps(target)), *self.terms.values()]))
+    def coalitions(self, steps: Sequence[Step]) -> str | None:
+        """Commit each quantity of coalitions."""
+        for step, quantity in zip(steps, QUANTITIES, strict=True):
+            try:
+                make_here(step)
+            except Exception as error:  # as a task of the flow fails, whatever it raises
+                return reason_of(error)
+            current().step("coalitions", quantity)
+        return None
 
 
 def prepare_here(config: ValuationConfig) -> PreparedRun:
@@ -80,10 +67,7 @@ def gate_prepared(config: ValuationConfig, prepared: PreparedRun) -> GatedRun:
         except Exception as error:  # whatever the rows of one contributor raise
             found[one.name] = failed_outcome(one.name, reason_of(error))
         current().step("gate", one.name)
-    outcomes = {name: found[name] for name in sorted(found)}
-    outcomes = sharing.compare(config, outcomes, refs)
-    ensure_somebody(list(outcomes.values()))
-    return GatedRun(config, prepared, outcomes, refs)
+    return gated_run(config, prepared, found, refs)
 
 
 def value_gated(run: GatedRun) -> ValuedRun:
@@ -91,34 +75,13 @@ def value_gated(run: GatedRun) -> ValuedRun:
 
     A contributor that fails is marked so in `outcomes`, and NobodyAdmittedError is raised where none is left.
     """
-    jobs, target = run.jobs, run.prepared.target_job
-    failed = measure_here(list(jobs.values()), target)
-    outcomes = run.outcomes | {
-        name: run.outcomes[name].model_copy(update={"verdict": "failed", "reason": reason}) for name, reason in failed.items()
-    }
-    terms = {name: terms_ref(job, target) for name, job in jobs.items() if name not in failed}
-    if not terms:
-        raise NobodyAdmittedError("no contributor could be measured:\n" + "\n".join(f"  {n}: {r}" for n, r in failed.items()))
-    reduced = reduce_terms(run.config, terms, outcomes, run.prepared.identity, run.prepared.classes, run.prepared.fitted)
-    outcomes = sharing.with_near_copies(run.config, outcomes, run.gate_refs, reduced.ranking["contributor"].to_pylist())
-    return ValuedRun(run.config, run.prepared, outcomes, run.gate_refs, terms, reduced)
-
-
-def admitted_jobs(config: ValuationConfig, prepared: PreparedRun, outcomes: dict[str, GateOutcome]) -> dict[str, MeasureJob]:
-    """The jobs of admitted contributors, by name."""
-    plans = {one.name: one for one in prepared.plan.contributors}
-    return {
-        name: contributor_job(
-            config, plans[name], outcome, prepared.identity, prepared.classes, prepared.target_job.target_classes
-        )
-        for name, outcome in outcomes.items()
-        if outcome.is_in
-    }
+    failed = measure_here(list(run.jobs.values()), run.prepared.target_job)
+    return valued_run(run, measured_terms(run, failed), failed)
 
 
 def measure_here(jobs: Sequence[MeasureJob], target: MeasureJob) -> dict[str, str]:
     """Commit these contributors' terms. Returns by name why a contributor could not be measured; the others go on."""
-    shared, failed = route_of(target.ntk.method).shared_steps(target), dict[str, str]()
+    shared, failed = route_of(target.ntk.method).shared_steps(target) if jobs else [], dict[str, str]()
     for step in shared:
         make_here(step)
     for job in jobs:

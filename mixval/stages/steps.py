@@ -1,6 +1,6 @@
 """Steps of a run: which artifact each makes, what it waits for, and the calls that make it.
 
-A flow submits steps to a cluster (`tasks/mixval_tasks/measure.py`); `in_process.py` makes them one after another.
+A flow submits steps to a cluster (`tasks/mixval_tasks/measure.py`); `make_here` makes one in this process.
 """
 
 from __future__ import annotations

@@ -1,24 +1,70 @@
-"""A whole run in this process, from its plan to what it publishes: the flow's steps without a flow, an API or a cluster."""
+"""A whole run, from its plan to what it publishes: which stages there are, and what each of them counts and says.
+
+The artifacts are made by a `Maker`: by this process (`in_process.py`), or by a flow on its cluster
+(`flows/mixval_flows/valuation.py`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow as pa
 
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.run import RunSummary
-from mixval.errors import ConfigError, reason_of
+from mixval.errors import ConfigError
 from mixval.stages import publishing
 from mixval.stages.account import Account
 from mixval.stages.coalition_value import commit_for_coalitions
 from mixval.stages.coalitions import QUANTITIES, CoalitionResults, coalition_job, coalition_steps, coalition_tables
 from mixval.stages.gating import gate_ref
-from mixval.stages.in_process import GatedRun, ValuedRun, gate_prepared, prepare_here, value_gated
+from mixval.stages.in_process import InProcess
+from mixval.stages.jobs import MeasureJob
+from mixval.stages.preparing import PreparedRun
 from mixval.stages.routes import route_of
-from mixval.stages.steps import make_here
+from mixval.stages.runs import GatedRun, ValuedRun, measured_terms, valued_run
+from mixval.stages.steps import Step, refs_of
 from mixval.stages.terms import terms_ref
-from mixval.storage.pointer import read_latest
+from mixval.storage.pointer import Latest, read_latest
 from mixval.storage.root import open_location
+
+
+class Maker(Protocol):
+    """Makes the artifacts of a run; those that are committed already are reused."""
+
+    def prepare(self, config: ValuationConfig) -> PreparedRun:
+        """The plan. Raises where the target, the model or the configuration is wrong, or a task does not fit a worker."""
+
+    def gate(self, config: ValuationConfig, prepared: PreparedRun, n_missing: int) -> GatedRun:
+        """Check every contributor, `n_missing` of them not checked before; a rejected one does not stop the others.
+
+        Raises NobodyAdmittedError where nobody is admitted.
+        """
+
+    def measure(self, jobs: Sequence[MeasureJob], target: MeasureJob) -> dict[str, str]:
+        """Commit these contributors' terms. Returns by name why one could not be measured; the others go on."""
+
+    def coalitions(self, steps: Sequence[Step]) -> str | None:
+        """Make one step for each of `coalitions.QUANTITIES`. Returns the reason of the first failure; None without one."""
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run that has everything but its folder."""
+
+    valued: ValuedRun
+    coalitions: CoalitionResults | str | None
+    """Coalition values; None where there are no sums of several contributors, the reason where they failed."""
+    expected: Latest | None
+    """What `latest.json` named when the run began."""
+
+    @property
+    def coalition_table(self) -> pa.Table | None:
+        """Schema `COALITIONS`; None where there are no coalition values."""
+        return self.coalitions.coalitions if isinstance(self.coalitions, CoalitionResults) else None
 
 
 def run_here(config: ValuationConfig) -> RunSummary:
@@ -32,56 +78,81 @@ def run_here(config: ValuationConfig) -> RunSummary:
             "source.storage.credentials_block: expected credentials in the environment, found a Prefect block, which needs "
             "Prefect's API. Leave it out and set e.g. AWS_ACCESS_KEY_ID, or run on the cluster."
         )
-    account, expected = Account(), read_latest(open_location(config.output, config.source.storage))
+    account = Account()
     with _threads(config.runtime.threads_per_worker):
-        with account.stage("plan", 1) as end_with:
-            prepared = prepare_here(config)
-            end_with(f"{len(prepared.plan.contributors)} contributors")
-        if (up_to_date := publishing.up_to_date_run(config, prepared.fingerprint)) is not None:
-            return up_to_date
-        with account.stage("gate", len(prepared.plan.contributors)) as end_with:
-            refs = [gate_ref(config, one, prepared.target) for one in prepared.plan.contributors]
-            account.count("gate", refs, config)
-            gated = gate_prepared(config, prepared)
-            end_with(f"{len(gated.jobs)} of {len(gated.outcomes)} admitted")
-        valued = _measured(config, gated, account)
-        coalition_results = _coalitions(config, valued, account)
+        run = run_stages(config, InProcess(), account)
+    return run if isinstance(run, RunSummary) else publish_finished(run, account)
+
+
+def run_stages(config: ValuationConfig, maker: Maker, account: Account) -> FinishedRun | RunSummary:
+    """Plan, gate, measure, reduce and value coalitions; or the summary of the latest run, where it is up to date."""
+    expected = read_latest(open_location(config.output, config.source.storage))
+    with account.stage("plan", 1) as end_with:
+        prepared = maker.prepare(config)
+        end_with(f"{len(prepared.plan.contributors)} contributors")
+    if (up_to_date := publishing.up_to_date_run(config, prepared.fingerprint)) is not None:
+        return up_to_date
+    gated = _gated(config, prepared, maker, account)
+    valued = _valued(gated, maker, account)
+    return FinishedRun(valued, _coalitions(valued, maker, account), expected)
+
+
+def publish_finished(run: FinishedRun, account: Account) -> RunSummary:
+    """Write the run's folder and swap `latest.json`. Raises ConflictError where another run was published since it began."""
+    valued = run.valued
     with account.stage("publish", 1):
         return publishing.publish(
-            config, prepared, list(valued.outcomes.values()), valued.reduced, account.closed(), expected, coalition_results
+            valued.config,
+            valued.prepared,
+            list(valued.outcomes.values()),
+            valued.reduced,
+            account.closed(),
+            run.expected,
+            run.coalitions,
         )
 
 
-def _measured(config: ValuationConfig, gated: GatedRun, account: Account) -> ValuedRun:
-    account.gate_refs = dict(gated.gate_refs)
-    jobs, target = gated.jobs, gated.prepared.target_job
+def _gated(config: ValuationConfig, prepared: PreparedRun, maker: Maker, account: Account) -> GatedRun:
+    contributors = prepared.plan.contributors
+    with account.stage("gate", len(contributors)) as end_with:
+        missing = account.count("gate", [gate_ref(config, one, prepared.target) for one in contributors], config)
+        gated = maker.gate(config, prepared, len(missing))
+        account.gate_refs = dict(gated.gate_refs)
+        end_with(f"{sum(one.is_in for one in gated.outcomes.values())} of {len(gated.outcomes)} admitted")
+    return gated
+
+
+def _valued(gated: GatedRun, maker: Maker, account: Account) -> ValuedRun:
+    config, jobs, target = gated.config, gated.jobs, gated.prepared.target_job
     with account.stage("measure", len(jobs)) as end_with:
         for kind, refs in route_of(config.ntk.method).passes(list(jobs.values()), target).items():
             account.count(kind, refs, config)
         of_terms = {name: terms_ref(job, target) for name, job in jobs.items()}
-        pending = account.count("terms", list(of_terms.values()), config)
-        account.recomputed_contributors = sorted(name for name, ref in of_terms.items() if ref in pending)
-        valued = value_gated(gated)
-        account.artifacts = list(valued.terms.values())
-        end_with(f"{len(pending)} computed, {len(jobs) - len(valued.terms)} failed")
-    return valued
+        missing = account.count("terms", list(of_terms.values()), config)
+        account.recomputed_contributors = sorted(name for name, ref in of_terms.items() if ref in missing)
+        todo = [job for name, job in jobs.items() if of_terms[name] in missing]
+        failed = maker.measure(todo, target)
+        end_with(f"{len(todo) - len(failed)} computed, {len(jobs) - len(todo)} reused, {len(failed)} failed")
+    account.artifacts = list((terms := measured_terms(gated, failed)).values())
+    with account.stage("reduce", 1):
+        return valued_run(gated, terms, failed)
 
 
-def _coalitions(config: ValuationConfig, valued: ValuedRun, account: Account) -> CoalitionResults | str | None:
-    jobs, target = {name: job for name, job in valued.jobs.items() if name in valued.terms}, valued.prepared.target_job
-    account.artifacts += commit_for_coalitions(config, jobs, target, valued.reduced)
-    work = coalition_job(config, jobs, target, valued.reduced)
+def _coalitions(run: ValuedRun, maker: Maker, account: Account) -> CoalitionResults | str | None:
+    """Coalition values: Shapley values, redundancy, greedy order."""
+    config, jobs, target = run.config, run.jobs, run.prepared.target_job
+    account.artifacts += commit_for_coalitions(config, jobs, target, run.reduced)
+    work = coalition_job(config, jobs, target, run.reduced)
     if work is None:
         return None
     with account.stage("coalitions", len(QUANTITIES)) as end_with:
         steps = coalition_steps(work)
-        account.count("coalitions", [step.ref for step in steps], config)
-        try:
-            account.artifacts += [make_here(step) for step in steps]
-        except Exception as error:  # a ranking without coalitions is better than none
+        account.count("coalitions", list(refs_of(steps)), config)
+        if (reason := maker.coalitions(steps)) is not None:  # a ranking without coalitions is better than none
             end_with("failed")
-            return reason_of(error)
-        found = coalition_tables(work, valued.outcomes)
+            return reason
+        account.artifacts += refs_of(steps)
+        found = coalition_tables(work, run.outcomes)
         end_with(f"{found.account.n_coalitions:,} coalitions of {len(work.jobs)} contributors")
     return found
 

@@ -24,11 +24,12 @@ from mixval.publish.explain import explain, explanation_text
 from mixval.publish.stored_run import StoredRun, open_run
 from mixval.publish.terminal import print_ranking
 from mixval.stages.coalitions import CoalitionResults, coalition_job, coalition_steps, coalition_tables
-from mixval.stages.in_process import ValuedRun, value_gated
+from mixval.stages.in_process import value_gated
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.measured import Masks, Measured
 from mixval.stages.measurements import COALITION_MEASUREMENTS, MEASUREMENTS, register_term
 from mixval.stages.publishing import RunAccount, publish
+from mixval.stages.runs import ValuedRun
 from mixval.stages.statistics import read_statistics, statistics_ref
 from mixval.stages.steps import make_here
 from mixval.storage.pointer import read_latest

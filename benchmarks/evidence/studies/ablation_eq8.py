@@ -26,10 +26,11 @@ from mixval.contracts.terms import TERMS
 from mixval.errors import ConfigError, MixvalError
 from mixval.evidence.results import SkippedMethod
 from mixval.stages import gating
-from mixval.stages.in_process import WORKER_BYTES, admitted_jobs, measure_here
+from mixval.stages.in_process import WORKER_BYTES, measure_here
 from mixval.stages.jobs import target_job
 from mixval.stages.preparing import PreparedRun, prepare_run
 from mixval.stages.reducing import Reduced, reduce_terms
+from mixval.stages.runs import admitted_jobs
 from mixval.stages.terms import terms_ref
 from mixval.valuation.estimates import TermEstimates
 from mixval.valuation.score import value

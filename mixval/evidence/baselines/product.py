@@ -20,9 +20,10 @@ from mixval.errors import ConfigError
 from mixval.evidence.baselines.metering import Ledger
 from mixval.progress import current
 from mixval.stages.gating import found_whole, gate_ref
-from mixval.stages.in_process import GatedRun, ValuedRun, gate_prepared, prepare_here, value_gated
+from mixval.stages.in_process import gate_prepared, prepare_here, value_gated
 from mixval.stages.resident import resident_backbone
 from mixval.stages.routes.base import PROCESS_BYTES
+from mixval.stages.runs import GatedRun, ValuedRun
 from mixval.terms.arrays import Floats
 
 

@@ -49,9 +49,9 @@ from mixval.evidence.table import table_text
 from mixval.evidence.truth import TruthJob, train_contributor
 from mixval.models.identity import backbone_identity
 from mixval.models.load import load_backbone
-from mixval.stages.planning import list_inputs
 from mixval.stages.preparing import run_fingerprint
 from mixval.storage.commit import ArtifactStore
+from mixval.storage.listing import list_inputs
 from mixval.storage.root import open_location
 
 COMMAND = "python -m benchmarks.evidence.run"
@@ -114,7 +114,7 @@ def scores_below(folder: Path, jobs: Sequence[TruthJob], budget: Budget, config:
     root, any_job = open_location(folder), jobs[0]
     identity = backbone_identity(any_job.backbone, any_job.task, any_job.classes)
     key = scores_key(row_digests(jobs), rows_digest([root.child("target")]), identity, budget)
-    return StoredScores(ArtifactStore(root), key, run_fingerprint(config, list_inputs(config)))
+    return StoredScores(ArtifactStore(root), key, run_fingerprint(config, list_inputs(config.source)))
 
 
 def wanted_methods(task: Task, given: argparse.Namespace, stored: StoredScores) -> set[str]:

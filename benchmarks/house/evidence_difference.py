@@ -41,8 +41,8 @@ from mixval.models.load import load_backbone
 from mixval.models.tokenizers import byte_tokenizer
 from mixval.publish.stored_run import open_run
 from mixval.stages.in_process import value_gated
-from mixval.stages.planning import list_inputs
 from mixval.stages.whole_run import run_here
+from mixval.storage.listing import list_inputs
 
 COMMAND = "python -m benchmarks.house.evidence_difference"
 Route = Literal["exact", "sketched"]
@@ -111,7 +111,7 @@ class Ground:
         """What the evidence says of the case; `changes` are laid over its configuration. Truth is trained where it is not."""
         given = self.settings(case) | {"test": str(self._rows(case.task) / "test"), "seeds": 1, "recipe": _recipe()}
         config = CalibrationConfig.model_validate(merge(given, changes))
-        listed, _ = list_inputs(config.valuation)
+        listed, _ = list_inputs(config.source)
         classes = list(range(N_CLASSES)) if config.task_spec.has_labels else None
         for name, shards in listed.items():
             train_here(training(config, name, shards, classes, 0))

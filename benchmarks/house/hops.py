@@ -1,16 +1,19 @@
-"""How many files a reader enters who follows a run from its configuration to the first number that it computes of rows.
+"""How many files a reader enters who follows a run's configuration from its flow to the first number computed of rows.
 
-    python -m benchmarks.house.hops                print both counts, and the files
+    python -m benchmarks.house.hops                print the counts, and the files
     python -m benchmarks.house.hops --figures      store them in benchmarks/results/house.json
 
-A real run of `examples/images` in this process is traced, one call after another, until numeric code (`mixval/terms/`,
+A real run of `examples/images` is traced in this process, one call after another, until numeric code (`mixval/terms/`,
 `mixval/valuation/`) is entered for the first time:
 
-    call path    files on the stack at that moment: what is open at once
-    entered      files of which any function has run since the configuration was handed over, whether it has returned or not
+    call path     files on the stack at that moment: what is open at once
+    given         files with a function that was handed the configuration, a part of it, or an object that has it or a part of
+                  it as a field (a `MeasureJob`): where a reader who follows the configuration comes by. Not counted are the
+                  files that define it, and what has an opened `Location`, whose options end the trail.
+    entered       files of which any function has run, whether it has to do with the configuration or not: readers of Parquet,
+                  checks of rows, building the model
 
-Both are told of the whole run, in which plan and gate come first, and of measuring alone, after them. Prefect and Dask add two
-files to the call path of a flow: `tasks/mixval_tasks/measure.py` and `tasks/mixval_tasks/cluster.py`.
+They are counted from the flow, which plans first (the first number is that of the plan's probe), and of measuring alone.
 """
 
 from __future__ import annotations
@@ -21,20 +24,28 @@ import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
+
+from pydantic import BaseModel
 
 from benchmarks.figures import Figure, figure, write_by_name
 from benchmarks.plain_stages import EXAMPLE, gate_here
 from mixval.config.load import load_config
 from mixval.config.valuation import ValuationConfig
 from mixval.stages import in_process
+from mixval.storage.root import Location
+from mixval_flows.valuation import valuation
 
 COMMAND = "python -m benchmarks.house.hops --figures"
 ROOT = Path(inspect.getfile(in_process)).parents[2]
 PRODUCT = ("mixval/", "tasks/", "flows/", "deployments/")
+DEFINED = tuple(f"mixval/config/{name}.py" for name in ("backbone", "gate", "sample", "source", "terms", "valuation", "value"))
+"""Where configurations are defined."""
+MOST_FILES = 20
+"""That may be given the configuration."""
 NUMERIC = ("mixval/terms/", "mixval/valuation/")
 
 
@@ -48,6 +59,8 @@ class Trip:
 
     call_path: list[str]
     """From the configuration to the numeric file, each once."""
+    given: list[str]
+    """Handed the configuration or a part of it, in that order."""
     entered: list[str]
     """In the order in which they were first entered."""
 
@@ -55,6 +68,7 @@ class Trip:
 def trip(call: Callable[[], Any]) -> Trip:
     """Where a call leads until it enters numeric code. Raises RuntimeError where it never does."""
     entered: dict[str, None] = {}
+    given: dict[str, None] = {}
     stack: list[str] = []
 
     def watch(frame: FrameType, _event: str, _argument: Any) -> None:
@@ -62,6 +76,8 @@ def trip(call: Callable[[], Any]) -> Trip:
         if frame.f_code.co_name == "<module>" or (file := _product_file(frame)) is None:
             return
         entered.setdefault(file)
+        if file not in given and not file.startswith(DEFINED) and any(holds_configuration(one) for one in _arguments(frame)):
+            given.setdefault(file)
         if file.startswith(NUMERIC):
             above: FrameType | None = frame
             while above is not None:
@@ -79,7 +95,26 @@ def trip(call: Callable[[], Any]) -> Trip:
             sys.settrace(None)
     if not stack:
         raise RuntimeError("the call has computed nothing")
-    return Trip(stack[::-1], list(entered))
+    return Trip(stack[::-1], list(given), list(entered))
+
+
+def holds_configuration(value: Any, depth: int = 2) -> bool:
+    """Whether it is a configuration or a part of one, or has one as a field, `depth` fields deep at most."""
+    if isinstance(value, BaseModel):
+        if type(value).__module__.startswith("mixval.config."):
+            return True
+        inner = list(vars(value).values())
+    elif is_dataclass(value) and not isinstance(value, type):
+        inner = [] if isinstance(value, Location) else [getattr(value, one.name, None) for one in fields(value)]
+    else:
+        return False
+    return depth > 0 and any(holds_configuration(one, depth - 1) for one in inner)
+
+
+def _arguments(frame: FrameType) -> list[Any]:
+    code = frame.f_code
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return [frame.f_locals[name] for name in names if name in frame.f_locals]
 
 
 def _product_file(frame: FrameType) -> str | None:
@@ -92,7 +127,7 @@ def _product_file(frame: FrameType) -> str | None:
 
 def trips(config: ValuationConfig) -> dict[str, Trip]:
     """The whole run, and measuring alone. The configuration's output must be empty."""
-    whole = trip(lambda: in_process.value_gated(gate_here(config)))
+    whole = trip(lambda: valuation.fn(config))
     gated = gate_here(config)
     return {"run": whole, "measure": trip(lambda: in_process.value_gated(gated))}
 
@@ -102,9 +137,9 @@ def figures(found: dict[str, Trip]) -> list[Figure]:
     counts = [
         (f"files {verb} to the first numeric call, {which}", len(files))
         for which, one in found.items()
-        for verb, files in (("on the call path", one.call_path), ("entered", one.entered))
+        for verb, files in (("on the call path", one.call_path), ("given it", one.given), ("entered", one.entered))
     ]
-    return [figure(name, n, "<= 20", "files", COMMAND) for name, n in counts]
+    return [figure(name, n, "-" if " entered " in name else f"<= {MOST_FILES}", "files", COMMAND) for name, n in counts]
 
 
 def main() -> None:
@@ -116,6 +151,7 @@ def main() -> None:
         found = trips(load_config(EXAMPLE).model_copy(update={"output": folder}))
     for which, one in found.items():
         print(f"{which}: call path of {len(one.call_path)}: {' -> '.join(one.call_path)}")
+        print(f"{which}: {len(one.given)} given the configuration: {' '.join(one.given)}")
         print(f"{which}: {len(one.entered)} entered: {' '.join(one.entered)}\n")
     if given.figures:
         write_by_name("house", figures(found))

@@ -28,7 +28,7 @@ from mixval_tasks.truth import train_truth
 @flow(name="calibration", task_runner=WAITING, persist_result=False)  # type: ignore[arg-type]  # generics of Prefect
 def calibration(config: CalibrationConfig) -> CalibrationSummary:
     """Weights of the terms, fitted to the results of training on the contributors that a valuation ranks."""
-    load_credentials(config.source.storage)
+    load_credentials(config.source.storage.credentials_block)
     started, expected = datetime.now(UTC), read_latest(calibrations_root(config))
     with cluster_for(config.runtime):
         run = open_run(valuation(config.valuation).url)

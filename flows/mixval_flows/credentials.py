@@ -3,14 +3,16 @@
 import os
 from typing import cast
 
-from mixval.config.source import StorageConfig
 from mixval.errors import ConfigError
 from mixval.installing import install_command
 
 
-def load_credentials(storage: StorageConfig) -> None:
-    """Export the keys of the named `aws-credentials` block. Nothing is logged, nothing is written."""
-    if storage.credentials_block is None:
+def load_credentials(named: str | None) -> None:
+    """Export the keys of the `aws-credentials` block `named`, if one is (`source.storage.credentials_block`).
+
+    Nothing is logged, nothing is written. Raises ConfigError for a block that is not there.
+    """
+    if named is None:
         return
     try:
         from prefect_aws import AwsCredentials
@@ -19,10 +21,10 @@ def load_credentials(storage: StorageConfig) -> None:
             f"source.storage.credentials_block: expected prefect-aws, found none. Run: {install_command('s3')}"
         ) from error
     try:
-        block = cast("AwsCredentials", AwsCredentials.load(storage.credentials_block))
+        block = cast("AwsCredentials", AwsCredentials.load(named))
     except ValueError as error:
         raise ConfigError(
-            f"source.storage.credentials_block: expected an aws-credentials block {storage.credentials_block!r}, found none. "
+            f"source.storage.credentials_block: expected an aws-credentials block {named!r}, found none. "
             "Create it with `prefect block create aws-credentials`."
         ) from error
     secret = block.aws_secret_access_key

@@ -15,8 +15,8 @@ from mixval.config.runtime import RuntimeConfig
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.run import RunSummary
 from mixval.progress import Progress, Silence, shown_by
-from mixval.stages.planning import Inputs, list_inputs
 from mixval.stages.preparing import PreparedRun, prepare_run, run_fingerprint, stash_prepared
+from mixval.storage.listing import Inputs, list_inputs
 from mixval.storage.root import open_location
 from mixval_flows.credentials import load_credentials
 from mixval_flows.quiet import quiet
@@ -55,11 +55,11 @@ def plan_valuation(config: ValuationConfig) -> PreparedRun:
     """
     from mixval.stages.pacing import paced
 
-    load_credentials(config.source.storage)
+    load_credentials(config.source.storage.credentials_block)
     held = open_location(f"memory://mixval-plan-{uuid4().hex}")
     try:
         in_memory = config.model_copy(update={"output": held.url})
-        prepared = _prepare(in_memory, list_inputs(config))
+        prepared = _prepare(in_memory, list_inputs(config.source))
         return replace(prepared, plan=paced(in_memory, prepared))
     finally:
         for file in held.files() if held.exists() else ():
@@ -98,7 +98,7 @@ class _Session:
             if config.source.storage.credentials_block is not None:
                 return self._value(config)  # the block is in the API, so no data can be read before
             shown.begin("start", 0)
-            inputs = list_inputs(config)
+            inputs = list_inputs(config.source)
             if (up_to_date := up_to_date_run(config, run_fingerprint(config, inputs))) is not None:
                 shown.end("start", "nothing has changed")
                 return up_to_date

@@ -43,7 +43,7 @@ WAITING: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=TASKS_IN_F
 @flow(name="valuation", task_runner=WAITING, persist_result=False)  # type: ignore[arg-type]  # generics of Prefect
 def valuation(config: ValuationConfig) -> RunSummary:
     """Rank contributors by their value for the target set."""
-    load_credentials(config.source.storage)
+    load_credentials(config.source.storage.credentials_block)
     account = Account()
     with cluster_for(config.runtime) as cluster:
         run = run_stages(config, OnCluster(cluster), account)

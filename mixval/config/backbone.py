@@ -6,6 +6,9 @@ from pydantic import Field, model_validator
 
 from mixval.config.base import FrozenModel
 
+Head = Literal["auto", "checkpoint", "new"]
+"""Which classification head of a checkpoint is taken; see `BackboneConfig.head`."""
+
 
 class RandomInitConfig(FrozenModel):
     """A randomly initialised model, made from a transformers config and a seed, when there is no checkpoint."""
@@ -45,7 +48,7 @@ class BackboneConfig(FrozenModel):
     """A randomly initialised model instead of a checkpoint."""
     module: str | None = None
     """Digest of an own torch module, which `mixval.value` sets: a record of what was valued, not to be written by hand."""
-    head: Literal["auto", "checkpoint", "new"] = "auto"
+    head: Head = "auto"
     """The classification head of a checkpoint. `auto`: its own where it has as many classes as T, else a new, untrained one.
     `checkpoint`: its own, whatever T has. `new`: a new one. Plan and run name a new head."""
     head_seed: int = Field(default=0, ge=0)

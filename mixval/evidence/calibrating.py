@@ -29,9 +29,9 @@ from mixval.gate.profile import TargetProfile
 from mixval.models.identity import backbone_identity
 from mixval.publish.stored_run import StoredRun
 from mixval.stages.gating import gate_ref, open_store, profile, read_digests
-from mixval.stages.planning import Inputs as ListedInputs
-from mixval.stages.planning import list_inputs
 from mixval.stages.resident import pick_device
+from mixval.storage.listing import Inputs as ListedInputs
+from mixval.storage.listing import list_inputs
 from mixval.storage.shards import list_target
 from mixval.valuation.fitting import write_fit
 
@@ -54,7 +54,7 @@ class Trainings(FrozenModel):
 def plan_trainings(config: CalibrationConfig, contributors: Sequence[str]) -> Trainings:
     """The trainings of these contributors, which a valuation has gated. Raises ConfigError for test rows that others have."""
     valuation = config.valuation
-    listed, target = list_inputs(valuation)
+    listed, target = list_inputs(config.source)
     test_source = config.source.model_copy(update={"target": config.test})
     test = list_target(test_source)
     target_ref, of_target = profile(valuation, target)

@@ -27,9 +27,9 @@ from mixval.models.identity import backbone_identity
 from mixval.models.load import load_backbone
 from mixval.progress import current
 from mixval.stages.gating import open_store
-from mixval.stages.planning import Inputs as ListedInputs
-from mixval.stages.planning import list_inputs
 from mixval.stages.resident import pick_device
+from mixval.storage.listing import Inputs as ListedInputs
+from mixval.storage.listing import list_inputs
 from mixval.storage.root import Location
 from mixval.storage.shards import named_classes, stream_rows
 
@@ -50,7 +50,7 @@ def measure_evidence(config: CalibrationConfig, world: str, wanted: Collection[s
     """
     methods = chosen_methods(config.task, wanted)
     current().begin("start", 0)
-    inputs = list_inputs(config.valuation)
+    inputs = list_inputs(config.source)
     jobs, without = committed_trainings(config, inputs)
     _refuse_without_truth(config, len(jobs) // config.seeds, without)
     current().end("start", f"{len({job.contributor for job in jobs})} contributors with truth")

@@ -1,10 +1,10 @@
 """The transformers config of a backbone: read from a checkpoint, or made from settings. Needs no torch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from mixval.config.backbone import BackboneConfig, RandomInitConfig
+from mixval.config.backbone import BackboneConfig
 from mixval.config.tasks import TaskSpec
 from mixval.errors import ConfigError, ModelError
 from mixval.models.checkpoint import locate, raw_config, unreachable
@@ -26,38 +26,38 @@ OFFSET_POSITIONS = frozenset(
 """Model types whose first position is pad_token_id + 1, so that they hold that many tokens fewer."""
 
 
-def check_architecture(init: RandomInitConfig, spec: TaskSpec) -> None:
+def check_architecture(architecture: str, spec: TaskSpec) -> None:
     """Raise ConfigError when this architecture cannot do the task."""
-    if init.architecture not in spec.architectures:
+    if architecture not in spec.architectures:
         raise ConfigError(
-            f"backbone.random_init.architecture {init.architecture!r} cannot do the task {spec.name!r}. Choose one of: "
+            f"backbone.random_init.architecture {architecture!r} cannot do the task {spec.name!r}. Choose one of: "
             f"{', '.join(spec.architectures)}."
         )
 
 
-def random_config(init: RandomInitConfig, **ours: Any) -> Any:
-    """A transformers config for a random initialisation; `ours` (labels, vocabulary, special tokens) is what mixval sets.
+def random_config(architecture: str, given: Mapping[str, Any], **ours: Any) -> Any:
+    """A transformers config for a random initialisation: the settings that are `given`, and `ours` (labels, vocabulary, special
+    tokens), which mixval sets.
 
     Raises ConfigError for a setting that the architecture does not know, that mixval sets itself, or that is refused.
     """
     from huggingface_hub.errors import StrictDataclassError
 
-    if taken := sorted(set(init.settings) & _OURS):
+    if taken := sorted(set(given) & _OURS):
         raise ConfigError(f"backbone.random_init.settings {taken} follow from task, data and tokenizer. Leave them out.")
-    make = _config_maker(init.architecture)
+    make = _config_maker(architecture)
     default = make()
     known = set(default.to_dict()) | set(type(default).attribute_map)
-    unknown = sorted(set(init.settings) - known)
+    unknown = sorted(set(given) - known)
     if unknown:
         raise ConfigError(
-            f"backbone.random_init.settings {unknown} are no settings of {init.architecture!r}. It knows: "
-            f"{sorted(known - _OURS)}."
+            f"backbone.random_init.settings {unknown} are no settings of {architecture!r}. It knows: {sorted(known - _OURS)}."
         )
-    settings = {**(RESNET_18 if init.architecture == "resnet" else {}), **ours, **init.settings}
+    settings = {**(RESNET_18 if architecture == "resnet" else {}), **ours, **given}
     try:
         return make(**settings)
     except (StrictDataclassError, TypeError, ValueError) as error:
-        raise ConfigError(f"backbone.random_init.settings for {init.architecture!r} were refused: {error}") from error
+        raise ConfigError(f"backbone.random_init.settings for {architecture!r} were refused: {error}") from error
 
 
 def _config_maker(architecture: str) -> Callable[..., Any]:
@@ -96,7 +96,8 @@ def context_tokens(config: BackboneConfig) -> int:
     """Tokens that a row may have: `max_length`, and never more than the model has positions for."""
     if config.module is not None:
         return config.max_length
-    model_config = random_config(config.random_init) if config.random_init else checkpoint_config(config)
+    init = config.random_init
+    model_config = random_config(init.architecture, init.settings) if init else checkpoint_config(config)
     return limit_tokens(model_config, config.max_length)
 
 

@@ -63,7 +63,7 @@ def _random_init(config: BackboneConfig, spec: TaskSpec, classes: list[int] | No
     init = config.random_init
     if init is None:
         raise ConfigError("backbone.random_init must be given here; found a checkpoint.")
-    check_architecture(init, spec)
+    check_architecture(init.architecture, spec)
     return {
         "kind": "random-init",
         **init.model_dump(mode="json"),

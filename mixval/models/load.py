@@ -85,7 +85,7 @@ def _random_module(config: BackboneConfig, spec: TaskSpec, kind: ModelKind, labe
     init = config.random_init
     if init is None:
         raise ModelError("a random initialisation needs backbone.random_init; found a checkpoint.")
-    check_architecture(init, spec)
+    check_architecture(init.architecture, spec)
     ours: dict[str, Any] = _ngram_settings(init.seed, spec) if init.architecture == "ngrams" else {}
     if spec.has_labels:
         if labels is None or len(labels) < 2:
@@ -99,7 +99,7 @@ def _random_module(config: BackboneConfig, spec: TaskSpec, kind: ModelKind, labe
             _check_embeddings(asked, tokenizer)
         special = {"pad_token_id": tokenizer.pad_token_id, "bos_token_id": tokenizer.bos_token_id}
         ours |= {**special, "eos_token_id": tokenizer.eos_token_id, "vocab_size": len(tokenizer)}
-    model_config = random_config(init, **ours)
+    model_config = random_config(init.architecture, init.settings, **ours)
     with seeded(init.seed):
         if (make := seeded_model(init.architecture, spec)) is not None:
             return make(model_config)

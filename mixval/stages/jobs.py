@@ -114,17 +114,8 @@ def contributor_job(
 ) -> MeasureJob:
     """The job of an admitted contributor."""
     bad = outcome.bad_rows
-    return MeasureJob(
-        contributor=plan,
-        n_real=outcome.n_real,
-        n_synthetic=outcome.n_synthetic,
-        bad_rows=bad_rows_ref(config, bad) if bad else None,
-        sample=config.sample,
-        identity=identity,
-        classes=classes,
-        target_classes=target_classes,
-        **_shared(config),
-    )
+    rows = (outcome.n_real, outcome.n_synthetic, bad_rows_ref(config, bad) if bad else None, config.sample)
+    return _job(config, plan, rows, identity, classes, target_classes)
 
 
 def target_job(
@@ -135,32 +126,43 @@ def target_job(
     target_classes: TargetClasses = NO_NAMES,
 ) -> MeasureJob:
     """The job of the target set: all real, sampled by `discrepancy.target_sample`."""
-    return MeasureJob(
+    rows = (plan.n_rows, 0, None, config.discrepancy.target_sample)
+    return _job(config, plan, rows, identity, classes, target_classes)
+
+
+def _job(
+    config: ValuationConfig,
+    plan: ContributorPlan,
+    rows: tuple[int, int, ArtifactRef | None, SampleConfig],
+    identity: dict[str, Any],
+    classes: list[int] | None,
+    target_classes: TargetClasses,
+) -> MeasureJob:
+    """The job of these `rows`: how many are real and synthetic, which are dropped, how they are sampled.
+
+    Its parts are those of a configuration that was checked as a whole, so nothing is checked again for each contributor.
+    """
+    n_real, n_synthetic, bad_rows, sample = rows
+    return MeasureJob.model_construct(
         contributor=plan,
-        n_real=plan.n_rows,
-        n_synthetic=0,
-        bad_rows=None,
-        sample=config.discrepancy.target_sample,
+        n_real=n_real,
+        n_synthetic=n_synthetic,
+        bad_rows=bad_rows,
+        output=config.output,
+        source=config.source,
+        task=config.task,
+        backbone=config.backbone,
         identity=identity,
         classes=classes,
         target_classes=target_classes,
-        **_shared(config),
+        sample=sample,
+        loss=config.loss,
+        discrepancy=config.discrepancy,
+        ntk=config.ntk,
+        value=config.value,
+        values_rows_read=config.values_rows_read,
+        seed=config.seed,
+        batch_rows=config.runtime.batch_rows,
+        device=config.runtime.device,
+        gradient_bytes=config.runtime.gradient_bytes,
     )
-
-
-def _shared(config: ValuationConfig) -> dict[str, Any]:
-    return {
-        "output": config.output,
-        "source": config.source,
-        "task": config.task,
-        "backbone": config.backbone,
-        "loss": config.loss,
-        "discrepancy": config.discrepancy,
-        "ntk": config.ntk,
-        "value": config.value,
-        "values_rows_read": config.values_rows_read,
-        "seed": config.seed,
-        "batch_rows": config.runtime.batch_rows,
-        "device": config.runtime.device,
-        "gradient_bytes": config.runtime.gradient_bytes,
-    }

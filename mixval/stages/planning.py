@@ -11,19 +11,10 @@ from mixval.stages.measurements import require_measurements
 from mixval.stages.routes import route_of
 from mixval.stages.routes.base import USABLE_SHARE, Sizes
 from mixval.storage.formats import has_footer
-from mixval.storage.shards import list_contributors, list_target
+from mixval.storage.listing import Inputs
 
 GRADIENT_SHARE = 0.25
 """Share of a worker's memory that gradients may take at a time, where `runtime.gradient_bytes` leaves it open."""
-
-
-Inputs = tuple[dict[str, list[ShardRef]], list[ShardRef]]
-"""Contributors' shards by name, and the target's."""
-
-
-def list_inputs(config: ValuationConfig) -> Inputs:
-    """Sorted listings of contributors and target. Reads footers, and files that have none once, to count their rows."""
-    return list_contributors(config.source), list_target(config.source)
 
 
 def make_plan(

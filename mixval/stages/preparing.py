@@ -20,7 +20,8 @@ from mixval.models.output_names import output_names_doubt
 from mixval.stages.footprint import probe_footprint
 from mixval.stages.gating import profile
 from mixval.stages.jobs import MeasureJob, target_job
-from mixval.stages.planning import Inputs, list_inputs, make_plan
+from mixval.stages.planning import make_plan
+from mixval.storage.listing import Inputs, list_inputs
 from mixval.storage.root import open_location
 
 VERSION = 3
@@ -46,11 +47,12 @@ class PreparedRun:
 
 def prepare_run(config: ValuationConfig, workers: int, worker_memory_bytes: int, inputs: Inputs | None = None) -> PreparedRun:
     """List, profile the target, probe the backbone, plan. Raises, before a cluster is up, as each of them does."""
-    inputs = inputs or list_inputs(config)
+    inputs = inputs or list_inputs(config.source)
     target_shards = inputs[1]
     target, profiled = profile(config, target_shards)
     classes = [int(label) for label in profiled.labels] if config.task_spec.has_labels else None
-    doubt = output_names_doubt(config.backbone, profiled.class_names)
+    backbone = config.backbone
+    doubt = output_names_doubt(backbone.path, backbone.revision, backbone.head, profiled.class_names)
     identity = backbone_identity(config.backbone, config.task, classes)
     listed = ContributorPlan(
         name="target",

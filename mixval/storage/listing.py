@@ -24,12 +24,23 @@ from mixval.storage.held import held
 from mixval.storage.not_data import is_hidden, without_markers
 from mixval.storage.root import Location, open_location
 
+Inputs = tuple[dict[str, list[ShardRef]], list[ShardRef]]
+"""Contributors' shards by name, and the target's."""
+
 _HIVE = "contributor="
 _THREADS = 8
 """Listings, or shards, that are read at a time."""
 _FOLDERS_TOGETHER = 32
 """Contributors whose files are held as locations while their shards are opened."""
 _COUNT_BATCH_ROWS = 65_536
+
+
+def list_inputs(source: SourceConfig) -> Inputs:
+    """Sorted listings of contributors and target. Reads footers, and files that have none once, to count their rows.
+
+    Raises as `list_contributors` and `list_target` do.
+    """
+    return list_contributors(source), list_target(source)
 
 
 def list_contributors(source: SourceConfig) -> dict[str, list[ShardRef]]:

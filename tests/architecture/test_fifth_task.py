@@ -27,7 +27,7 @@ from mixval.models.load import load_backbone
 from mixval.models.text import TextFamily
 from mixval.models.tokenizers import load_tokenizer, token_counter
 from mixval.stages.gating import profile
-from mixval.stages.preparing import list_inputs
+from mixval.storage.listing import list_inputs
 
 TABLES = cast("Task", "table-classification")
 CELLS = ContractColumn("cells", "list of numbers", is_input=True, kind="cells", example="cells (list of numbers)")
@@ -80,7 +80,7 @@ def test_the_gate_has_no_contract_for_its_cells() -> None:
 def test_a_run_stops_at_the_target(tmp_path: Path) -> None:
     config = _config(tmp_path).model_copy(update={"task": TABLES})
     with pytest.raises(ConfigError, match=NO_KIND):
-        profile(config, list_inputs(config)[1])
+        profile(config, list_inputs(config.source)[1])
 
 
 def test_the_template_names_its_rows_and_no_tokenizer(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from mixval.evidence.calibrating import train_here, training
 from mixval.evidence.calibrating_config import CalibrationConfig
 from mixval.evidence.own_data import budget_of
 from mixval.evidence.results import WorldResult, read_results
-from mixval.stages.planning import list_inputs
+from mixval.storage.listing import list_inputs
 from mixval.storage.root import open_location
 from tests.cli.command_line import invoke
 from tests.worlds import World, planted, rows
@@ -65,7 +65,7 @@ def configured(world: World, name: str = "speech", **changes: Any) -> Path:
 def train(world: World, file: Path, names: set[str]) -> None:
     """What `mixval calibrate` trains, in this process."""
     config = CalibrationConfig.model_validate(yaml.safe_load(file.read_text()))
-    listed, _ = list_inputs(config.valuation)
+    listed, _ = list_inputs(config.source)
     for name in sorted(names):
         for seed in range(config.seeds):
             train_here(training(config, name, listed[name], None, seed))

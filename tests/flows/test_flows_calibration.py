@@ -36,7 +36,7 @@ from mixval.evidence.calibration_results import CalibrationManifest, Calibration
 from mixval.evidence.truth import truth_ref
 from mixval.publish.run_manifest import parse_manifest
 from mixval.publish.stored_run import open_run
-from mixval.stages.planning import list_inputs
+from mixval.storage.listing import list_inputs
 from mixval.storage.pointer import Latest, read_latest
 from mixval.storage.root import open_location
 from mixval.storage.tables import read_table
@@ -210,7 +210,7 @@ def test_one_that_cannot_be_trained_is_named_and_the_others_go_on(
     shutil.copytree(calibrated.world.root, tmp_path / "copy")
     world = World(tmp_path / "copy", TASK, calibrated.world.settings)
     world.contribute("blocked", rows(TASK, 30, start=70_000))
-    listed, _ = list_inputs(config_of(world).valuation)
+    listed, _ = list_inputs(config_of(world).source)
     world.obstruct(truth_ref(training(config_of(world), "blocked", listed["blocked"], None, 0)))
     summary = calibrate(cluster, config_of(world))
     assert list(summary.failed) == ["blocked"]

@@ -12,8 +12,8 @@ import pytest
 from mixval.config.load import load_config
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.schemas import SCHEMAS
-from mixval.stages.planning import list_inputs
 from mixval.stages.preparing import run_fingerprint
+from mixval.storage.listing import list_inputs
 
 REVIEWS = Path(__file__).parents[2] / "examples" / "reviews"
 
@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def fingerprint_of(config: ValuationConfig) -> str:
-    return run_fingerprint(config, list_inputs(config))
+    return run_fingerprint(config, list_inputs(config.source))
 
 
 def test_a_tokenizer_replaced_in_place_is_another_run(folder: Path) -> None:

@@ -1,0 +1,37 @@
+"""Who follows a configuration from the flow to the first number passes few files: `benchmarks/house/hops.py` counts them."""
+
+from pathlib import Path
+
+from benchmarks.house.hops import MOST_FILES, NUMERIC, holds_configuration, trip
+from benchmarks.plain_stages import EXAMPLE
+from mixval.config.load import load_config
+from mixval.config.valuation import ValuationConfig
+from mixval.contracts.plan import ContributorPlan
+from mixval.stages.jobs import target_job
+from mixval.storage.listing import list_inputs
+from mixval.storage.root import open_location
+from mixval_flows.valuation import valuation
+
+
+def of_example(output: Path) -> ValuationConfig:
+    return load_config(EXAMPLE).model_copy(update={"output": str(output)})
+
+
+def test_a_configuration_passes_few_files_from_the_flow_to_the_first_number(tmp_path: Path) -> None:
+    config = of_example(tmp_path)
+    found = trip(lambda: valuation.fn(config))
+    assert found.given[0] == "flows/mixval_flows/valuation.py"
+    assert found.call_path[-1].startswith(NUMERIC)
+    assert {*found.call_path[:-1]} < {*found.given} < {*found.entered}
+    assert len(found.given) <= MOST_FILES
+
+
+def test_a_job_carries_the_configuration_and_an_opened_location_does_not(tmp_path: Path) -> None:
+    config = of_example(tmp_path)
+    _, shards = list_inputs(config.source)
+    sizes = {"n_rows": 1, "n_sampled": 1, "n_gradient_rows": 0, "n_passes": 1, "task_bytes": 0, "seconds": 0.0}
+    plan = ContributorPlan(name="target", shards=shards, **sizes)
+    assert holds_configuration(config.source.storage)
+    assert holds_configuration(target_job(config, plan, {}, None))
+    assert not holds_configuration(open_location(config.output, config.source.storage))
+    assert not holds_configuration(plan)

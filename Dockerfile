@@ -18,7 +18,7 @@ FROM python:3.11.14-slim-bookworm
 COPY --from=build /opt/mixval /opt/mixval
 RUN useradd --create-home --uid 10001 mixval && mkdir /work && chown mixval /work
 ENV PATH=/opt/mixval/bin:$PATH PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1
-USER mixval
+USER 10001
 WORKDIR /work
 ENTRYPOINT ["mixval"]
 CMD ["--help"]

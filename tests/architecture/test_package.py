@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tarfile
 import zipfile
 from email.parser import Parser
 from pathlib import Path
@@ -41,11 +42,35 @@ def test_the_metadata_stands_alone(wheel: zipfile.ZipFile) -> None:
     links = re.findall(r"\]\(([^)\s]+)\)", text)
     assert all(link.startswith(("https://", "http://", "#")) for link in links), links
     assert told["License-Expression"] == "Apache-2.0"
+    assert not [one for one in told.get_all("Classifier", []) if one.startswith("License ::")]  # an index refuses both
+    assert told["Author"]
+    urls = [one.partition(", ")[2] for one in told.get_all("Project-URL", [])]
+    assert urls
+    assert all(url.startswith("https://") for url in urls), urls
     assert told["Keywords"]
     assert "Typing :: Typed" in told.get_all("Classifier", [])
     assert {"gs", "adl", "abfs", "s3", "gpu"} <= set(told.get_all("Provides-Extra", []))
     needed = [one for one in told.get_all("Requires-Dist", []) if ";" not in one]
     assert any(one.startswith("s3fs") for one in needed)
+
+
+@pytest.mark.package
+def test_the_source_archive_holds_what_git_does_but_for_the_examples_data(tmp_path: Path) -> None:
+    from hatchling.builders.sdist import SdistBuilder
+
+    listed = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    with tarfile.open(next(SdistBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"]))) as archive:
+        names = {one.name.partition("/")[2] for one in archive.getmembers()}
+    known = {name for name in listed.stdout.splitlines() if not re.match("examples/[^/]+/data/", name)}
+    assert names - known == {"PKG-INFO"}
+    assert {"LICENSE", "README.md", "mixval/__init__.py", "flows/mixval_flows/valuation.py", "prefect.yaml"} <= names
 
 
 def test_the_image_is_pinned_and_runs_without_root() -> None:

@@ -137,7 +137,11 @@ def figures(found: dict[str, Trip]) -> list[Figure]:
     counts = [
         (f"files {verb} to the first numeric call, {which}", len(files))
         for which, one in found.items()
-        for verb, files in (("on the call path", one.call_path), ("given it", one.given), ("entered", one.entered))
+        for verb, files in (
+            ("on the call path", one.call_path),
+            ("given the configuration on the way", one.given),
+            ("entered", one.entered),
+        )
     ]
     return [figure(name, n, "-" if " entered " in name else f"<= {MOST_FILES}", "files", COMMAND) for name, n in counts]
 

@@ -1,0 +1,1 @@
+"""Small inputs from public reports, valued by `mixval value` and held against what is right: `python -m benchmarks.cases`."""

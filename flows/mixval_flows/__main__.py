@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from mixval.cli.leave import leaving_at_once
 from mixval.cli.options import Settings
 from mixval.config.base import FrozenModel
 from mixval.config.overrides import overrides
@@ -47,12 +48,12 @@ def main(
 def run_once(chosen: RegisteredFlow, config: FrozenModel) -> str:
     """The summary, as JSON, of one run on the configured API, else on a temporary one."""
     from mixval_flows.api import ApiStart
+    from mixval_flows.outcome import run_to_publication
 
     api = ApiStart()
     try:
         with api.ready():
-            summary: Any = chosen.load()(config)
-            return str(summary.model_dump_json(indent=2))
+            return run_to_publication(chosen.load(), config).model_dump_json(indent=2)
     finally:
         api.close()
 
@@ -75,4 +76,4 @@ def serve_flow(chosen: RegisteredFlow, config: FrozenModel, name: str, cron: str
 
 
 if __name__ == "__main__":
-    app(prog_name="python -m mixval_flows")
+    leaving_at_once(lambda: app(prog_name="python -m mixval_flows"))

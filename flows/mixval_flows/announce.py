@@ -1,8 +1,11 @@
 """What Prefect shows of a run: progress, the ranking as a table, a link to the report."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 import pyarrow as pa
+from httpx import HTTPError
 from prefect import get_run_logger
 from prefect.artifacts import (
     create_link_artifact,
@@ -10,7 +13,9 @@ from prefect.artifacts import (
     create_table_artifact,
     update_progress_artifact,
 )
+from prefect.exceptions import PrefectException
 
+from mixval import stopping
 from mixval.contracts.run import RunSummary
 from mixval.publish.names import markdown_escaped
 from mixval.publish.ranking import ranking_rows
@@ -24,14 +29,26 @@ class MeasureProgress:
     def __init__(self, total: int) -> None:
         """Create the artifact at 0 %."""
         self._total, self._done = max(total, 1), 0
-        created = create_progress_artifact(progress=0.0, key="mixval-measure", description="contributors measured")
-        self._id = UUID(str(created))
+        self._id: UUID | None = None
+        with while_prefect_answers():
+            created = create_progress_artifact(progress=0.0, key="mixval-measure", description="contributors measured")
+            self._id = UUID(str(created))
 
     def step(self) -> None:
         """One contributor more."""
         before, self._done = self._done, self._done + 1
-        if 100 * self._done // self._total > 100 * before // self._total:  # every update is a request
-            update_progress_artifact(self._id, progress=100.0 * self._done / self._total)
+        if self._id is not None and 100 * self._done // self._total > 100 * before // self._total:  # every update is a request
+            with while_prefect_answers():
+                update_progress_artifact(self._id, progress=100.0 * self._done / self._total)
+
+
+@contextmanager
+def while_prefect_answers() -> Iterator[None]:
+    """Within this block an API that does not answer, or refuses, is a warning: what is shown decides nothing about a run."""
+    try:
+        yield
+    except (HTTPError, PrefectException) as error:
+        get_run_logger().warning("not shown in Prefect: %s: %s", type(error).__name__, error)
 
 
 def announce(ranking: pa.Table, summary: RunSummary, coalitions: pa.Table | None = None) -> None:
@@ -40,11 +57,14 @@ def announce(ranking: pa.Table, summary: RunSummary, coalitions: pa.Table | None
     get_run_logger().info("run %s: %s", summary.run_id, says)
     if summary.warnings:
         get_run_logger().warning("run %s: %s", summary.run_id, " ".join(warning_lines(summary.warnings, IN_REPORT)))
-    create_table_artifact(
-        key="mixval-ranking",
-        table=ranking_rows(ranking, coalitions),
-        description=f"{markdown_escaped(says)} Run {summary.run_id}.",
-    )
+    if stopping.told() is not None:  # requests would be waited for
+        return
     report = f"{summary.url}/report.html"
     link = report if "://" in report else f"file://{report}"
-    create_link_artifact(key="mixval-report", link=link, link_text="mixval report", description=f"run {summary.run_id}")
+    with while_prefect_answers():
+        create_table_artifact(
+            key="mixval-ranking",
+            table=ranking_rows(ranking, coalitions),
+            description=f"{markdown_escaped(says)} Run {summary.run_id}.",
+        )
+        create_link_artifact(key="mixval-report", link=link, link_text="mixval report", description=f"run {summary.run_id}")

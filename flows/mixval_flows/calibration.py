@@ -16,8 +16,10 @@ from mixval.evidence.truth import TruthJob, truth_ref
 from mixval.evidence.writers.weights import WEIGHTS
 from mixval.progress import current
 from mixval.publish.stored_run import open_run
+from mixval.stopping import uninterrupted
 from mixval.storage.pointer import read_latest
 from mixval_flows.credentials import load_credentials
+from mixval_flows.outcome import published
 from mixval_flows.runner import cluster_for
 from mixval_flows.valuation import WAITING, first_failure, valuation
 from mixval_tasks.base import opaque
@@ -38,14 +40,17 @@ def calibration(config: CalibrationConfig) -> CalibrationSummary:
     fit, figures = calibrate(config, run, trainings, failed)
     current().end("fitting", f"{figures.n_contributors} contributors")
     valuation_run = run.manifest.run_id
-    folder = publish_calibration(config, fit, figures, valuation_run, started, expected)
-    return CalibrationSummary(
-        **figures.model_dump(),
-        url=folder.child(WEIGHTS).url,
-        run_id=valuation_run,
-        n_trained=n_trained,
-        n_found=n_found,
-    )
+    with uninterrupted():
+        folder = publish_calibration(config, fit, figures, valuation_run, started, expected)
+        summary = CalibrationSummary(
+            **figures.model_dump(),
+            url=folder.child(WEIGHTS).url,
+            run_id=valuation_run,
+            n_trained=n_trained,
+            n_found=n_found,
+        )
+        published(calibration.name, summary)
+    return summary
 
 
 def train(trainings: Trainings) -> tuple[int, int, dict[str, str]]:

@@ -10,6 +10,7 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, cast
 from uuid import uuid4
 
+from mixval import stopping
 from mixval.config.base import FrozenModel
 from mixval.config.runtime import RuntimeConfig
 from mixval.config.valuation import ValuationConfig
@@ -88,12 +89,13 @@ class _Session:
         self._runtime = runtime
         self._cluster: LazyCluster | None = None
         self._api: ApiStart | None = None
-        self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="api")
+        self._beside = ThreadPoolExecutor(max_workers=2, thread_name_prefix="api")  # it may be stopped while it starts
 
     def value(self, config: ValuationConfig, progress: Progress | None = None) -> RunSummary:
         """Value one configuration."""
         from mixval.stages.publishing import up_to_date_run
 
+        stopping.begin()
         with shown_by(progress or Silence()) as shown:
             if config.source.storage.credentials_block is not None:
                 return self._value(config)  # the block is in the API, so no data can be read before
@@ -134,15 +136,18 @@ class _Session:
         return cast("RunSummary", self._run(VALUATION, config))
 
     def _run(self, flow: str, config: FrozenModel) -> FrozenModel:
+        from mixval_flows.outcome import run_to_publication
         from mixval_tasks.cluster import use_cluster
 
         with use_cluster(self._lazy_cluster()), self._lazy_api().ready():
-            summary: FrozenModel = resolve_name(flow)(config)
-            return summary
+            return run_to_publication(resolve_name(flow), config)
 
     def _lazy_cluster(self) -> LazyCluster:
         from mixval_flows.runner import LazyCluster
 
+        if self._cluster is not None and not self._cluster.is_usable:
+            self._cluster.close()
+            self._cluster = None
         self._cluster = self._cluster or LazyCluster(self._runtime)
         return self._cluster
 

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import os
-import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import dask
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, Nanny
 from distributed.system import MEMORY_LIMIT
-from distributed.utils import get_mp_context
 
+from mixval import stopping
 from mixval.config.runtime import RuntimeConfig
-from mixval.errors import ConfigError, StorageError
+from mixval.errors import ConfigError, MixvalError, StorageError
 from mixval.installing import install_command
 from mixval.stages.memory import ALLOCATOR
+from mixval_flows.local_cluster import start_local, watch
 from mixval_flows.worker import prepare
 from mixval_tasks.cluster import in_use, use_cluster
 
 CONNECT_TIMEOUT_SECONDS = 30
+CLOSE_TIMEOUT_SECONDS = 20
+POLL_SECONDS = 0.2
 
 NO_DASHBOARD = {"dashboard_address": "127.0.0.1:0", "scheduler_kwargs": {"dashboard": False}}
 """Left out, Dask would still serve on port 8787 of every interface, and warn when another cluster has it."""
@@ -36,11 +39,23 @@ class LazyCluster:
         self._runtime = runtime
         self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cluster")
         self._client: Future[Client] | None = None
+        self._lost: MixvalError | None = None
+        self._stop = ExitStack()
+        self._stop.enter_context(stopping.ended_on_stop(self.cancel))
 
     @property
     def is_local(self) -> bool:
         """Whether workers are processes of this machine, which may be started early at no cost."""
         return self._runtime.cluster in ("auto", "local", "cuda")
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it can be given work: it has not started yet, or it runs."""
+        if self._lost is not None:
+            return False
+        if self._client is None or not self._client.done():
+            return True
+        return self._client.exception() is None and self._client.result().status == "running"
 
     def warm(self) -> None:
         """Start in the background: processes and imports take seconds that planning and gating can use."""
@@ -50,20 +65,54 @@ class LazyCluster:
         """The client; waits for the start if need be."""
         return self._begin().result()
 
+    def ensure_usable(self) -> None:
+        """Raise MixvalError where all workers are lost."""
+        if self._lost is not None:
+            raise self._lost
+
     def _begin(self) -> Future[Client]:
         if self._client is None:
-            self._client = self._starter.submit(_start, self._runtime)
+            self._client = self._starter.submit(self._started)
         return self._client
 
+    def _started(self) -> Client:
+        client = _start(self._runtime)
+        watch(client.cluster, self._lose)
+        return client
+
+    def _lose(self, why: MixvalError) -> None:
+        self._lost = why
+        self.cancel()
+
+    def cancel(self) -> None:
+        """Give up all work, so that whoever waits for it goes on: it ends as cancelled."""
+        if self._client is not None and self._client.done() and self._client.exception() is None:
+            client = self._client.result()
+            client.loop.add_callback(_give_up, client)
+
     def close(self) -> None:
-        """Stop what was started. A scheduler given by its address keeps running."""
+        """Stop what was started. A scheduler given by its address keeps running. What does not end in time ends with us."""
+        self._stop.close()
         if self._client is not None and self._client.exception() is None:
             client = self._client.result()
             cluster = client.cluster
-            client.close()
+            with suppress(TimeoutError, OSError):
+                client.close(CLOSE_TIMEOUT_SECONDS)
             if cluster is not None:
-                cluster.close()
+                with suppress(TimeoutError, OSError):
+                    cluster.close(CLOSE_TIMEOUT_SECONDS)
         self._starter.shutdown()
+
+
+def _give_up(client: Client) -> None:
+    """On the client's loop: end all futures, those that come late as well, and local workers, whose nannies start no others."""
+    for state in list(client.futures.values()):
+        state.cancel()
+    for nanny in getattr(client.cluster, "workers", {}).values():
+        if isinstance(nanny, Nanny):
+            asyncio.ensure_future(nanny.close(timeout=1, reason="told to stop"))  # noqa: RUF006  kept by the nanny
+    if client.status == "running":
+        client.loop.call_later(POLL_SECONDS, _give_up, client)
 
 
 @contextmanager
@@ -111,9 +160,6 @@ CALM = {
 }
 """Slower monitoring: by default Dask samples up to a hundred times a second, for a dashboard that is not served here."""
 
-PRELOADED = ["distributed", "mixval_flows.preload"]
-"""Imported once by the server that local workers are forked from: their imports take 8 s of a core otherwise, for each."""
-
 
 def _start(runtime: RuntimeConfig) -> Client:
     dask.config.set(CALM)
@@ -154,13 +200,9 @@ def _target(runtime: RuntimeConfig) -> Any:
 
 
 def _local(runtime: RuntimeConfig) -> LocalCluster:
-    if sys.platform == "linux":  # elsewhere a fork after such imports is not safe
-        dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"})
-        get_mp_context().set_forkserver_preload(PRELOADED)
-    workers = default_workers(runtime)
     memory = runtime.worker_memory_bytes or "auto"
-    options = {"n_workers": workers, "threads_per_worker": 1, "memory_limit": memory}
-    return LocalCluster(**(options | NO_DASHBOARD | runtime.cluster_options))
+    options = {"n_workers": default_workers(runtime), "threads_per_worker": 1, "memory_limit": memory}
+    return start_local(options | NO_DASHBOARD | runtime.cluster_options)
 
 
 def _cuda(runtime: RuntimeConfig) -> Any:

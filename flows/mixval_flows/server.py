@@ -11,11 +11,14 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from typing import IO
 
 import prefect
 from filelock import FileLock, Timeout
@@ -26,60 +29,114 @@ from mixval.errors import MixvalError
 HOST = "127.0.0.1"
 POLL_SECONDS = 0.1
 STOP_TIMEOUT_SECONDS = 5
-WAIT_FOR_OTHERS = 10
-"""Starts that may come before this one on a fresh machine, one after another."""
+REPLACEMENTS = 5
+"""Servers that may follow one that ended by itself."""
+LAST_LINES = 12
+"""Of what a server said on standard error, in the message of the error."""
 EPHEMERAL = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
 """As Prefect marks a server that it starts for a flow run."""
+INSTEAD = "Start one with `prefect server start` and set PREFECT_API_URL."
 
 
 class TemporaryServer:
-    """Started by `start`, stopped by `stop` or at exit."""
+    """Started by `start`, stopped by `stop`, at exit, or with this process. One that ends by itself is replaced."""
 
     def __init__(self) -> None:
         """Nothing starts yet."""
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
+        self._said: IO[bytes] | None = None
+        self._is_stopped = threading.Event()
+        self._lock = threading.Lock()
+        self.error: MixvalError | None = None
+        """Why there is none any more, once replacements have failed."""
 
     @property
     def api_url(self) -> str:
         """Where it answers."""
         return f"http://{HOST}:{self._port}/api"
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether it runs, or is about to be replaced."""
+        return self._process is not None and self.error is None
+
     def start(self, timeout: float) -> None:
         """Start, and wait until it answers. Raises MixvalError when it ends, or does not answer in time (seconds)."""
+        atexit.register(self.stop)
         with _migrating_alone(timeout), _reserved_port() as self._port:
-            self._start(timeout)
+            for n_left in range(REPLACEMENTS, -1, -1):
+                try:
+                    self._start(timeout)
+                    break
+                except MixvalError:
+                    if not (n_left and self._was_killed()):
+                        raise
+        threading.Thread(target=self._replace, args=(timeout,), daemon=True, name="replaces the Prefect server").start()
 
     def _start(self, timeout: float) -> None:
         settings = get_current_settings().to_environment_variables(exclude_unset=True)
-        command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app", "--host", HOST]
-        command += ["--port", str(self._port), "--log-level", "error", "--lifespan", "on"]
-        self._process = subprocess.Popen(command, env=os.environ | EPHEMERAL | settings)  # noqa: S603  our own interpreter
-        atexit.register(self.stop)
+        command = [sys.executable, "-m", "mixval_flows.serving", HOST, str(self._port)]
+        with self._lock:
+            if self._is_stopped.is_set():
+                return
+            self._close_said()
+            self._said = tempfile.TemporaryFile()  # noqa: SIM115  read when the server has ended
+            # A session of its own: what is sent to our group, as Ctrl-C is, must not end it before us.
+            self._process = process = subprocess.Popen(  # noqa: S603  our own interpreter
+                command,
+                env=os.environ | EPHEMERAL | settings,
+                stdin=subprocess.PIPE,
+                stderr=self._said,
+                start_new_session=True,
+            )
         deadline = time.monotonic() + timeout
         while not self._answers():
-            code = self._process.poll()
-            if code is not None or time.monotonic() > deadline:
-                self.stop()
-                found = "no answer" if code is None else f"its process ended with exit code {code}"
-                raise MixvalError(
-                    f"a temporary Prefect server was expected at {self.api_url} within {timeout:g} s, found {found}. "
-                    "Start one with `prefect server start` and set PREFECT_API_URL."
-                )
+            code = process.poll()
+            if self._is_stopped.is_set() or code is not None or time.monotonic() > deadline:
+                _end(process)
+                found = f"no answer in {timeout:g} s" if code is None else f"its process ended with exit code {code}"
+                raise self._ended(found)
             time.sleep(POLL_SECONDS)
 
+    def _replace(self, timeout: float) -> None:
+        """Wait for its end; unless it was stopped, start another one on the same port and database."""
+        for n_ended in range(1, REPLACEMENTS + 2):
+            process = self._process
+            code = _waited_for(process) if process is not None else 0
+            if self._is_stopped.is_set():
+                return
+            if n_ended > REPLACEMENTS:
+                self.error = self._ended(f"{n_ended} that ended, the last with exit code {code}")
+                return
+            with suppress(MixvalError):  # the last one is told if none of them stays
+                self._start(timeout)
+
+    def _was_killed(self) -> bool:
+        return self._process is not None and (self._process.returncode or 0) < 0
+
     def stop(self) -> None:
-        """Stop it, if it runs."""
-        process, self._process = self._process, None
-        if process is None:
-            return
+        """Stop it, if it runs. From any thread, also while it starts."""
+        with self._lock:
+            self._is_stopped.set()
+            process, self._process = self._process, None
+            self._close_said()
         atexit.unregister(self.stop)
-        process.terminate()
-        try:
-            process.wait(STOP_TIMEOUT_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        if process is not None:
+            _end(process)
+
+    def _close_said(self) -> None:
+        if self._said is not None:
+            self._said.close()
+
+    def _ended(self, found: str) -> MixvalError:
+        lines: list[str] = []
+        with self._lock:
+            if self._said is not None and not self._said.closed:
+                self._said.seek(0)
+                lines = self._said.read().decode(errors="replace").rstrip().splitlines()[-LAST_LINES:]
+        said = "".join(["\nIts last lines:\n", *(f"  {line}\n" for line in lines)]) if lines else " "
+        return MixvalError(f"a temporary Prefect server was expected at {self.api_url}, found {found}.{said}{INSTEAD}")
 
     def _answers(self) -> bool:
         connection = HTTPConnection(HOST, self._port, timeout=STOP_TIMEOUT_SECONDS)
@@ -90,6 +147,22 @@ class TemporaryServer:
             return False
         finally:
             connection.close()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_TIMEOUT_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    _waited_for(process)
+
+
+def _waited_for(process: subprocess.Popen[bytes]) -> int:
+    code = process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
+    return code
 
 
 @contextmanager
@@ -103,12 +176,12 @@ def _migrating_alone(timeout: float) -> Iterator[None]:
     if (home / _migrated()).exists():
         yield
         return
-    lock = FileLock(home / ".mixval-migrating.lock", timeout=WAIT_FOR_OTHERS * timeout)
+    lock = FileLock(home / ".mixval-migrating.lock", timeout=timeout)
     try:
         held = lock.acquire()
     except Timeout as error:
         raise MixvalError(
-            f"{lock.lock_file}: expected the lock within {WAIT_FOR_OTHERS * timeout:g} s, found it held: other processes "
+            f"{lock.lock_file}: expected the lock within {timeout:g} s, found it held: other processes "
             "prepare Prefect's database, or one hangs. End it, or start `prefect server start` and set PREFECT_API_URL."
         ) from error
     with held:

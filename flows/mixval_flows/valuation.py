@@ -24,12 +24,14 @@ from mixval.stages.runs import GatedRun, gated_run
 from mixval.stages.steps import Step
 from mixval.stages.terms import contributor_steps
 from mixval.stages.whole_run import publish_finished, run_stages
+from mixval.stopping import check, uninterrupted
 from mixval_flows.announce import MeasureProgress, announce
 from mixval_flows.credentials import load_credentials
+from mixval_flows.outcome import published
 from mixval_flows.row_progress import rows_shown
 from mixval_flows.runner import LazyCluster, cluster_for, default_workers, worker_memory_bytes
 from mixval_tasks.base import opaque
-from mixval_tasks.cluster import current_client
+from mixval_tasks.cluster import current_client, ensure_goes_on
 from mixval_tasks.gate import gate_contributor
 from mixval_tasks.measure import run_step
 
@@ -49,7 +51,10 @@ def valuation(config: ValuationConfig) -> RunSummary:
         run = run_stages(config, OnCluster(cluster), account)
     if isinstance(run, RunSummary):
         return run
-    summary = publish_finished(run, account)
+    check()
+    with uninterrupted():
+        summary = publish_finished(run, account)
+        published(valuation.name, summary)
     announce(run.valued.reduced.ranking, summary, run.coalition_table)
     return summary
 
@@ -135,9 +140,13 @@ def _submitted(
 
 
 def first_failure(futures: list[PrefectFuture[ArtifactRef]]) -> str | None:
-    """The reason of the first failure; None when all succeeded. Waits for them."""
+    """The reason of the first failure; None when all succeeded. Waits for them.
+
+    Raises what ends the run itself: all workers are lost, or the process was told to stop. Then nobody's data is to blame.
+    """
     for future in futures:
         future.wait()
         if not future.state.is_completed():
+            ensure_goes_on()
             return reason_of(future.state.result(raise_on_failure=False))
     return None

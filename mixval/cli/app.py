@@ -1,7 +1,8 @@
 """Commands, their exit codes and how errors are shown.
 
 Exit codes: 0 done; 1 unexpected; 2 configuration or usage; 3 no contributor admitted; 4 rows or target break the contract;
-5 storage; 6 model; 7 numerics; 8 does not fit memory; 9 a warning of `--fail-on`; 130 interrupted.
+5 storage; 6 model; 7 numerics; 8 does not fit memory; 9 a warning of `--fail-on`; 129, 130 or 143 stopped by a
+signal.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def main(
     Start with `mixval init DIR`, then `mixval plan`, then `mixval value`.
 
     Exit codes: 0 done, 1 unexpected error, 2 configuration or usage, 3 no contributor admitted, 4 rows or target break the
-    row contract, 5 storage, 6 model, 7 numerical error, 8 not enough memory, 9 a warning of `--fail-on`, 130 interrupted.
+    row contract, 5 storage, 6 model, 7 numerical error, 8 not enough memory, 9 a warning of `--fail-on`, 130 interrupted,
+    143 terminated.
     """
 
 

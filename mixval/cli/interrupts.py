@@ -1,64 +1,154 @@
-"""Ctrl-C during long work: it interrupts at once, or at the next progress event at the latest.
+"""Ctrl-C, SIGTERM and SIGHUP: running work is ended first, and the process is gone in time whatever hangs.
 
-Python raises KeyboardInterrupt wherever the main thread happens to be. In a callback of the garbage collector, a destructor or
-a library's own clean-up it is printed and lost, and the work would go on to its end.
+Python runs a handler between two instructions of the main thread. That may be in a call that takes minutes, or where the
+exception is printed and lost: a callback of the garbage collector, a destructor, a library's own clean-up. So another thread
+hears of signals as well, through a pipe into which the interpreter writes them at once.
 """
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
+from mixval import stopping
 from mixval.progress import Progress
+
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+GRACE_SECONDS = 8.0
+"""From the first signal to the end by force; `docker stop` waits for ten."""
+STORED = "finished work is stored, run the same command again to continue"
+SHOW_CURSOR = "\x1b[?25h"
 
 
 @contextmanager
-def interruptible(progress: Progress) -> Iterator[Progress]:
-    """The same progress, which raises KeyboardInterrupt at its next event where an interrupt within this block was lost.
+def stoppable() -> Iterator[None]:
+    """Within this block the process stops when it is told to.
 
-    Outside the main thread, where Python delivers no signal, the progress is returned unchanged.
+    The first signal ends running work and raises KeyboardInterrupt in the main thread, or at the next progress event where that
+    was lost. A second Ctrl-C, or `GRACE_SECONDS`, ends the process with 128 plus the signal's number; 0 where its result is
+    published. SIGHUP is left alone where it is ignored (nohup). Outside the main thread, where Python delivers no signal,
+    nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield progress
+        yield
         return
-    checking = _InterruptibleProgress(progress)
-    before = signal.signal(signal.SIGINT, checking.interrupted)
+    hearing = _Hearing()
+    before = {signum: signal.getsignal(signum) for signum in SIGNALS}
+    heard = [signum for signum in SIGNALS if signum == signal.SIGINT or before[signum] is not signal.SIG_IGN]
+    for signum in heard:
+        signal.signal(signum, hearing.interrupt)
+    wakeup = signal.set_wakeup_fd(hearing.pipe, warn_on_full_buffer=False)
     try:
-        yield checking
+        yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.set_wakeup_fd(wakeup)
+        for signum in heard:
+            signal.signal(signum, before[signum] if before[signum] is not None else signal.SIG_DFL)
+        hearing.close()
 
 
-class _InterruptibleProgress:
-    """Passes every event on, or raises KeyboardInterrupt if an interrupt came before it."""
+class _Hearing:
+    """A thread that hears of signals, and the handler for the main thread."""
+
+    def __init__(self) -> None:
+        self._read, self.pipe = os.pipe()
+        os.set_blocking(self.pipe, False)
+        self._has_raised = False
+        self._deadline: threading.Timer | None = None
+        self._thread = threading.Thread(target=self._listen, daemon=True, name="hears signals")
+        self._thread.start()
+
+    def interrupt(self, signum: int, _frame: FrameType | None) -> None:
+        """The handler: raises KeyboardInterrupt, once, so that no clean-up is interrupted."""
+        stopping.tell(signum)
+        if stopping.may_interrupt() and not self._has_raised:
+            self._has_raised = True
+            stopping.check()
+
+    def close(self) -> None:
+        """Hear no more, and forget what was heard."""
+        os.write(self.pipe, b"\0")
+        self._thread.join()
+        os.close(self.pipe)
+        os.close(self._read)
+        if self._deadline is not None:
+            self._deadline.cancel()
+        stopping.tell(None)
+        stopping.begin()
+
+    def _listen(self) -> None:
+        while True:
+            for signum in os.read(self._read, 64):
+                if signum == 0:
+                    return
+                if signum in SIGNALS:
+                    self._hear(signum)
+
+    def _hear(self, signum: int) -> None:
+        if self._deadline is None:
+            stopping.tell(signum)
+            self._deadline = threading.Timer(GRACE_SECONDS, end_at_once)
+            self._deadline.daemon = True
+            self._deadline.start()
+            stopping.end_running()
+            _say(f"{signal.Signals(signum).name}: stopping; Ctrl-C again to stop at once")
+        elif signum == signal.SIGINT:
+            end_at_once()
+
+
+def end_at_once() -> None:
+    """End this process; those that it started see it and end, too."""
+    with suppress(OSError, ValueError):  # standard error may be closed, or a terminal that has gone
+        if sys.stderr.isatty():
+            sys.stderr.write(SHOW_CURSOR)
+    if not stopping.is_over():
+        _say(f"stopped at once; {STORED}")
+    os._exit(exit_code())
+
+
+def exit_code() -> int:
+    """The exit code of a process that was interrupted; 0 where its result is published."""
+    return 0 if stopping.is_over() else 128 + (stopping.told() or signal.SIGINT)
+
+
+def say_interrupted() -> None:
+    """Say so, and how to go on."""
+    _say(f"interrupted; {STORED}")
+
+
+def _say(words: str) -> None:
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"{words}\n")
+        sys.stderr.flush()
+
+
+class InterruptibleProgress:
+    """Passes every event on, or raises KeyboardInterrupt where the process was told to stop before it."""
 
     def __init__(self, progress: Progress) -> None:
+        """Wrap this progress."""
         self._progress = progress
-        self._is_interrupted = False
-
-    def interrupted(self, signum: int, frame: FrameType | None) -> None:
-        """The handler of the signal."""
-        self._is_interrupted = True
-        signal.default_int_handler(signum, frame)
 
     def begin(self, stage: str, total: int) -> None:
-        self._check()
+        """Check, and pass on."""
+        stopping.check()
         self._progress.begin(stage, total)
 
     def step(self, stage: str, words: str) -> None:
-        self._check()
+        """Check, and pass on."""
+        stopping.check()
         self._progress.step(stage, words)
 
     def part(self, stage: str, name: str, done: int, total: int) -> None:
-        self._progress.part(stage, name, done, total)  # from a thread where an interrupt would end nothing
+        """Pass on: it comes from a thread where an interrupt would end nothing."""
+        self._progress.part(stage, name, done, total)
 
     def end(self, stage: str, words: str) -> None:
-        self._check()
+        """Check, and pass on."""
+        stopping.check()
         self._progress.end(stage, words)
-
-    def _check(self) -> None:
-        if self._is_interrupted:
-            raise KeyboardInterrupt

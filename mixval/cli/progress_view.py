@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from mixval.cli.interrupts import interruptible
+from mixval.cli.interrupts import InterruptibleProgress
 from mixval.progress import Progress, Silence
 
 WORDS = {
@@ -36,8 +36,8 @@ QUIET_SECONDS = 15.0
 @contextmanager
 def front_end(quiet: bool) -> Iterator[Progress]:
     """The display that fits standard error; an interrupt is never lost in it."""
-    with _shown(quiet) as progress, interruptible(progress) as checking:
-        yield checking
+    with _shown(quiet) as progress:
+        yield InterruptibleProgress(progress)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 from distributed import Client, KilledWorker
 
+from mixval import stopping
 from mixval.contracts.record import ArtifactRef
 from mixval.errors import ConfigError
 from mixval.storage.commit import ArtifactStore
@@ -30,6 +31,9 @@ class HasClient(Protocol):
 
     def client(self) -> Client:
         """The client of the running cluster."""
+
+    def ensure_usable(self) -> None:
+        """Raise MixvalError where all of its workers are lost."""
 
 
 _CURRENT: ContextVar[HasClient | None] = ContextVar("mixval_cluster", default=None)
@@ -50,8 +54,19 @@ def in_use() -> HasClient | None:
     return _CURRENT.get()
 
 
+def ensure_goes_on() -> None:
+    """Raise KeyboardInterrupt where the process was told to stop, MixvalError where the cluster in use has lost its workers."""
+    stopping.check()
+    if (cluster := in_use()) is not None:
+        cluster.ensure_usable()
+
+
 def current_client() -> Client:
-    """The client of the cluster in use."""
+    """The client of the cluster in use.
+
+    Raises KeyboardInterrupt where the process was told to stop: nobody would wait for new work.
+    """
+    ensure_goes_on()
     cluster = in_use()
     if cluster is None:
         raise ConfigError(

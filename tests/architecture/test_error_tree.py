@@ -22,15 +22,17 @@ VALIDATORS = ("model_validator", "field_validator")
 """pydantic collects a ValueError that these raise, and `mixval/config/load.py` makes one ConfigError of all."""
 HAND_ON = {
     ("mixval/__init__.py", "AttributeError"),
-    ("mixval/cli/interrupts.py", "KeyboardInterrupt"),
+    ("mixval/stopping.py", "KeyboardInterrupt"),
     ("mixval/cli/app.py", "typer.Exit"),
 }
 """What Python and typer themselves expect to be raised there."""
 ENDS_PROCESSES = {
     "mixval/cli/app.py",
     "mixval/cli/exits.py",
+    "mixval/cli/interrupts.py",
     "mixval/cli/leave.py",
     "flows/mixval_flows/entry.py",
+    "flows/mixval_flows/lifeline.py",
     "flows/mixval_flows/worker.py",
 }
 """The ways in, which turn an error into an exit code, and what ends a process that has finished."""

@@ -1,4 +1,4 @@
-"""Workers that die, storage that hesitates, and a run that is killed half-way."""
+"""Workers that die, storage that hesitates, and a run that is stopped half-way."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 from distributed import KilledWorker
@@ -135,11 +136,20 @@ def wait_for_record(world: World, kind: str, process: subprocess.Popen[str]) -> 
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_where_it_stopped(prefect_api: None, tmp_path: Path, value: Value) -> None:
+def test_a_run_that_is_stopped_says_so_leaves_nothing_running_and_goes_on(
+    prefect_api: None, tmp_path: Path, value: Value
+) -> None:
     world = planted(tmp_path, "language-modelling")
     with start(world) as process:
         kept = wait_for_record(world, "gram", process)
-        os.killpg(process.pid, signal.SIGKILL)
+        started = psutil.Process(process.pid).children(recursive=True)
+        os.killpg(process.pid, signal.SIGTERM)
+        said = process.stderr.read() if process.stderr else ""
+        code = process.wait()
+    assert code == 143, said
+    assert "run the same command again to continue" in said
+    _, left = psutil.wait_procs(started, timeout=30)
+    assert not left
     assert not (world.output / "latest.json").exists()
 
     summary = value(world.config())
@@ -149,16 +159,3 @@ def test_a_killed_run_goes_on_where_it_stopped(prefect_api: None, tmp_path: Path
     assert summary.reused["gram"] >= 1
     assert summary.recomputed["terms"] >= 1
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
-
-
-@pytest.mark.slow
-def test_an_interrupted_run_says_so_and_leaves_with_130(prefect_api: None, tmp_path: Path) -> None:
-    world = planted(tmp_path, "language-modelling")
-    with start(world) as process:
-        wait_for_record(world, "gate", process)
-        process.send_signal(signal.SIGINT)
-        said = process.stderr.read() if process.stderr else ""
-        code = process.wait()
-    assert code == 130, said
-    assert "run the same command again to continue" in said
-    assert not (world.output / "latest.json").exists()

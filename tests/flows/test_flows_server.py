@@ -5,13 +5,60 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
+import mixval_flows.server
 from mixval.errors import MixvalError
 from mixval_flows.server import TemporaryServer
+
+ANSWERS = """#!{python}
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Healthy(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+    def log_message(self, *words):
+        pass
+
+HTTPServer((sys.argv[-2], int(sys.argv[-1])), Healthy).serve_forever()
+"""
+ENDS = """#!{python}
+import sys
+sys.exit("no table: flow_run")
+"""
+
+
+def run_instead(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This program in place of the interpreter that the server runs in."""
+    file = tmp_path / "program"
+    file.write_text(script.format(python=sys.executable))
+    file.chmod(0o755)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(file))
+
+
+def kill_as_soon_as_it_answers(server: TemporaryServer, died: list[int]) -> int:
+    """The process that was killed: one that is not in `died`."""
+    port = server.api_url.split(":")[2].removesuffix("/api")
+    while True:
+        for child in psutil.Process().children():
+            with suppress(psutil.Error, httpx.HTTPError):
+                if (
+                    child.pid not in died
+                    and port in child.cmdline()
+                    and httpx.get(f"{server.api_url}/health").status_code == 200
+                ):
+                    child.kill()
+                    return child.pid
+        time.sleep(0.01)
 
 
 def test_it_answers_until_it_is_stopped(tmp_path, monkeypatch) -> None:
@@ -27,10 +74,29 @@ def test_it_answers_until_it_is_stopped(tmp_path, monkeypatch) -> None:
     server.stop()
 
 
-def test_a_server_that_ends_is_told_with_its_exit_code(monkeypatch) -> None:
-    monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises(MixvalError, match=r"found its process ended with exit code 1\. Start one with `prefect server start`"):
+def test_a_server_that_ends_is_told_with_its_exit_code_and_its_last_lines(tmp_path, monkeypatch) -> None:
+    run_instead(ENDS, tmp_path, monkeypatch)
+    expected = (
+        r"found its process ended with exit code 1\.\nIts last lines:\n  no table: flow_run\nStart one with `prefect server"
+    )
+    with pytest.raises(MixvalError, match=expected):
         TemporaryServer().start(timeout=300)
+
+
+def test_a_server_that_dies_is_replaced_where_it_was_and_given_up_at_last(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(mixval_flows.server, "REPLACEMENTS", 1)
+    run_instead(ANSWERS, tmp_path, monkeypatch)
+    server = TemporaryServer()
+    server.start(timeout=300)
+    died, url = [], server.api_url
+    for _ in range(2):
+        died.append(kill_as_soon_as_it_answers(server, died))
+    while server.is_usable:
+        time.sleep(0.01)
+    assert len(set(died)) == 2
+    assert server.api_url == url
+    assert "found 2 that ended, the last with exit code -9" in str(server.error)
+    server.stop()
 
 
 def test_the_flow_process_does_not_import_the_server() -> None:

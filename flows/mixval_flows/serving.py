@@ -1,0 +1,19 @@
+"""Prefect's API as a process that ends with the one that started it: `python -m mixval_flows.serving HOST PORT`."""
+
+import sys
+
+import uvicorn
+
+from mixval_flows.lifeline import end_with_standard_input
+
+
+def main(host: str, port: str) -> None:
+    """Serve until the process is stopped, or its standard input ends."""
+    end_with_standard_input()
+    uvicorn.run(
+        "prefect.server.api.server:create_app", factory=True, host=host, port=int(port), log_level="error", lifespan="on"
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,70 @@
+"""What a run starts ends with it, also where it is killed; workers end with the process that they were forked from."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+STARTS = """
+import json, multiprocessing, os, signal, subprocess, sys, time
+from multiprocessing import forkserver
+
+def wait():
+    time.sleep(600)
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["mixval_flows.forking"])
+    worker = context.Process(target=wait)
+    worker.start()
+    served = "from mixval_flows.lifeline import end_with_standard_input as end; import time; end(); time.sleep(600)"
+    server = subprocess.Popen([sys.executable, "-c", served], stdin=subprocess.PIPE, start_new_session=True)
+    pids = {"fork server": forkserver._forkserver._forkserver_pid, "worker": worker.pid, "server": server.pid}
+    print(json.dumps(pids), flush=True)
+    worker.join()
+    print("joined", flush=True)
+    time.sleep(600)
+"""
+
+
+def wait_for_end(pids: list[int]) -> None:
+    """Until none of these processes lives."""
+    alive = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
+    _, left = psutil.wait_procs(alive, timeout=300)
+    assert not left
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
+def test_what_a_run_starts_has_sessions_of_its_own_and_ends_with_it(tmp_path: Path) -> None:
+    script = tmp_path / "starts.py"
+    script.write_text(STARTS)
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        started = json.loads(process.stdout.readline())
+        assert os.getsid(started["worker"]) == started["fork server"]
+        assert os.getsid(started["server"]) == started["server"]
+        os.kill(started["worker"], signal.SIGINT)  # ignored: the run decides about its workers
+        os.kill(started["fork server"], signal.SIGKILL)
+        assert process.stdout.readline() == "joined\n"  # at once, and the worker does not work on
+        wait_for_end([started["worker"]])
+        assert psutil.pid_exists(started["server"])
+        process.kill()
+    wait_for_end([started["server"]])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
+def test_workers_end_with_a_run_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "starts.py"
+    script.write_text(STARTS)
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        started = json.loads(process.stdout.readline())
+        process.kill()
+    wait_for_end(list(started.values()))

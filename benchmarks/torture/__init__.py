@@ -1,1 +1,1 @@
-"""Runs under damage: artifacts spoiled between runs, inputs changed within them. No ranking that differs may be published."""
+"""Runs under faults: artifacts spoiled, inputs changed, processes stopped and killed. Nothing that differs may be published."""

@@ -37,7 +37,7 @@ class TokenCounts(Protocol):
 
     @property
     def refusals(self) -> list[str | None]:
-        """(N,) why the chat template refuses a row; None where it takes it."""
+        """(N,) why the tokenizer or its chat template refuses a row; None where it takes it."""
 
 
 TokenCounter = Callable[[pa.Table], TokenCounts]

@@ -160,10 +160,11 @@ def _token_checks(spec: TaskSpec, max_length: int | None, overlong: Literal["tru
     what = f"column '{spec.content}' must have at least {least}"
     remedy = "Fill it in, or remove the row: there is nothing to learn from it."
     checks = [must_lie("n_response_tokens", "drop", what, remedy, low=1, about=spec.content)]
+    expected, advice = "the tokenizer must take a row's text", "Remove the row, or choose another backbone.tokenizer."
     if spec.has_prompt:
-        expected = "the chat template must take a row's messages"
+        expected = "the chat template and the tokenizer must take a row's messages"
         advice = "Correct the messages, or set backbone.prompt_format to `plain`."
-        checks.insert(0, replace(must_be_true("is_taken", "drop", expected, advice, about="refusal"), says_why=True))
+    checks.insert(0, replace(must_be_true("is_taken", "drop", expected, advice, about="refusal"), says_why=True))
     if max_length is not None:
         expected = f"a row must fit the context of {max_length:,} tokens (backbone.max_length)"
         remedy = "Split the row, or raise backbone.max_length, up to the model's own limit."

@@ -16,16 +16,24 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from jinja2 import TemplateError
+
 from mixval.errors import ContractError, ModelError
+from mixval.models.time_limit import time_limit
 
 PINNED_DATE = datetime(2024, 7, 26, tzinfo=UTC)
 """What `strftime_now` says in a template: the date that Llama's templates fall back on."""
+MOST_SECONDS = 5.0
+"""Seconds of processor time that a template may take for one conversation. Real ones take less than a thousandth."""
 _DIRECTIVES = ("-d", "-m", "-H", "-I", "-M", "-S", "-j", *"aAbBcdDeFfGgHhIjmMpRSTuUVwWxXyYzZ", "%")
 _CHANCE = re.compile(r"\|\s*random\b|\blipsum\s*\(")
 _OPEN, _CLOSE = "\U000f5a01", "\U000f5a02"
 """Private characters around a special token that a text spells, so that it is told apart from the template's own."""
 _PROBES = ("0", "1")
+_REFUSALS = (TemplateError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+"""What a template raises for messages that it does not take."""
 Message = dict[str, Any]
+_SHORTEST: list[Message] = [{"role": "user", "content": "0"}, {"role": "assistant", "content": "mixval"}]
 
 
 class ChatTemplate:
@@ -47,9 +55,22 @@ class ChatTemplate:
                 "it with another, or set backbone.prompt_format to `plain`."
             )
         self._template = _with_pinned_date(template)
+        self._refuse_endless(tokenizer)
         spelled = "|".join(map(re.escape, sorted(special_tokens(tokenizer), key=len, reverse=True)))
         self._spelled = re.compile(f"(?:{spelled})" if spelled else "(?!)")
         self._marked = re.compile(f"{_OPEN}({spelled}){_CLOSE}" if spelled else "((?!))")
+
+    def _refuse_endless(self, tokenizer: Any) -> None:
+        """Raise ModelError where the template does not end for the shortest conversation: it would for no row."""
+        try:
+            _render(tokenizer, self._template, _SHORTEST, None, opens=False)
+        except TimeoutError as error:
+            raise ModelError(
+                f"the tokenizer's chat template must end, and this one runs for more than {MOST_SECONDS:g} seconds on one "
+                "question and its answer. Save it with another, or set backbone.prompt_format to `plain`."
+            ) from error
+        except _REFUSALS:
+            return  # of these messages; those of rows are tried one by one
 
     def split(self, prompt: list[Message], answer: Message, tools: list[Message] | None = None) -> tuple[str, str]:
         """What the template writes before the answer, and the rest of the conversation, special tokens of texts marked.
@@ -79,9 +100,8 @@ class ChatTemplate:
 
     def end_of_turn(self) -> str:
         """What the template writes after an answer, without blanks around it; nothing where it takes no such conversation."""
-        turn = [{"role": "user", "content": _PROBES[0]}, {"role": "assistant", "content": "mixval"}]
         try:
-            return self._render(turn).rpartition("mixval")[2].strip()
+            return self._render(_SHORTEST).rpartition("mixval")[2].strip()
         except ContractError:
             return ""
 
@@ -102,15 +122,23 @@ class ChatTemplate:
             return self._applied(texts, tools, opens)  # older templates take a call's arguments as text
 
     def _applied(self, messages: list[Message], tools: list[Message] | None, opens: bool) -> str:
-        from jinja2 import TemplateError
-
         try:
-            text = self._tokenizer.apply_chat_template(
-                messages, tools=tools, chat_template=self._template, tokenize=False, add_generation_prompt=opens
-            )
-        except (TemplateError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            return _render(self._tokenizer, self._template, messages, tools, opens)
+        except TimeoutError:
+            raise ContractError(
+                f"the chat template takes more than {MOST_SECONDS:g} seconds for messages of {_roles(messages)}"
+            ) from None
+        except _REFUSALS as error:
             raise ContractError(f"the chat template refuses messages of {_roles(messages)}: {_one_line(error)}") from error
-        return str(text)
+
+
+def _render(tokenizer: Any, template: str, messages: list[Message], tools: list[Message] | None, opens: bool) -> str:
+    with time_limit(MOST_SECONDS):
+        return str(
+            tokenizer.apply_chat_template(
+                messages, tools=tools, chat_template=template, tokenize=False, add_generation_prompt=opens
+            )
+        )
 
 
 def _with_written_arguments(message: Message) -> Message:

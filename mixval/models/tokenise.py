@@ -56,7 +56,7 @@ class TokenCounts:
     """(N,) int64: tokens of the response's own text, the end token not counted; 0 means an empty response.
     Language modelling: all but the first. Text classification: tokens of the text without special ones."""
     refusals: list[str | None]
-    """(N,) why the chat template refuses a row; None where it takes it."""
+    """(N,) why the tokenizer or its chat template refuses a row; None where it takes it."""
 
 
 class Tokeniser:
@@ -97,6 +97,25 @@ class Tokeniser:
 
     def counts(self, rows: pa.Table, task: Task) -> TokenCounts:
         """The tokens of each row; null counts as empty."""
+        try:
+            return self._counts(rows, task)
+        except ContractError:  # the tokenizer failed on a text: which one?
+            if rows.num_rows == 1:
+                raise
+        single = [self._counts_of_one(rows.slice(at, 1), task) for at in range(rows.num_rows)]
+        return TokenCounts(
+            np.concatenate([one.n_tokens for one in single]),
+            np.concatenate([one.n_response_tokens for one in single]),
+            [refusal for one in single for refusal in one.refusals],
+        )
+
+    def _counts_of_one(self, row: pa.Table, task: Task) -> TokenCounts:
+        try:
+            return self._counts(row, task)
+        except ContractError as error:
+            return TokenCounts(np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64), [str(error)])
+
+    def _counts(self, rows: pa.Table, task: Task) -> TokenCounts:
         spec = spec_of(task)
         filled = _fill(rows, spec.inputs)
         if spec.has_prompt:
@@ -159,7 +178,12 @@ class Tokeniser:
         """Ids of texts; `is_own`: special tokens that are spelled in them are meant."""
         if not texts:
             return []
-        encoded = self.tokenizer(list(texts), add_special_tokens=False, verbose=False, split_special_tokens=not is_own)
+        try:
+            encoded = self.tokenizer(list(texts), add_special_tokens=False, verbose=False, split_special_tokens=not is_own)
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":  # of the tokenizer's native code, and no Exception
+                raise
+            raise ContractError(f"the tokenizer's own code fails on a text ({' '.join(str(error).split())[:200]})") from None
         return [list(ids) for ids in encoded["input_ids"]]
 
     def _rendered_ids(self, texts: Sequence[str], template: ChatTemplate) -> list[list[int]]:

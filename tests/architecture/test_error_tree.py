@@ -24,6 +24,7 @@ HAND_ON = {
     ("mixval/__init__.py", "AttributeError"),
     ("mixval/stopping.py", "KeyboardInterrupt"),
     ("mixval/cli/app.py", "typer.Exit"),
+    ("mixval/models/time_limit.py", "TimeoutError"),  # caught where the limit is set
 }
 """What Python and typer themselves expect to be raised there."""
 ENDS_PROCESSES = {

@@ -3,6 +3,7 @@
     MixvalError
     ├── ConfigError            the configuration cannot be run as written
     ├── ContractError          rows, shards or targets break the row contract
+    │   ├── DamagedRunError    a published file or manifest is not what the run wrote
     │   ├── SchemaError        a table does not have the columns that its schema promises
     │   ├── SchemaVersionError a published table or manifest is of a version that this mixval does not read
     │   ├── ShardError         one file cannot be read as the contract says
@@ -39,6 +40,10 @@ class ContractError(MixvalError):
     """Rows, shards or targets break the row contract."""
 
     exit_code = 4
+
+
+class DamagedRunError(ContractError):
+    """A published file or manifest is missing, or not what the run wrote. The next run publishes again."""
 
 
 class SchemaError(ContractError):

@@ -17,7 +17,7 @@ from mixval.evidence.writers.weights import WEIGHTS
 from mixval.progress import current
 from mixval.publish.stored_run import open_run
 from mixval.stopping import uninterrupted
-from mixval.storage.pointer import read_latest
+from mixval.storage.pointer import standing_latest
 from mixval_flows.credentials import load_credentials
 from mixval_flows.outcome import published
 from mixval_flows.runner import cluster_for
@@ -31,7 +31,7 @@ from mixval_tasks.truth import train_truth
 def calibration(config: CalibrationConfig) -> CalibrationSummary:
     """Weights of the terms, fitted to the results of training on the contributors that a valuation ranks."""
     load_credentials(config.source.storage.credentials_block)
-    started, expected = datetime.now(UTC), read_latest(calibrations_root(config))
+    started, expected = datetime.now(UTC), standing_latest(calibrations_root(config))
     with cluster_for(config.runtime):
         run = open_run(valuation(config.valuation).url)
         trainings = plan_trainings(config, sorted(run.ranking["contributor"].to_pylist()))

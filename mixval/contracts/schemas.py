@@ -35,10 +35,10 @@ SCHEMAS = {
     "rejected": Schema(1),
     "coalitions": Schema(2),
     "redundancy": Schema(3),
-    "manifest": Schema(6, oldest_read=3),
+    "manifest": Schema(7, oldest_read=3),
     "truth": Schema(1, made_by="mixval calibrate"),
     "contributors": Schema(1, made_by="mixval calibrate"),
-    "calibration-manifest": Schema(1, made_by="mixval calibrate"),
+    "calibration-manifest": Schema(2, made_by="mixval calibrate"),
 }
 
 

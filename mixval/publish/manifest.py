@@ -73,7 +73,7 @@ class Manifest(RunManifest):
     """Committed artifacts that the ranking was made from."""
 
 
-def read_manifest(text: str, where: str) -> Manifest:
+def read_manifest(text: str | bytes, where: str) -> Manifest:
     """The manifest in `manifest.json`; `where` is its URL, for the message.
 
     Raises as `parse_manifest`.

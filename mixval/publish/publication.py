@@ -9,13 +9,17 @@ A flow passes a frozen bundle of what it publishes, a list of writers, and the r
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from mixval.contracts.sealed import content_sha256
 from mixval.publish.run_manifest import MANIFEST, RunManifest
 from mixval.storage.layout import Layout
 from mixval.storage.pointer import Latest, swap_latest
 from mixval.storage.root import Location
+
+_READS_IN_FLIGHT = 16
 
 
 class Publishable(Protocol):
@@ -61,8 +65,27 @@ def write_files(root: Location, results: Results, writers: Sequence[Writer[Resul
 
 
 def finish_run(root: Location, manifest: RunManifest, expected: Latest | None) -> Location:
-    """Writes the manifest into the run's folder and points `latest.json` to it. Raises as `publish_run`."""
+    """Writes the manifest, with digests of all that is there, and points `latest.json` to the run. Raises as `publish_run`."""
     folder = Layout(root).run(manifest.run_id)
-    folder.child(MANIFEST).write_bytes(manifest.to_json().encode())
+    write_manifest(folder, manifest.model_copy(update={"files": file_digests(folder)}))
     swap_latest(root, manifest.run_id, manifest.fingerprint, expected)
     return folder
+
+
+def write_manifest(folder: Location, manifest: RunManifest) -> None:
+    """Write `manifest.json`, sealed."""
+    folder.child(MANIFEST).write_bytes(manifest.to_json().encode())
+
+
+def file_digests(folder: Location) -> dict[str, str]:
+    """File below a run's folder -> SHA-256 of its content; but for the manifest."""
+    files = [file for file in folder.files() if file.relative_name(folder) != MANIFEST]
+    with ThreadPoolExecutor(_READS_IN_FLIGHT) as threads:  # requests to a remote store are slow
+        digests = threads.map(lambda file: content_sha256(file.read_bytes()), files)
+        return {file.relative_name(folder): digest for file, digest in zip(files, digests, strict=True)}
+
+
+def damaged_files(folder: Location, manifest: RunManifest) -> list[str]:
+    """Published files that are missing or not what the run wrote, sorted. Files that were added since are nobody's."""
+    found = file_digests(folder)
+    return sorted(name for name, digest in manifest.files.items() if found.get(name) != digest)

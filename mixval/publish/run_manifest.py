@@ -14,7 +14,8 @@ from mixval.config.base import FrozenModel
 from mixval.config.url_secrets import stripped_url
 from mixval.contracts.json_text import read_json
 from mixval.contracts.schemas import SCHEMAS, older, refuse_versions
-from mixval.errors import ContractError
+from mixval.contracts.sealed import SEAL, is_whole, sealed
+from mixval.errors import ContractError, DamagedRunError
 from mixval.publish.redaction import publishable
 
 MANIFEST = "manifest.json"
@@ -53,6 +54,8 @@ class RunManifest(FrozenModel):
     mixval_version: str = __version__
     versions: dict[str, str] = Field(default_factory=dict)
     """Package -> version, and `python`."""
+    files: dict[str, str] = Field(default_factory=dict)
+    """Published file, by its path below the run's folder -> SHA-256 of its content. Empty in manifests before they had it."""
     config: dict[str, Any]
     """The resolved configuration; the same one runs it again."""
 
@@ -62,19 +65,21 @@ class RunManifest(FrozenModel):
         return publishable(config)
 
     def to_json(self) -> str:
-        """Readable JSON with sorted keys; the same manifest gives the same text."""
-        return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+        """Readable JSON with sorted keys and a seal; the same manifest gives the same text."""
+        entries = sealed(self.model_dump(mode="json"))
+        return json.dumps(entries, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 AnyManifest = TypeVar("AnyManifest", bound=RunManifest)
 
 
-def parse_manifest(model: type[AnyManifest], schema: str, text: str, where: str) -> AnyManifest:
+def parse_manifest(model: type[AnyManifest], schema: str, text: str | bytes, where: str) -> AnyManifest:
     """The manifest in `manifest.json`, of the version in `SCHEMAS[schema]`; `where` is its URL, for the message.
 
     Raises:
         SchemaVersionError: it is of a version that this mixval does not read.
-        ContractError: it is no manifest, or one of another flow's run.
+        DamagedRunError: it is no manifest, or not as it was written.
+        ContractError: it is one of another flow's run.
     """
     where = stripped_url(where)
     given = _json_object(text, where)
@@ -84,25 +89,33 @@ def parse_manifest(model: type[AnyManifest], schema: str, text: str, where: str)
     found = given.get("schema_version")
     if isinstance(found, int):
         refuse_versions(schema, found, where, _writer(given))
+    if SEAL in given or found == SCHEMAS[schema].version:
+        if not is_whole(given):
+            raise DamagedRunError(f"{where}: expected a manifest as it was sealed, found another content. {_again(schema)}")
+        del given[SEAL]
     try:
         return model.model_validate(given)
     except ValidationError as error:
         fault = _fault(error)
         if isinstance(found, int) and found < SCHEMAS[schema].version:
             raise older(schema, found, where, fault) from error
-        raise ContractError(
+        raise DamagedRunError(
             f"{where}: expected a manifest of mixval {__version__}, found {fault}; it was written by {_writer(given)}. Read it "
             f"with that version, or run `{SCHEMAS[schema].made_by}` again."
         ) from error
 
 
-def _json_object(text: str, where: str) -> dict[str, Any]:
+def _again(schema: str) -> str:
+    return f"Run `{SCHEMAS[schema].made_by}` again: it is published again."
+
+
+def _json_object(text: str | bytes, where: str) -> dict[str, Any]:
     try:
         given = read_json(text)
     except (ValueError, ContractError) as error:
-        raise ContractError(f"{where}: expected a manifest, found no JSON ({error}). Run again.") from error
+        raise DamagedRunError(f"{where}: expected a manifest, found no JSON ({error}). Run again.") from error
     if not isinstance(given, dict):
-        raise ContractError(f"{where}: expected a manifest, found {type(given).__name__}. Run again.")
+        raise DamagedRunError(f"{where}: expected a manifest, found {type(given).__name__}. Run again.")
     return given
 
 

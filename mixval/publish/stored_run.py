@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from mixval.contracts.results import COALITION_TABLES, published_schemas
-from mixval.errors import ConfigError
-from mixval.publish.manifest import read_manifest
+from mixval.contracts.sealed import content_sha256
+from mixval.errors import ConfigError, DamagedRunError
+from mixval.publish.manifest import Manifest, read_manifest
+from mixval.publish.publication import write_manifest
 from mixval.publish.results import ValuationResults
 from mixval.publish.run_manifest import MANIFEST
 from mixval.publish.writers.report import REPORT, write_report
 from mixval.storage.layout import Layout
 from mixval.storage.pointer import read_latest
+from mixval.storage.records import read_if_there
 from mixval.storage.root import Location, open_location
-from mixval.storage.tables import read_table
+from mixval.storage.tables import decode_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +38,8 @@ def open_run_at(folder: Location) -> StoredRun:
 
     Raises:
         ConfigError: neither exists.
-        ContractError: manifest or tables are not as this mixval reads them.
+        DamagedRunError: manifest or tables are not what the run wrote.
+        ContractError: they are not as this mixval reads them.
     """
     if not folder.child(MANIFEST).exists():
         latest = read_latest(folder)
@@ -43,16 +49,31 @@ def open_run_at(folder: Location) -> StoredRun:
                 "`mixval value` printed."
             )
         folder = Layout(folder).run(latest.run_id)
-    manifest = read_manifest(folder.child(MANIFEST).read_bytes().decode(), folder.url)
-    files = {name: folder.child(f"{name}.parquet") for name in published_schemas()}
-    tables = {
-        name: None if name in COALITION_TABLES and not file.exists() else read_table(file, published_schemas()[name])
-        for name, file in files.items()
-    }
+    manifest = read_manifest(folder.child(MANIFEST).read_bytes(), folder.url)
+    tables = {name: _table(folder, manifest, name) for name in published_schemas()}
     return StoredRun(folder=folder, manifest=manifest, **tables)
+
+
+def _table(folder: Location, manifest: Manifest, name: str) -> pa.Table | None:
+    """A published table, whose content is that of its digest. None for one of coalitions in a run without."""
+    file = folder.child(f"{name}.parquet")
+    if name in COALITION_TABLES and not (file.name in manifest.files or file.exists()):
+        return None
+    data = read_if_there(file)
+    if data is None or manifest.files.get(file.name, digest := content_sha256(data)) != digest:
+        found = "nothing" if data is None else "another content"
+        raise DamagedRunError(
+            f"{file.url}: expected the table that the run published, found {found}. Run `mixval value` on its configuration: "
+            "it is published again."
+        )
+    return decode_table(file, data, published_schemas()[name])
 
 
 def rebuild_report(run: StoredRun) -> Location:
     """Write `report.html` of a stored run again, from its tables and manifest."""
     write_report(run.folder, run)
-    return run.folder.child(REPORT)
+    report = run.folder.child(REPORT)
+    if run.manifest.files:
+        files = run.manifest.files | {REPORT: content_sha256(report.read_bytes())}
+        write_manifest(run.folder, run.manifest.model_copy(update={"files": files}))
+    return report

@@ -12,12 +12,12 @@ from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.run import ContributorSummary, RunSummary
 from mixval.contracts.warnings import RunWarning, by_severity, warning
-from mixval.errors import SchemaVersionError
+from mixval.errors import ContractError, DamagedRunError, SchemaVersionError
 from mixval.gate.docs import page_name
 from mixval.publish.coalition_warnings import coalition_warnings, sketch_warnings
 from mixval.publish.manifest import Manifest, WeightsUsed, input_shards, read_manifest
 from mixval.publish.paper_deviations import paper_deviations
-from mixval.publish.publication import finish_run, run_name, write_files
+from mixval.publish.publication import damaged_files, finish_run, run_name, write_files
 from mixval.publish.ranking import rejected_table, value_decimals
 from mixval.publish.regression_warnings import regression_warnings
 from mixval.publish.results import GateResults, PublishedValuation
@@ -33,9 +33,9 @@ from mixval.stages.gating import read_docs_page, read_validations
 from mixval.stages.preparing import PreparedRun
 from mixval.stages.reducing import Reduced
 from mixval.stages.routes import route_of
-from mixval.storage.damage import take_damage
+from mixval.storage.damage import take_damage, tell_damage
 from mixval.storage.layout import Layout
-from mixval.storage.pointer import Latest, read_latest
+from mixval.storage.pointer import Latest, standing_latest
 from mixval.storage.root import Location, open_location
 from mixval.valuation.weights import STANDARDISED
 
@@ -54,12 +54,13 @@ class RunAccount:
 
 
 def up_to_date_run(config: ValuationConfig, fingerprint: str) -> RunSummary | None:
-    """The latest run, when it was made from the same configuration and inputs and nobody failed in it.
+    """The latest run, when it was made from the same configuration and inputs, nobody failed in it, and its files are whole.
 
-    A failure may have been the machine's, not the data's, so it is tried again; artifacts that were measured are reused.
+    A failure may have been the machine's, not the data's, so it is tried again; artifacts that were measured are reused. What
+    is damaged, of its files, its manifest or the pointer, is told, and the run is published again.
     """
     output = open_location(config.output, config.source.storage)
-    latest = read_latest(output)
+    latest = standing_latest(output)
     if latest is None or latest.fingerprint != fingerprint:
         return None
     folder = Layout(output).run(latest.run_id)
@@ -67,7 +68,14 @@ def up_to_date_run(config: ValuationConfig, fingerprint: str) -> RunSummary | No
         return None
     try:
         stored = open_run_at(folder)
+        if damaged := damaged_files(folder, stored.manifest):
+            raise DamagedRunError(f"{folder.url}: expected the files of the run, found {', '.join(damaged)} damaged or missing")
+        if (stored.manifest.run_id, stored.manifest.fingerprint) != (latest.run_id, fingerprint):
+            raise DamagedRunError(f"{folder.url}: expected the manifest of {latest.run_id}, found {stored.manifest.run_id}'s")
     except SchemaVersionError:  # published by another mixval: published again, from the same artifacts
+        return None
+    except ContractError as error:
+        tell_damage(folder.url, f"{' '.join(str(error).split())}. Published again")
         return None
     summary = run_summary(stored.manifest, stored.ranking, folder)
     if summary.n_failed:
@@ -157,7 +165,7 @@ def _damage_warnings(config: ValuationConfig) -> list[RunWarning]:
     if not found:
         return []
     more = f", and {len(found) - 3:,} more" if len(found) > 3 else ""
-    words = f"{len(found):,} damaged file(s) below the output were discarded, and made again: {'; '.join(found[:3])}{more}."
+    words = f"{len(found):,} damaged file(s) were found below the output, and made again: {'; '.join(found[:3])}{more}."
     return [warning("made-again", f"{words} The ranking is made from whole ones. Check the disk or the store.")]
 
 

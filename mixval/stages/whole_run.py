@@ -28,7 +28,7 @@ from mixval.stages.routes import route_of
 from mixval.stages.runs import GatedRun, ValuedRun, measured_terms, valued_run
 from mixval.stages.steps import Step, refs_of
 from mixval.stages.terms import terms_ref
-from mixval.storage.pointer import Latest, read_latest
+from mixval.storage.pointer import Latest, standing_latest
 from mixval.storage.root import open_location
 
 
@@ -86,7 +86,7 @@ def run_here(config: ValuationConfig) -> RunSummary:
 
 def run_stages(config: ValuationConfig, maker: Maker, account: Account) -> FinishedRun | RunSummary:
     """Plan, gate, measure, reduce and value coalitions; or the summary of the latest run, where it is up to date."""
-    expected = read_latest(open_location(config.output, config.source.storage))
+    expected = standing_latest(open_location(config.output, config.source.storage))
     with account.stage("plan", 1) as end_with:
         prepared = maker.prepare(config)
         end_with(f"{len(prepared.plan.contributors)} contributors")

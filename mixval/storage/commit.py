@@ -13,7 +13,6 @@ once never mix their files: the first record wins, and names the folder that bel
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -23,8 +22,9 @@ import pyarrow as pa
 from pydantic import BaseModel, ValidationError
 
 from mixval.config.fingerprint import fingerprint
+from mixval.contracts.json_text import read_json
 from mixval.contracts.record import ArtifactFile, ArtifactRecord, ArtifactRef
-from mixval.errors import LostArtifactError, StorageError
+from mixval.errors import ContractError, LostArtifactError, StorageError
 from mixval.storage.damage import tell_damage
 from mixval.storage.layout import Layout
 from mixval.storage.records import (
@@ -137,8 +137,8 @@ class ArtifactStore:
         """What the JSON document `name` holds. Raises as `read_tensors`."""
         file, data = self._content(ref, name)
         try:
-            return json.loads(data)
-        except ValueError as error:  # of its letters, or of its brackets
+            return read_json(data)
+        except (ValueError, ContractError) as error:  # of its letters, its brackets, or their depth
             raise self._lost(ref, file, f"expected a JSON document, found {error}") from error
 
     def read_model(self, ref: ArtifactRef, name: str, model: type[Model]) -> Model:

@@ -19,6 +19,7 @@ from pydantic import Field, ValidationError
 from mixval.config.base import FrozenModel
 from mixval.errors import ConditionUnsupportedError, ConflictError, StorageError
 from mixval.storage import s3
+from mixval.storage.damage import tell_damage
 from mixval.storage.layout import Layout
 from mixval.storage.root import MEMORY_LOCK, Location
 
@@ -56,6 +57,17 @@ def read_latest(output: Location) -> Latest | None:
     if not location.exists():
         return None
     return _read(location)
+
+
+def standing_latest(output: Location) -> Latest | None:
+    """The pointer that a run will swap: as `read_latest`, but one that is damaged is told, and names no run."""
+    location = Layout(output).latest()
+    if not location.exists():
+        return None
+    latest = _present(location)
+    if not latest.run_id:
+        tell_damage(location.url, "expected the pointer to a run, found another content. Published again")
+    return latest
 
 
 def swap_latest(output: Location, run_id: str, fingerprint: str, expected: Latest | None) -> Swap:
@@ -98,13 +110,13 @@ def _swap_on_s3(location: Location, new: Latest, data: bytes, expected: Latest |
 
 def _accept_own(location: Location, new: Latest, expected: Latest | None) -> None:
     # A put whose answer was lost is sent again by the client, and then meets itself.
-    present = _read(location) if location.exists() else None
+    present = _present(location) if location.exists() else None
     if present is None or present.nonce != new.nonce:
         raise _conflict(location, expected, present)
 
 
 def _compare(location: Location, expected: Latest | None) -> None:
-    present = _read(location) if location.exists() else None
+    present = _present(location) if location.exists() else None
     if (present.token if present else None) != (expected.token if expected else None):
         raise _conflict(location, expected, present)
 
@@ -119,14 +131,20 @@ def _conflict(location: Location, expected: Latest | None, present: Latest | Non
 
 
 def _read(location: Location) -> Latest:
+    found = _present(location)
+    if not found.run_id:
+        raise StorageError(f"{location.url}: expected the pointer to a run, found another content. Run again: it is replaced.")
+    return found
+
+
+def _present(location: Location) -> Latest:
+    """What stands there; without a run where it is damaged."""
     token = _tag(location) if location.scheme == "s3" else ""
     data = location.read_bytes()
     try:
         latest = Latest.model_validate_json(data)
-    except ValidationError as error:
-        raise StorageError(
-            f"{location.url}: expected the pointer to a run, found {error}. Delete it, and publish again."
-        ) from error
+    except ValidationError:
+        latest = Latest(run_id="", fingerprint="")
     return latest.model_copy(update={"token": token or _digest(data)})
 
 

@@ -13,9 +13,10 @@ import numpy as np
 from pydantic import ValidationError
 
 from mixval import __version__
+from mixval.contracts.json_text import read_json
 from mixval.contracts.record import ArtifactFile, ArtifactRecord, ArtifactRef
 from mixval.contracts.sealed import SEAL, content_sha256, is_whole, sealed
-from mixval.errors import StorageError
+from mixval.errors import ContractError, StorageError
 from mixval.storage.root import Location
 
 RECORD = "record.json"
@@ -55,8 +56,8 @@ def new_record(
 def parse_record(ref: ArtifactRef, data: bytes) -> ArtifactRecord | str:
     """The record in `record.json`, or what was found instead: no record, a damaged one, or that of another artifact."""
     try:
-        given = json.loads(data)
-    except (ValueError, RecursionError) as error:  # of its letters, or of its brackets
+        given = read_json(data)
+    except (ValueError, ContractError) as error:  # of its letters, its brackets, or their depth
         return f"expected an artifact record, found no JSON ({error})"
     if not isinstance(given, dict) or SEAL not in given:
         return NO_SEAL if isinstance(given, dict) and "mixval_version" in given else "expected an artifact record, found none"

@@ -16,6 +16,7 @@ from mixval import __version__
 from mixval.contracts import schemas
 from mixval.contracts.results import published_schemas
 from mixval.contracts.schemas import SCHEMAS
+from mixval.contracts.sealed import sealed
 from mixval.errors import ContractError, SchemaError, SchemaVersionError, StorageError
 from mixval.publish.stored_run import open_run, rebuild_report
 from mixval.storage.root import open_location
@@ -46,7 +47,7 @@ def stamped(file: Path, version: str | None, table: pa.Table | None = None) -> N
 def edited(folder: Path, drop: tuple[str, ...] = (), **fields: object) -> None:
     file = folder / "manifest.json"
     kept = {key: value for key, value in json.loads(file.read_text()).items() if key not in drop}
-    file.write_text(json.dumps(kept | fields))
+    file.write_text(json.dumps(sealed(kept | fields)))
 
 
 @pytest.fixture

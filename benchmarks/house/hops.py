@@ -8,8 +8,8 @@ A real run of `examples/images` is traced in this process, one call after anothe
 
     call path     files on the stack at that moment: what is open at once
     given         files with a function that was handed the configuration, a part of it, or an object that has it or a part of
-                  it as a field (a `MeasureJob`): where a reader who follows the configuration comes by. Not counted are the
-                  files that define it, and what has an opened `Location`, whose options end the trail.
+                  it as a field (a `MeasureJob`): where a reader who follows the configuration comes by. Not counted are
+                  `mixval/config/`, which defines it, and what has an opened `Location`, whose options end the trail.
     entered       files of which any function has run, whether it has to do with the configuration or not: readers of Parquet,
                   checks of rows, building the model
 
@@ -42,8 +42,8 @@ from mixval_flows.valuation import valuation
 COMMAND = "python -m benchmarks.house.hops --figures"
 ROOT = Path(inspect.getfile(in_process)).parents[2]
 PRODUCT = ("mixval/", "tasks/", "flows/", "deployments/")
-DEFINED = tuple(f"mixval/config/{name}.py" for name in ("backbone", "gate", "sample", "source", "terms", "valuation", "value"))
-"""Where configurations are defined."""
+DEFINED = "mixval/config/"
+"""Where configurations are defined, and named by a digest."""
 MOST_FILES = 20
 """That may be given the configuration."""
 NUMERIC = ("mixval/terms/", "mixval/valuation/")

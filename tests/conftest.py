@@ -54,8 +54,10 @@ def group_of(nodeid: str) -> str:
     """The tests that run in one process: those of a file, but for those that share services."""
     file = nodeid.partition("::")[0]
     folder = file.removeprefix("tests/").partition("/")[0]
-    if folder in {"flows", "cli", "deployments"}:
-        return "flows" if folder == "flows" else "commands"
+    if folder in {"flows", "architecture"}:
+        return folder
+    if folder in {"cli", "deployments"}:
+        return "commands"
     return "s3" if file.endswith("_s3.py") else file
 
 

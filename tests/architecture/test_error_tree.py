@@ -6,15 +6,11 @@ import ast
 import builtins
 import re
 from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 
 from mixval import errors
 from mixval.errors import MixvalError
+from tests.architecture.sources import SOURCES
 
-ROOT = Path(__file__).parents[2]
-FILES = sorted(path for package in ("mixval", "tasks", "flows", "deployments") for path in (ROOT / package).rglob("*.py"))
 TREE = "mixval/errors.py"
 BUILT_IN = {name for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, BaseException)}
 OURS = {kind.__name__: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, BaseException)}
@@ -39,14 +35,6 @@ ENDS_PROCESSES = {
 """The ways in, which turn an error into an exit code, and what ends a process that has finished."""
 
 
-def relative(path: Path) -> str:
-    return str(path.relative_to(ROOT))
-
-
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
 def test_the_drawing_is_the_tree() -> None:
     drawn = {}
     above: list[str] = []
@@ -63,36 +51,41 @@ def test_every_error_of_ours_is_known_by_its_base() -> None:
     assert all(issubclass(kind, MixvalError) for kind in OURS.values())
 
 
-@pytest.mark.parametrize("path", FILES, ids=relative)
-def test_errors_are_defined_in_the_tree_alone(path: Path) -> None:
+def test_errors_are_defined_in_the_tree_alone() -> None:
     kinds = BUILT_IN | set(OURS)
-    defined = [
-        node.name
-        for node in ast.walk(_tree(path))
-        if isinstance(node, ast.ClassDef) and any(ast.unparse(base).rpartition(".")[2] in kinds for base in node.bases)
+    defined = {
+        (source.name, node.name)
+        for source in SOURCES
+        for node in source.of(ast.ClassDef)
+        if any(ast.unparse(base).rpartition(".")[2] in kinds for base in node.bases)
+    }
+    assert {name for file, name in defined if file == TREE} >= set(OURS)
+    assert not {(file, name) for file, name in defined if file != TREE}
+
+
+def test_what_is_raised_is_of_the_tree() -> None:
+    raised = [(source.name, *one) for source in SOURCES for one in _raised(source.tree, in_validator=False)]
+    assert {name for _, _, name, _ in raised} & set(OURS)
+    assert not [
+        (file, line, name)
+        for file, line, name, in_validator in raised
+        if name not in OURS and not (in_validator and name == "ValueError") and (file, name) not in HAND_ON
     ]
-    assert not defined or relative(path) == TREE
 
 
-@pytest.mark.parametrize("path", FILES, ids=relative)
-def test_what_is_raised_is_of_the_tree(path: Path) -> None:
-    strange = [
-        (line, name)
-        for line, name, in_validator in _raised(_tree(path), in_validator=False)
-        if name not in OURS and not (in_validator and name == "ValueError") and (relative(path), name) not in HAND_ON
+def test_nothing_is_asserted_where_python_may_leave_it_out() -> None:
+    assert not [(source.name, node.lineno) for source in SOURCES for node in source.of(ast.Assert)]
+
+
+def test_only_the_ways_in_end_a_process() -> None:
+    ends = [
+        (source.name, node.lineno)
+        for source in SOURCES
+        for node in source.of(ast.Attribute)
+        if node.attr in {"exit", "_exit"} and ast.unparse(node) in {"sys.exit", "os._exit"}
     ]
-    assert not strange
-
-
-@pytest.mark.parametrize("path", FILES, ids=relative)
-def test_nothing_is_asserted_where_python_may_leave_it_out(path: Path) -> None:
-    assert not [node.lineno for node in ast.walk(_tree(path)) if isinstance(node, ast.Assert)]
-
-
-@pytest.mark.parametrize("path", FILES, ids=relative)
-def test_only_the_ways_in_end_a_process(path: Path) -> None:
-    ends = [node.lineno for node in ast.walk(_tree(path)) if ast.unparse(node) in {"sys.exit", "os._exit"}]
-    assert not ends or relative(path) in ENDS_PROCESSES
+    assert ends
+    assert not [end for end in ends if end[0] not in ENDS_PROCESSES]
 
 
 def _raised(node: ast.AST, in_validator: bool) -> Iterator[tuple[int, str, bool]]:

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 from typing import get_args
-
-import pytest
 
 from mixval.config.source import SourceConfig
 from mixval.config.tasks import EVERY_TASK
 from mixval.contracts.parts import PARTS
+from tests.architecture.sources import SOURCES, Source, sources
 
-ROOT = Path(__file__).parents[2]
-FILES = sorted(path for package in ("mixval", "tasks", "flows", "deployments") for path in (ROOT / package).rglob("*.py"))
-BESIDE = sorted(
-    path for package in ("benchmarks", "examples") for path in (ROOT / package).rglob("*.py") if "tests" not in path.parts
-)
+BESIDE = [source for source in sources("benchmarks", "examples") if "tests" not in source.path.parts]
 SAYS_TASKS = "mixval/config/tasks.py"
 SAYS_PARTS = {"mixval/contracts/parts.py", "mixval/config/source.py"}
 """The second stands in a Literal, which pydantic reads; see `test_the_source_names_the_parts`."""
-
-
-def relative(path: Path) -> str:
-    return str(path.relative_to(ROOT))
 
 
 def _strings(node: ast.AST) -> set[object]:
@@ -35,28 +25,29 @@ def _strings(node: ast.AST) -> set[object]:
     return {one.value for one in named if isinstance(one, ast.Constant)}
 
 
-@pytest.mark.parametrize("path", FILES, ids=relative)
-def test_the_two_parts_are_said_once(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    lists = [node for node in ast.walk(tree) if isinstance(node, ast.Tuple | ast.List | ast.Set | ast.Dict)]
-    assert relative(path) in SAYS_PARTS or not [node.lineno for node in lists if set(PARTS) <= _strings(node)]
+def test_the_two_parts_are_said_once() -> None:
+    said = [
+        (source.name, node.lineno)
+        for source in SOURCES
+        for node in source.of(ast.Tuple, ast.List, ast.Set, ast.Dict)
+        if set(PARTS) <= _strings(node)
+    ]
+    assert {name for name, _ in said} == {*SAYS_PARTS}, said
 
 
-@pytest.mark.parametrize("path", [*FILES, *BESIDE], ids=relative)
-def test_what_differs_between_tasks_is_asked_of_their_specs(path: Path) -> None:
+def test_what_differs_between_tasks_is_asked_of_their_specs() -> None:
     """No comparison with a task's name, or with a part of it, and no list or dict of several, but in the specs' own file."""
-    if relative(path) == SAYS_TASKS:
-        return
-    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
     names = {*EVERY_TASK, "classification"}
-    compared = [
-        node.lineno for node in nodes if isinstance(node, ast.Compare) and names & _strings(node) and _asks_a_task(node)
-    ]
-    keyed = [node.lineno for node in nodes if isinstance(node, ast.Dict) and len(names & set(map(_value, node.keys))) > 1]
-    listed = [
-        node.lineno for node in nodes if isinstance(node, ast.Tuple | ast.List | ast.Set) and len(names & _strings(node)) > 1
-    ]
-    assert not compared + keyed + listed
+    found = [(source.name, node.lineno) for source in [*SOURCES, *BESIDE] for node in _tells_tasks_apart(source, names)]
+    assert found
+    assert not [one for one in found if one[0] != SAYS_TASKS]
+
+
+def _tells_tasks_apart(source: Source, names: set[str]) -> list[ast.expr]:
+    compared = [node for node in source.of(ast.Compare) if names & _strings(node) and _asks_a_task(node)]
+    keyed = [node for node in source.of(ast.Dict) if len(names & set(map(_value, node.keys))) > 1]
+    listed = [node for node in source.of(ast.Tuple, ast.List, ast.Set) if len(names & _strings(node)) > 1]
+    return [*compared, *keyed, *listed]
 
 
 def _value(node: ast.AST | None) -> object:

@@ -40,6 +40,7 @@ def drawing(salt: str, layout: Layout) -> Iterator[None]:
         "axes.titlecolor": INK,
         "axes.labelsize": layout.font_size,
         "axes.titlesize": layout.font_size,
+        "axes.titley": 1.0,  # else each drawing measures every tick for a title that could stand in its way
         "axes.edgecolor": GRID,
         "axes.spines.left": False,
         "axes.spines.right": False,

@@ -96,7 +96,8 @@ def test_settings_in_examples_are_valid(block: pages.Block) -> None:
     fragment = pages.yaml_of(block)
     images = fragment.get("discrepancy", {}).get("features") == "pixels"
     task = fragment.get("task", "image-classification" if images else "text-classification")
-    parse_config(pages.laid_over({"task": task, "backbone": BACKBONES[task]} | BASE, fragment), where=block.name)
+    config = parse_config(pages.laid_over({"task": task, "backbone": BACKBONES[task]} | BASE, fragment), where=block.name)
+    assert fragment.keys() <= config.model_fields_set
 
 
 def test_the_preset_is_documented_as_it_is() -> None:

@@ -42,7 +42,12 @@ def free_port() -> int:
 
 
 def test_nothing_starts_before_it_is_asked_for() -> None:
-    LazyCluster(RuntimeConfig(cluster="no.such.Cluster")).close()
+    unknown = RuntimeConfig(cluster="no.such.Cluster")
+    LazyCluster(unknown).close()
+    asked = LazyCluster(unknown)
+    with pytest.raises(ConfigError, match=r"no\.such\.Cluster"):
+        asked.client()
+    asked.close()
 
 
 def test_a_running_scheduler_is_joined_and_lives_on(torch_threads_kept: None) -> None:

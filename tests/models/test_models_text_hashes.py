@@ -16,10 +16,10 @@ def _ids(texts=TEXTS):
     return torch.tensor([[*text, *[256] * (width - len(text))] for text in texts])
 
 
-def _same_partition(found, wanted):
+def _is_same_partition(found, wanted):
     """Whether two lists of keys say of the same pairs that they are equal."""
     pairs = set(zip(found, wanted, strict=True))
-    assert len(pairs) == len(set(found)) == len(set(wanted))
+    return len(pairs) == len(set(found)) == len(set(wanted))
 
 
 def test_capitals_are_folded_and_what_is_in_no_word_is_a_space():
@@ -32,7 +32,7 @@ def test_capitals_are_folded_and_what_is_in_no_word_is_a_space():
 def test_windows_are_equal_where_their_bytes_are(n):
     ids = _ids()
     wanted = [tuple(([SPACE] * (n - 1) + row)[t : t + n]) for row in ids.tolist() for t in range(len(row))]
-    _same_partition(windows(ids, n).flatten().tolist(), wanted)
+    assert _is_same_partition(windows(ids, n).flatten().tolist(), wanted)
 
 
 def test_runs_are_words_with_their_beginnings():
@@ -45,7 +45,7 @@ def test_runs_are_words_with_their_beginnings():
                 wanted.append(word.group()[: t - word.start() + 1])
                 assert found.length[i, t] == t - word.start() + 1
                 assert bool(found.is_end[i, t]) is (t == word.end() - 1)
-    _same_partition(inside, wanted)
+    assert _is_same_partition(inside, wanted)
     assert int((found.length > 0).sum()) == len(wanted)
 
 

@@ -71,7 +71,7 @@ def running_on(device: str, job: MeasureJob) -> Iterator[None]:
     resident.RESIDENT.keep("nothing", None)  # one place: the backbone goes
 
 
-def compare(found: Arrays, truth: Arrays, dtype: str) -> None:
+def assert_within_rounding(found: Arrays, truth: Arrays, dtype: str) -> None:
     assert found.keys() == truth.keys()
     for name, array in truth.items():
         if array.dtype.kind != "f":
@@ -87,7 +87,7 @@ def compare(found: Arrays, truth: Arrays, dtype: str) -> None:
 def test_losses_and_features(name: str, dtype: str, tmp_path: Path) -> None:
     lay_out(tmp_path, WORLDS[name])
     found, truth = (_read(job, forward_pass(job)) for job in _both(tmp_path, name, dtype, {}))
-    compare(found, truth, dtype)
+    assert_within_rounding(found, truth, dtype)
 
 
 @everywhere
@@ -99,7 +99,7 @@ def test_the_gram_matrix(name: str, dtype: str, device: str, tmp_path: Path) -> 
     assert gram_parts(there)
     with running_on(device, there):
         found = _read(there, whole_gram(there))
-    compare(found, truth, dtype)
+    assert_within_rounding(found, truth, dtype)
 
 
 @everywhere
@@ -116,7 +116,7 @@ def test_statistics_end_to_end(name: str, dtype: str, device: str, tmp_path: Pat
         with running_on(place, job):
             make_statistics(job, target, pieces(job))
         found.append(_read(job, merged_statistics(job, target)))
-    compare(found[1], found[0], dtype)
+    assert_within_rounding(found[1], found[0], dtype)
 
 
 def _both(folder: Path, name: str, dtype: str, switches: dict[str, Any]) -> Iterator[MeasureJob]:

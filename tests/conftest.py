@@ -46,7 +46,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
     config.stash[MISSING] = sorted(missing)
-    waiting = ("flows", "commands", "s3")  # the longest groups first, or one process ends long after the others
+    waiting = (
+        "flows",
+        "commands",
+        "s3",
+        "tests/flows/test_flows_server.py",
+    )  # the longest groups first, or one process ends long after the others
     items.sort(key=lambda item: (*waiting, group_of(item.nodeid)).index(group_of(item.nodeid)))
 
 
@@ -54,7 +59,7 @@ def group_of(nodeid: str) -> str:
     """The tests that run in one process: those of a file, but for those that share services."""
     file = nodeid.partition("::")[0]
     folder = file.removeprefix("tests/").partition("/")[0]
-    if folder in {"flows", "architecture"}:
+    if folder == "architecture" or (folder == "flows" and not file.endswith("_server.py")):  # which starts servers of its own
         return folder
     if folder in {"cli", "deployments"}:
         return "commands"

@@ -62,12 +62,18 @@ def valued(task: Task, own: mixval.OwnModule, output: Path, route: str = "sketch
     return mixval.value(contributors(task), target, own, task=task, output=output, ntk=ROUTES[route], **OPTIONS)
 
 
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One place for all runs: what the gate finds of the same rows is found once."""
+    return tmp_path_factory.mktemp("own")
+
+
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("task", MADE)
-def test_every_task_is_valued_by_both_routes(task: Task, route: str, tmp_path: Path) -> None:
+def test_every_task_is_valued_by_both_routes(task: Task, route: str, output: Path) -> None:
     own = MADE[task]()
     before = copy.deepcopy(own.module.state_dict())
-    found = valued(task, own, tmp_path, route)
+    found = valued(task, own, output, route)
     assert set(found.ranking["contributor"]) == {"clean", "wrong"}
     assert np.isfinite(found.ranking["value"]).all()
     if task == "image-classification":  # bright quarters that a random net of four classes separates
@@ -79,14 +85,14 @@ def test_every_task_is_valued_by_both_routes(task: Task, route: str, tmp_path: P
     assert found.config["backbone"]["module"] == own.digest()
 
 
-def test_the_same_module_is_found_again_and_another_weight_is_another_module(tmp_path: Path) -> None:
+def test_the_same_module_is_found_again_and_another_weight_is_another_module(output: Path) -> None:
     task: Task = "language-modelling"
-    first = valued(task, MADE[task](), tmp_path)
-    assert valued(task, MADE[task](), tmp_path).url == first.url
+    first = valued(task, MADE[task](), output)
+    assert valued(task, MADE[task](), output).url == first.url
     other = MADE[task]()
     with torch.no_grad():
         other.module.head.bias[3] += 1e-3  # type: ignore[union-attr,operator,index]
-    again = valued(task, other, tmp_path)
+    again = valued(task, other, output)
     assert again.url != first.url
     assert not np.allclose(again.ranking["value"], first.ranking["value"], rtol=0, atol=1e-12)
 
@@ -148,15 +154,15 @@ def test_the_name_follows_weights_code_settings_transform_and_tokenizer() -> Non
     assert len(set(names)) == len(names)
 
 
-def test_labels_name_the_outputs(tmp_path: Path) -> None:
+def test_labels_name_the_outputs(output: Path) -> None:
     """Outputs in another order with labels to match give the same values."""
     task: Task = "image-classification"
-    plain = valued(task, MADE[task](), tmp_path)
+    plain = valued(task, MADE[task](), output)
     turned = seeded(Lite)
     with torch.no_grad():
         turned.classifier.weight.copy_(turned.classifier.weight.flip(0))  # type: ignore[union-attr,operator]
         turned.classifier.bias.copy_(turned.classifier.bias.flip(0))  # type: ignore[union-attr,operator]
-    named = valued(task, mixval.OwnModule(turned, transform=scaled, labels=[3, 2, 1, 0]), tmp_path, "sketched")
+    named = valued(task, mixval.OwnModule(turned, transform=scaled, labels=[3, 2, 1, 0]), output, "sketched")
     losses = [dict(zip(one.ranking["contributor"], one.ranking["loss"], strict=True)) for one in (plain, named)]
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)  # float32 passes
 
@@ -204,26 +210,26 @@ IMAGES: Task = "image-classification"
     ],
 )
 def test_what_cannot_serve_is_refused_by_name(
-    own: Callable[[], mixval.OwnModule], error: type[MixvalError], words: str, tmp_path: Path
+    own: Callable[[], mixval.OwnModule], error: type[MixvalError], words: str, output: Path
 ) -> None:
     with pytest.raises(error, match=words):
-        valued(IMAGES, own(), tmp_path)
+        valued(IMAGES, own(), output)
 
 
-def test_a_text_module_without_a_tokenizer_and_one_with_ids_beyond_its_table_are_refused(tmp_path: Path) -> None:
+def test_a_text_module_without_a_tokenizer_and_one_with_ids_beyond_its_table_are_refused(output: Path) -> None:
     with pytest.raises(ConfigError, match="an own module that reads text needs a tokenizer, found none"):
-        valued("text-classification", mixval.OwnModule(seeded(BagOfLetters)), tmp_path)
+        valued("text-classification", mixval.OwnModule(seeded(BagOfLetters)), output)
     beyond = mixval.OwnModule(seeded(BagOfLetters), tokenizer=lambda text: [500 for _ in text])
     with pytest.raises(ModelError, match=r"BagOfLetters failed on a batch .*IndexError.* ids above its embedding table"):
-        valued("text-classification", beyond, tmp_path)
+        valued("text-classification", beyond, output)
     with pytest.raises(ConfigError, match="tokenizer: expected a function from a text to integers"):
         mixval.OwnModule(seeded(BagOfLetters), tokenizer=str.upper).digest()
     with pytest.raises(ConfigError, match=r"tokenizer: expected one of transformers, .* found int"):
         mixval.OwnModule(seeded(BagOfLetters), tokenizer=3)
 
 
-def test_a_configuration_does_not_find_the_module_afterwards(tmp_path: Path) -> None:
-    found = valued("language-modelling", MADE["language-modelling"](), tmp_path)
+def test_a_configuration_does_not_find_the_module_afterwards(output: Path) -> None:
+    found = valued("language-modelling", MADE["language-modelling"](), output)
     config = parse_config(found.config)
     with pytest.raises(
         ConfigError, match=r"expected a module that this process was handed over, found none\. Call `mixval.value`"

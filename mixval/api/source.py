@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from os import PathLike, fspath
 from typing import Any, TypeAlias
 
+import pyarrow as pa
+
 from mixval.api.tables import Table, column_names, held, is_table, write_shards
-from mixval.api.task import task_of
+from mixval.api.task import require_told, task_of
 from mixval.config.source import SourceConfig
 from mixval.config.tasks import Task, spec_of
 from mixval.contracts.mapping import row_mapping
@@ -22,6 +24,12 @@ from mixval.storage.root import Location
 Url: TypeAlias = "str | PathLike[str]"
 Contributors: TypeAlias = "Mapping[str, Table | Url] | Url"
 Columns = Mapping[str, str | Sequence[str]]
+_CONVERSIONS = {
+    "DatasetDict": 'Give one of its splits, such as `dataset["train"]`.',
+    "IterableDataset": "Load it without `streaming=True`.",
+    "LazyFrame": "Collect it: `.collect()`.",
+}
+"""What to do with what is nearly a table, by the name of its class."""
 Origin = str | Mapping[str, str] | None
 
 
@@ -58,14 +66,18 @@ def source_of(
     }
     chosen = task or task_of(_columns_of(held_target, source), where.columns, "task")
     spec_of(chosen)
+    for name, one in named.items() if task is None and isinstance(named, dict) else ():
+        if is_table(one):
+            require_told(chosen, column_names(one), where.columns, f"contributor {visible(name)!r}")
     mapping = row_mapping(chosen, source["columns"], source["origin"] == "column")
-    wanted = [*dict.fromkeys(name for _, names in mapping.sources for name in names), mapping.id]
+    needed = list(dict.fromkeys(name for _, names in mapping.sources for name in names))
+    wanted = [*needed, mapping.id]
     constants = _origins(named, where.origin, mapping.origin)
     of_target = {mapping.origin: REAL} if mapping.origin and not _has(held_target, mapping.origin) else {}
     wanted += [name for name in (mapping.origin, mapping.tools) if name]
 
     def placed(given: Any, whose: str, constant: dict[str, str]) -> str:
-        return write_shards(given, wanted, output, whose, constant) if is_table(given) else str(given)
+        return write_shards(given, wanted, output, whose, constant, needed) if is_table(given) else str(given)
 
     source["target"] = placed(held_target, "target", of_target)
     source["contributors"] = (
@@ -84,6 +96,10 @@ def _named(given: Contributors) -> dict[str, Any] | str:
             f"contributors: expected a mapping of name to table or URL, or one URL, found {type(given).__name__}. Give e.g. "
             '{"alder": table, "birch": "birch.parquet"}.'
         )
+    if not given:
+        raise ConfigError(
+            'contributors: expected at least one, found none. Give e.g. {"alder": table, "birch": "birch.parquet"}.'
+        )
     if wrong := [name for name in given if not isinstance(name, str) or not name.strip()]:
         raise ConfigError(f"contributors: expected a name, text that is not blank, for each, found {wrong[0]!r}. Name it.")
     return {name: _held(one, f"contributor {visible(name)!r}") for name, one in given.items()}
@@ -92,12 +108,15 @@ def _named(given: Contributors) -> dict[str, Any] | str:
 def _held(given: Any, where: str) -> Any:
     if isinstance(given, str | PathLike):
         return fspath(given)
-    if not is_table(given):
-        raise ConfigError(
-            f"{where}: expected a pandas, polars or pyarrow table, a datasets.Dataset, or a URL, found {type(given).__name__}. "
-            "Convert it, e.g. with pandas.DataFrame(rows)."
-        )
-    return held(given)
+    try:
+        if is_table(given):
+            return held(given)
+    except (pa.ArrowException, TypeError, ValueError):
+        pass  # a single column (of pandas, polars or Arrow) hands out a stream as a table does
+    raise ConfigError(
+        f"{where}: expected a pandas, polars or pyarrow table, a datasets.Dataset, or a URL, found {type(given).__name__}. "
+        + _CONVERSIONS.get(type(given).__name__, "Convert it, e.g. with pandas.DataFrame(rows).")
+    )
 
 
 def _columns_of(target: Any, source: dict[str, Any]) -> list[str]:

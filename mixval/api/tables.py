@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import pyarrow as pa
@@ -38,7 +38,11 @@ class ArrowTable(Protocol):
 
 @runtime_checkable
 class HuggingFaceDataset(Protocol):
-    """A `datasets.Dataset`."""
+    """A `datasets.Dataset`. A streamed one has no `data`."""
+
+    @property
+    def data(self) -> Any:
+        """Its Arrow table."""
 
     def with_format(self, type: str | None = None) -> Any:  # noqa: A002  the library's own name
         """The same rows, given out in another format."""
@@ -50,7 +54,8 @@ Table: TypeAlias = "pd.DataFrame | ArrowTable | HuggingFaceDataset"
 
 def is_table(given: object) -> bool:
     """Whether it is a table in memory, and no URL."""
-    return _is_pandas(given) or isinstance(given, ArrowTable | HuggingFaceDataset)
+    # A DatasetDict has all that a Dataset has, by split.
+    return _is_pandas(given) or (isinstance(given, ArrowTable | HuggingFaceDataset) and not isinstance(given, Mapping))
 
 
 def held(table: Table) -> Any:
@@ -64,23 +69,30 @@ def column_names(table: Any) -> list[str]:
 
 
 def write_shards(
-    table: Any, columns: Sequence[str], output: Location, where: str, constants: dict[str, str] | None = None
+    table: Any,
+    columns: Sequence[str],
+    output: Location,
+    where: str,
+    constants: dict[str, str] | None = None,
+    required: Sequence[str] = (),
 ) -> str:
     """The URL of a folder below `output` with these columns of a held table as Parquet shards.
 
     `constants` are further columns of one value. Columns that the table lacks are left out: the gate names them as it does of
-    a file. Raises ContractError, naming `where`, for a table that has no rows or that Arrow cannot hold.
+    a file, and where one of `required` is lacking, the names of all that there are. Raises ContractError, naming `where`, for a
+    table that has no rows or that Arrow cannot hold.
     """
+    lacks = not {*required} <= {*column_names(table)}
     digest = hashlib.blake2b(digest_size=16)
     n_rows = 0
-    for slice_ in _slices(table, columns, where, constants or {}):
+    for slice_ in _slices(table, columns, where, constants or {}, lacks):
         n_rows += slice_.num_rows
         with pa.ipc.new_stream(pa.PythonFile(_Hashed(digest), mode="w"), slice_.schema) as stream:
             stream.write_table(slice_.combine_chunks())
     if n_rows == 0:
         raise ContractError(f"{where}: expected a table with rows, found none. Leave it out, or give its rows.")
     folder = output.child(FOLDER, digest.hexdigest())
-    for place, slice_ in enumerate(_slices(table, columns, where, constants or {})):
+    for place, slice_ in enumerate(_slices(table, columns, where, constants or {}, lacks)):
         folder.child(f"part-{place:05d}.parquet").write_bytes(encode_table(slice_))
     return folder.url
 
@@ -101,12 +113,17 @@ class _Hashed:
         """Nothing is held back."""
 
 
-def _slices(table: Any, columns: Sequence[str], where: str, constants: dict[str, str]) -> Iterator[pa.Table]:
-    """The chosen columns, shard by shard."""
-    wanted = [name for name in dict.fromkeys(columns) if name in column_names(table)]
+def _slices(table: Any, columns: Sequence[str], where: str, constants: dict[str, str], lacks: bool) -> Iterator[pa.Table]:
+    """The chosen columns, shard by shard. Where one of them is lacking, nulls under the others' names, for its message."""
+    there = column_names(table)
+    wanted = [name for name in dict.fromkeys(columns) if name in there]
+    others = [name for name in there if name not in wanted] if lacks else []
     try:
         for part in _parts(table, wanted):
-            yield _with_constants(_plain(part), constants)
+            shard = _with_constants(_plain(part), constants)
+            for name in others:
+                shard = shard.append_column(name, pa.nulls(part.num_rows))
+            yield shard
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise ContractError(
             f"{where}: expected columns ({visible(', '.join(wanted))}) that Arrow can hold, each of one type, found {error}. "

@@ -85,6 +85,11 @@ _ADVICE: tuple[tuple[str, Callable[[pa.DataType], bool], str], ...] = (
     ("image", pat.is_list, "Write nested lists as PNG bytes, or as a fixed-shape (height, width, channels) tensor of uint8."),
     ("image", pat.is_struct, f"Embed the files, in each row: {EMBEDDED}."),
     ("image", is_text, f"If these are paths, embed the files, in each row: {EMBEDDED}."),
+    (
+        "label",
+        pat.is_floating,
+        'Write labels as integers, in pandas `table["label"].astype("Int64")`, which holds missing ones, too.',
+    ),
     ("prompt", pat.is_list, "Name the fields of its structs `role` and `content`."),
     ("prompt", is_text, "If this is JSON, write it as a list of structs."),
     ("text", pat.is_list, "Join its items to one text, or name a chat column as `messages` in `source.columns`."),

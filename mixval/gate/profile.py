@@ -109,7 +109,7 @@ def profile_target(
         for batch in batches:
             stream.add(batch)
     except ShardError as error:
-        raise TargetError(f"target: {error}. Correct source.target: T must be complete.") from error
+        raise TargetError(f"target: {str(error).rstrip('.')}. Correct source.target: T must be complete.") from error
     _require_target(stream, task, [shard.name for shard in listing])
     digests = np.unique(digest_names(stream.digests())).view(np.uint8).reshape(-1, 16)
     size = None if is_resized else _only_size(stream)

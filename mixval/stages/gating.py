@@ -61,7 +61,7 @@ def profile(config: ValuationConfig, shards: list[ShardRef]) -> tuple[ArtifactRe
     try:
         classes = named_classes(shards, config.source, config.task)
     except ShardError as error:
-        raise TargetError(f"target: {error}. Correct source.target: T must be complete.") from error
+        raise TargetError(f"target: {str(error).rstrip('.')}. Correct source.target: T must be complete.") from error
     batches = _batches(config, shards, classes)
     found = profile_target(batches, config.task, config.gate, shards, _counter(config), is_resized, classes)
     store.commit(ref, inputs=_source_key(config), tensors=found.to_arrays(), numbers={"n_rows": found.n_rows})

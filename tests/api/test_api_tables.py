@@ -14,6 +14,8 @@ import pytest
 from PIL import Image
 
 from mixval.api import tables
+from mixval.api.source import Where, source_of
+from mixval.errors import ConfigError
 from mixval.storage.root import open_location
 
 ROWS = [{"text": f"row {i} größer", "label": i % 3, "origin": "real", "kept out": [i]} for i in range(40)]
@@ -69,6 +71,22 @@ def test_images_of_a_dataset_are_its_files(tmp_path: Path) -> None:
 
     found = written(datasets.Dataset.from_list([{"image": Image.new("RGB", (9, 8)), "label": 1}]), tmp_path, ["image", "label"])
     assert Image.open(io.BytesIO(found["image"][0].as_py()["bytes"])).size == (9, 8)
+
+
+@pytest.mark.tables
+def test_what_is_nearly_a_table_is_told_how_to_become_one(tmp_path: Path) -> None:
+    import datasets
+    import polars as pl
+
+    whole, output = datasets.Dataset.from_list(ROWS), open_location(tmp_path)
+    where = Where({}, "real", "folders", "contributor", {})
+    for given, words in (
+        (datasets.DatasetDict(train=whole), r'found DatasetDict. Give one of its splits, such as `dataset\["train"\]`'),
+        (whole.to_iterable_dataset(), "found IterableDataset. Load it without `streaming=True`"),
+        (pl.LazyFrame(ROWS), r"found LazyFrame. Collect it: `.collect\(\)`"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            source_of({"a": given}, whole, output, None, where)
 
 
 @pytest.mark.parametrize("given", ["a/path.parquet", 3, {"text": ["x"]}, [1]])

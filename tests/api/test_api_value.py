@@ -158,6 +158,12 @@ def test_rows_of_which_nobody_is_admitted_leave_nothing_behind(world: World, tmp
     [
         ({"contributors": 3}, "contributors: expected a mapping of name to table or URL, or one URL, found int"),
         ({"contributors": {"a": 3}}, "contributor 'a': expected a pandas, polars or pyarrow table.* found int"),
+        ({"contributors": {}}, "contributors: expected at least one, found none"),
+        (
+            {"contributors": {"a": pd.Series(["x"])}},
+            "contributor 'a': expected a pandas, polars or pyarrow table.* found Series",
+        ),
+        ({"contributors": {"a": pa.chunked_array([["x"]])}}, "contributor 'a': expected .* found ChunkedArray"),
         ({"contributors": {" ": "x"}}, "expected a name, text that is not blank"),
         ({"target": ["x"]}, "target: expected a pandas.* found list"),
         ({"task": "poetry"}, "expected one of image-classification"),
@@ -176,6 +182,18 @@ def test_what_cannot_be_used_is_named(changes: dict[str, Any], words: str, tmp_p
     given: dict[str, Any] = {"contributors": {"a": few}, "target": few, "backbone": BACKBONES[TASK], "output": tmp_path}
     with pytest.raises(ConfigError, match=words):
         mixval.value(**(given | changes))
+
+
+def test_a_column_under_another_name_is_named_among_those_that_there_are(world: World, tmp_path: Path) -> None:
+    few = frames(world)["near"].rename(columns={"text": "review"}).assign(stars=3)
+    with pytest.raises(NobodyAdmittedError, match=r"column 'text' is expected once, found origin, review, stars\."):
+        mixval.value({"a": few}, target(world), BACKBONES[TASK], output=tmp_path, **OPTIONS)
+
+
+def test_a_target_without_labels_is_no_reason_to_value_another_task(tmp_path: Path) -> None:
+    labelled = pd.DataFrame(rows("text-classification", 9, 0))
+    with pytest.raises(ConfigError, match=r"of language-modelling, and contributor 'a' .* text-classification\. Add 'label'"):
+        mixval.value({"a": labelled}, labelled.drop(columns="label"), BACKBONES[TASK], output=tmp_path)
 
 
 def test_tables_without_an_origin_say_how_to_tell_it(tmp_path: Path) -> None:

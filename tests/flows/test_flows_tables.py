@@ -34,7 +34,7 @@ def test_tables_are_valued_on_a_cluster_as_in_this_process(cluster: LazyCluster,
     assert list(found.ranking["contributor"]) == list(here.ranking["contributor"]) == ["near", "far"]
     # Workers sum pieces in another order.
     assert list(found.ranking["value"]) == pytest.approx(list(here.ranking["value"]), abs=1e-9)
-    assert list(found.rejected["contributor"]) == ["few"]
+    assert set(found.rejected["contributor"]) == {"few"}
     assert found.coalitions is not None
     assert found.value_of(["near", "far"]) == pytest.approx(here.value_of(["near", "far"]), abs=1e-9)
     again = mixval.value(given, target, BACKBONES[TASK], output=tmp_path / "cluster", cluster=True, **options)

@@ -1,8 +1,8 @@
-"""Damaged artifacts: a finished run's store is spoiled, one file a time, and the run is repeated on it.
+"""Damaged artifacts: a finished run's store is spoiled, and the run is repeated on it.
 
-    python -m benchmarks.torture.artifacts [--seconds 600] [--route sketched]
+    python -m benchmarks.torture.artifacts [--seconds 600] [--route sketched] [--together 20]
 
-Every kind of artifact, its record and its data, in every way of `SPOILS`, in random order until the time is over. A run that
+Random files of random artifacts, records and data, in the ways of `SPOILS`, some together, until the time is over. A run that
 publishes must publish the ranking of a whole store, or name who failed. The figures `artifacts_damaged`, `wrong_published` and
 `ended_by_damage` (runs that ended with an error) go to `benchmarks/results/torture.json`.
 """
@@ -100,13 +100,14 @@ def kind_of(file: Path) -> Path:
     return folder_of(file).parent.parent
 
 
-def one_of_each(store: Path) -> list[Path]:
-    """The record and every data file of the first artifact of each kind in a store."""
-    found = []
-    for kind in sorted((store / "artifacts").iterdir()):
-        folder = sorted(kind.rglob(RECORD))[0].parent
-        found += [file for file in sorted(folder.rglob("*")) if file.is_file()]
-    return found
+def one_of_each(store: Path, draw: random.Random, n: int) -> list[Path]:
+    """At most `n` files of different artifacts of a store: as many of rare kinds as of frequent ones."""
+    kinds = sorted((store / "artifacts").iterdir())
+    found = dict[Path, Path]()
+    for _ in range(n):
+        file = draw.choice([file for file in sorted(draw.choice(kinds).rglob("*")) if file.is_file()])
+        found.setdefault(folder_of(file), file)
+    return list(found.values())
 
 
 class Store:
@@ -149,17 +150,17 @@ class Store:
         return Outcome(is_wrong, None, "made-again" in warnings)
 
 
-def spoiled_runs(store: Store, until: float, seed: int) -> Iterator[tuple[str, dict[str, Outcome]]]:
-    """What was spoiled and how the runs on it ended, in random order, until `time.monotonic()` is `until`."""
-    names = [file.relative_to(store.whole) for file in one_of_each(store.whole)]
-    cases = [(name, spoil) for name in names for spoil in SPOILS]
-    random.Random(seed).shuffle(cases)
-    for name, spoil in cases:
-        if time.monotonic() > until:
-            return
-        copy = store.copied()
-        SPOILS[spoil](copy / name)
-        yield f"{spoil} {name}", store.run(copy)
+def spoiled_runs(store: Store, until: float, seed: int, together: int) -> Iterator[tuple[list[str], dict[str, Outcome]]]:
+    """What was spoiled and how the runs on it ended, until `time.monotonic()` is `until`."""
+    draw = random.Random(seed)
+    while time.monotonic() < until:
+        copy, spoiled = store.copied(), []
+        for file in one_of_each(copy, draw, together):
+            if file.exists():  # it may have been in an artifact that another one took the place of
+                spoil = draw.choice(list(SPOILS))
+                SPOILS[spoil](file)
+                spoiled.append(f"{spoil} {file.relative_to(copy)}")
+        yield spoiled, store.run(copy)
 
 
 def main() -> None:
@@ -168,20 +169,23 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--route", choices=list(ROUTES), action="append")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--together", type=int, default=20)
     given = parser.parse_args()
     routes = given.route or list(ROUTES)
     counts = dict.fromkeys(("artifacts_damaged", "wrong_published", "ended_by_damage", "untold"), 0)
     for route in routes:
         with tempfile.TemporaryDirectory() as folder:
             store = Store(Path(folder), route)
-            for what, outcomes in spoiled_runs(store, time.monotonic() + given.seconds / len(routes), given.seed):
-                counts["artifacts_damaged"] += 1
+            for what, outcomes in spoiled_runs(
+                store, time.monotonic() + given.seconds / len(routes), given.seed, given.together
+            ):
+                counts["artifacts_damaged"] += len(what)
                 counts["wrong_published"] += any(one.is_wrong for one in outcomes.values())
                 counts["ended_by_damage"] += any(one.error is not None for one in outcomes.values())
                 counts["untold"] += not any(one.is_told or one.error for one in outcomes.values())
                 for name, one in outcomes.items():
                     if one.is_wrong or one.error:
-                        print(f"{route}: {what}, {name}: {one.error or 'another ranking'}", flush=True)
+                        print(f"{route}: {', '.join(what)}; {name}: {one.error or 'another ranking'}", flush=True)
     targets = {"artifacts_damaged": ">= 34", "wrong_published": "0", "ended_by_damage": "0", "untold": "-"}
     write_beside("torture", [figure(f"artifacts/{k}", n, targets[k], "", COMMAND) for k, n in counts.items()], COMMAND)
 

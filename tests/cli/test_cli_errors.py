@@ -12,14 +12,16 @@ import pytest
 from tests.cli.command_line import invoke, write
 from tests.worlds import World, planted, rows
 
+IN_THREADS = {
+    "cluster": "distributed.LocalCluster",
+    "cluster_options": {"n_workers": 1, "threads_per_worker": 1, "processes": False, "dashboard_address": "127.0.0.1:0"},
+}
+"""A cluster without processes, which take seconds to start."""
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     return planted(tmp_path, "language-modelling")
-
-
-def nobody_good(world: World) -> dict[str, Any]:
-    return {"gate": {"min_rows": 1_000}}
 
 
 def synthetic_target(world: World) -> dict[str, Any]:
@@ -73,7 +75,7 @@ def test_errors_have_words_and_exit_codes(
 
 
 def test_nobody_admitted_is_exit_code_3_with_every_reason(prefect_api: None, world: World) -> None:
-    told = invoke("value", write(world, **nobody_good(world)), "--json")
+    told = invoke("value", write(world, gate={"min_rows": 1_000}, runtime=IN_THREADS), "--json")
     assert told.exit_code == 3, told.output
     document = json.loads(told.stdout)
     assert document["error"] == "NobodyAdmittedError"

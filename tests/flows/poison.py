@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 from pathlib import Path
 
+from mixval.config.backbone import BackboneConfig
 from mixval.errors import ConflictError, ShardError, StorageError
 from mixval.stages.jobs import MeasureJob
 
@@ -44,6 +46,14 @@ def torch_threads() -> int:
     import torch
 
     return torch.get_num_threads()
+
+
+def weights(config: BackboneConfig) -> str:
+    """A digest of every bit of the backbone that this process makes."""
+    from mixval.models.load import load_backbone
+
+    state = load_backbone(config, "text-classification", [0, 1]).module.state_dict()
+    return hashlib.sha256(b"".join(tensor.contiguous().numpy().tobytes() for tensor in state.values())).hexdigest()
 
 
 def resident(jobs: list[MeasureJob]) -> tuple[int, set[int]]:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from distributed import Client, LocalCluster
 
+from mixval.config.backbone import BackboneConfig, LoraConfig
 from mixval.config.runtime import RuntimeConfig
 from mixval.errors import ConfigError, StorageError
 from mixval.stages import gating, gradients
@@ -24,7 +25,7 @@ from mixval_flows.runner import LazyCluster
 from mixval_tasks.cluster import current_client, use_cluster
 from mixval_tasks.measure import run_step
 from tests.flows import poison
-from tests.worlds import World, planted
+from tests.worlds import BACKBONES, World, planted
 
 
 @pytest.fixture
@@ -117,6 +118,14 @@ def test_a_worker_loads_a_backbone_once_for_all_contributors(cluster: LazyCluste
     assert first == second
     assert len(first) == 2
     assert all(len(backbones) == 1 for backbones in first.values())
+
+
+def test_random_weights_are_the_same_in_every_process(cluster: LazyCluster) -> None:
+    config = BackboneConfig(**BACKBONES["text-classification"], lora=LoraConfig(rank=2))
+    there = cluster.client().run(poison.weights, config)
+    assert len(there) == 2
+    assert set(there.values()) == {poison.weights(config)}
+    assert poison.weights(config.model_copy(update={"lora": None})) not in there.values()
 
 
 def test_groups_of_layers_give_the_gram_of_one_pass_and_are_cleared_away(cluster: LazyCluster, tmp_path: Path) -> None:

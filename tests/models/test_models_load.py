@@ -36,27 +36,6 @@ def test_random_init_is_the_seed_s_and_leaves_torch_s_state(fresh, architecture)
     assert _bits(load_backbone(fresh(architecture, seed=1), task, CLASSES).module) != _bits(first)
 
 
-@pytest.mark.slow
-def test_random_init_is_the_same_in_another_process(fresh, tmp_path):
-    config = fresh("bert", lora=LoraConfig(rank=2))
-    (tmp_path / "config.json").write_text(config.model_dump_json())
-    code = (
-        "import sys, hashlib, pathlib\n"
-        "from mixval.config.backbone import BackboneConfig\n"
-        "from mixval.models.load import load_backbone\n"
-        "config = BackboneConfig.model_validate_json(pathlib.Path(sys.argv[1]).read_text())\n"
-        "module = load_backbone(config, 'text-classification', [0, 1]).module\n"
-        "state = hashlib.sha256()\n"
-        "[state.update(v.contiguous().numpy().tobytes()) for v in module.state_dict().values()]\n"
-        "print(state.hexdigest())\n"
-    )
-    command = [sys.executable, "-c", code, str(tmp_path / "config.json")]
-    import hashlib
-
-    here = hashlib.sha256(_bits(load_backbone(config, TASK, CLASSES).module)).hexdigest()
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip().endswith(here)
-
-
 @pytest.mark.parametrize(
     ("name", "dtype"), [("float32", torch.float32), ("float64", torch.float64), ("bfloat16", torch.bfloat16)]
 )

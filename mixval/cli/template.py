@@ -6,7 +6,7 @@ from string import Template
 from textwrap import indent
 
 from mixval.config.schema import json_schema
-from mixval.config.tasks import ExampleBackbone, spec_of
+from mixval.config.tasks import ExampleBackbone, TaskSpec, spec_of
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.rows import ORIGIN
 from mixval.errors import ConfigError
@@ -15,6 +15,9 @@ from mixval.models.checkpoint import is_on_hub
 FILE = "mixval.yaml"
 SCHEMA = "mixval.schema.json"
 """Beside the file, for editors that complete and check keys by the comment in its first line."""
+
+COMMENTS = 49
+"""Characters before a comment beside a key."""
 
 TEMPLATE = Template("""\
 # yaml-language-server: $$schema=./${schema}
@@ -30,7 +33,7 @@ source:
   contributors: ./contributors
   # The target set T: real, held-out rows of what the model should be good at. Never train on it.
   target: ./target
-  # columns: {label: my_label_column}            # expected column: your column
+${columns}
   # origin: folder                               # if rows are in subfolders origin=real/ and origin=synthetic/
   # storage: {endpoint_url: "http://127.0.0.1:9000"}   # keys: AWS_ACCESS_KEY_ID or a Prefect block
 
@@ -98,9 +101,18 @@ def write_template(folder: Path, task: str, is_offline: bool) -> Path:
     spec = spec_of(task, "--task")
     rows = ", ".join(column.example for column in (*spec.columns, ORIGIN))
     backbone = _backbone(spec.example_backbone, is_offline)
+    texts = {"task": task, "rows": rows, "columns": _columns(spec), "backbone": backbone, "file": FILE, "schema": SCHEMA}
     (folder / SCHEMA).write_text(json.dumps(json_schema(ValuationConfig), indent=1) + "\n", encoding="utf-8")
-    file.write_text(TEMPLATE.substitute(task=task, rows=rows, backbone=backbone, file=FILE, schema=SCHEMA), encoding="utf-8")
+    file.write_text(TEMPLATE.substitute(texts), encoding="utf-8")
     return file
+
+
+def _columns(spec: TaskSpec) -> str:
+    """How columns of other names are read, by the task's own columns."""
+    lines = [(spec.columns[-1].name, "expected column: your column")]
+    if spec.has_prompt:
+        lines.append(("messages", "chats, in place of prompt and response"))
+    return "\n".join(f"  # columns: {{{name}: my_{name}_column}}".ljust(COMMENTS) + f"# {words}" for name, words in lines)
 
 
 def _backbone(example: ExampleBackbone, is_offline: bool) -> str:

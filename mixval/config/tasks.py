@@ -159,11 +159,13 @@ _CAUSAL_BACKBONE = ExampleBackbone(
     path="HuggingFaceTB/SmolLM2-135M-Instruct",
     revision="12fd25f77366fa6b3b4b768ec3050bf629380bac",
     settings=_SHORT_TEXTS,
-    offline_about="it has learnt no language, so that values hardly show whether an answer fits its prompt",
+    offline_about="it has learnt no language, and compares texts by which bytes and words follow one another",
     offline=_NGRAMS,
 )
 _CHAT_BACKBONE = replace(
-    _CAUSAL_BACKBONE, settings=f"prompt_format: chat                            # the tokenizer's chat template\n{_SHORT_TEXTS}"
+    _CAUSAL_BACKBONE,
+    settings=f"prompt_format: chat                            # the tokenizer's chat template\n{_SHORT_TEXTS}",
+    offline_about="it has learnt no language, so that values hardly show whether an answer fits its prompt",
 )
 
 _SPECS = (

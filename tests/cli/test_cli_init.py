@@ -12,7 +12,8 @@ import yaml
 from jsonschema import validate
 
 from mixval.config.load import load_config
-from mixval.config.tasks import Task
+from mixval.config.overrides import Override
+from mixval.config.tasks import Task, spec_of
 from tests.cli.command_line import invoke, write
 from tests.worlds import planted
 
@@ -29,6 +30,12 @@ def test_init_writes_a_configuration_that_loads(task: Task, tmp_path: Path) -> N
     assert editors == "# yaml-language-server: "
     validate(yaml.safe_load(file.read_text()), json.loads((file.parent / name).read_text()))
     assert config.source.contributors == str(tmp_path / "new" / "contributors")
+    shown = [yaml.safe_load(line.strip(" #")) for line in file.read_text().splitlines() if line.startswith("  # columns:")]
+    assert {name for one in shown for name in one["columns"]} <= {column.name for column in spec_of(task).columns} | {
+        "messages"
+    }
+    for one in shown:
+        assert load_config(file, [Override(("source", "columns"), one["columns"])]).source.columns == one["columns"]
 
 
 @pytest.mark.parametrize("task", get_args(Task))

@@ -7,6 +7,7 @@ written by hand.
                                    best methods of evidence.json
     docs/engine.md                 all of engine.json
     docs/cli.md                    `first-evening`: planted pairs and times of first_evening.json
+    docs/reports.md                `ties`: how often letters and intervals order pairs as training does, of the same file
     docs/method.md                 `sketch-errors`: how far off the sketched NTK term is
     docs/images/sketch_error.svg   the sketch's error over q
     docs/evidence.md               all of evidence.json
@@ -36,6 +37,7 @@ EVIDENCE_RESULTS = RESULTS.with_name("evidence.json")
 RECORDED_BEFORE = {"engine.json", "evidence.json"}
 """Files with figures of trees with changes, from before these were refused; measured again, a file leaves this set."""
 CLI = ROOT / "docs" / "cli.md"
+REPORTS = ROOT / "docs" / "reports.md"
 FIRST_EVENING = RESULTS.with_name("first_evening.json")
 COLUMNS = ("name", "figure", "target", "command", "commit", "machine", "date")
 HEADER = "| what | measured | target | how |\n| --- | --- | --- | --- |"
@@ -58,9 +60,9 @@ def main_job(figures: list[Figure]) -> str:
     )
 
 
-def first_evening(results: Path = FIRST_EVENING) -> str:
-    """Planted pairs under first configurations, and the time to a first ranking."""
-    wanted = [one for one in read_figures(results) if cell(one["name"]).startswith(("pairs", "seconds_"))]
+def first_evening(*begin: str, results: Path = FIRST_EVENING) -> str:
+    """The figures whose names begin so."""
+    wanted = [one for one in read_figures(results) if cell(one["name"]).startswith(begin)]
     return "\n\n".join([main_job(wanted), provenance(wanted, results.name)]) if wanted else NOT_MEASURED
 
 
@@ -105,7 +107,8 @@ BLOCKS: tuple[tuple[Path, str, Callable[[], str]], ...] = (
     (ENGINE, "figures", partial(block, engine_tables.grouped, ENGINE_RESULTS)),
     (EVIDENCE, "figures", partial(block, evidence_tables.evidence, EVIDENCE_RESULTS)),
     (METHOD, "sketch-errors", sketch_errors),
-    (CLI, "first-evening", first_evening),
+    (CLI, "first-evening", partial(first_evening, "pairs", "seconds_")),
+    (REPORTS, "ties", partial(first_evening, "ties/", "noise/")),
 )
 """Page, the name of its marked part, and what makes that part."""
 

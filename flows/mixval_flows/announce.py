@@ -1,4 +1,4 @@
-"""What Prefect shows of a run: progress, the ranking as a table, a link to the report."""
+"""What Prefect shows of a run: progress, the ranking or the fitted weights as a table, a link to the report."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,25 +17,25 @@ from prefect.exceptions import PrefectException
 
 from mixval import stopping
 from mixval.contracts.run import RunSummary
-from mixval.publish.names import markdown_escaped
+from mixval.evidence.calibration_results import CalibrationSummary
+from mixval.publish.names import markdown_escaped, visible
 from mixval.publish.ranking import ranking_rows
 from mixval.publish.verdict_words import headline, verdicts_in_words
 from mixval.publish.warning_words import IN_REPORT, warning_lines
 
 
-class MeasureProgress:
-    """Prefect's progress artifact of the measure stage: one step per contributor, updated at every whole per cent."""
+class ShownProgress:
+    """Prefect's progress artifact of a stage, updated at every whole per cent."""
 
-    def __init__(self, total: int) -> None:
-        """Create the artifact at 0 %."""
+    def __init__(self, key: str, description: str, total: int) -> None:
+        """Create the artifact at 0 % of `total` steps."""
         self._total, self._done = max(total, 1), 0
         self._id: UUID | None = None
         with while_prefect_answers():
-            created = create_progress_artifact(progress=0.0, key="mixval-measure", description="contributors measured")
-            self._id = UUID(str(created))
+            self._id = UUID(str(create_progress_artifact(progress=0.0, key=key, description=description)))
 
     def step(self) -> None:
-        """One contributor more."""
+        """One step more."""
         before, self._done = self._done, self._done + 1
         if self._id is not None and 100 * self._done // self._total > 100 * before // self._total:  # every update is a request
             with while_prefect_answers():
@@ -68,3 +68,19 @@ def announce(ranking: pa.Table, summary: RunSummary, coalitions: pa.Table | None
             description=f"{markdown_escaped(says)} Run {summary.run_id}.",
         )
         create_link_artifact(key="mixval-report", link=link, link_text="mixval report", description=f"run {summary.run_id}")
+
+
+def announce_weights(summary: CalibrationSummary) -> None:
+    """Log how well the weights fit, and create an artifact of the flow run: the weights as a table, with the line that uses
+    them."""
+    failed = [f"Failed and left out: {name}: {reason}" for name, reason in summary.failed.items()]
+    says = " ".join([summary.fit_in_words, summary.trained_in_words, *failed])
+    get_run_logger().info("weights %s: %s", summary.url, visible(says))
+    if stopping.told() is not None:  # requests would be waited for
+        return
+    with while_prefect_answers():
+        create_table_artifact(
+            key="mixval-weights",
+            table=[{"term": term, "weight": weight} for term, weight in summary.weights.items()],
+            description=f"{markdown_escaped(says)} Use them: `{summary.use}`",
+        )

@@ -18,6 +18,7 @@ from mixval.progress import current
 from mixval.publish.stored_run import open_run
 from mixval.stopping import uninterrupted
 from mixval.storage.pointer import standing_latest
+from mixval_flows.announce import ShownProgress, announce_weights
 from mixval_flows.credentials import load_credentials
 from mixval_flows.outcome import published
 from mixval_flows.runner import cluster_for
@@ -50,6 +51,7 @@ def calibration(config: CalibrationConfig) -> CalibrationSummary:
             n_found=n_found,
         )
         published(calibration.name, summary)
+    announce_weights(summary)
     return summary
 
 
@@ -61,16 +63,17 @@ def train(trainings: Trainings) -> tuple[int, int, dict[str, str]]:
     for job in jobs:
         if job not in pending:
             current().step("training", f"{job.contributor} seed {job.seed}: reused")
+    failed, futures = dict[str, str](), dict[PrefectFuture[ArtifactRef], TruthJob]()
     if pending:
         current_client()  # without a cluster the run fails, not each contributor
-    futures = {train_truth.submit(opaque(job)): job for job in pending}
-    failed = _failures(futures)
+        futures = {train_truth.submit(opaque(job)): job for job in pending}
+        failed = _failures(futures, ShownProgress("mixval-training", "trainings", len(pending)))
     n_failed = sum(not future.state.is_completed() for future in futures)
     current().end("training", f"{len(pending) - n_failed} trained, {len(jobs) - len(pending)} reused, {n_failed} failed")
     return len(pending) - n_failed, len(jobs) - len(pending), failed
 
 
-def _failures(futures: dict[PrefectFuture[ArtifactRef], TruthJob]) -> dict[str, str]:
+def _failures(futures: dict[PrefectFuture[ArtifactRef], TruthJob], shown: ShownProgress) -> dict[str, str]:
     failed: dict[str, str] = {}
     for future in as_completed(list(futures)):
         job = futures[future]
@@ -78,4 +81,5 @@ def _failures(futures: dict[PrefectFuture[ArtifactRef], TruthJob]) -> dict[str, 
         if reason is not None:
             failed.setdefault(job.contributor, f"seed {job.seed}: {reason}")
         current().step("training", f"{job.contributor} seed {job.seed}" + (": failed" if reason else ""))
+        shown.step()
     return {name: failed[name] for name in sorted(failed)}

@@ -25,7 +25,7 @@ from mixval.stages.steps import Step
 from mixval.stages.terms import contributor_steps
 from mixval.stages.whole_run import publish_finished, run_stages
 from mixval.stopping import check, uninterrupted
-from mixval_flows.announce import MeasureProgress, announce
+from mixval_flows.announce import ShownProgress, announce
 from mixval_flows.credentials import load_credentials
 from mixval_flows.outcome import published
 from mixval_flows.row_progress import rows_shown
@@ -107,7 +107,7 @@ class OnCluster:
 def _measure(jobs: Sequence[MeasureJob], target: MeasureJob) -> dict[str, str]:
     """Measure these contributors; the reasons of those that failed, by name."""
     client, route = current_client(), route_of(target.ntk.method)
-    shown = MeasureProgress(len(jobs))
+    shown = ShownProgress("mixval-measure", "contributors measured", len(jobs))
     shared = route.shared_steps(target)
     before = _submitted(shared, {})
     last: dict[PrefectFuture[ArtifactRef], str] = {}

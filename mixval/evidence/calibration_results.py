@@ -47,6 +47,31 @@ class CalibrationSummary(CalibrationFigures):
     n_found: int
     """Trainings that were there already."""
 
+    @property
+    def fit_in_words(self) -> str:
+        """How well weights fitted without a contributor predict its training result, as a sentence."""
+        of = f"{self.n_contributors} contributors, {self.n_seeds} seed(s)"
+        if self.spearman is None:
+            return (
+                f"{of}: the predicted values of left-out contributors, or their training results, do not vary, so the fit "
+                "cannot be checked."
+            )
+        interval = f"{self.spearman_low:.2f} to {self.spearman_high:.2f} at {self.confidence:.0%}"
+        return (
+            f"{of}: Spearman correlation of predicted values with training results, over left-out contributors: "
+            f"{self.spearman:.2f} ({interval})."
+        )
+
+    @property
+    def trained_in_words(self) -> str:
+        """How many trainings there were, as a sentence."""
+        return f"{self.n_trained} trainings run, {self.n_found} reused."
+
+    @property
+    def use(self) -> str:
+        """The line of a configuration that uses the weights."""
+        return f"value: {{method: eq8, weights: fitted, fitted_weights: {self.url}}}"
+
 
 class CalibrationManifest(RunManifest):
     """Lies beside the weights as `manifest.json`. Holds no secrets."""

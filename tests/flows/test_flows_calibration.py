@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL
 
@@ -193,6 +194,17 @@ def test_the_artifact_says_what_it_was_made_of(calibrated: Calibrated) -> None:
     for row in means:
         own = [one["metric"] for one in truth.to_pylist() if one["contributor"] == row["contributor"]]
         assert row["truth"] == pytest.approx(np.mean(own))
+
+
+def test_prefect_shows_the_weights_and_how_to_use_them(calibrated: Calibrated) -> None:
+    chosen = ArtifactFilter(key=ArtifactFilterKey(any_=["mixval-weights", "mixval-training"]))
+    with get_client(sync_client=True) as client:
+        found = client.read_artifacts(artifact_filter=chosen)
+    trained = {one.flow_run_id: float(str(one.data)) for one in found if one.key == "mixval-training"}
+    use = f"fitted_weights: {calibrated.summary.url}"
+    [shown] = [one for one in found if use in str(one.description) and one.flow_run_id in trained]
+    assert {row["term"]: row["weight"] for row in json.loads(str(shown.data))} == pytest.approx(calibrated.summary.weights)
+    assert trained[shown.flow_run_id] == 100.0
 
 
 def test_a_second_run_trains_nothing_and_gives_the_same(calibrated: Calibrated, cluster: LazyCluster) -> None:

@@ -25,7 +25,7 @@ from mixval.evidence.baselines.inputs import Budget, Contributor, Inputs
 from mixval.evidence.baselines.registry import METHODS
 from mixval.models.load import load_backbone
 from mixval.storage.root import open_location
-from mixval.storage.tables import read_table
+from mixval.storage.tables import decode_table
 from mixval.terms.ntk.objective import lengths
 from mixval.terms.ntk.target_metrics import one_hot, target_metrics_exact
 
@@ -42,7 +42,7 @@ METHODS_TRIED = ("ntk-regression", "eq8-equal-z", "mmd", "knn-shapley")
 
 def rows(folder: Path, n: int) -> pa.Table:
     files = open_location(folder).files(".parquet")
-    return pa.concat_tables([read_table(file) for file in files]).slice(0, n).combine_chunks()
+    return pa.concat_tables([decode_table(file, file.read_bytes()) for file in files]).slice(0, n).combine_chunks()
 
 
 @pytest.fixture(scope="module")

@@ -28,21 +28,16 @@ def write_table(location: Location, table: pa.Table, schema: pa.Schema | None = 
     location.write_bytes(encode_table(table, schema, location.url))
 
 
-def read_table(location: Location, schema: pa.Schema | None = None, columns: Sequence[str] | None = None) -> pa.Table:
-    """The table, or some of its columns.
+def decode_table(
+    location: Location, data: bytes, schema: pa.Schema | None = None, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """The table in the content of a file that was read at `location`, or some of its columns.
 
     Raises:
         SchemaError: it does not fit `schema`.
         SchemaVersionError: `schema` is a published one, and the table is of another version of it that cannot be read as this.
         StorageError: the file is damaged.
     """
-    return decode_table(location, location.read_bytes(), schema, columns)
-
-
-def decode_table(
-    location: Location, data: bytes, schema: pa.Schema | None = None, columns: Sequence[str] | None = None
-) -> pa.Table:
-    """The table in the content of a file that was read at `location`. As `read_table`."""
     name = None if schema is None else name_of(schema)
     try:
         if name is not None:  # before any column is asked for, which another version may not have

@@ -39,8 +39,7 @@ from mixval.publish.run_manifest import parse_manifest
 from mixval.publish.stored_run import open_run
 from mixval.storage.listing import list_inputs
 from mixval.storage.pointer import Latest, read_latest
-from mixval.storage.root import open_location
-from mixval.storage.tables import read_table
+from mixval.storage.root import Location, open_location
 from mixval_flows.calibration import calibration
 from mixval_flows.runner import LazyCluster
 from mixval_tasks.cluster import use_cluster
@@ -103,6 +102,10 @@ def calibrated(cluster: LazyCluster, value: Value, tmp_path_factory: pytest.Temp
         for job in half:
             cluster.client().submit(train_here, job, pure=False).result()
     return Calibrated(world, calibrate(cluster, config))
+
+
+def pa_table(file: Location) -> pa.Table:
+    return pq.read_table(pa.BufferReader(file.read_bytes()))
 
 
 def truths(world: World) -> dict[str, int]:
@@ -188,8 +191,8 @@ def test_the_artifact_says_what_it_was_made_of(calibrated: Calibrated) -> None:
     assert found["task"] == TASK
     assert {"target", "test", "recipe", "n_seeds", "spearman", "spearman_low", "spearman_high"} <= set(found["evidence"])
     folder = open_location(calibrated.summary.url.rpartition("/")[0])
-    truth = read_table(folder.child("truth.parquet"))
-    means = read_table(folder.child("contributors.parquet")).to_pylist()
+    truth, fitted = (pa_table(folder.child(f"{name}.parquet")) for name in ("truth", "contributors"))
+    means = fitted.to_pylist()
     assert truth.num_rows == 12
     for row in means:
         own = [one["metric"] for one in truth.to_pylist() if one["contributor"] == row["contributor"]]
@@ -242,7 +245,7 @@ def test_a_valuation_uses_the_weights_and_another_backbone_is_refused(calibrated
 def test_coalitions_are_trained_beside_and_change_no_weight(calibrated: Calibrated, cluster: LazyCluster) -> None:
     summary = calibrate(cluster, config_of(calibrated.world, coalitions="leave-one-out", seeds=1))
     assert (summary.n_trained, summary.n_found) == (6, 6)
-    coalitions = read_table(open_location(summary.url.rpartition("/")[0]).child("coalitions.parquet"))
+    coalitions = pa_table(open_location(summary.url.rpartition("/")[0]).child("coalitions.parquet"))
     assert coalitions["contributor"].to_pylist() == [f"without {n}" for n in ("far", "mixed", "more", "near", "odd", "wide")]
 
 

@@ -10,7 +10,7 @@ import torch
 from mixval.contracts.results import REJECTED
 from mixval.errors import ContractError, SchemaError, StorageError
 from mixval.storage.root import Location
-from mixval.storage.tables import read_table, write_table
+from mixval.storage.tables import decode_table, write_table
 from mixval.storage.tensors import encode_tensors, read_tensors
 
 SCHEMA = pa.schema([pa.field("name", pa.string(), nullable=False, metadata={"unit": "name"}), pa.field("value", pa.float64())])
@@ -66,15 +66,15 @@ def test_damaged_and_missing_tensors_are_told(root: Location) -> None:
 def test_tables_come_back_with_their_units(root: Location) -> None:
     file = root.child("t.parquet")
     write_table(file, pa.table({"value": [1.0, None], "name": ["a", "b"]}), SCHEMA)
-    found = read_table(file, SCHEMA)
+    found = decode_table(file, file.read_bytes(), SCHEMA)
     assert found.schema.equals(SCHEMA, check_metadata=True)
     assert found.to_pylist() == [{"name": "a", "value": 1.0}, {"name": "b", "value": None}]
-    assert read_table(file, SCHEMA, ["value"]).column_names == ["value"]
+    assert decode_table(file, file.read_bytes(), SCHEMA, ["value"]).column_names == ["value"]
 
 
 def test_an_empty_table_keeps_its_schema(root: Location) -> None:
     write_table(root.child("t"), REJECTED.empty_table(), REJECTED)
-    assert read_table(root.child("t"), REJECTED).schema.equals(REJECTED, check_metadata=True)
+    assert decode_table(root.child("t"), root.child("t").read_bytes(), REJECTED).schema.equals(REJECTED, check_metadata=True)
 
 
 @pytest.mark.parametrize(
@@ -95,11 +95,11 @@ def test_what_differs_is_named_on_writing_and_reading(root: Location, columns: d
     assert not file.exists()
     write_table(file, table)
     with pytest.raises(ContractError, match=words) as caught:
-        read_table(file, SCHEMA)
+        decode_table(file, file.read_bytes(), SCHEMA)
     assert file.url in str(caught.value)
 
 
 def test_a_damaged_table_is_told(root: Location) -> None:
     root.child("t").write_bytes(b"PAR1 no")
     with pytest.raises(StorageError, match="expected a Parquet table"):
-        read_table(root.child("t"))
+        decode_table(root.child("t"), root.child("t").read_bytes())

@@ -37,7 +37,7 @@ from mixval.evidence.truth import TruthJob, read_truth, train_contributor, truth
 from mixval.models.backbone import Backbone
 from mixval.models.load import load_backbone
 from mixval.storage.root import open_location
-from mixval.storage.tables import read_table, write_table
+from mixval.storage.tables import decode_table, write_table
 
 COMMAND = "python -m benchmarks.evidence.attacks.run"
 OURS = "ntk-regression"
@@ -189,7 +189,9 @@ def _has_both(table: pa.Table) -> bool:
 
 
 def _rows(folder: Path) -> pa.Table:
-    return pa.concat_tables([read_table(file) for file in open_location(folder).files(".parquet")]).combine_chunks()
+    return pa.concat_tables(
+        [decode_table(file, file.read_bytes()) for file in open_location(folder).files(".parquet")]
+    ).combine_chunks()
 
 
 def figures(result: WorldAttacks) -> list[Figure]:

@@ -32,7 +32,7 @@ from mixval.evidence.training import evaluate
 from mixval.evidence.truth import TruthJob, learner_of, read_truth, train_contributor, truth_matrix
 from mixval.seeds import derive_seed
 from mixval.storage.root import open_location
-from mixval.storage.tables import read_table
+from mixval.storage.tables import decode_table
 
 COMMAND = "python -m benchmarks.evidence.studies.rates"
 RATES = (1e-5, 3e-5, 1e-4, 3e-4)
@@ -73,7 +73,7 @@ def measure(jobs: Sequence[TruthJob], rate: float) -> RateResult:
 def untrained(job: TruthJob) -> float:
     """The test metric of the backbone before any training."""
     learner = learner_of(job, derive_seed("truth", job.seed))
-    test = pa.concat_tables([read_table(file) for file in open_location(job.test).files(".parquet")])
+    test = pa.concat_tables([decode_table(file, file.read_bytes()) for file in open_location(job.test).files(".parquet")])
     return evaluate(learner, learner.encode(test)).metric
 
 

@@ -20,7 +20,7 @@ from mixval.models.backbone import Backbone
 from mixval.models.load import load_backbone
 from mixval.storage.layout import safe_name
 from mixval.storage.root import Location, open_location
-from mixval.storage.tables import read_table
+from mixval.storage.tables import decode_table
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ def read_world(folder: Path) -> WorldFolder:
     return WorldFolder(
         folder.resolve().name,
         load_config(folder / "config.yaml"),
-        [Contributor(name, read_table(_rows_of(root, name))) for name in names],
-        read_table(root.child("target", "part-000.parquet")),
+        [Contributor(name, _table(_rows_of(root, name))) for name in names],
+        _table(root.child("target", "part-000.parquet")),
         root,
     )
 
@@ -94,6 +94,10 @@ def recorded_truth(world: WorldFolder) -> dict[str, list[float]]:
 def _records(folder: Location) -> Iterable[ArtifactRecord]:
     for file in folder.files("record.json"):
         yield ArtifactRecord.model_validate_json(file.read_bytes())
+
+
+def _table(file: Location) -> pa.Table:
+    return decode_table(file, file.read_bytes())
 
 
 def _rows_of(root: Location, name: str) -> Location:

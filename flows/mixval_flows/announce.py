@@ -75,7 +75,8 @@ def announce_weights(summary: CalibrationSummary) -> None:
     them."""
     failed = [f"Failed and left out: {name}: {reason}" for name, reason in summary.failed.items()]
     says = " ".join([summary.fit_in_words, summary.trained_in_words, *failed])
-    get_run_logger().info("weights %s: %s", summary.url, visible(says))
+    log = get_run_logger().info if summary.is_shown_to_predict else get_run_logger().warning
+    log("weights %s: %s", summary.url, visible(says))
     if stopping.told() is not None:  # requests would be waited for
         return
     with while_prefect_answers():

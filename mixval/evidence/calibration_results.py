@@ -14,6 +14,11 @@ from mixval.contracts.schemas import SCHEMAS, table_schema
 from mixval.contracts.terms import TERMS
 from mixval.publish.run_manifest import RunManifest
 
+NOT_SHOWN = (
+    "The interval is not above 0, so the weights are not shown to predict results of training. Do not rank by them: calibrate "
+    "with more contributors, rows or seeds, or use `value.weights: shipped`."
+)
+
 
 class CalibrationFigures(FrozenModel):
     """The fitted weights and their cross-validated fit."""
@@ -48,6 +53,11 @@ class CalibrationSummary(CalibrationFigures):
     """Trainings that were there already."""
 
     @property
+    def is_shown_to_predict(self) -> bool:
+        """Whether the whole interval of the cross-validated correlation is above 0."""
+        return self.spearman_low is not None and self.spearman_low > 0
+
+    @property
     def fit_in_words(self) -> str:
         """How well weights fitted without a contributor predict its training result, as a sentence."""
         of = f"{self.n_contributors} contributors, {self.n_seeds} seed(s)"
@@ -57,10 +67,11 @@ class CalibrationSummary(CalibrationFigures):
                 "cannot be checked."
             )
         interval = f"{self.spearman_low:.2f} to {self.spearman_high:.2f} at {self.confidence:.0%}"
-        return (
+        said = (
             f"{of}: Spearman correlation of predicted values with training results, over left-out contributors: "
             f"{self.spearman:.2f} ({interval})."
         )
+        return said if self.is_shown_to_predict else f"{said} {NOT_SHOWN}"
 
     @property
     def trained_in_words(self) -> str:

@@ -59,7 +59,7 @@ def lay_out(folder: Path, world: World, shards: Shards = "one", only_real: bool 
 
 
 def make_config(folder: Path, world: World, switches: dict[str, Any]) -> ValuationConfig:
-    """The configuration of a world in a folder: every row, no half-samples, float64, unless `switches` say otherwise."""
+    """The configuration of a world in a folder: every row, no replicates, float64, unless `switches` say otherwise."""
     base: dict[str, Any] = {
         "task": world.task,
         "source": {"contributors": str(folder / "lake"), "target": str(folder / "target")},
@@ -68,7 +68,7 @@ def make_config(folder: Path, world: World, switches: dict[str, Any]) -> Valuati
         "sample": {},
         "ntk": {"method": "exact", "sample": {}, "parameters": list(world.parameters)},
         "discrepancy": {"target_sample": {}},
-        "value": {"method": "eq8", "half_samples": 0},
+        "value": {"method": "eq8", "replicates": 0},
         "runtime": {"batch_rows": 3, "device": "cpu"},
     }
     return ValuationConfig.model_validate(merge(base, switches))

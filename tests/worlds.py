@@ -139,7 +139,7 @@ class World:
             "backbone": BACKBONES[self.task],
             "gate": {"min_rows": 8, "data_docs": False},
             "ntk": {"method": "exact", "sample": {"count": 24}},
-            "value": {"method": "eq8", "half_samples": 40},
+            "value": {"method": "eq8", "replicates": 40},
             "runtime": {"workers": 2},
         }
         return merge(merge(base, self.settings), changes)

@@ -28,7 +28,7 @@ def add_rows(case: Path, task: Task, model: str) -> Path:
         "output": "./out",
         "backbone": {"path": model, "max_length": 64},
         "ntk": {"method": "sketched", "sketch_features": 256},
-        "value": {"half_samples": 20, "coalitions": 0},
+        "value": {"replicates": 20, "coalitions": 0},
         "gate": {"min_rows": 10, "data_docs": False},
         "runtime": {"workers": 1, "batch_rows": 8, "device": "cpu"},
     }

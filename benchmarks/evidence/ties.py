@@ -65,7 +65,7 @@ def told(ranking: pa.Table, truth: Mapping[str, float]) -> Told:
 
 def ranking_of(config: ValuationConfig) -> pa.Table:
     """The ranking of a run with intervals."""
-    settings: dict[str, Any] = {"value": {"half_samples": 200}}
+    settings: dict[str, Any] = {"value": {"replicates": 200}}
     given = ValuationConfig.model_validate(merge(config.model_dump(mode="json", exclude_unset=True), settings))
     return value_gated(gate_prepared(given, prepare_here(given))).reduced.ranking
 

@@ -133,7 +133,7 @@ class Ground:
             "output": str(self._folder / "evidence" / case.task),
             "backbone": self._backbone(case),
             "gate": {"min_rows": 8, "min_rows_per_part": 2, "data_docs": False},
-            "value": {"damping": 0.3, "half_samples": 4},
+            "value": {"damping": 0.3, "replicates": 4},
         }
         return merge(base, ROUTES[case.route])
 

@@ -34,7 +34,7 @@ def test_planted_pairs_come_out_in_the_planted_order(name: str, tmp_path: Path) 
     changes = {
         "source": config.source.model_copy(update={"contributors": str(tmp_path / "contributors")}),
         "output": str(tmp_path / "out"),
-        "value": config.value.model_copy(update={"half_samples": 0, "coalitions": 0}),
+        "value": config.value.model_copy(update={"replicates": 0, "coalitions": 0}),
     }
     run_here(config.model_copy(update=changes))
     ranked = open_run(str(tmp_path / "out")).ranking

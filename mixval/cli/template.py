@@ -65,7 +65,7 @@ ntk:
 value:
   method: ntk-regression                         # predicted effect on T of training on the contributor, in nats. Or eq8
   # weights: equal-z                             # of Eq. 8's terms: or scale-matched, published, shipped, fitted, davinz
-  half_samples: 200                              # replicates for the intervals; 0: no intervals
+  replicates: 200                              # replicates for the intervals; 0: no intervals
   confidence: 0.95
   coalitions: 1000                               # most coalitions valued for Shapley values; 0: none
 

@@ -43,10 +43,11 @@ class ValueConfig(FrozenModel):
     uninformative: Literal["drop", "keep"] = "drop"
     """What `equal-z` and `shipped` do with a term whose spread over contributors is within its standard error: `drop` gives it
     weight 0, as standardising would amplify noise."""
-    half_samples: int = Field(default=200, ge=0, le=10_000)
+    replicates: int = Field(default=200, ge=0, le=10_000)
     """Replicates for the intervals: each weighs the effect of every row on the estimate by a random number. 0: no intervals."""
-    half_sample_rows: int = Field(default=1000, gt=3)
-    """Half of the most gradient rows whose effects are computed; the spread is rescaled to all rows."""
+    replicate_rows: int = Field(default=1000, gt=3)
+    """Most gradient rows of a contributor whose effects are computed; the spread is rescaled to all rows. With `ntk.method:
+    sketched` the sketches of as many are stored."""
     coalitions: int = Field(default=1000, ge=0)
     """`ntk.method: sketched` with two or more contributors: most coalitions valued for Shapley values. With K up to 12
     contributors and all 2^K coalitions within this number, Shapley values are exact; else they are sampled until the largest
@@ -69,8 +70,8 @@ class ValueConfig(FrozenModel):
 
     @model_validator(mode="after")
     def _several_replicates(self) -> "ValueConfig":
-        if self.half_samples == 1:
-            raise ValueError("`half_samples: 1` gives no spread. Write some hundreds, or 0 for no intervals")
+        if self.replicates == 1:
+            raise ValueError("`replicates: 1` gives no spread. Write some hundreds, or 0 for no intervals")
         return self
 
     @model_validator(mode="after")

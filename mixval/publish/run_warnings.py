@@ -115,7 +115,7 @@ def _intervals(rows: list[dict[str, Any]], terms: pa.Table) -> Iterator[RunWarni
     known = [row for row in rows if row["value_low"] is not None and row["value_high"] is not None]
     if not known:
         has_replicates = terms["low"].null_count < terms.num_rows
-        remedy = f"{UNKNOWN_SPREAD} Give more rows." if has_replicates else "Set value.half_samples above 0."
+        remedy = f"{UNKNOWN_SPREAD} Give more rows." if has_replicates else "Set value.replicates above 0."
         yield warning(
             "no-intervals", f"Values have no intervals, so differences cannot be compared with sampling noise. {remedy}"
         )

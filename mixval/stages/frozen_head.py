@@ -93,7 +93,7 @@ def _places(read: np.ndarray, keys: np.ndarray) -> NDArray[np.int64] | None:  # 
 
 def _target(target: MeasureJob) -> _Target:
     """T's side, made once in a process."""
-    name = fingerprint("frozen-head", 2, target=forward_ref(target).fingerprint, half=[target.value.half_samples, target.seed])
+    name = fingerprint("frozen-head", 2, target=forward_ref(target).fingerprint, half=[target.value.replicates, target.seed])
     return _TARGETS.get(f"{target.output} {name}", lambda: _made(target))
 
 

@@ -57,7 +57,7 @@ class Measured:
 
 def multipliers(job: MeasureJob, keys: np.ndarray) -> Floats:
     """(R, N) of rows with these content keys (N,)."""
-    return row_multipliers(keys.astype(np.uint64), job.value.half_samples, job.seed)
+    return row_multipliers(keys.astype(np.uint64), job.value.replicates, job.seed)
 
 
 def target_multipliers(target: MeasureJob, keys: np.ndarray) -> Floats:

@@ -28,7 +28,7 @@ Measurement = Callable[[MeasureJob, MeasureJob, Any], Measured]
 def _of_counts(job: MeasureJob, term: Callable[[int, int], float]) -> Measured:
     """A term of the numbers of admitted real and synthetic rows alone: it is exact."""
     n_real, n_synthetic = job.n_real, job.n_synthetic
-    return Measured(term(n_real, n_synthetic), np.zeros(job.value.half_samples), n_real + n_synthetic, 0.0, {})
+    return Measured(term(n_real, n_synthetic), np.zeros(job.value.replicates), n_real + n_synthetic, 0.0, {})
 
 
 MEASUREMENTS: dict[str, dict[str, Measurement]] = {

@@ -20,7 +20,7 @@ def measured_ntk(job: MeasureJob, stored: Mapping[str, np.ndarray]) -> Measured:
     residuals = residual(stored["outputs"], stored["probabilities"], switches.residual)
     form = quadratic_form(theta, residuals, switches.damping, switches.damping_mode, switches.n_blocks)
     n = len(residuals)
-    used = min(n, 2 * job.value.half_sample_rows)
+    used = min(n, job.value.replicate_rows)
     # The same lambda for fewer rows: it is that of the whole matrix.
     moves = ntk_moves(theta[:used, :used], residuals[:used], form.damping, "absolute", switches.n_blocks)
     effects = effects_of(moves, multipliers(job, stored["keys"][:used]), stored["is_real"][:used].astype(bool))

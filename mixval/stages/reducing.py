@@ -59,7 +59,7 @@ def reduce_terms(
     store = open_store(config)
     names = sorted(measured)
     stored = [store.read_tensors(measured[name]) for name in names]
-    deviations = np.stack([one["deviations"] for one in stored], axis=1) if config.value.half_samples else None
+    deviations = np.stack([one["deviations"] for one in stored], axis=1) if config.value.replicates else None
     estimates = TermEstimates(
         tuple(names),
         _terms(stored),
@@ -87,7 +87,7 @@ def _valued(
     if config.value.method == "eq8":
         return value(estimates, weights, config.value.confidence)
     regression_values = np.array([float(one["regression_value"][0]) for one in stored])
-    replicated = bool(config.value.half_samples)
+    replicated = bool(config.value.replicates)
     weighted = weighted_terms(estimates, weights)
 
     def stacked(name: str) -> np.ndarray | None:
@@ -104,7 +104,7 @@ def _valued(
 
 def _gain_highs(config: ValuationConfig, stored: list[dict[str, np.ndarray]]) -> list[float | None]:
     """(K,) upper ends of the gains' intervals, where values are gains less a penalty; None elsewhere."""
-    if not (config.has_trained_gain and config.value.half_samples):
+    if not (config.has_trained_gain and config.value.replicates):
         return [None] * len(stored)
     gains = np.array([float(one["regression_value"][0]) for one in stored])
     deviations = np.stack([one["regression_deviations"] for one in stored], axis=1)

@@ -44,10 +44,10 @@ def exact_regression_value(
         right = one_hot(stored["labels"], objective.n_classes)
     regression = kernel_regression(theta, theta_ts, right)
     found = regression_value(regression, objective, job.regression_damping)
-    used = min(len(right), 2 * job.value.half_sample_rows)
+    used = min(len(right), job.value.replicate_rows)
     own = SampledRows(slice(0, used), multipliers(job, stored["keys"][:used]), stored["is_real"][:used].astype(bool))
     spread = None
-    if job.value.half_samples:
+    if job.value.replicates:
         of_target = target_multipliers(target, stored["target_keys"])
         spread = value_spread(regression, found, objective, own, of_target)
     measured = _measured(objective, found, regression, spread, "exact")
@@ -65,7 +65,7 @@ def sketched_regression_value(job: MeasureJob, by_part: PartStatistics, target: 
     regression = _regression(by_part, of_target, objective)
     found = regression_value(regression, objective, job.regression_damping)
     spread = None
-    if job.value.half_samples:
+    if job.value.replicates:
         rows = kept_in_proportion(by_part)
         features = np.concatenate([one.features for one in rows]).astype(np.float64)
         keys = np.concatenate([one.keys for one in rows])

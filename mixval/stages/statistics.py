@@ -200,7 +200,7 @@ def _inputs(job: MeasureJob, piece: Piece, dropped: dict[int, list[int]], shared
 
 
 def _most_kept(job: MeasureJob) -> int:
-    return job.value.half_sample_rows if job.value.half_samples else 0
+    return job.value.replicate_rows if job.value.replicates else 0
 
 
 def _dropped(job: MeasureJob) -> dict[int, list[int]]:

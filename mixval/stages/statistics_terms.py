@@ -21,7 +21,7 @@ from mixval.stages.kept import LastMade
 from mixval.stages.measured import Floats, Measured, Part, mixed_replicates, spread_of
 from mixval.stages.shared_sketch import read_shared_sketch, shared_sketch_ref
 from mixval.stages.statistics import PartStatistics, drawn_share, frequencies_of
-from mixval.stages.target import target_rows
+from mixval.stages.target import repeats_rows, target_rows
 from mixval.terms.discrepancy.mmd import mmd_deviations
 from mixval.terms.discrepancy.random_features import MeanEmbedding, embed, embedding_mmd
 from mixval.terms.ntk.kept_rows import KeptRows
@@ -52,7 +52,7 @@ def _embed(target: MeasureJob) -> MeanEmbedding:
 
 def loss_from_statistics(job: MeasureJob, by_part: PartStatistics) -> Measured:
     """The loss term by part, from sums."""
-    drawn, average = group_multipliers(job.value.half_samples, job.seed), job.loss.average
+    drawn, average = group_multipliers(job.value.replicates, job.seed), job.loss.average
     parts = {part: one.losses.estimate(average) for part, one in by_part.items()}
     shifts = {
         part: deviations(
@@ -78,7 +78,7 @@ def loss_from_statistics(job: MeasureJob, by_part: PartStatistics) -> Measured:
 def discrepancy_from_statistics(job: MeasureJob, target: MeasureJob, by_part: PartStatistics) -> Measured:
     """The discrepancy term by part, or of both together, from mean embeddings."""
     switches, of_target = job.discrepancy, target_embedding(target)
-    drawn = group_multipliers(job.value.half_samples, job.seed)
+    drawn = group_multipliers(job.value.replicates, job.seed)
     embeddings = {part: one.embedding for part, one in by_part.items()}
     if switches.parts == "pooled":
         embeddings = {"all": reduce(add, embeddings.values())}
@@ -94,6 +94,7 @@ def discrepancy_from_statistics(job: MeasureJob, target: MeasureJob, by_part: Pa
         "bandwidths": list(of_target.settings.bandwidths),
         "frequencies": of_target.settings.n_frequencies,
         "target_rows": of_target.n,
+        "target_repeated": repeats_rows(target, switches),
     }
     measured = Measured(value, shifts, _n(by_part), None, diagnostics | (pooled.diagnostics() if pooled else {}))
     for part in by_part if pooled is None else ():
@@ -153,15 +154,15 @@ def whole_statistics(by_part: PartStatistics) -> GradientStatistics:
 def _ntk_spread(job: MeasureJob, by_part: PartStatistics, damping: float) -> Floats:
     """(R,) deviations of the NTK term by groups of the kept rows, in the parts' own proportion, rescaled to all rows."""
     n, chosen = _n(by_part), kept_in_proportion(by_part)
-    if job.value.half_samples == 0 or not sum(len(one.keys) for one in chosen):
-        return np.full(job.value.half_samples, math.nan)
+    if job.value.replicates == 0 or not sum(len(one.keys) for one in chosen):
+        return np.full(job.value.replicates, math.nan)
     keys = np.concatenate([one.keys for one in chosen])
     features = np.concatenate([one.features for one in chosen]).astype(np.float64)
     moves = ntk_moves(features @ features.T, np.concatenate([one.residual for one in chosen]), damping, "absolute")
     groups = row_groups(keys, job.seed)
     by_group = np.zeros(GROUPS)
     np.add.at(by_group, groups, moves - moves.mean())
-    drawn = group_multipliers(job.value.half_samples, job.seed)
+    drawn = group_multipliers(job.value.replicates, job.seed)
     effects = Effects(by_group, drawn, min(len(keys), GROUPS) - 1.0)
     return deviations([effects.scaled(math.sqrt(len(keys) / n))])
 

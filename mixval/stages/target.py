@@ -45,11 +45,12 @@ class TargetSide:
 
 
 _SIDES = LastMade[TargetSide]()
+_REPEATS = LastMade[bool]()
 
 
 def target_side(target: MeasureJob, switches: DiscrepancyConfig) -> TargetSide:
     """T under these switches. Bandwidths are set here, from T's features alone, for all contributors."""
-    half = [target.value.half_samples, target.seed]
+    half = [target.value.replicates, target.seed]
     name = fingerprint("target", 2, target=forward_ref(target).fingerprint, switches=switches, half=half)
     return _SIDES.get(f"{target.output} {name}", lambda: _made(target, switches))
 
@@ -60,10 +61,19 @@ def _made(target: MeasureJob, switches: DiscrepancyConfig) -> TargetSide:
     labels = joined_labels(target, switches, stored["features"])
     rows = Rows(_compared(labels, stored), keys, multipliers(target, keys))
     widths = tuple(bandwidths(switches, stored["features"]))
-    repeated = switches.bandwidths == "median" and has_repeated_rows(stored["features"])
+    repeated = repeats_rows(target, switches)
     form = Form(widths, switches.combine, switches.estimator, switches.scale, switches.frequencies, target.seed)
     against = FORMS[switches.method](rows, form)
     return TargetSide(widths, labels, against, rows.features[:TESTED_ROWS].copy(), len(keys), repeated)
+
+
+def repeats_rows(target: MeasureJob, switches: DiscrepancyConfig) -> bool:
+    """Whether bandwidths are of T's rows that differ, because most pairs do not."""
+    if switches.bandwidths != "median":
+        return False
+    ref, store = forward_ref(target), target.store
+    name = f"{target.output} {ref.fingerprint}"
+    return _REPEATS.get(name, lambda: has_repeated_rows(store.read_tensors(ref, ["features"])["features"]))
 
 
 def target_rows(target: MeasureJob, labels: LabelBlock | None) -> tuple[np.ndarray, np.ndarray]:

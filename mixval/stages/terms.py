@@ -58,5 +58,5 @@ def _inputs(job: MeasureJob, target: MeasureJob) -> dict[str, object]:
         "counts": [job.n_real, job.n_synthetic],
         "loss": job.loss,
         "discrepancy": job.discrepancy,
-        "replicates": [job.value.half_samples, job.value.half_sample_rows, job.value.confidence],
+        "replicates": [job.value.replicates, job.value.replicate_rows, job.value.confidence],
     }

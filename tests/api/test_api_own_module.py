@@ -26,7 +26,7 @@ from mixval.terms.ntk.kinds import select_parameters
 from tests.api.own_modules import END, BagOfLetters, Causal, Lite, encode, seeded
 from tests.worlds import rows
 
-OPTIONS: dict[str, Any] = {"gate": {"min_rows": 8, "data_docs": False}, "value": {"half_samples": 8}, "sample": {"count": 64}}
+OPTIONS: dict[str, Any] = {"gate": {"min_rows": 8, "data_docs": False}, "value": {"replicates": 8}, "sample": {"count": 64}}
 ROUTES: dict[str, dict[str, Any]] = {
     "sketched": {"method": "sketched", "sketch_features": 64},
     "exact": {"method": "exact", "sample": {"count": 24}},

@@ -33,7 +33,7 @@ SPEC = mixval.TermSpec(
 def measured(job: Any, _target: Any, stored: Any) -> mixval.Measured:
     """From the forward pass that the exact route stores."""
     counts = stored[0]["counts"]
-    return mixval.Measured(-float(counts.mean()), np.zeros(job.value.half_samples), len(counts), None, {})
+    return mixval.Measured(-float(counts.mean()), np.zeros(job.value.replicates), len(counts), None, {})
 
 
 def test_a_term_is_a_column_while_it_is_registered(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_a_term_is_a_column_while_it_is_registered(tmp_path: Path) -> None:
     options: dict[str, Any] = {
         "gate": {"min_rows": 8, "data_docs": False},
         "ntk": {"method": "exact", "sample": {"count": 16}},
-        "value": {"half_samples": 8},
+        "value": {"replicates": 8},
     }
     with mixval.register_term(SPEC, {"exact": measured}):
         result = mixval.value({"near": near}, target, BACKBONES[TASK], output=tmp_path, **options)
@@ -65,7 +65,7 @@ def test_a_contributor_on_which_ones_own_code_breaks_fails_alone(tmp_path: Path)
     options: dict[str, Any] = {
         "gate": {"min_rows": 8, "data_docs": False},
         "ntk": {"method": "exact", "sample": {"count": 16}},
-        "value": {"half_samples": 8},
+        "value": {"replicates": 8},
     }
     with mixval.register_term(SPEC, {"exact": broken}):
         found = mixval.value(given, pd.DataFrame(rows(TASK, 24, 0)), BACKBONES[TASK], output=tmp_path, **options)

@@ -25,7 +25,7 @@ TASK = "language-modelling"
 OPTIONS: dict[str, Any] = {
     "gate": {"min_rows": 8, "data_docs": False},
     "ntk": {"method": "sketched", "sketch_features": 64},
-    "value": {"half_samples": 8},
+    "value": {"replicates": 8},
 }
 STRANGE = "../../<b>no path</b>"
 
@@ -61,7 +61,7 @@ def values(found: mixval.ValuationResult) -> dict[str, float]:
 
 
 def test_tables_have_the_values_of_the_same_rows_as_files(world: World, result: mixval.ValuationResult) -> None:
-    of_files = values(mixval.open_result(run_here(world.config(value={"method": "ntk-regression", "half_samples": 8})).url))
+    of_files = values(mixval.open_result(run_here(world.config(value={"method": "ntk-regression", "replicates": 8})).url))
     of_tables = values(result)
     assert of_tables.keys() == {"near", "mixed", STRANGE}
     for name, expected in of_files.items():

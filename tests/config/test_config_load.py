@@ -57,6 +57,8 @@ def test_a_hub_name_stays_a_name_and_a_local_folder_becomes_a_path(tmp_path: Pat
         ({"value": {"method": "risk"}}, r"value\.method: risk: was removed\. Write `ntk-regression`, its new name"),
         ({"value": {"method": "bound"}}, r"value\.method: bound: was removed\. Write `eq8`"),
         ({"value": {"risk_damping": 0.1}}, r"value\.risk_damping: was removed\. Write `value\.damping`"),
+        ({"value": {"half_samples": 9}}, r"value\.half_samples: was removed\. Write `value\.replicates`"),
+        ({"value": {"half_sample_rows": 9}}, r"value\.half_sample_rows: was removed\. Write `value\.replicate_rows`"),
         ({"ntk": {"method": "newton"}}, r"ntk\.method: Input should be 'exact' or 'sketched'"),
         ({"task": "poetry"}, r"task: Input should be 'image-classification'"),
         ({"sample": {"count": 5, "fraction": 0.1}}, r"sample: give `count` or `fraction`, not both"),

@@ -32,9 +32,9 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_values_are_yaml_and_take_the_place_of_the_file_s(file: Path) -> None:
-    given = ["sample.count=7", "ntk.sample={fraction: 0.5}", "gate.min_rows=3", "value.half_samples=0", "seed=1", "seed=5"]
+    given = ["sample.count=7", "ntk.sample={fraction: 0.5}", "gate.min_rows=3", "value.replicates=0", "seed=1", "seed=5"]
     config = load_config(file, overrides(given))
-    assert (config.sample.count, config.gate.min_rows, config.value.half_samples, config.seed) == (7, 3, 0, 5)
+    assert (config.sample.count, config.gate.min_rows, config.value.replicates, config.seed) == (7, 3, 0, 5)
     assert (config.ntk.sample.count, config.ntk.sample.fraction) == (None, 0.5)
     both = load_config(file, overrides(["sample.count=null", "sample.fraction=0.25"]))
     assert (both.sample.count, both.sample.fraction) == (None, 0.25)

@@ -88,7 +88,7 @@ def planted_config(task: Task, backbone: BackboneConfig, folder: Path) -> Valuat
             "data_docs": False,
         },
         "ntk": {"method": "sketched", "sketch_features": SMALL.sketch_features},
-        "value": {"gain": "trained", "half_samples": 0, "coalitions": 0},
+        "value": {"gain": "trained", "replicates": 0, "coalitions": 0},
     }
     return parse_config(settings)
 

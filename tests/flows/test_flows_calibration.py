@@ -54,7 +54,7 @@ NEAR, FAR = ("near", "wide", "more"), ("far", "odd")
 
 def world_in(folder: Path) -> World:
     """Near, far and mixed contributors, two seeds each, and test rows that are drawn like T."""
-    world = planted(folder, TASK, ntk={"sample": {"count": 12}}, value={"half_samples": 10})
+    world = planted(folder, TASK, ntk={"sample": {"count": 12}}, value={"replicates": 10})
     world.contribute("wide", rows(TASK, 50, start=20_000))
     world.contribute("more", rows(TASK, 40, start=30_000))
     world.contribute("odd", rows(TASK, 20, start=40_000, is_near=False, origin="synthetic"))

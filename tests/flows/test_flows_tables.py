@@ -26,7 +26,7 @@ def test_tables_are_valued_on_a_cluster_as_in_this_process(cluster: LazyCluster,
     options: dict[str, Any] = {
         "gate": {"min_rows": 8, "data_docs": False},
         "ntk": {"sketch_features": 64},
-        "value": {"half_samples": 8},
+        "value": {"replicates": 8},
         "runtime": {"cluster": cluster.client().scheduler.address},
     }
     found = mixval.value(given, target, BACKBONES[TASK], output=tmp_path / "cluster", cluster=True, **options)

@@ -33,7 +33,7 @@ CONFIG = {
     "source": {"contributors": "s3://lake/contributors", "target": "s3://lake/target.parquet"},
     "output": "s3://lake/values",
     "backbone": {"path": "org/encoder-small", "revision": "4f1c9d2"},
-    "value": {"weights": "equal-z", "half_samples": 200, "confidence": 0.95},
+    "value": {"weights": "equal-z", "replicates": 200, "confidence": 0.95},
     "seed": 0,
 }
 
@@ -153,7 +153,7 @@ def make_manifest(names: tuple[str, ...], outcomes: list[GateOutcome], warnings:
         inputs={name: [InputShard(url=f"s3://lake/contributors/{i}/part-0.parquet", **shard)] for i, name in enumerate(names)},
         target=[InputShard(url="s3://lake/target.parquet", **shard)],
         outcomes=outcomes,
-        seeds={"run": 0, "half-samples": 4181927342},
+        seeds={"run": 0, "replicates": 4181927342},
         timings_seconds={"plan": 0.8, "gate": 12.4, "measure": 371.5, "reduce": 2.1},
         recomputed={"features": 3, "losses": 3, "ntk-term": 3},
         reused={"features": 9, "losses": 9, "ntk-term": 9},

@@ -82,7 +82,7 @@ def test_runs_of_other_values_are_compared_by_their_order(change: str) -> None:
     elif change == "target":
         changed["target"] = [before.manifest.target[0].model_copy(update={"digest": "0" * 32})]
     else:
-        changed["config"] = before.manifest.config | {"value": {"half_samples": 100}, "output": "elsewhere", "seed": 0}
+        changed["config"] = before.manifest.config | {"value": {"replicates": 100}, "output": "elsewhere", "seed": 0}
     # All values rise alike, but elm passes beech and cedar, and ash stays where its interval overlaps nobody's.
     found = compare_runs(before, run_of({"ash": 9.0, "beech": 5.0, "cedar": 4.0, "elm": 6.0}, **changed))
     assert found.compared_by == "order"
@@ -92,9 +92,9 @@ def test_runs_of_other_values_are_compared_by_their_order(change: str) -> None:
     assert by_name["elm"].why == "past beech and cedar"
     if change == "settings":
         assert found.settings == {
-            "value.half_samples": (200, 100), "value.confidence": (0.95, None), "value.weights": ("equal-z", None)
+            "value.replicates": (200, 100), "value.confidence": (0.95, None), "value.weights": ("equal-z", None)
         }  # fmt: skip
-        assert "value.half_samples: 200 -> 100" in difference_text(found)
+        assert "value.replicates: 200 -> 100" in difference_text(found)
 
 
 def test_changed_files_and_packages_are_named() -> None:

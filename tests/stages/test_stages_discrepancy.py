@@ -147,7 +147,7 @@ def test_a_pass_keeps_labels_where_rows_have_them(name: str, world_folder: Any, 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_table_says_how_each_part_was_measured(method: str, world_folder: Any) -> None:
-    switches = {"discrepancy": METHODS[method] | {"permutations": 19}, "value": {"half_samples": 8}}
+    switches = {"discrepancy": METHODS[method] | {"permutations": 19}, "value": {"replicates": 8}}
     found = table(make_config(world_folder("images"), WORLDS["images"], switches))
     assert list(found) == ["all", "real", "synthetic"]
     assert "p_value" not in found["all"]

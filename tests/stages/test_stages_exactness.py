@@ -163,7 +163,7 @@ def test_the_davinz_preset_is_its_formula(world_folder, reference):
 
 def test_shard_split_and_row_order_change_no_bit(tmp_path):
     switches = {
-        "value": {"half_samples": 5},
+        "value": {"replicates": 5},
         "sample": {"count": 14},
         "ntk": {"sample": {"count": 10}},
         "runtime": {"gradient_bytes": 20_000},

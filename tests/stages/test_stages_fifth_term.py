@@ -49,18 +49,18 @@ LENGTH = TermSpec(
 FOUR = ("loss", "discrepancy", "ntk", "composition")
 EXACT: dict[str, Any] = {"method": "exact"}
 SKETCHED: dict[str, Any] = {"method": "sketched", "sketch_features": 64}
-EQ_8 = {"method": "eq8", "weights": "equal-z", "uninformative": "keep", "half_samples": 8, "coalitions": 16}
+EQ_8 = {"method": "eq8", "weights": "equal-z", "uninformative": "keep", "replicates": 8, "coalitions": 16}
 
 
 def mean_length(job: MeasureJob, counts: np.ndarray) -> Measured:
     """From (N,) tokens of rows."""
     error = float(counts.std(ddof=1) / np.sqrt(len(counts)))
-    return Measured(float(counts.mean()), np.zeros(job.value.half_samples), len(counts), error, {"longest": counts.max()})
+    return Measured(float(counts.mean()), np.zeros(job.value.replicates), len(counts), error, {"longest": counts.max()})
 
 
 def summed_length(job: MeasureJob, _: MeasureJob, by_part: Any) -> Measured:
     tokens, n = sums(by_part)
-    return Measured(tokens / n, np.zeros(job.value.half_samples), n, None, {})
+    return Measured(tokens / n, np.zeros(job.value.replicates), n, None, {})
 
 
 def sums(by_part: Any) -> tuple[float, int]:

@@ -28,7 +28,7 @@ Arrays = dict[str, np.ndarray]
 SKETCHED: dict[str, Any] = {
     "ntk": {"method": "sketched", "sketch_features": 256},
     "discrepancy": {"method": "random-features", "frequencies": 64},
-    "value": {"half_samples": 10},
+    "value": {"replicates": 10},
 }
 TOLERANCE = {"float64": 1e-6, "float32": 1e-3, "bfloat16": 0.1}
 """Relative to an array's largest number. transformers' text models take softmax and norms in float32, whatever their type."""

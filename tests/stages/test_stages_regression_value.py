@@ -125,7 +125,7 @@ def test_exact_blocks_give_the_value_of_dense_gradients(name: str, tmp_path: Pat
 def test_rows_without_gradients_are_told_by_their_features(name: str, tmp_path: Path) -> None:
     """Against another way to the ratio: random features of the head, which near its closed form."""
     lake(tmp_path, WORLDS[name])
-    given = {"ntk": {"sample": {"count": 20}}, "value": {"half_samples": 12, "damping": 0.05}}
+    given = {"ntk": {"sample": {"count": 20}}, "value": {"replicates": 12, "damping": 0.05}}
     job, target = prepared(tmp_path, name, given)
     found, told = exact(job, target), _of_the_regression(job, target)
     alone = prepared(tmp_path, name, given, {"value": {"rows": "gradients"}})
@@ -159,7 +159,7 @@ def test_a_value_speaks_for_no_more_than_was_read(tmp_path: Path) -> None:
     lake(tmp_path, WORLDS["texts"])
     for i, (read, gradients, n) in enumerate(((30, 20, 30), (20, 20, 20), (20, 30, 30))):
         given = {"output": str(tmp_path / f"out-{i}"), "sample": {"count": read}, "ntk": {"sample": {"count": gradients}}}
-        pair = prepared(tmp_path, "texts", given, {"value": {"half_samples": 0}})
+        pair = prepared(tmp_path, "texts", given, {"value": {"replicates": 0}})
         found = exact(*pair)
         assert _of_the_regression(*pair)["n"] == n
         assert found["regression_deviations"].shape == (0,)
@@ -185,9 +185,9 @@ def _wide(features: np.ndarray, target: np.ndarray, width: int = 20_000) -> np.n
 @pytest.mark.parametrize("name", ["images", "gpt2"])
 def test_groups_of_layers_and_batches_change_nothing(name: str, tmp_path: Path) -> None:
     lake(tmp_path, WORLDS[name])
-    one = exact(*prepared(tmp_path, name, {"value": {"half_samples": 12}}))
+    one = exact(*prepared(tmp_path, name, {"value": {"replicates": 12}}))
     narrow = {"output": str(tmp_path / "narrow"), "runtime": {"gradient_bytes": 90_000, "batch_rows": 7}}
-    job, target = prepared(tmp_path, name, {"value": {"half_samples": 12}}, narrow)
+    job, target = prepared(tmp_path, name, {"value": {"replicates": 12}}, narrow)
     assert len(gram_parts(job, target)) > 1
     cut = exact(job, target)
     for key in ("terms", "regression_value", "regression_deviations"):
@@ -200,8 +200,8 @@ def test_sketches_approach_the_exact_value(name: str, tmp_path: Path) -> None:
     lake(tmp_path, WORLDS[name])
     gaps: dict[int, list[float]] = {128: [], 2048: []}
     for seed in (0, 1):  # each draws its own mix and sketch
-        # Half-samples, so that rows are kept, which are fewer than features.
-        rows = {"seed": seed, "value": {"half_samples": 2, "damping": 0.03}}
+        # Replicates, so that rows are kept, which are fewer than features.
+        rows = {"seed": seed, "value": {"replicates": 2, "damping": 0.03}}
         wanted = exact(*prepared(tmp_path, name, rows))["regression_value"][0]
         for q, found in gaps.items():
             pair = prepared(tmp_path, name, SKETCHED, rows, {"ntk": {"sketch_features": q}})
@@ -212,7 +212,7 @@ def test_sketches_approach_the_exact_value(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["texts", "gpt2"])
 def test_shards_merge_to_the_same_value_and_coalitions_begin_with_it(name: str, tmp_path: Path) -> None:
-    switches = (SKETCHED, {"ntk": {"sketch_features": 256}, "value": {"half_samples": 20}})
+    switches = (SKETCHED, {"ntk": {"sketch_features": 256}, "value": {"replicates": 20}})
     found = []
     for folder, edges in (("one", (0, 60)), ("cut", (0, 1, 17, 60))):
         lake(tmp_path / folder, WORLDS[name], edges)
@@ -227,11 +227,11 @@ def test_shards_merge_to_the_same_value_and_coalitions_begin_with_it(name: str, 
 
 
 def test_kept_rows_and_sums_give_one_value(tmp_path: Path) -> None:
-    """60 rows under 1,024 features are solved as rows where all were kept, and without half-samples none is."""
+    """60 rows under 1,024 features are solved as rows where all were kept, and without replicates none is."""
     values = []
-    for folder, half_samples in (("rows", 4), ("sums", 0)):
+    for folder, replicates in (("rows", 4), ("sums", 0)):
         lake(tmp_path / folder, WORLDS["texts"])
-        given = {"ntk": {"sketch_features": 1024}, "value": {"half_samples": half_samples}}
+        given = {"ntk": {"sketch_features": 1024}, "value": {"replicates": replicates}}
         values.append(sketched(*prepared(tmp_path / folder, "texts", SKETCHED, given))["regression_value"][0])
     assert values[0] == pytest.approx(values[1], rel=1e-8)
 

@@ -81,9 +81,22 @@ def test_the_terms_are_the_exact_ones_within_their_error(name: str, tmp_path: Pa
         assert abs(mmd["squared"] - of_exact["squared"]) < 5 * mmd["approximation_error"]
 
 
+@pytest.mark.parametrize("is_repeated", [True, False])
+def test_a_target_of_repeated_rows_is_told_of(is_repeated: bool, tmp_path: Path) -> None:
+    world = WORLDS["images"]
+    lake(tmp_path, world)
+    rows = world.make(30, "target").take([0] * 24 + list(range(6)) if is_repeated else list(range(30)))
+    pq.write_table(rows, tmp_path / "target" / "part-0.parquet")
+    job, target = prepared(tmp_path, world)
+    with_statistics(job, target)
+    table = job.store.read_table(contributor_terms(job, target), "terms").to_pylist()
+    told = next(json.loads(r["diagnostics"]) for r in table if (r["term"], r["part"]) == ("discrepancy", "all"))
+    assert told["target_repeated"] is is_repeated
+
+
 @pytest.mark.parametrize(("edges", "order"), [([0, 1, 17, N], None), ([0, 30, N], 3), ([0, N], 4)])
 def test_shards_and_their_order_change_nothing(edges: list[int], order: int | None, tmp_path: Path) -> None:
-    world, switches = WORLDS["texts"], {"value": {"half_samples": 20}}
+    world, switches = WORLDS["texts"], {"value": {"replicates": 20}}
     for folder, given in (("one", {}), ("cut", {"edges": edges, "order": order})):
         lake(tmp_path / folder, world, **given)
     one, cut = (with_statistics(*prepared(tmp_path / folder, world, switches)) for folder in ("one", "cut"))
@@ -182,11 +195,11 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_ntk_term_from_kept_rows_is_the_one_from_sums(tmp_path: Path) -> None:
-    """60 rows under 1,024 features: rows are the cheaper way when all were kept, and without half-samples none is."""
+    """60 rows under 1,024 features: rows are the cheaper way when all were kept, and without replicates none is."""
     world, found = WORLDS["texts"], {}
-    for name, half_samples in (("rows", 20), ("sums", 0)):
+    for name, replicates in (("rows", 20), ("sums", 0)):
         lake(tmp_path / name, world)
-        job, target = prepared(tmp_path / name, world, {"value": {"half_samples": half_samples}})
+        job, target = prepared(tmp_path / name, world, {"value": {"replicates": replicates}})
         with_statistics(job, target)
         table = job.store.read_table(contributor_terms(job, target), "terms").to_pylist()
         found[name] = next(json.loads(row["diagnostics"]) for row in table if row["term"] == "ntk")

@@ -11,7 +11,7 @@ from tests.worlds import planted
 
 
 def test_rows_that_nearly_repeat_the_target_are_not_taken_whatever_their_value(tmp_path: Path) -> None:
-    config = planted(tmp_path, "language-modelling").config(value={"method": "ntk-regression", "half_samples": 40})
+    config = planted(tmp_path, "language-modelling").config(value={"method": "ntk-regression", "replicates": 40})
     gated = gate_here(config)
 
     def ranked(near_target: float) -> dict[str, dict[str, object]]:

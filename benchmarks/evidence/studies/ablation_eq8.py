@@ -1,7 +1,7 @@
 """Eq. 8 taken apart: each term removed, each term alone, and each switch of the configuration flipped by itself.
 
 A variant is a configuration laid over the base's and goes through the library's stages, gate to values. They share one store,
-where a forward pass or a Gram matrix that two configurations agree on is computed once. Without half-samples: a discrepancy or
+where a forward pass or a Gram matrix that two configurations agree on is computed once. Without replicates: a discrepancy or
 an NTK term then has no standard error and is never dropped for one.
 """
 
@@ -108,7 +108,7 @@ class Valuations:
 
     def __init__(self, world: WorldFolder, scratch: Path, settings: dict[str, Any]) -> None:
         """`settings` are laid over the world's configuration and are part of every variant."""
-        own = {"output": str(scratch), "value": {"half_samples": 0, "coalitions": 0}}
+        own = {"output": str(scratch), "value": {"replicates": 0, "coalitions": 0}}
         given = merge(merge(world.config.model_dump(mode="json", exclude_unset=True), EQ_8), own)
         self._base = merge(given, settings)
         self._prepared: dict[str, tuple[PreparedRun, dict[str, GateOutcome]]] = {}

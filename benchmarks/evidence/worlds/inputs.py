@@ -31,7 +31,7 @@ def inputs_of(world: World, backbone: Backbone, budget: Budget | None = None, co
 def measured(config: ValuationConfig, budget: Budget) -> ValuationConfig:
     """A world's configuration as the evidence measures it: gradients of all rows, sketched, sized as for all methods.
 
-    Values are points here: no coalitions, and the fewest half-samples, two. There must be some, since rows are stored for them
+    Values are points here: no coalitions, and the fewest replicates, two. There must be some, since rows are stored for them
     alone, and a small contributor is solved from its rows in a quarter of the time. Causal LMs' gains are less the displacement
     penalty, for every backbone. Rows count as real, whatever they are: a value by regression takes both parts together, and the
     gate refuses a contributor with a single row of one part, which a drawn one may have.
@@ -46,7 +46,7 @@ def measured(config: ValuationConfig, budget: Budget) -> ValuationConfig:
             "sketch_features": budget.sketch_features,
             "parameters": list(budget.parameters),
         },
-        "value": {"method": "ntk-regression", "gain": "trained", "half_samples": 2, "coalitions": 0},
+        "value": {"method": "ntk-regression", "gain": "trained", "replicates": 2, "coalitions": 0},
         "runtime": {"batch_rows": budget.batch_rows},
     }
     return ValuationConfig.model_validate(merge(config.model_dump(mode="json", exclude_unset=True), settings))

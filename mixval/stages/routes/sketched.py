@@ -97,8 +97,8 @@ class SketchedRoute(Route[PartStatistics]):
         )
 
     def row_passes(self, one: ContributorPlan, value: ValueConfig, n_target: int) -> dict[str, int]:  # noqa: ARG002
-        """One pass; terms grow with the rows kept for half-samples."""
-        return {"piece-statistics": one.n_sampled, "terms": min(one.n_sampled, value.half_sample_rows)}
+        """One pass; terms grow with the rows kept for replicates."""
+        return {"piece-statistics": one.n_sampled, "terms": min(one.n_sampled, value.replicate_rows)}
 
     def target_bytes(self, sizes: Sizes) -> int:
         """T's sketch, where the value is a regression."""

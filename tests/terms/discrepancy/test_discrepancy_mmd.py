@@ -1,4 +1,4 @@
-"""The MMD against double loops, its independence of blocks and order, its standard error, its half-samples."""
+"""The MMD against double loops, its independence of blocks and order, its standard error, its replicates."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""The MMD of one part alone, without half-samples."""
+"""The MMD of one part alone, without replicates."""
 
 from collections.abc import Sequence
 

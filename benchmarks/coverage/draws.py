@@ -6,11 +6,12 @@ Letters: n rows of S; m rows of T; R replicates.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.coverage.pool import Pool
+from benchmarks.coverage.pool import REPLICATES, Pool, keys_of
 from mixval.terms.arrays import Floats
 from mixval.terms.discrepancy.bandwidth import median_bandwidth
 from mixval.terms.discrepancy.mmd import measure_part, mmd_deviations, target_statistics
@@ -24,9 +25,9 @@ from mixval.terms.ntk.two_phase import TwoPhaseRows, two_phase_ratio, two_phase_
 from mixval.terms.ntk.value import regression_value
 from mixval.terms.ntk.value_spread import SampledRows, ValueSpread, value_spread
 from mixval.terms.ntk.wide_head import wide_head
-from mixval.terms.replicates import Effects, deviations, effects_of, group_multipliers, row_multipliers
+from mixval.terms.replicates import Effects, deviations, effects_of, group_multipliers
+from mixval.valuation.regression_coalitions import EffectRows, RegressionGame, RegressionSums, Spreads
 
-REPLICATES = 200
 DAMPING, GAIN_DAMPING = 1.0, 0.01
 """The defaults of `value.damping`, for labels and for causal LMs."""
 MULTIPLIERS = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -66,11 +67,12 @@ class Sample:
     @property
     def keys(self) -> np.ndarray:
         """(n,)."""
-        return (self.rows + 1).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        return keys_of(self.rows)
 
-    def multipliers(self, seed: int) -> Floats:
+    @property
+    def multipliers(self) -> Floats:
         """(R, n)."""
-        return row_multipliers(self.keys, REPLICATES, seed)
+        return self.pool.multipliers[:, self.rows]
 
 
 def draw(pool: Pool, rows: np.ndarray, noise: float, drawn: np.random.Generator) -> Sample:
@@ -89,23 +91,23 @@ def objective(target: Sample) -> TargetObjective:
     return TargetObjective(labels=target.labels, n_classes=target.pool.n_classes, norms=lengths(target.gradients))
 
 
-def target_multipliers(target: Sample, seed: int) -> Floats:
+def target_multipliers(target: Sample) -> Floats:
     """(R, m + 1)."""
-    return row_multipliers(np.append(target.keys, np.uint64(0)), REPLICATES, seed)
+    return target.pool.multipliers[:, np.append(target.rows, len(target.pool))]
 
 
-def label_value(own: Sample, target: Sample, seed: int) -> tuple[float, ValueSpread]:
+def label_value(own: Sample, target: Sample) -> tuple[float, ValueSpread]:
     """The regression value from Gram blocks, and its spread."""
     regression = kernel_regression(
         own.gradients @ own.gradients.T, target.gradients @ own.gradients.T, one_hot(own.labels, own.pool.n_classes)
     )
     of_target = objective(target)
     found = regression_value(regression, of_target, DAMPING)
-    rows = SampledRows(slice(0, len(own.rows)), own.multipliers(seed))
-    return found.value, value_spread(regression, found, of_target, rows, target_multipliers(target, seed))
+    rows = SampledRows(slice(0, len(own.rows)), own.multipliers)
+    return found.value, value_spread(regression, found, of_target, rows, target_multipliers(target))
 
 
-def sketched_value(own: Sample, target: Sample, seed: int) -> Estimate:
+def sketched_value(own: Sample, target: Sample) -> Estimate:
     """The same from sums over rows, with effects of 300 of them at most."""
     phi, right = own.gradients, one_hot(own.labels, own.pool.n_classes)
     regression = feature_regression(phi.T @ phi, phi.T @ right, len(phi), target.gradients, phi.sum(axis=0))
@@ -113,46 +115,59 @@ def sketched_value(own: Sample, target: Sample, seed: int) -> Estimate:
     # Centred by the sum of responses over classes, Phi'1.
     found = regression_value(regression, of_target, DAMPING)
     kept = slice(0, min(300, len(phi)))
-    rows = SampledRows((phi[kept], right[kept]), own.multipliers(seed)[:, kept])
-    return Estimate(found.value, value_spread(regression, found, of_target, rows, target_multipliers(target, seed)).deviations)
+    rows = SampledRows((phi[kept], right[kept]), own.multipliers[:, kept])
+    return Estimate(found.value, value_spread(regression, found, of_target, rows, target_multipliers(target)).deviations)
 
 
-def value_of_rows_read(own: Sample, target: Sample, n_gradients: int, seed: int) -> Estimate:
+def game_of(contributors: Sequence[Sample], target: Sample) -> RegressionGame:
+    """The game over these contributors, from sums over their rows, with effects of all rows."""
+    pool, rows, gram, cross = target.pool, list[EffectRows](), list[Floats](), list[Floats]()
+    for own in contributors:
+        right, ones = one_hot(own.labels, pool.n_classes), np.ones(len(own.rows))
+        gram.append(own.gradients.T @ own.gradients)
+        cross.append(own.gradients.T @ right)
+        rows.append(EffectRows(own.gradients, right, own.multipliers, ones, ones, ones > 0))
+    sizes = np.array([len(own.rows) for own in contributors])
+    sums = RegressionSums(sizes, sizes, np.stack(gram), np.stack(cross))
+    return RegressionGame(sums, target.gradients, objective(target), DAMPING, Spreads(rows, target_multipliers(target)))
+
+
+def value_of_rows_read(own: Sample, target: Sample, n_gradients: int) -> Estimate:
     """The regression value by the two-phase ratio, the first `n_gradients` rows having gradients."""
     first = Sample(own.pool, own.rows[:n_gradients], own.labels[:n_gradients])
-    value, spread = label_value(first, target, seed)
+    value, spread = label_value(first, target)
     head = wide_head(target.features)
     right = one_hot(own.labels, own.pool.n_classes)
     all_read = head.regression(own.features, target.features, right)
     on_features = head.objective(target.features, target.labels, own.pool.n_classes)
-    drawn = own.multipliers(seed)
+    drawn = own.multipliers
     groups = [SampledRows(slice(0, part.shape[1]), part) for part in (drawn[:, :n_gradients], drawn[:, n_gradients:])]
-    rows = TwoPhaseRows(*groups, target_multipliers(target, seed))
+    rows = TwoPhaseRows(*groups, target_multipliers(target))
     ratio = two_phase_ratio(all_read, n_gradients, on_features, DAMPING, rows)
     found = two_phase_value(value, spread.deviations, ratio)
     return Estimate(found.value, found.deviations)
 
 
-def gain(own: Sample, target: Sample, seed: int) -> tuple[float, float, ValueSpread]:
+def gain(own: Sample, target: Sample) -> tuple[float, float, ValueSpread]:
     """G of a causal LM, the displacement, and their spread; a row's loss stands for its answer's."""
     tokens = 1.0 + np.arange(len(target.rows)) % 7
     right = ((1 - np.exp(-own.pool.losses[own.rows])) * (1.0 + own.rows % 7))[:, None] / tokens.mean()
     regression = kernel_regression(own.gradients @ own.gradients.T, target.gradients @ own.gradients.T, right)
     of_target = TargetObjective(tokens=tokens)
     found = regression_value(regression, of_target, GAIN_DAMPING)
-    rows = SampledRows(slice(0, len(own.rows)), own.multipliers(seed))
+    rows = SampledRows(slice(0, len(own.rows)), own.multipliers)
     return (
         found.value,
         found.change.displacement,
-        value_spread(regression, found, of_target, rows, target_multipliers(target, seed)),
+        value_spread(regression, found, of_target, rows, target_multipliers(target)),
     )
 
 
-def mmd(own: Sample, target: Sample, seed: int) -> Estimate:
+def mmd(own: Sample, target: Sample) -> Estimate:
     """The discrepancy by all pairs."""
     widths = [median_bandwidth(target.features) * factor for factor in MULTIPLIERS]
     found = measure_part(target_statistics(target.features, widths), own.features)
-    return Estimate(found.value, mmd_deviations(found, "root", target.multipliers(seed), own.multipliers(seed)), found.squared)
+    return Estimate(found.value, mmd_deviations(found, "root", target.multipliers, own.multipliers), found.squared)
 
 
 def embedded_mmd(own: Sample, target: Sample, seed: int) -> Estimate:
@@ -164,17 +179,17 @@ def embedded_mmd(own: Sample, target: Sample, seed: int) -> Estimate:
     return Estimate(found.value, mmd_deviations(found, "root", drawn, drawn), found.squared)
 
 
-def loss(own: Sample, seed: int) -> Estimate:
+def loss(own: Sample) -> Estimate:
     """The loss term."""
     losses, counts = own.pool.losses[own.rows], np.ones(len(own.rows))
     found = estimate_loss(losses, counts, "example")
-    effects = Effects(loss_moves(losses, counts, "example"), own.multipliers(seed), len(losses) - 1.0)
+    effects = Effects(loss_moves(losses, counts, "example"), own.multipliers, len(losses) - 1.0)
     return Estimate(found.mean, deviations([effects], math.nan if found.standard_error is None else found.standard_error))
 
 
-def ntk(own: Sample, seed: int) -> Estimate:
+def ntk(own: Sample) -> Estimate:
     """The NTK term."""
     theta, residual = own.gradients @ own.gradients.T, 1 - np.exp(-own.pool.losses[own.rows])
     form = quadratic_form(theta, residual, 0.01)
     moves = ntk_moves(theta, residual, form.damping, "absolute")
-    return Estimate(form.term, deviations([effects_of(moves, own.multipliers(seed))]))
+    return Estimate(form.term, deviations([effects_of(moves, own.multipliers)]))

@@ -6,12 +6,15 @@ Letters: N rows; q gradient features; D features; C classes.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from mixval.terms.arrays import Floats
+from mixval.terms.replicates import row_multipliers
 
+REPLICATES = 200
 WIDTH = 24
 """Hidden units of the synthetic pool's network."""
 
@@ -34,6 +37,17 @@ class Pool:
     def __len__(self) -> int:
         """Rows."""
         return len(self.labels)
+
+    @cached_property
+    def multipliers(self) -> Floats:
+        """(R, N + 1) of the rows, and of one that is only guessed. Draws differ in their rows, so one seed does for all."""
+        keys = np.append(keys_of(np.arange(len(self))), np.uint64(0))
+        return row_multipliers(keys, REPLICATES, 0)
+
+
+def keys_of(rows: np.ndarray) -> npt.NDArray[np.uint64]:
+    """Content keys of rows of a pool."""
+    return (rows + 1).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
 
 
 def synthetic_pool(n_rows: int, n_classes: int, separation: float, seed: int = 0) -> Pool:

@@ -100,6 +100,16 @@ class ValuationResult:
 
         return coalition_value(self._run, [contributors] if isinstance(contributors, str) else contributors).value
 
+    def interval_of(self, contributors: Sequence[str]) -> tuple[float | None, float | None]:
+        """Both ends of the interval of `value_of`, at `value.confidence`; None by Eq. 8 and without replicates.
+
+        Raises as `value_of`.
+        """
+        from mixval.stages.coalition_value import coalition_value
+
+        found = coalition_value(self._run, [contributors] if isinstance(contributors, str) else contributors)
+        return found.low, found.high
+
     def report(self, path: str | Path | None = None) -> str:
         """The URL of the HTML report, in one file; with `path`, of a copy that is written there."""
         stored = self._run.folder.child(REPORT)

@@ -20,6 +20,10 @@ class CoalitionAccount(FrozenModel):
     """Coalitions that were valued, for Shapley values, leave-one-out, redundancy and the greedy search."""
     value_of_all: float
     """v of all contributors together."""
+    low_of_all: float | None = None
+    """Lower end of its interval; None where that is not known."""
+    high_of_all: float | None = None
+    """Upper end."""
     value_of_empty: float
     """v of no rows. Eq. 8 leaves it open: the worst contributor's own value. The regression value defines it: that of constant
     outputs. It shifts all Shapley values alike."""

@@ -139,13 +139,15 @@ COALITIONS = table_schema(
             "leave_one_out_error",
             pa.float64(),
             "as value",
-            "standard error of leave_one_out by the sampling of target rows; none where it is not known",
+            "standard error of leave_one_out by rows of contributors and target; none where it is not known",
             nullable=True,
         ),
         _field("shapley", pa.float64(), "as value", "mean marginal contribution over all orders"),
         _field("shapley_error", pa.float64(), "as value", "standard error of shapley; none where it is exact", nullable=True),
         _field("greedy_step", pa.int32(), "step", "1 is taken first by the greedy search; none where not taken", nullable=True),
         _field("greedy_value", pa.float64(), "as value", "value of the coalition after that step", nullable=True),
+        _field("greedy_low", pa.float64(), "as value", "lower end of its interval; none where it is not known", nullable=True),
+        _field("greedy_high", pa.float64(), "as value", "upper end of its interval; none where it is not known", nullable=True),
         _field(
             "greedy_gain_error",
             pa.float64(),
@@ -168,7 +170,9 @@ REDUNDANCY = table_schema(
             "as value",
             "v(all) - v(without both), less the leave-one-out values of the two: above 0 they are redundant",
         ),
-        _field("redundancy_error", pa.float64(), "as value", "its standard error, as of leave_one_out", nullable=True),
+        _field(
+            "redundancy_error", pa.float64(), "as value", "its standard error; of many, by target rows alone", nullable=True
+        ),
         _field("near_rows", pa.float64(), "1", "share of the contributor's rows that repeat one of `other`, exactly or nearly"),
         _field("near_rows_of_other", pa.float64(), "1", "share of the rows of `other` that repeat one of the contributor's"),
     ],

@@ -33,7 +33,7 @@ SCHEMAS = {
     "ranking": Schema(3, oldest_read=3),  # `verdict` was the gate's before 2; who has no interval had a tie group before 3
     "terms": Schema(3, oldest_read=2),
     "rejected": Schema(1),
-    "coalitions": Schema(2),
+    "coalitions": Schema(3),
     "redundancy": Schema(3),
     "manifest": Schema(7, oldest_read=3),
     "truth": Schema(1, made_by="mixval calibrate"),

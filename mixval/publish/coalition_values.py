@@ -65,6 +65,8 @@ class CoalitionValues:
     """Positions in the order of the greedy search; empty when it added none, and where contributors have no order."""
     greedy_values: Floats
     """(steps,) value of the coalition after each of them."""
+    greedy_intervals: tuple[tuple[float | None, float | None], ...]
+    """(steps,) ends of its interval; None where unknown."""
     redundancy: Floats
     """(K, K) symmetric, 0 on the diagonal."""
     near: Floats
@@ -185,6 +187,7 @@ def coalition_values(ranking: pa.Table, coalitions: pa.Table | None, redundancy:
         shapley_errors=None if None in errors else np.array(errors, dtype=np.float64),
         greedy=tuple(place for _, place in taken),
         greedy_values=_column([ordered[place] for _, place in taken], "greedy_value"),
+        greedy_intervals=tuple((ordered[place]["greedy_low"], ordered[place]["greedy_high"]) for _, place in taken),
         redundancy=_matrix(names, redundancy, "redundancy", "redundancy"),
         near=_matrix(names, redundancy, "near_rows", "near_rows_of_other"),
         leave_one_out_errors=_errors(ordered, "leave_one_out_error"),

@@ -11,6 +11,7 @@ from mixval.publish.coalition_values import ERRORS, CoalitionValues
 from mixval.publish.greedy_words import UNKNOWN
 from mixval.publish.names import listed, shortened
 from mixval.publish.numerals import count, decimals_for, fixed, percent
+from mixval.publish.ranking import interval_words
 
 MOST_SUBSTITUTES = 3
 MOSTLY = 0.5
@@ -60,6 +61,10 @@ class MarginalValues(FrozenModel):
     """Step at which the greedy search adds it. None where it does not."""
     greedy_value: float | None
     """Value of the coalition after that step."""
+    greedy_low: float | None = None
+    """Lower end of its interval; None where unknown."""
+    greedy_high: float | None = None
+    """Upper end."""
     substitutes: list[Substitute] = Field(default_factory=list)
     """At most three, strongest first, of those above their uncertainty."""
     near_copies: list[NearCopy] = Field(default_factory=list)
@@ -85,6 +90,8 @@ def marginal_values(found: CoalitionValues, contributor: str, alone_is: str) -> 
         shapley_rank=found.shapley_ranks[place],
         greedy_step=None if step is None else step + 1,
         greedy_value=None if step is None else float(found.greedy_values[step]),
+        greedy_low=None if step is None else found.greedy_intervals[step][0],
+        greedy_high=None if step is None else found.greedy_intervals[step][1],
         substitutes=[
             Substitute(
                 contributor=found.names[other],
@@ -120,6 +127,8 @@ def marginal_words(marginal: MarginalValues, value_decimals: int) -> list[str]:
     ]
     if marginal.greedy_step is not None:
         coalition = fixed(marginal.greedy_value, value_decimals)
+        if marginal.greedy_low is not None:
+            coalition += f", {interval_words(marginal.greedy_low, marginal.greedy_high, value_decimals)}"
         lines.append(f"  {'greedy step':<14} {marginal.greedy_step}  (value of the coalition then: {coalition})")
     return [*lines, "", *_missed(marginal), *_other_substitutes(marginal), *_repeated(marginal)] if k > 1 else lines
 

@@ -29,6 +29,7 @@ from mixval.stages.statistics import statistics_ref
 from mixval.storage.commit import ArtifactStore
 from mixval.storage.layout import Layout
 from mixval.storage.root import Location
+from mixval.valuation.coalition_errors import known_interval
 
 KIND = "coalition-job"
 VERSION = 1
@@ -37,13 +38,21 @@ DOCUMENT = "job.json"
 
 
 class CoalitionValue(FrozenModel):
-    """The value of some contributors' rows together, of the ranking's kind: higher is better. It has no interval."""
+    """The value of some contributors' rows together, of the ranking's kind: higher is better."""
 
     contributors: list[str]
     value: float
     """Of all of them together."""
+    low: float | None
+    """Lower end of its interval at `value.confidence`; None where it is unknown, as by Eq. 8 and without replicates."""
+    high: float | None
+    """Upper end."""
     alone: dict[str, float]
     """Contributor -> its value as a coalition of one."""
+    alone_low: dict[str, float | None]
+    """Contributor -> lower end of the same."""
+    alone_high: dict[str, float | None]
+    """Contributor -> upper end."""
     n_rows: int
     """Their admitted rows."""
 
@@ -81,11 +90,18 @@ def coalition_value(run: StoredRun, contributors: Sequence[str]) -> CoalitionVal
             "Value the contributors again: `mixval value CONFIG`."
         )
     game, n = game_of(work.model_copy(update={"jobs": jobs})), len(jobs)
-    alone = {name: float(game.value(row)) for name, row in zip(chosen, np.eye(n, dtype=np.bool_), strict=True)}
+    ones, everybody = dict(zip(chosen, np.eye(n, dtype=np.bool_), strict=True)), np.ones(n, dtype=np.bool_)
+    confidence = work.target.value.confidence
+    low, high = known_interval(game, everybody, confidence)
+    ends = {name: known_interval(game, one, confidence) for name, one in ones.items()}
     return CoalitionValue(
         contributors=chosen,
-        value=float(game.value(np.ones(n, dtype=np.bool_))),
-        alone=alone,
+        value=float(game.value(everybody)),
+        low=low,
+        high=high,
+        alone={name: float(game.value(one)) for name, one in ones.items()},
+        alone_low={name: low for name, (low, _) in ends.items()},
+        alone_high={name: high for name, (_, high) in ends.items()},
         n_rows=sum(job.n_real + job.n_synthetic for job in jobs),
     )
 

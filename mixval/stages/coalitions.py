@@ -30,13 +30,13 @@ from mixval.stages.steps import Step, one_call
 from mixval.terms.ntk.objective import damping_excess
 from mixval.terms.ntk.sketched import sketched_form
 from mixval.terms.ntk.statistics import GradientStatistics
-from mixval.valuation.coalition_errors import gain_errors, pair_errors
+from mixval.valuation.coalition_errors import gain_errors, pair_errors, value_intervals
 from mixval.valuation.eq8_coalitions import redundancy
 from mixval.valuation.regression_coalitions import RegressionGame
 from mixval.valuation.shapley import greedy, leave_one_out
 from mixval.valuation.shapley_budget import shapley
 
-VERSION = 4
+VERSION = 5
 """Raised whenever the numbers change."""
 GREEDY_STEPS = 5
 """Contributors that the greedy search takes."""
@@ -153,6 +153,8 @@ def coalition_tables(work: CoalitionJob, outcomes: Mapping[str, GateOutcome]) ->
             "shapley_error": float(shapley["errors"][k]) if "errors" in shapley else None,
             "greedy_step": steps[k] + 1 if k in steps else None,
             "greedy_value": float(order["values"][steps[k]]) if k in steps else None,
+            "greedy_low": _at(order, "low", steps[k]) if k in steps else None,
+            "greedy_high": _at(order, "high", steps[k]) if k in steps else None,
             "greedy_gain_error": _at(order, "gain_errors", steps[k]) if k in steps else None,
         }
         for k, name in enumerate(names)
@@ -164,6 +166,8 @@ def coalition_tables(work: CoalitionJob, outcomes: Mapping[str, GateOutcome]) ->
         n_left_out=work.n_left_out,
         n_coalitions=sum(int(one["n_coalitions"]) for one in (shapley, pairs, order)),
         value_of_all=float(pairs["value_of_all"]),
+        low_of_all=_at(pairs, "interval_of_all", 0),
+        high_of_all=_at(pairs, "interval_of_all", 1),
         value_of_empty=float(pairs["value_of_empty"]),
         sketch_excess=float(pairs["sketch_excess"]) if np.isfinite(pairs["sketch_excess"]) else None,
         is_ntk_regression=work.target.is_ntk_regression,
@@ -190,6 +194,7 @@ def _inputs(work: CoalitionJob, quantity: Quantity) -> dict[str, object]:
     shared: dict[str, object] = {
         "question": quantity,
         "counts": [[job.n_real, job.n_synthetic] for job in work.jobs],
+        "replicates": [target.value.replicates, target.value.replicate_rows, target.value.confidence, target.seed],
         **_coalitions(work).inputs(work.jobs, target),
     }
     if target.is_ntk_regression:
@@ -233,6 +238,7 @@ def _pairs(game: CoalitionGame, work: CoalitionJob) -> dict[str, np.ndarray]:
         "leave_one_out": differences,
         "redundancy": redundancy(of_all, of_all - differences, both),
         "value_of_all": np.array(of_all),
+        "interval_of_all": value_intervals(game, [np.ones(n, dtype=np.bool_)], work.target.value.confidence)[0],
         "sketch_excess": np.array(_sketch_excess(game, work)),
         "value_of_empty": np.array(game.empty()),
         "n_coalitions": np.array(1 + 2 * n + n * (n - 1) // 2),
@@ -264,7 +270,16 @@ def _greedy(game: CoalitionGame, work: CoalitionJob) -> dict[str, np.ndarray]:
     size = min(GREEDY_STEPS, n)
     found = greedy(game, n, size)
     n_coalitions = np.array(sum(n - step for step in range(size)))
-    return {"order": found.order, "values": found.values, "n_coalitions": n_coalitions} | gain_errors(game, found.order, n)
+    steps = [np.isin(np.arange(n), found.order[:taken]) for taken in range(1, size + 1)]
+    ends = value_intervals(game, steps, work.target.value.confidence)
+    tensors = {
+        "order": found.order,
+        "values": found.values,
+        "n_coalitions": n_coalitions,
+        "low": ends[:, 0],
+        "high": ends[:, 1],
+    }
+    return tensors | gain_errors(game, found.order, n)
 
 
 _COMPUTED: dict[Quantity, Callable[[CoalitionGame, CoalitionJob], dict[str, np.ndarray]]] = {
@@ -292,6 +307,6 @@ def _redundancy_table(names: Sequence[str], found: Mapping[str, np.ndarray], out
 
 
 def _at(found: Mapping[str, np.ndarray], name: str, place: int | tuple[int, int]) -> float | None:
-    """A standard error; None where it is not known."""
+    """A standard error or an end of an interval; None where it is not known."""
     error = float(found[name][place]) if name in found else math.inf
     return error if math.isfinite(error) else None

@@ -71,7 +71,7 @@ def sketched_regression_value(job: MeasureJob, by_part: PartStatistics, target: 
         keys = np.concatenate([one.keys for one in rows])
         is_real = np.repeat([part == REAL for part in by_part], [len(one.keys) for one in rows])
         # The kernel is over all kept rows, in this order.
-        where: RowsOfS = slice(0, len(keys)) if regression.is_kernel else (features, _responses(rows, objective))
+        where: RowsOfS = slice(0, len(keys)) if regression.is_kernel else (features, responses_of(rows, objective))
         own = SampledRows(where, multipliers(job, keys), is_real)
         spread = value_spread(regression, found, objective, own, target_multipliers(job, target.keys))
     return _measured(objective, found, regression, spread, "sketched", sketch_features=of_target.shape[1])
@@ -122,10 +122,10 @@ def _regression(by_part: PartStatistics, of_target: Floats, objective: TargetObj
         right = statistics.responses / objective.unit
         return feature_regression(statistics.gram, right, statistics.n, of_target, right.sum(axis=1))
     features = np.concatenate([one.features for one in rows]).astype(np.float64)
-    return kernel_regression(features @ features.T, of_target @ features.T, _responses(rows, objective))
+    return kernel_regression(features @ features.T, of_target @ features.T, responses_of(rows, objective))
 
 
-def _responses(rows: list[KeptRows], objective: TargetObjective) -> Floats:
+def responses_of(rows: list[KeptRows], objective: TargetObjective) -> Floats:
     """(M, C) one-hot labels, or 1 - p times answer tokens."""
     if objective.labels is None:
         return np.concatenate([one.residual * one.counts for one in rows])[:, None] / objective.unit

@@ -7,9 +7,11 @@ Annals of Statistics 9, 1981).
     deviation r = t * sum over rows of xi_ri u_i,     xi ~ N(0, 1) from a hash of (content key, r, seed)
 
 so a row has one xi wherever it is: errors that contributors share, T's above all, cancel when they are compared replicate by
-replicate. t is the 97.5 % quantile of Student's distribution over the normal one, at the effects' degrees of freedom (Welch and
-Satterthwaite's for several sets): a variance from three rows is itself known badly. The standard deviation of a set of
-replicates is that of the effects, without the error of R draws. A set of one row says nothing of its spread: NaN.
+replicate. t is the 97.5 % quantile of Student's distribution over the normal one, at the effects' degrees of freedom, since a
+variance from three rows is itself known badly, and so is one that a few large effects make up: a variance V that itself has the
+variance W has 2 V^2 / W of them (Satterthwaite, Biometrics Bulletin 2, 1946); of N effects W is N / (N - 1) (sum of u^4 - V^2 /
+N), and V and W of several sets add up. The standard deviation of a set of replicates is that of the effects, without the error
+of R draws. A set of one row says nothing of its spread: NaN.
 
 Where only sums are stored, rows fall into `GROUPS` groups by a hash of their key, and effects are those of groups. The hash is
 splitmix64's finaliser (Steele, Lea, Flood, OOPSLA 2014).
@@ -47,7 +49,7 @@ class Effects:
     multipliers: Floats
     """(R, N) xi."""
     freedom: float
-    """Degrees of freedom of the sum of u^2; below 1: the spread is unknown."""
+    """Degrees of freedom of the sum of u^2, N - 1 at most; below 1: the spread is unknown."""
 
     def __post_init__(self) -> None:
         """Refuse effects of other rows than the multipliers'."""
@@ -67,18 +69,29 @@ class Effects:
         return Effects(self.values * factor, self.multipliers, self.freedom)
 
 
-def effects_of(moves: Floats, multipliers: Floats, strata: npt.NDArray[np.bool_] | None = None) -> Effects:
-    """Effects from (N,) moves of the estimate as each row leaves; rows of the two `strata` are drawn apart.
+def effects_of(moves: Floats, multipliers: Floats, strata: npt.NDArray[np.bool_ | np.int64] | None = None) -> Effects:
+    """Effects from (N,) moves of the estimate as each row leaves; rows of several `strata` (N,) are drawn apart.
 
     The moves are taken about the mean of their stratum, times sqrt(n / (n - 1)).
     """
-    values, freedom = np.array(moves, dtype=np.float64), float(len(moves) - 1)
-    groups = [] if strata is None else [np.flatnonzero(strata), np.flatnonzero(~strata)]
-    apart = len(groups) == 2 and min(len(rows) for rows in groups) >= LEAST_STRATUM
-    for rows in groups if apart else [np.arange(len(values))]:
+    values = np.array(moves, dtype=np.float64)
+    groups = [np.arange(len(values))] if strata is None else [np.flatnonzero(strata == one) for one in np.unique(strata)]
+    if min(map(len, groups), default=0) < LEAST_STRATUM:
+        groups = [np.arange(len(values))]
+    for rows in groups:
         if len(rows) > 1:
             values[rows] = (values[rows] - values[rows].mean()) * math.sqrt(len(rows) / (len(rows) - 1))
-    return Effects(values, multipliers, freedom - apart)
+    return Effects(values, multipliers, _freedom(values, float(len(values) - len(groups))))
+
+
+def eased(moves: Floats, free: Floats) -> Floats:  # (N,), (N,) 0 to 1
+    """Exact moves as rows leave, made such that their variance is the mean of the jackknife's and HC2's.
+
+    `free` is 1 less a row's leverage. Of rows that a regression nearly interpolates the jackknife's variance is too high, by
+    half or more, and HC2's, which is `free` times as much, next to nothing (MacKinnon and White, Journal of Econometrics 29,
+    1985).
+    """
+    return np.asarray(moves * np.sqrt((1 + free) / 2))
 
 
 def deviations(sets: Sequence[Effects], standard_error: float | None = None) -> Floats:
@@ -110,13 +123,33 @@ def interval(estimate: float, shifts: Floats, confidence: float) -> tuple[float 
     """
     if len(shifts) == 0 or not np.isfinite(shifts).all():
         return None, None
-    low, high = np.quantile(shifts, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return estimate + min(float(low), 0.0), estimate + max(float(high), 0.0)
+    low, high = ends(shifts, confidence)
+    return estimate + float(low), estimate + float(high)
+
+
+def ends(shifts: Floats, confidence: float) -> tuple[Floats, Floats]:  # (R, ...)
+    """Lower ends, 0 at most, and upper ones, 0 at least, of deviations' middle `confidence`; NaN where a spread is unknown.
+
+    Quantile p is the p (R + 1)th smallest, below which a further deviate falls with probability p; other rules are as narrow as
+    that of fewer percents (Davison and Hinkley, Bootstrap Methods, 1997, section 2.4).
+    """
+    low, high = np.quantile(shifts, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0, method="weibull")
+    return np.minimum(low, 0.0), np.maximum(high, 0.0)
 
 
 def student_factor(freedom: float) -> float:
     """Student's quantile at `TAIL` over the normal one: 6.5 at 1 degree of freedom, 1.04 at 30."""
     return float(special.stdtrit(max(freedom, 1.0), TAIL) / special.ndtri(TAIL))
+
+
+def _freedom(effects: Floats, most: float) -> float:
+    """Degrees of freedom of the sum of squares of (N,) effects."""
+    n, squares = len(effects), effects**2
+    if n < 2 or not (largest := float(squares.max())) > 0:
+        return most
+    shares = squares / largest
+    of_sum = (float((shares**2).sum()) - float(shares.sum()) ** 2 / n) * n / (n - 1)
+    return min(2 * float(shares.sum()) ** 2 / of_sum, most) if of_sum > 0 else most
 
 
 def row_multipliers(keys: Keys, replicates: int, seed: int) -> Floats:

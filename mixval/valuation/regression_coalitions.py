@@ -9,6 +9,10 @@ A contributor of whom n of N rows were measured counts by its size: its sums are
 scaled back to the number of rows measured, since a row that is repeated would fit itself. v of the empty coalition is the
 objective of F = 0.
 
+How far v(U) may be off follows from effects of single rows (`value_spread.py`), of which a row that stands for N / n has the
+features and responses times sqrt(N / n). Replicate r has the same multipliers for a row in all coalitions, so that what two of
+them share cancels in their difference. That needs a factor in float64: some coalitions have it, not all that are valued.
+
 The system is solved by a Cholesky factor in float32 and iterative refinement in float64 (Higham & Mary, Acta Numerica 31, 2022,
 section 8) until F converges; where it does not, by a factor in float64. A is updated from one coalition to the next: a step
 costs the contributors that join and leave (`coalition_sums.py`).
@@ -16,7 +20,7 @@ costs the contributors that join and leave (`coalition_sums.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +32,8 @@ from mixval.errors import NumericalError, ShapeError
 from mixval.terms.ntk.damped import effective_rank, solved
 from mixval.terms.ntk.objective import TargetObjective
 from mixval.terms.ntk.regression import Change, KernelRegression, Mode
-from mixval.terms.ntk.value import regression_value
+from mixval.terms.ntk.value import RegressionValue, regression_value
+from mixval.terms.ntk.value_spread import SampledRows, value_spread
 from mixval.valuation.coalition_sums import GramSums
 from mixval.valuation.estimates import Floats
 from mixval.valuation.shapley import Members, Order
@@ -69,6 +74,34 @@ class RegressionSums:
             raise ShapeError(f"rows by contributor: expected 1 at least, found {self.measured.tolist()}. Leave empty ones out.")
 
 
+@dataclass(frozen=True)
+class EffectRows:
+    """Rows of one contributor, u of its n measured ones, whose effects on coalitions' values are taken."""
+
+    features: npt.NDArray[Any]
+    """(u, q)."""
+    responses: Floats
+    """(u, C)."""
+    multipliers: Floats
+    """(R, u)."""
+    weights: Floats
+    """(u,) N / n of their part, as in the sums."""
+    stand_for: Floats
+    """(u,) measured rows for each that is looked at."""
+    is_real: npt.NDArray[np.bool_]
+    """(u,)."""
+
+
+@dataclass(frozen=True)
+class Spreads:
+    """What spreads of coalitions' values are made of."""
+
+    rows: Sequence[EffectRows]
+    """Of each of K contributors."""
+    target: Floats
+    """(R, m + 1): multipliers of T's rows, and of a row that is only guessed."""
+
+
 class RegressionGame:
     """A game (`mixval.valuation.shapley.Game`) whose players are contributors. Values in nats, higher is better.
 
@@ -81,6 +114,7 @@ class RegressionGame:
         of_target: npt.NDArray[Any],  # (m, q): Phi_T
         objective: TargetObjective,
         damping: float,  # relative to the scale of the objective's mode
+        spreads: Spreads | None = None,  # None: without replicates
     ) -> None:
         """Take the sums of K contributors. Raises ShapeError for T under another sketch, NumericalError for no damping."""
         q = sums.cross.shape[1]
@@ -93,6 +127,7 @@ class RegressionGame:
         diagonals = np.diagonal(sums.gram, axis1=1, axis2=2).astype(np.float64)
         self._total = GramSums(sums.gram, diagonals, lower=False)
         self._known: dict[bytes, float] = {}
+        self._spreads, self._deviations = spreads, dict[bytes, Floats]()
 
     def empty(self) -> float:
         """v of the empty coalition."""
@@ -108,6 +143,25 @@ class RegressionGame:
         if key not in self._known:
             self._known[key] = self._objective.value(self._outputs(members))
         return self._known[key]
+
+    def deviations(self, members: Members) -> Floats | None:
+        """(R,) of the value of these contributors, none or more, in nats, by their rows and T's; None without replicates.
+
+        Takes a factor in float64 and a solve for each row that is looked at. Deviations of coalitions are cached.
+        """
+        if self._spreads is None:
+            return None
+        if not members.any():
+            return np.zeros(len(self._spreads.target))
+        key = members.tobytes()
+        if key not in self._deviations:
+            regression = self._regression(members)
+            change = KernelRegression.change(regression, self._damping, self._objective.mode)
+            found = RegressionValue(self._objective.value(change.values), change)
+            chosen = [one for one, is_in in zip(self._spreads.rows, members, strict=True) if is_in]
+            spread = value_spread(regression, found, self._objective, _sampled(chosen), self._spreads.target)
+            self._deviations[key] = spread.deviations
+        return self._deviations[key]
 
     def rows(self, members: Members) -> Floats:
         """(m,) v of these contributors, none or more, on each of T's rows; their mean is v, weighted by T's answer tokens."""
@@ -165,6 +219,17 @@ class _RefinedRegression(KernelRegression):
         if (found := _refined(self.matrix, self.right, shift, self.left)) is None:
             return super().change(damping, mode)
         return found
+
+
+def _sampled(chosen: Sequence[EffectRows]) -> SampledRows:
+    """Rows of several contributors, each and each part of it drawn apart."""
+    roots = np.sqrt(np.concatenate([one.weights for one in chosen]))[:, None]
+    features = np.concatenate([one.features for one in chosen]).astype(np.float64) * roots
+    responses = np.concatenate([one.responses for one in chosen]) * roots
+    strata = np.concatenate([2 * place + one.is_real for place, one in enumerate(chosen)])
+    scales = np.sqrt(np.concatenate([one.stand_for for one in chosen]))
+    multipliers = np.concatenate([one.multipliers for one in chosen], axis=1)
+    return SampledRows((features, responses), multipliers, strata.astype(np.int64), scales)
 
 
 def _refined(matrix: Floats, right: Floats, shift: float, left: Floats) -> Change | None:

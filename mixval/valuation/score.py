@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mixval.terms.replicates import ends
 from mixval.valuation.estimates import Floats, TermEstimates
 from mixval.valuation.weights import Weights
 
@@ -54,9 +55,8 @@ def valuation_of(
     """Given values of K contributors, with intervals at `confidence` from the replicates' deviations."""
     low = high = None
     if deviations is not None:
-        tail = (1 - confidence) / 2
-        low = values + np.minimum(np.quantile(deviations, tail, axis=0), 0.0)
-        high = values + np.maximum(np.quantile(deviations, 1 - tail, axis=0), 0.0)
+        below, above = ends(deviations, confidence)
+        low, high = values + below, values + above
     return Valuation(values, contributions, low, high, competition_ranks(values), tie_groups(values, deviations, confidence))
 
 
@@ -91,4 +91,4 @@ def _tied(a: int, b: int, values: Floats, ranks: NDArray[np.int64], deviations: 
     if ranks[a] == ranks[b]:
         return True
     gap = deviations[:, a] - deviations[:, b]
-    return not values[a] - values[b] + np.quantile(gap, (1 - confidence) / 2) > 0
+    return not values[a] - values[b] + ends(gap, confidence)[0] > 0

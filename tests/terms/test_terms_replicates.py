@@ -11,6 +11,7 @@ from mixval.terms.replicates import (
     Effects,
     deviations,
     effects_of,
+    ends,
     group_multipliers,
     interval,
     row_multipliers,
@@ -48,16 +49,18 @@ def of_mean(values: np.ndarray, replicates: int = 200, seed: int = 0) -> Effects
 
 def test_the_spread_of_a_mean_is_its_standard_error() -> None:
     values = np.random.default_rng(5).normal(size=400)
-    error = values.std(ddof=1) / 20
-    assert deviations([of_mean(values)]).std(ddof=1) == pytest.approx(error * student_factor(399), rel=1e-9)
-    assert deviations([of_mean(values)], 7.0).std(ddof=1) == pytest.approx(7 * student_factor(399), rel=1e-9)
+    error, widened = values.std(ddof=1) / 20, student_factor(of_mean(values).freedom)
+    assert deviations([of_mean(values)]).std(ddof=1) == pytest.approx(error * widened, rel=1e-9)
+    assert deviations([of_mean(values)], 7.0).std(ddof=1) == pytest.approx(7 * widened, rel=1e-9)
+    assert 1 < widened < 1.02
 
 
 def test_parts_are_drawn_apart_unless_one_is_too_small() -> None:
     values = np.concatenate([np.random.default_rng(5).normal(size=50), 9 + np.random.default_rng(6).normal(size=50)])
     drawn = row_multipliers(keys(100), 2, 0)
     apart, together = effects_of(values, drawn, np.arange(100) < 50), effects_of(values, drawn)
-    assert (apart.freedom, together.freedom) == (98, 99)
+    assert apart.freedom <= 98
+    assert together.freedom <= 99
     assert apart.variance < 0.2 * together.variance
     assert effects_of(values, drawn, np.arange(100) < 2).variance == pytest.approx(together.variance)
 
@@ -71,6 +74,28 @@ def test_few_rows_have_intervals_that_cover(n: int) -> None:
         hits += low <= 0 <= high
     # 400 draws at 0.95: four standard deviations are 0.044.
     assert hits / 400 == pytest.approx(0.95, abs=0.045)
+
+
+def test_a_variance_of_few_large_effects_has_few_degrees_of_freedom() -> None:
+    """Satterthwaite's: by the spread of such variances over fresh draws."""
+    generator, found, variances = np.random.default_rng(7), [], []
+    for _ in range(4000):
+        values = np.where(generator.random(200) < 0.05, 10.0, 1.0) * generator.normal(size=200)
+        variances.append(values.var(ddof=1))
+        found.append(effects_of(values, np.ones((1, 200))).freedom)
+    truth = 2 * np.mean(variances) ** 2 / np.var(variances)
+    assert truth < 12
+    # The fourth moments of 200 rows miss some of such tails, so degrees of freedom are a little too many.
+    assert truth < np.median(found) < 2 * truth
+    assert effects_of(np.ones(9), np.ones((1, 9))).freedom == 8
+
+
+def test_a_further_deviate_falls_outside_as_often_as_said() -> None:
+    shifts = np.random.default_rng(8).normal(size=(39, 4000))
+    low, high = ends(shifts, 0.9)
+    further = np.random.default_rng(9).normal(size=4000)
+    # 4,000 draws at 0.9: three standard deviations are 0.014; the other rules of quantiles hold 0.86 to 0.89.
+    assert ((low <= further) & (further <= high)).mean() == pytest.approx(0.9, abs=0.014)
 
 
 def test_one_row_says_nothing_of_its_spread() -> None:

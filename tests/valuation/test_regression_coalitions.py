@@ -5,10 +5,12 @@ import pytest
 
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.ntk.objective import TargetObjective
-from mixval.terms.ntk.regression import kernel_regression
+from mixval.terms.ntk.regression import feature_regression, kernel_regression
 from mixval.terms.ntk.target_metrics import one_hot
+from mixval.terms.ntk.value import regression_value
+from mixval.terms.ntk.value_spread import SampledRows, value_spread
 from mixval.valuation import regression_coalitions
-from mixval.valuation.regression_coalitions import RegressionGame, RegressionSums
+from mixval.valuation.regression_coalitions import EffectRows, RegressionGame, RegressionSums, Spreads
 from mixval.valuation.shapley import exact_shapley
 
 Q, M, C = 40, 50, 3
@@ -18,9 +20,10 @@ SIZES = (12, 30, 7, 65)
 class World:
     """Contributors' rows with labels about class centres, T's, and both as statistics."""
 
-    def __init__(self, seed: int = 0, scale: float = 1.0) -> None:
+    def __init__(self, seed: int = 0, scale: float = 1.0, centres_seed: int | None = None) -> None:
         generator = np.random.default_rng(seed)
-        centres = scale * generator.normal(size=(C, Q))
+        drawn = generator if centres_seed is None else np.random.default_rng(centres_seed)
+        centres = scale * drawn.normal(size=(C, Q))
         self.labels = [generator.integers(0, C, n) for n in SIZES]
         self.phi = [centres[y] + 2 * scale * generator.normal(size=(len(y), Q)) for y in self.labels]
         self.labels_t = generator.integers(0, C, M)
@@ -35,14 +38,31 @@ class World:
         return TargetObjective(tokens=self.tokens) if is_causal else TargetObjective(labels=self.labels_t, n_classes=C)
 
     def game(
-        self, is_causal: bool = False, weights: tuple[int, ...] = (1, 1, 1, 1), dtype: type = np.float64, damping: float = 0.03
+        self,
+        is_causal: bool = False,
+        weights: tuple[int, ...] = (1, 1, 1, 1),
+        dtype: type = np.float64,
+        damping: float = 0.03,
+        replicates: int = 0,
     ) -> RegressionGame:
         sizes, pairs = np.array(SIZES), zip(self.phi, self.responses(is_causal), weights, strict=True)
         sums = [(g * phi.T @ phi, g * phi.T @ y) for phi, y, g in pairs]
         gram, cross = np.stack([a for a, _ in sums]).astype(dtype), np.stack([c for _, c in sums])
         return RegressionGame(
-            RegressionSums(sizes * np.array(weights), sizes, gram, cross), self.phi_t, self.objective(is_causal), damping
+            RegressionSums(sizes * np.array(weights), sizes, gram, cross),
+            self.phi_t,
+            self.objective(is_causal),
+            damping,
+            self.spreads(is_causal, weights, replicates) if replicates else None,
         )
+
+    def spreads(self, is_causal: bool, weights: tuple[int, ...], replicates: int) -> Spreads:
+        drawn = np.random.default_rng(5)
+        rows = []
+        for phi, right, weight in zip(self.phi, self.responses(is_causal), weights, strict=True):
+            ones, numbers = np.ones(len(phi)), drawn.normal(size=(replicates, len(phi)))
+            rows.append(EffectRows(phi, right, numbers, weight * ones, ones, ones > 0))
+        return Spreads(rows, drawn.normal(size=(replicates, M + 1)))
 
     def truth(self, members: np.ndarray, is_causal: bool = False, damping: float = 0.03) -> float:
         chosen = np.flatnonzero(members)
@@ -137,3 +157,27 @@ def test_refusals() -> None:
         RegressionGame(RegressionSums(sizes, sizes, 0 * gram, cross), world.phi_t, world.objective(False), 0.03).value(
             everybody[:2]
         )
+
+
+@pytest.mark.parametrize("is_causal", [False, True])
+def test_the_spread_of_a_coalition_is_that_of_its_rows(is_causal: bool) -> None:
+    """Against the spread of one contributor that has the rows of both."""
+    world = World()
+    game, right = world.game(is_causal, replicates=200), world.responses(is_causal)
+    members = np.array([True, True, False, False])
+    phi, y = np.concatenate(world.phi[:2]), np.concatenate(right[:2])
+    objective = world.objective(is_causal)
+    regression = feature_regression(phi.T @ phi, phi.T @ y, len(phi), world.phi_t, (phi.T @ y).sum(axis=1))
+    spreads = world.spreads(is_causal, (1, 1, 1, 1), 200)
+    multipliers = np.concatenate([one.multipliers for one in spreads.rows[:2]], axis=1)
+    rows = SampledRows((phi, y), multipliers, np.repeat([0, 1], SIZES[:2]))
+    found = value_spread(regression, regression_value(regression, objective, 0.03), objective, rows, spreads.target)
+    np.testing.assert_allclose(game.deviations(members), found.deviations, rtol=1e-6, atol=1e-9)
+    assert world.game(is_causal).deviations(members) is None
+    assert not game.deviations(np.zeros(4, dtype=bool)).any()
+
+
+def test_the_spread_of_one_alone_does_not_depend_on_what_its_rows_stand_for() -> None:
+    world, alone = World(), np.array([False, True, False, False])
+    plain, weighted = (world.game(weights=weights, replicates=50).deviations(alone) for weights in ((1, 1, 1, 1), (1, 7, 1, 1)))
+    np.testing.assert_allclose(weighted, plain, rtol=1e-6)

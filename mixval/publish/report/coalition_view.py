@@ -15,6 +15,7 @@ from mixval.publish.coalition_values import ERRORS, CoalitionValues, Floats, Pai
 from mixval.publish.greedy_words import UNKNOWN, greedy_sentence
 from mixval.publish.names import shortened
 from mixval.publish.numerals import compact, count, counted, decimals_for, fixed, percent, seconds, signed
+from mixval.publish.ranking import interval_words
 from mixval.publish.report.answer import in_html, name_of, names_of
 from mixval.publish.report.view import NAME_LIMIT
 
@@ -61,6 +62,7 @@ def contributor_lines(found: CoalitionValues, scale: Scale) -> list[dict[str, An
             "alone": fixed(float(found.alone[i]), scale.value),
             "step": steps.get(i, "–"),
             "coalition": fixed(float(found.greedy_values[steps[i] - 1]), scale.value) if i in steps else "–",
+            "coalition_interval": interval_words(*found.greedy_intervals[steps[i] - 1], scale.value) if i in steps else "",
         }
         for i, name in enumerate(found.names)
     ]
@@ -118,6 +120,8 @@ def pair_words(found: CoalitionValues, scale: Scale) -> list[Markup]:
 def greedy_words(found: CoalitionValues, account: CoalitionAccount, scale: Scale) -> list[Markup]:
     """What the greedy search found, and the value of all together."""
     worth = fixed(account.value_of_all, scale.value)
+    if account.low_of_all is not None:
+        worth += f" ({interval_words(account.low_of_all, account.high_of_all, scale.value)})"
     return [
         in_html(greedy_sentence(found, scale.value)),
         Markup("All {} together have value {}.").format(len(found.names), worth),

@@ -9,7 +9,9 @@ nats.
               square root of a likelihood ratio and the arcsine of a share are not (Bartlett, Biometrics 3, 1947)
 
 An interval is made of the angle and mapped back, so it contains its value and stays between both bounds. The loss that comes
-from fitting s without the row is kept, in proportion to the angle: at guessing it is 0.
+from fitting s without the row is one of a fitted parameter, near 1 / m nats whatever the angle (Akaike's), so it is held down
+to guessing. Below, where nothing is lost, the map stays at what that leaves until it is lower: a lower angle never has the
+higher value.
 """
 
 from __future__ import annotations
@@ -42,20 +44,18 @@ class Linearised:
     guess: float | None
     """log C; None where the coordinate is the value."""
     left_out: float
-    """Nats that rows lose by the scale of the others."""
+    """Nats that rows lose by the scale of the others; 0 where s is not above 0."""
 
     def shifts(self, moved: Floats) -> Floats:
         """Changes of the value, in nats, by changes of the coordinate."""
         if self.guess is None:
             return moved
-        here, there = self._value(np.zeros(1)), self._value(moved)
-        # Fitting without the row bends the scale least of all; a lower angle never has the higher value.
-        return np.where(moved < 0, np.minimum(there - here, 0.0), np.maximum(there - here, 0.0))
+        return np.asarray(self._value(moved) - self._value(np.zeros(1)), dtype=np.float64)
 
     def _value(self, moved: Floats) -> Floats:
         angle = np.clip(self.coordinate + moved, -math.pi / 2, math.pi / 2)
-        share = np.clip(angle / self.coordinate, 0.0, 1.0) if self.coordinate > 0 else np.zeros_like(angle)
-        return np.asarray((self.guess or 0.0) * np.sign(angle) * np.sin(angle) ** 2 - self.left_out * share)
+        bent = (self.guess or 0.0) * np.sign(angle) * np.sin(angle) ** 2
+        return np.asarray(np.where(angle > 0, bent - self.left_out, np.minimum(bent, -self.left_out)))
 
 
 def linear_gain(outputs: Floats, tokens: Floats) -> Linearised:  # (m, 1), (m,)

@@ -21,6 +21,7 @@ from scipy import linalg
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.arrays import ArrayLike, Floats, floats
 from mixval.terms.ntk.damped import condition, missed, solved
+from mixval.terms.replicates import eased
 
 DampingMode = Literal["relative", "absolute"]
 
@@ -90,21 +91,23 @@ def ntk_moves(
     mode: DampingMode = "relative",
     n_blocks: int = 1,
 ) -> Floats:
-    """(N,) how far the term falls as each row leaves, at the same lambda. Raises as `quadratic_form`.
+    """(N,) how far the term falls as each row leaves, at the same lambda, `eased`. Raises as `quadratic_form`.
 
-    With A = Theta + lambda I and x = A^-1 r, the quadratic form falls by x_i^2 / (A^-1)_ii (the Schur complement of row i).
+    With A = Theta + lambda I and x = A^-1 r, the quadratic form falls by x_i^2 / (A^-1)_ii (the Schur complement of row i), and
+    1 less the row's leverage is lambda (A^-1)_ii.
     """
     kernel, r = _checked(theta, residual)
     shift = _shift(kernel, damping, mode)
-    falls, value = np.empty(len(r)), 0.0
+    falls, free, value = np.empty(len(r)), np.empty(len(r)), 0.0
     for block in _blocks(len(r), n_blocks):
         found = solved(kernel[block, block], r[block], shift)
         inverse, _ = linalg.lapack.dpotri(found.factor, lower=1)
         falls[block] = found.solution**2 / np.diagonal(inverse)
+        free[block] = np.clip(found.added * np.diagonal(inverse), 0.0, 1.0)
         value += float(r[block] @ found.solution)
     n = len(r)
     left = np.sqrt(np.maximum(value - falls, 0.0) / max(n - 1, 1))
-    return np.asarray(math.sqrt(max(value, 0.0) / n) - left)
+    return eased(math.sqrt(max(value, 0.0) / n) - left, free)
 
 
 def _checked(theta: ArrayLike, residual: ArrayLike) -> tuple[Floats, Floats]:

@@ -80,6 +80,8 @@ class Reach:
     """(u, C): the row's responses less those that the regression predicts for it."""
     leverages: Floats
     """(u,) 0 to 1: by how much the row's own response sets its prediction."""
+    sizes: Floats
+    """(u,) |(Phi'Phi + lambda I)^-1 phi_i|^2: of the parameters, for a residual of 1."""
 
 
 @dataclass(frozen=True)
@@ -119,12 +121,13 @@ class KernelRegression:
         if isinstance(rows, slice):
             columns = np.eye(len(self.matrix))[:, rows]
             solution = linalg.cho_solve((found.factor, True), columns, check_finite=False)
-            return Reach(
-                left @ solution, found.added * found.solution[rows], 1 - found.added * np.diagonal(solution[rows]).copy()
-            )
+            own, squares = np.diagonal(solution[rows]).copy(), (solution**2).sum(axis=0)
+            residuals, sizes = found.added * found.solution[rows], np.maximum(own - found.added * squares, 0.0)
+            return Reach(left @ solution, residuals, 1 - found.added * own, sizes)
         features, responses = rows
         solution = linalg.cho_solve((found.factor, True), features.T, check_finite=False)
-        return Reach(left @ solution, responses - features @ found.solution, (solution * features.T).sum(axis=0))
+        residuals, leverages = responses - features @ found.solution, (solution * features.T).sum(axis=0)
+        return Reach(left @ solution, residuals, leverages, (solution**2).sum(axis=0))
 
     def displacement_row(self, change: Change) -> Floats:
         """(1, k) a further row of `left` on which the displacement squared is the output, for one response."""

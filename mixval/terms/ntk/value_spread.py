@@ -10,7 +10,8 @@ Over 1 - h_i it would be the jackknife's, whose variance is too high for few row
 low; with the square root a regression's variance is unbiased under equal errors (HC2: MacKinnon and White, Journal of
 Econometrics 29, 1985). lambda and lengths are held. Near guessing no row matters by itself, only pairs of a row of S and one of
 T: that part of the variance, the sum of the double-centred b_ji squared, is in both sets' effects and is taken off once
-(`discrepancy/variance.py` has the same correction).
+(`discrepancy/variance.py` has the same correction). It is taken off S's, since two contributors are compared on the same rows
+of T: what pairs add to the difference is in T's effects already.
 
 Rows of T act through the scale that fits them, and through the row that is only guessed (`Linearised.guess_move`). The spread
 is measured in a and mapped to nats. Cost: one solve of m + u right-hand sides with the factor at hand.
@@ -27,9 +28,9 @@ import numpy.typing as npt
 from mixval.terms.arrays import Floats
 from mixval.terms.ntk.linearised import Linearised
 from mixval.terms.ntk.objective import TargetObjective
-from mixval.terms.ntk.regression import KernelRegression, RowsOfS
+from mixval.terms.ntk.regression import KernelRegression, Reach, RowsOfS
 from mixval.terms.ntk.value import RegressionValue
-from mixval.terms.replicates import Effects, deviations, effects_of
+from mixval.terms.replicates import Effects, deviations, eased, effects_of
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,10 @@ class SampledRows:
     """Their places in the kernel, or their features and responses."""
     multipliers: Floats
     """(R, u)."""
-    is_real: npt.NDArray[np.bool_] | None = None
-    """(u,) their part; None where all are of one."""
+    strata: npt.NDArray[np.bool_ | np.int64] | None = None
+    """(u,) what they were drawn apart from, as their part is; None where all are of one."""
+    scales: Floats | None = None
+    """(u,) roots of how many rows of S each stands for; None: of n / u."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,10 @@ class ValueSpread:
     """Row effects on the coordinate of a value, and on the displacement of a causal LM."""
 
     linear: Linearised
+    under_target: Effects
+    """Of S's rows, under the T at hand."""
     own: Effects
-    """Of S's rows."""
+    """The same without what each row's effect owes to the rows of T at hand, which is in `target`."""
     target: tuple[Effects, ...]
     """Of T's rows, and of the row that is only guessed."""
     displacement: Effects | None = None
@@ -63,8 +68,13 @@ class ValueSpread:
 
     @property
     def by_rows(self) -> Floats:
-        """(R,) from S's rows alone."""
+        """(R,) what S's rows add to those of T, so that both together are `deviations`."""
         return self.linear.shifts(deviations([self.own]))
+
+    @property
+    def of_redraws(self) -> Floats:
+        """(R,) from S's rows alone, as of other draws of S under the same T."""
+        return self.linear.shifts(deviations([self.under_target]))
 
     @property
     def by_target(self) -> Floats:
@@ -89,19 +99,29 @@ def value_spread(
     has_one = found.change.values.shape[1] == 1
     reach = regression.reach(found.change, own.rows, regression.displacement_row(found.change) if has_one else None)
     free = np.clip(1 - reach.leverages, 1e-12, None)
-    # Of labels HC2; of responses that the regression nearly interpolates, the mean of HC2's and the jackknife's variance.
-    raised = np.sqrt((1 / free + 1 / free**2) / 2) if has_one else 1 / np.sqrt(free)
-    weighted = reach.residuals * raised[:, None]
+    # Of labels HC2, under which lambda is large.
+    raised = eased(1 / free, free) if has_one else 1 / np.sqrt(free)
+    scales = np.full(len(free), math.sqrt(regression.n / max(len(free), 1))) if own.scales is None else own.scales
+    weighted = reach.residuals * (raised * scales)[:, None]
     pairs = reach.outputs[:m] * (linear.gradient @ weighted.T)
-    scale = math.sqrt(regression.n / max(len(free), 1))
-    rows = effects_of(pairs.sum(axis=0), own.multipliers, own.is_real).scaled(scale)
+    rows = effects_of(pairs.sum(axis=0), own.multipliers, own.strata)
     of_target = effects_of(linear.target_moves * ((m - 1) / m), target[:, :-1])
     centred = pairs - pairs.mean(axis=0) - pairs.mean(axis=1, keepdims=True) + pairs.mean()
-    both = min(float((centred**2).sum()) * scale**2, of_target.variance)
-    of_target = of_target.scaled(math.sqrt(1 - both / of_target.variance) if both > 0 else 1.0)
+    both = min(float((centred**2).sum()), rows.variance)
+    alone = rows.scaled(math.sqrt(1 - both / rows.variance) if both > 0 else 1.0)
     guessed = Effects(np.array([linear.guess_move]), target[:, -1:], of_target.freedom)
     moved = None
     if has_one and found.change.displacement > 0:
-        moves = reach.outputs[m] * weighted[:, 0] / found.change.displacement
-        moved = effects_of(moves, own.multipliers, own.is_real).scaled(scale)
-    return ValueSpread(linear, rows, (of_target, guessed), moved)
+        moved = effects_of(shorter(reach, found.change.displacement) * scales, own.multipliers, own.strata)
+    return ValueSpread(linear, rows, alone, (of_target, guessed), moved)
+
+
+def shorter(reach: Reach, displacement: float) -> Floats:
+    """(u,) by how much the displacement, the last of `outputs` when squared, falls as each row of S leaves.
+
+    Not to first order: parameters that one row sets are in the displacement squared, and would be counted twice.
+    """
+    free = np.clip(1 - reach.leverages, 1e-12, None)
+    without = reach.residuals[:, 0] / free
+    squared = displacement**2 - 2 * reach.outputs[-1] * without + reach.sizes * without**2
+    return eased(displacement - np.sqrt(np.maximum(squared, 0.0)), free)

@@ -12,7 +12,7 @@ from mixval.terms.ntk.objective import TargetObjective, lengths
 from mixval.terms.ntk.regression import KernelRegression, feature_regression, kernel_regression
 from mixval.terms.ntk.target_metrics import one_hot
 from mixval.terms.ntk.value import regression_value
-from mixval.terms.ntk.value_spread import SampledRows, ValueSpread, value_spread
+from mixval.terms.ntk.value_spread import SampledRows, ValueSpread, shorter, value_spread
 from mixval.terms.replicates import interval
 
 C = 3
@@ -70,6 +70,22 @@ def test_the_displacement_has_a_row_of_its_own(form: str) -> None:
     change = regression.change(3.0, "absolute")
     row = regression.displacement_row(change)
     assert (row @ change.found.solution).item() == pytest.approx(change.displacement**2, rel=1e-9)
+
+
+@pytest.mark.parametrize("form", ["kernel", "features"])
+def test_the_displacement_without_a_row_follows_too(form: str) -> None:
+    phi, of_target, _, _ = world(12, 7)
+    right = np.random.default_rng(1).random((12, 1))
+    regression, rows = kernel_regression(phi @ phi.T, of_target @ phi.T, right), slice(0, 12)
+    if form == "features":
+        regression = feature_regression(phi.T @ phi, phi.T @ right, 12, of_target)
+    change = regression.change(3.0, "absolute")
+    reach = regression.reach(change, rows if form == "kernel" else (phi, right), regression.displacement_row(change))
+    found = shorter(reach, change.displacement) / np.sqrt((1 + (1 - reach.leverages)) / 2)
+    for i in range(12):
+        kept = np.delete(np.arange(12), i)
+        without = kernel_regression(phi[kept] @ phi[kept].T, of_target @ phi[kept].T, right[kept]).change(3.0, "absolute")
+        assert found[i] == pytest.approx(change.displacement - without.displacement, rel=1e-8)
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
@@ -147,7 +163,7 @@ def test_the_spread_is_that_of_fresh_draws(task: str) -> None:
             value, spread = spread_of(phi_s, phi_t, right, TargetObjective(tokens=tokens), 0.1)
         values.append(value)
         errors.append(spread.deviations.var(ddof=1))
-        own.append(spread.by_rows.var(ddof=1))
+        own.append(spread.of_redraws.var(ddof=1))
     # 120 draws know a standard deviation to 6.5 %.
     assert math.sqrt(np.mean(errors)) / np.std(values) == pytest.approx(1.1, abs=0.3)
     assert np.mean(own) < np.mean(errors)

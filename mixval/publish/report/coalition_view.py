@@ -61,11 +61,16 @@ def contributor_lines(found: CoalitionValues, scale: Scale) -> list[dict[str, An
             "without": fixed(float(found.leave_one_out[i]), scale.adds) + _half(float(found.leave_one_out_errors[i]), scale),
             "alone": fixed(float(found.alone[i]), scale.value),
             "step": steps.get(i, "–"),
-            "coalition": fixed(float(found.greedy_values[steps[i] - 1]), scale.value) if i in steps else "–",
-            "coalition_interval": interval_words(*found.greedy_intervals[steps[i] - 1], scale.value) if i in steps else "",
+            "coalition": _coalition(found, steps[i] - 1, scale) if i in steps else "–",
         }
         for i, name in enumerate(found.names)
     ]
+
+
+def _coalition(found: CoalitionValues, step: int, scale: Scale) -> str:
+    """The value of the coalition after a greedy step, with its interval where that is known."""
+    (low, high), worth = found.greedy_intervals[step], fixed(float(found.greedy_values[step]), scale.value)
+    return worth if low is None else f"{worth} ({interval_words(low, high, scale.value)})"
 
 
 def _half(error: float, scale: Scale) -> str:

@@ -20,7 +20,7 @@ from benchmarks.coverage.draws import Estimate, Sample, draw, label_value
 from benchmarks.coverage.pool import Pool, synthetic_pool
 from benchmarks.coverage.quantities import CONTRIBUTORS_PART, QUANTITIES, Draw, Setting
 from benchmarks.figures import figure, write_by_name
-from mixval.terms.replicates import interval
+from mixval.terms.replicates import deviations, interval
 
 COMMAND = "python -m benchmarks.coverage"
 CONFIDENCE = 0.95
@@ -81,7 +81,7 @@ def contributors_part(pool: Pool, setting: Setting, draws: int) -> list[bool]:
         found = []
         for _ in range(max(draws // TARGETS_HELD, 2)):
             value, spread = label_value(contributor(pool, rest, setting, drawn), target)
-            found.append(Estimate(value, spread.of_redraws))
+            found.append(Estimate(value, spread.linear.shifts(deviations([spread.under_target]))))
         hits += held(found, truth_of(found, setting))
     return hits
 

@@ -272,14 +272,8 @@ def _greedy(game: CoalitionGame, work: CoalitionJob) -> dict[str, np.ndarray]:
     n_coalitions = np.array(sum(n - step for step in range(size)))
     steps = [np.isin(np.arange(n), found.order[:taken]) for taken in range(1, size + 1)]
     ends = value_intervals(game, steps, work.target.value.confidence)
-    tensors = {
-        "order": found.order,
-        "values": found.values,
-        "n_coalitions": n_coalitions,
-        "low": ends[:, 0],
-        "high": ends[:, 1],
-    }
-    return tensors | gain_errors(game, found.order, n)
+    tensors = {"order": found.order, "values": found.values, "low": ends[:, 0], "high": ends[:, 1]}
+    return tensors | {"n_coalitions": n_coalitions} | gain_errors(game, found.order, n)
 
 
 _COMPUTED: dict[Quantity, Callable[[CoalitionGame, CoalitionJob], dict[str, np.ndarray]]] = {

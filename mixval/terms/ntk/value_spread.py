@@ -72,11 +72,6 @@ class ValueSpread:
         return self.linear.shifts(deviations([self.own]))
 
     @property
-    def of_redraws(self) -> Floats:
-        """(R,) from S's rows alone, as of other draws of S under the same T."""
-        return self.linear.shifts(deviations([self.under_target]))
-
-    @property
     def by_target(self) -> Floats:
         """(R,) from T's rows alone."""
         return self.linear.shifts(deviations(self.target))

@@ -13,7 +13,7 @@ from mixval.terms.ntk.regression import KernelRegression, feature_regression, ke
 from mixval.terms.ntk.target_metrics import one_hot
 from mixval.terms.ntk.value import regression_value
 from mixval.terms.ntk.value_spread import SampledRows, ValueSpread, shorter, value_spread
-from mixval.terms.replicates import interval
+from mixval.terms.replicates import deviations, interval
 
 C = 3
 WORDS = dict[str, object]
@@ -163,7 +163,7 @@ def test_the_spread_is_that_of_fresh_draws(task: str) -> None:
             value, spread = spread_of(phi_s, phi_t, right, TargetObjective(tokens=tokens), 0.1)
         values.append(value)
         errors.append(spread.deviations.var(ddof=1))
-        own.append(spread.of_redraws.var(ddof=1))
+        own.append(spread.linear.shifts(deviations([spread.under_target])).var(ddof=1))
     # 120 draws know a standard deviation to 6.5 %.
     assert math.sqrt(np.mean(errors)) / np.std(values) == pytest.approx(1.1, abs=0.3)
     assert np.mean(own) < np.mean(errors)

@@ -30,7 +30,7 @@ from mixval.stages.steps import Step, one_call
 from mixval.terms.ntk.objective import damping_excess
 from mixval.terms.ntk.sketched import sketched_form
 from mixval.terms.ntk.statistics import GradientStatistics
-from mixval.valuation.coalition_errors import gain_errors, pair_errors, value_intervals
+from mixval.valuation.coalition_errors import pair_errors, step_spreads, value_intervals
 from mixval.valuation.eq8_coalitions import redundancy
 from mixval.valuation.regression_coalitions import RegressionGame
 from mixval.valuation.shapley import greedy, leave_one_out
@@ -40,6 +40,9 @@ VERSION = 5
 """Raised whenever the numbers change."""
 GREEDY_STEPS = 5
 """Contributors that the greedy search takes."""
+
+OF_STEPS = {"greedy_low": "low", "greedy_high": "high", "greedy_gain_error": "gain_errors"}
+"""Columns of greedy steps, and the tensors they are in."""
 
 Quantity = Literal["shapley", "pairs", "greedy"]
 QUANTITIES: tuple[Quantity, ...] = ("shapley", "pairs", "greedy")
@@ -153,9 +156,7 @@ def coalition_tables(work: CoalitionJob, outcomes: Mapping[str, GateOutcome]) ->
             "shapley_error": float(shapley["errors"][k]) if "errors" in shapley else None,
             "greedy_step": steps[k] + 1 if k in steps else None,
             "greedy_value": float(order["values"][steps[k]]) if k in steps else None,
-            "greedy_low": _at(order, "low", steps[k]) if k in steps else None,
-            "greedy_high": _at(order, "high", steps[k]) if k in steps else None,
-            "greedy_gain_error": _at(order, "gain_errors", steps[k]) if k in steps else None,
+            **{column: _at(order, name, steps[k]) if k in steps else None for column, name in OF_STEPS.items()},
         }
         for k, name in enumerate(names)
     ]
@@ -269,11 +270,8 @@ def _greedy(game: CoalitionGame, work: CoalitionJob) -> dict[str, np.ndarray]:
     n = len(work.jobs)
     size = min(GREEDY_STEPS, n)
     found = greedy(game, n, size)
-    n_coalitions = np.array(sum(n - step for step in range(size)))
-    steps = [np.isin(np.arange(n), found.order[:taken]) for taken in range(1, size + 1)]
-    ends = value_intervals(game, steps, work.target.value.confidence)
-    tensors = {"order": found.order, "values": found.values, "low": ends[:, 0], "high": ends[:, 1]}
-    return tensors | {"n_coalitions": n_coalitions} | gain_errors(game, found.order, n)
+    tensors = {"order": found.order, "values": found.values, "n_coalitions": np.array(sum(n - step for step in range(size)))}
+    return tensors | step_spreads(game, found.order, n, work.target.value.confidence)
 
 
 _COMPUTED: dict[Quantity, Callable[[CoalitionGame, CoalitionJob], dict[str, np.ndarray]]] = {

@@ -43,12 +43,17 @@ def pair_errors(game: RegressionGame | Eq8Game, n: int) -> dict[str, Floats]:
     }
 
 
-def gain_errors(game: RegressionGame | Eq8Game, order: NDArray[np.int64], n: int) -> dict[str, Floats]:
-    """`gain_errors` (steps,) of what each contributor of the order adds to those before it; empty by Eq. 8."""
-    if not isinstance(game, RegressionGame):
-        return {}
+def step_spreads(game: RegressionGame | Eq8Game, order: NDArray[np.int64], n: int, confidence: float) -> dict[str, Floats]:
+    """(steps,) `low` and `high` of the coalitions that open an order, NaN where unknown, and `gain_errors` of what a step adds.
+
+    By Eq. 8 without the latter.
+    """
     steps = [np.isin(np.arange(n), order[:taken]) for taken in range(len(order) + 1)]
-    return {"gain_errors": np.array([error_of(game, pair, [-1, 1]) for pair in itertools.pairwise(steps)])}
+    low, high = value_intervals(game, steps[1:], confidence).T
+    if not isinstance(game, RegressionGame):
+        return {"low": low, "high": high}
+    errors = np.array([error_of(game, pair, [-1, 1]) for pair in itertools.pairwise(steps)])
+    return {"low": low, "high": high, "gain_errors": errors}
 
 
 def error_of(game: RegressionGame, coalitions: Sequence[Members], signs: Sequence[int], by_rows: bool = True) -> float:

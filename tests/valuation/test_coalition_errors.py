@@ -4,7 +4,7 @@ over fresh draws of all rows."""
 import numpy as np
 import pytest
 
-from mixval.valuation.coalition_errors import gain_errors, known_interval, pair_errors
+from mixval.valuation.coalition_errors import known_interval, pair_errors, step_spreads
 from tests.valuation.test_regression_coalitions import SIZES, M, World
 
 K = len(SIZES)
@@ -41,7 +41,7 @@ def test_rows_average_to_the_value_and_steps_add_up() -> None:
     assert game.rows(members).mean() == pytest.approx(game.value(members))
     assert game.rows(np.zeros(K, dtype=np.bool_)).mean() == pytest.approx(game.empty())
     first = resampled(game.rows(np.arange(K) == 3) - game.rows(np.zeros(K, dtype=np.bool_)), np.ones(M))
-    errors = gain_errors(game, order, K)["gain_errors"]
+    errors = step_spreads(game, order, K, 0.95)["gain_errors"]
     assert errors.shape == (3,)
     assert errors[0] == pytest.approx(first, rel=0.15)
 

@@ -33,7 +33,7 @@ from mixval.terms.ntk.statistics import GradientStatistics
 from mixval.valuation.coalition_errors import pair_errors, step_spreads, value_intervals
 from mixval.valuation.eq8_coalitions import redundancy
 from mixval.valuation.regression_coalitions import RegressionGame
-from mixval.valuation.shapley import greedy, leave_one_out
+from mixval.valuation.shapley import greedy, leave_one_out, without_both
 from mixval.valuation.shapley_budget import shapley
 
 VERSION = 5
@@ -233,7 +233,7 @@ def _pairs(game: CoalitionGame, work: CoalitionJob) -> dict[str, np.ndarray]:
     if n == 1:
         differences, both = np.array([of_all - game.empty()]), np.zeros((1, 1))
     else:
-        differences, both = leave_one_out(game, n), _without_both(game, n)
+        differences, both = leave_one_out(game, n), without_both(game, n)
     return errors | {
         "alone": np.array(_alone(game, n)),
         "leave_one_out": differences,
@@ -254,16 +254,6 @@ def _sketch_excess(game: CoalitionGame, work: CoalitionJob) -> float:
     statistics = GradientStatistics(n, gram, cross, square, np.zeros((len(cross), 0)))
     form = sketched_form(statistics, work.target.ntk.damping, work.target.ntk.damping_mode)
     return float("nan") if form.extrapolated is None else form.term / form.extrapolated - 1
-
-
-def _without_both(game: CoalitionGame, n: int) -> np.ndarray:
-    values = np.zeros((n, n))
-    for a in range(n):
-        for b in range(a):
-            members = np.ones(n, dtype=np.bool_)
-            members[[a, b]] = False
-            values[a, b] = values[b, a] = game.value(members) if members.any() else game.empty()
-    return values
 
 
 def _greedy(game: CoalitionGame, work: CoalitionJob) -> dict[str, np.ndarray]:

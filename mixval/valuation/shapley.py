@@ -151,6 +151,15 @@ def leave_one_out(game: Game, n_players: int) -> Floats:
     return _value(game, everybody) - np.array([_value(game, row) for row in others])
 
 
+def without_both(game: Game, n_players: int) -> Floats:
+    """(K, K) v of all players but two, symmetric; 0 on the diagonal. Raises NumericalError when a value is not finite."""
+    places, values = np.arange(n_players), np.zeros((n_players, n_players))
+    for a in range(n_players):
+        for b in range(a):
+            values[a, b] = values[b, a] = _value(game, (places != a) & (places != b))
+    return values
+
+
 def greedy(game: Game, n_players: int, size: int) -> GreedyOrder:
     """The forward greedy order of `size` players: each step takes the one that makes v largest, ties going to the lowest index.
 

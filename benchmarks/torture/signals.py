@@ -1,6 +1,6 @@
 """Does a run stop when it is told to, and go on when it is not? By signal, receiver and stage, at random moments.
 
-    python -m benchmarks.torture.signals [--tries 60] [--seconds 1800] [--signal TERM] [--receiver main] [--stage gate]
+    python -m benchmarks.torture.signals [--tries 60] [--seconds 900] [--at-once 2] [--signal TERM] [--stage gate]
 
 INT, TERM and HUP to the run's process or its group: every process is gone within 30 s, the exit code is 128 plus the signal's
 number (0 where the result was published), and what was finished is kept: another run ends with the values of an undisturbed
@@ -20,6 +20,7 @@ import statistics
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,6 +124,7 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tries", type=int, default=1_000, help="at most so many")
     parser.add_argument("--seconds", type=float, default=1_800.0, help="no try begins later than this")
+    parser.add_argument("--at-once", type=int, default=1, help="tries beside each other, which loads the machine")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--signal", action="append", choices=SIGNALS)
     parser.add_argument("--receiver", action="append", choices=RECEIVERS)
@@ -130,10 +132,9 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--no-figures", action="store_true", help="print only")
     given = parser.parse_args(arguments)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what is ignored here would be ignored in the runs
-    drawn = random.Random(given.seed)
     every = list(itertools.product(given.signal or SIGNALS, given.receiver or RECEIVERS, given.stage or STAGES))
-    drawn.shuffle(every)
-    began, done = time.monotonic(), []
+    random.Random(given.seed).shuffle(every)
+    began = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         world, whole = Path(name) / "world", Path(name) / "whole"
         lay_out(world)
@@ -142,15 +143,19 @@ def main(arguments: list[str]) -> None:
         if code != 0 or expected is None:
             raise SystemExit(f"expected an undisturbed run to end with 0, found {code} after {seconds:.0f} s")
         print(f"undisturbed: {seconds:.0f} s", flush=True)
-        for i, chosen in zip(range(given.tries), itertools.cycle(every), strict=False):
+
+        def tried(i: int) -> tuple[Try, Seen] | None:
             if time.monotonic() - began > given.seconds:
-                break
-            one = Try(*chosen, after_seconds=drawn.uniform(0, LATEST_SECONDS))
+                return None
+            one = Try(*every[i % len(every)], after_seconds=random.Random(f"{given.seed} {i}").uniform(0, LATEST_SECONDS))
             folder = Path(name) / str(i)
             seen = attempt(one, world, whole, expected, folder)
             shutil.rmtree(folder)
-            done.append((one, seen))
             print(f"{i} {one.name} {one.receiver} {one.stage} +{one.after_seconds:.2f} s: {seen}", flush=True)
+            return one, seen
+
+        with ThreadPoolExecutor(given.at_once) as threads:
+            done = [both for both in threads.map(tried, range(given.tries)) if both is not None]
     if not given.no_figures:
         _write(done)
 

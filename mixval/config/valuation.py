@@ -78,6 +78,12 @@ class ValuationConfig(FrozenModel):
         return spec_of(self.task)
 
     @property
+    def reads_answers(self) -> bool:
+        """Whether values depend on how answers fit their prompts: those under counts of bytes and words hardly do."""
+        made = self.backbone.random_init
+        return not (self.task_spec.has_prompt and made is not None and made.architecture == "ngrams")
+
+    @property
     def has_trained_gain(self) -> bool:
         """Whether the value is a causal LM's gain less the displacement penalty: `value.gain`, or its default for the
         backbone."""

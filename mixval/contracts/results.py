@@ -26,7 +26,7 @@ TAKE: Verdict = "take"
 LEAVE: Verdict = "leave"
 CANNOT_SAY: Verdict = "cannot say"
 VERDICTS: tuple[Verdict, ...] = (TAKE, LEAVE, CANNOT_SAY)
-Standing = Literal["ordered", "one", "no-intervals", "at-chance", "all-tied"]
+Standing = Literal["ordered", "one", "no-intervals", "at-chance", "all-tied", "unread"]
 """Whether a run's contributors have an order, or why they have none: only one was measured; no value has an interval; none can
 be told from training on no rows; none can be told from the one with the highest value."""
 

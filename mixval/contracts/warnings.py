@@ -20,6 +20,7 @@ WARNING_KINDS: dict[str, Severity] = {
     "not-ranked": "serious",
     "no-intervals": "serious",
     "near-target": "serious",
+    "answers-unread": "serious",
     "full-sketch-regression": "serious",
     "ntk-ill-conditioned": "serious",
     "no-better-than-guessing": "caution",

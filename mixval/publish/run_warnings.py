@@ -60,10 +60,19 @@ def find_warnings(
 
 def _order(ranking: pa.Table) -> Iterator[RunWarning]:
     found = standing(ranking)
-    if found not in ("ordered", "one"):
+    if found not in ("ordered", "one", "unread"):
         words = "Values or their differences may be noise, so no contributor has a rank."
         more = " More rows of contributors or target, or a better pretrained model, may tell contributors apart."
         yield warning("not-ranked", words + ("" if found == "no-intervals" else more))
+
+
+def unread_warnings(reads_answers: bool, contributors: Sequence[str]) -> list[RunWarning]:
+    """That the model hardly reads whether an answer fits its prompt: then nobody is ranked or gets the verdict take."""
+    words = (
+        "The backbone is made from a seed and has learnt no language: values hardly show whether an answer fits its prompt, so "
+        "no contributor has a rank. Take a pretrained model (`backbone.path`); `mixval init` names one."
+    )
+    return [] if reads_answers or not contributors else [warning("answers-unread", words, sorted(contributors))]
 
 
 def near_warnings(outcomes: Sequence[GateOutcome]) -> Iterator[RunWarning]:

@@ -27,6 +27,7 @@ NOTHING_ADDED = (
 _NOT_RANKED: dict[Standing, str] = {
     "no-intervals": "Not ranked: without intervals it cannot be said whether contributors differ by more than noise.",
     "at-chance": "Not ranked: no contributor can be told from training on no rows, so differences between them may be noise.",
+    "unread": "Not ranked: the model was made from a seed, and hardly reads whether an answer fits its prompt.",
     "all-tied": "Not ranked: no contributor can be told apart from the one with the highest value.",
 }
 
@@ -36,7 +37,8 @@ def standing(ranking: pa.Table) -> Standing:
     verdicts, doubts, groups = (ranking[name].to_pylist() for name in ("verdict", "doubted_by", "tie_group"))
     has_empty = ranking.num_rows > 0 and ranking["value_of_empty"].null_count == 0
     by_value = [verdict if doubt is None else TAKE for verdict, doubt in zip(verdicts, doubts, strict=True)]
-    return standing_of(by_value, groups, has_empty)
+    found = standing_of(by_value, groups, has_empty)
+    return "unread" if found == "ordered" and ranking["rank"].null_count == ranking.num_rows else found
 
 
 def is_ordered(ranking: pa.Table) -> bool:

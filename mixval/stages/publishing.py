@@ -22,7 +22,7 @@ from mixval.publish.ranking import rejected_table, value_decimals
 from mixval.publish.regression_warnings import regression_warnings
 from mixval.publish.results import GateResults, PublishedValuation
 from mixval.publish.run_manifest import MANIFEST, package_versions, resolved_config
-from mixval.publish.run_warnings import find_warnings
+from mixval.publish.run_warnings import find_warnings, unread_warnings
 from mixval.publish.stored_run import open_run_at
 from mixval.publish.verdict_words import buyer_sentence, headline, is_ordered, verdicts_in_words
 from mixval.publish.writers.gate_results import DOCS
@@ -150,6 +150,7 @@ def _manifest(
             [
                 *prepared.warnings,
                 *find_warnings(reduced.ranking, reduced.terms, outcomes, n_classes),
+                *unread_warnings(config.reads_answers, reduced.ranking["contributor"].to_pylist()),
                 *regression_warnings(reduced.ranking, reduced.terms),
                 *_coalition_warnings(reduced.ranking, coalition_results),
                 *_damage_warnings(config),

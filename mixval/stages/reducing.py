@@ -17,7 +17,7 @@ from mixval.contracts.results import VALUE_KINDS, terms_schema
 from mixval.contracts.terms import TERMS
 from mixval.contracts.warnings import accusations
 from mixval.publish.ranking import ranking_table
-from mixval.publish.run_warnings import near_warnings
+from mixval.publish.run_warnings import near_warnings, unread_warnings
 from mixval.publish.solve_warnings import solve_warnings
 from mixval.stages.gating import open_store
 from mixval.storage.held import held
@@ -75,8 +75,12 @@ def reduce_terms(
     ]
     tables = [store.read_table(measured[name], "terms") for name in names]
     terms = _as_ranked(pa.concat_tables(tables), estimates) if tables else terms_schema().empty_table()
-    accused = accusations([*near_warnings(tuple(outcomes.values())), *solve_warnings(terms, config.value.method == "eq8")])
-    ranking = ranking_table(_with_verdicts(rows, value_of_empty(config, classes), _gain_highs(config, stored), accused))
+    unread = unread_warnings(config.reads_answers, names)
+    accused = accusations(
+        [*near_warnings(tuple(outcomes.values())), *unread, *solve_warnings(terms, config.value.method == "eq8")]
+    )
+    found = _with_verdicts(rows, value_of_empty(config, classes), _gain_highs(config, stored), accused)
+    ranking = ranking_table([row | {"rank": None} for row in found] if unread else found)
     return Reduced(ranking, terms, estimates, weights, valuation)
 
 

@@ -33,7 +33,7 @@ Value = Callable[[ValuationConfig], RunSummary]
 REASONS: dict[str, list[str]] = {
     "cut": ["part-0.parquet", "found"],
     "sheet": ["part-0.parquet", "Parquet", "found"],
-    "typed": ["part-0.parquet", "column 'label'", "integer or string", "double", "Convert"],
+    "typed": ["part-0.parquet", "column 'label'", "integer or string", "double", "Write labels as integers"],
     "lacking": ["part-0.parquet", "column 'label'", "Add it"],
     "empty": ["found", "shard"],
     "alien": ["column 'label'", "target's labels 0, 1, 2, 3", "found", "Map the labels"],

@@ -8,7 +8,6 @@ KEYS: dict[str, str] = {
     "ntk.nystroem_rank": "Leave it out; it belonged to `ntk.method: nystroem`",
     "ntk.extrapolate": "Leave it out; `ntk.method: sketched` measures all rows that are read",
     "unions": "Write `coalitions`, its name in a calibration",
-    "value.half_samples": "Write `value.replicates`, its new name",
     "value.half_sample_rows": "Write `value.replicate_rows`; with `ntk.method: exact` twice the number, as it was half",
     "value.risk_damping": "Write `value.damping`, its new name",
 }

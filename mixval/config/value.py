@@ -1,6 +1,6 @@
 """How values, intervals and ties are computed: the NTK-regression value, or Eq. 8 with its weights."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -67,6 +67,14 @@ class ValueConfig(FrozenModel):
     def damping_for(self, task: Task) -> float:
         """`damping`, or the default of the task."""
         return self.damping or spec_of(task).damping
+
+    @model_validator(mode="before")
+    @classmethod
+    def _earlier_name(cls, given: Any) -> Any:
+        """`half_samples` is what `replicates` was called: configurations that have it stay valid."""
+        if isinstance(given, dict) and "half_samples" in given and "replicates" not in given:
+            return {("replicates" if key == "half_samples" else key): field for key, field in given.items()}
+        return given
 
     @model_validator(mode="after")
     def _several_replicates(self) -> "ValueConfig":

@@ -11,6 +11,7 @@ from mixval.cli.template import write_template
 from mixval.config.fingerprint import fingerprint
 from mixval.config.load import load_config, parse_config
 from mixval.config.valuation import ValuationConfig, merge
+from mixval.config.value import ValueConfig
 from mixval.config.yaml_text import read_yaml
 from mixval.errors import ConfigError, StorageError
 from mixval.storage.root import open_location
@@ -57,7 +58,7 @@ def test_a_hub_name_stays_a_name_and_a_local_folder_becomes_a_path(tmp_path: Pat
         ({"value": {"method": "risk"}}, r"value\.method: risk: was removed\. Write `ntk-regression`, its new name"),
         ({"value": {"method": "bound"}}, r"value\.method: bound: was removed\. Write `eq8`"),
         ({"value": {"risk_damping": 0.1}}, r"value\.risk_damping: was removed\. Write `value\.damping`"),
-        ({"value": {"half_samples": 9}}, r"value\.half_samples: was removed\. Write `value\.replicates`"),
+        ({"value": {"half_samples": 9, "replicates": 9}}, r"value\.half_samples"),
         ({"value": {"half_sample_rows": 9}}, r"value\.half_sample_rows: was removed\. Write `value\.replicate_rows`"),
         ({"ntk": {"method": "newton"}}, r"ntk\.method: Input should be 'exact' or 'sketched'"),
         ({"task": "poetry"}, r"task: Input should be 'image-classification'"),
@@ -224,3 +225,7 @@ def test_urls_with_credentials_are_refused_and_never_printed(tmp_path: Path, url
         with pytest.raises(StorageError, match="without credentials") as refused:
             open_location(url)
         assert "hunter2" not in str(refused.value)
+
+
+def test_the_earlier_name_of_replicates_is_read() -> None:
+    assert ValueConfig.model_validate({"half_samples": 9}).replicates == 9

@@ -25,7 +25,7 @@ def result() -> mixval.ValuationResult:
         {"random_init": {"architecture": "ngrams"}, "max_length": 128},
         task="instruction",
         ntk={"method": "sketched", "sketch_features": 256},
-        value={"half_samples": 40, "coalitions": 0},
+        value={"replicates": 40, "coalitions": 0},
     )
 
 

@@ -22,6 +22,7 @@ from mixval.errors import ChangedFileError, ConflictError, LostArtifactError, St
 from mixval.storage import s3
 from mixval.storage.commit import ArtifactStore
 from mixval.storage.damage import take_damage
+from mixval.storage.held import _HeldObject
 from mixval.storage.listing import list_contributors, list_target
 from mixval.storage.parquet import Parquet
 from mixval.storage.pointer import read_latest, swap_latest
@@ -226,13 +227,25 @@ def test_a_stale_pointer_is_refused(place: Location) -> None:
             swap_latest(place, "r3", "f", stale)
 
 
+class Unseen(_HeldObject):
+    """An object that was there a moment ago, when it was looked at."""
+
+    def __init__(self, location: Location) -> None:
+        self.location, self.size_bytes, self.digest, self.version = location, 1, "", ""
+
+
+def opened_as_parquet(place: Location) -> None:
+    with Parquet().open(Unseen(place)):
+        pass
+
+
 ACTS = {
     "folders": Location.folders,
     "files": Location.files,
     "read": Location.read_bytes,
     "write": lambda place: place.write_bytes(b"x"),
     "create": lambda place: place.write_if_absent(b"x"),
-    "parquet": lambda place: Parquet().open(place).__enter__(),
+    "parquet": opened_as_parquet,
     "swap": lambda place: swap_latest(place, "r", "f", None),
 }
 

@@ -26,9 +26,10 @@ TAKE: Verdict = "take"
 LEAVE: Verdict = "leave"
 CANNOT_SAY: Verdict = "cannot say"
 VERDICTS: tuple[Verdict, ...] = (TAKE, LEAVE, CANNOT_SAY)
-Standing = Literal["ordered", "one", "no-intervals", "at-chance", "all-tied", "unread"]
+Standing = Literal["ordered", "one", "no-intervals", "at-chance", "none-helps", "all-tied", "unread"]
 """Whether a run's contributors have an order, or why they have none: only one was measured; no value has an interval; none can
-be told from training on no rows; none can be told from the one with the highest value."""
+be told from training on no rows; none is better than that; none can be told from the one with the highest value; the model does
+not read answers."""
 
 
 def ranking_schema() -> pa.Schema:

@@ -27,6 +27,7 @@ NOTHING_ADDED = (
 _NOT_RANKED: dict[Standing, str] = {
     "no-intervals": "Not ranked: without intervals it cannot be said whether contributors differ by more than noise.",
     "at-chance": "Not ranked: no contributor can be told from training on no rows, so differences between them may be noise.",
+    "none-helps": "Not ranked: no contributor is shown to be better than training on no rows, and some are shown not to be.",
     "unread": "Not ranked: the model was made from a seed, and hardly reads whether an answer fits its prompt.",
     "all-tied": "Not ranked: no contributor can be told apart from the one with the highest value.",
 }

@@ -81,6 +81,9 @@ def withheld(verdicts: Sequence[Verdict], accused_by: Sequence[str | None]) -> t
 def standing_of(verdicts: Sequence[str], tie_groups: Sequence[int | None], has_empty: bool) -> Standing:
     """Whether contributors can be put in an order, else why not, by the verdicts before any is withheld.
 
+    Where nobody is better than no rows there is none, though some may be worse than others: near guessing that is most often
+    what labels drawn at random look like.
+
     A tie group is None where the value has no interval.
     """
     groups = {group for group in tie_groups if group is not None}
@@ -90,6 +93,8 @@ def standing_of(verdicts: Sequence[str], tie_groups: Sequence[int | None], has_e
         return "no-intervals"
     if has_empty and all(verdict == CANNOT_SAY for verdict in verdicts):
         return "at-chance"
+    if has_empty and TAKE not in verdicts:
+        return "none-helps"
     return "all-tied" if len(groups) < 2 else "ordered"
 
 

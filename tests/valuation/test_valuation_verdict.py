@@ -58,6 +58,7 @@ def test_there_is_an_order_only_where_somebody_can_be_told_from_somebody() -> No
     assert standing_of(some[:1], [1], has_empty=True) == "one"
     assert standing_of(some, [None, None], has_empty=True) == "no-intervals"
     assert standing_of(none, [1, 2], has_empty=True) == "at-chance"
+    assert standing_of([LEAVE, CANNOT_SAY], [1, 2], has_empty=True) == "none-helps"
     assert standing_of(none, [1, 2], has_empty=False) == "ordered"  # Eq. 8: ties alone decide
     assert standing_of(some, [1, 1], has_empty=True) == "all-tied"
     assert standing_of([*some, CANNOT_SAY], [1, 1, None], has_empty=True) == "all-tied"

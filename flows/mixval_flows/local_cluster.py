@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -66,7 +67,12 @@ def start_local(options: dict[str, Any]) -> LocalCluster:
 
 
 def _start_forking() -> None:
-    """Start the process that workers are forked from, with Ctrl-C blocked until it has a session of its own."""
+    """Start the process that workers are forked from, with Ctrl-C blocked until it has a session of its own.
+
+    It has the environment that Dask gives to workers: libraries read there, on their import, that a worker has one thread.
+    """
+    for name, value in dask.config.get("distributed.nanny.pre-spawn-environ").items():
+        os.environ.setdefault(name, str(value))
     resource_tracker.ensure_running()  # started by the next line otherwise, which would unblock it
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 
 import pytest
@@ -58,3 +59,18 @@ def test_a_cluster_without_workers_says_so(monkeypatch: pytest.MonkeyPatch) -> N
         watch(cluster, lost)
         assert told.wait(300)
     assert "expected 0 worker processes, found none" in str(found[0])
+
+
+def test_what_workers_are_forked_from_has_one_thread_for_linear_algebra(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Libraries read it when they are imported there. As many threads as cores, in as many workers, took six times as long.
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    for name in names:
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")  # what is set by hand stays
+    seen: list[list[str | None]] = []
+    monkeypatch.setattr(
+        local_cluster.forkserver, "ensure_running", lambda: seen.append([os.environ.get(name) for name in names])
+    )
+    local_cluster._start_forking()
+    assert seen == [["3", "1", "1"]]

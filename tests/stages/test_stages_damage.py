@@ -8,7 +8,6 @@ from functools import cache
 import pytest
 
 from benchmarks.torture.artifacts import Store, flip, other_artifact
-from benchmarks.torture.world import ROUTES
 from mixval.storage.records import RECORD
 
 
@@ -17,8 +16,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Store]:
     return cache(lambda route: Store(tmp_path_factory.mktemp(route), route))
 
 
-@pytest.mark.parametrize("route", ROUTES)
-def test_a_bit_of_every_data_file_is_flipped(store: Callable[[str], Store], route: str) -> None:
+def test_a_bit_of_every_data_file_is_flipped(store: Callable[[str], Store]) -> None:
+    route = "sketched"  # `benchmarks.torture.artifacts` spoils files of both routes
     spoiled = store(route).copied()
     files = [file for file in sorted((spoiled / "artifacts").rglob("*")) if file.is_file() and file.name != RECORD]
     for file in files:
@@ -28,8 +27,8 @@ def test_a_bit_of_every_data_file_is_flipped(store: Callable[[str], Store], rout
         assert outcome.is_told or name == "the same"  # what that one reads has been made again by the other
 
 
-@pytest.mark.parametrize("route", ROUTES)
-def test_every_artifact_is_another_one_of_its_kind(store: Callable[[str], Store], route: str) -> None:
+def test_every_artifact_is_another_one_of_its_kind(store: Callable[[str], Store]) -> None:
+    route = "exact"
     spoiled = store(route).copied()
     for kind in sorted((spoiled / "artifacts").iterdir()):
         for record in sorted(kind.rglob(RECORD))[1:]:

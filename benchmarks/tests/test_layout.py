@@ -1,25 +1,17 @@
-"""The house rules of the library hold for the evidence's laboratory too, and its rooms import one another one way."""
+"""The rooms of the evidence's laboratory import one another one way."""
 
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 
 import pytest
 
-from tests.architecture import test_layers as house
+from tests.architecture.sources import ROOT
 
-LABORATORY = house.ROOT / "benchmarks" / "evidence"
+LABORATORY = ROOT / "benchmarks" / "evidence"
 FILES = sorted(LABORATORY.rglob("*.py"))
 BELOW = {"worlds": {"worlds"}, "attacks": {"worlds", "attacks"}, "studies": {"measure", "worlds", "studies"}}
 """Of each room, what else of the laboratory it may import: worlds know nobody, attacks and studies not each other."""
-
-
-@pytest.mark.parametrize("path", FILES, ids=house.relative)
-def test_a_file_keeps_to_the_house_rules(path: Path) -> None:
-    house.test_a_file_keeps_to_its_size_and_its_job(path)
-    house.test_functions_stay_readable(path)
-    house.test_nothing_from_outside_is_unpickled_or_executed(path)
 
 
 @pytest.mark.parametrize("room", sorted(BELOW))

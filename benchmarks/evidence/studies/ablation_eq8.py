@@ -73,7 +73,7 @@ def _of(room: str, **settings: Any) -> Switch:
     return Switch({room: settings})
 
 
-EQ_8 = {"value": {"method": "eq8"}, "ntk": {"output": "logit", "residual": "one-minus-output"}}
+EQ_8 = {"value": {"method": "eq8"}, "ntk": {"method": "exact", "output": "logit", "residual": "one-minus-output"}}
 """What is varied; a world that was laid out for the regression value has the mix's kernel written out."""
 SWITCHES: tuple[Switch, ...] = (
     Switch({"loss": {"average": "token"}}, CAUSAL),

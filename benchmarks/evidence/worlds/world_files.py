@@ -67,6 +67,7 @@ def world_config(world: World, root: Location, backbone: BackboneConfig, setting
         "output": f"{folder}/out",
         "backbone": backbone.model_dump(mode="json", exclude_unset=True),
         "gate": ADMIT_ALL,
+        "ntk": {"method": "exact"},
         "seed": world.design.seed,
     }
     return parse_config(merge(base, settings), where="world configuration")

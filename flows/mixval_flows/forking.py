@@ -12,8 +12,17 @@ from mixval_flows.lifeline import end_with_forker, end_with_parent
 FORKER = os.getpid()
 
 
+class _Fork:
+    by = FORKER
+
+
+def _before() -> None:
+    _Fork.by = os.getpid()
+
+
 def _forked() -> None:
-    if os.getppid() == FORKER:  # not in what a worker forks
+    # Not in what a worker forks. The parent's id would not tell: it is another one where the forker has gone by now.
+    if _Fork.by == FORKER:
         end_with_forker(FORKER)
 
 
@@ -22,4 +31,4 @@ signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # blocked by the st
 if os.getsid(0) != FORKER:
     os.setsid()
 end_with_parent()
-os.register_at_fork(after_in_child=_forked)
+os.register_at_fork(before=_before, after_in_child=_forked)

@@ -7,7 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import psutil
 import pytest
@@ -41,18 +44,24 @@ def wait_for_end(pids: list[int]) -> None:
     assert not left
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
-def test_what_a_run_starts_has_sessions_of_its_own_and_ends_with_it(tmp_path: Path) -> None:
-    script = tmp_path / "starts.py"
+@contextmanager
+def running(folder: Path) -> Iterator[tuple[subprocess.Popen[str], IO[str], dict[str, int]]]:
+    """A run, what it prints, and the processes that it has started."""
+    script = folder / "starts.py"
     script.write_text(STARTS)
     with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        started = json.loads(process.stdout.readline())
+        yield process, process.stdout, json.loads(process.stdout.readline())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
+def test_what_a_run_starts_has_sessions_of_its_own_and_ends_with_it(tmp_path: Path) -> None:
+    with running(tmp_path) as (process, output, started):
         assert os.getsid(started["worker"]) == started["fork server"]
         assert os.getsid(started["server"]) == started["server"]
         os.kill(started["worker"], signal.SIGINT)  # ignored: the run decides about its workers
         os.kill(started["fork server"], signal.SIGKILL)
-        assert process.stdout.readline() == "joined\n"  # at once, and the worker does not work on
+        assert output.readline() == "joined\n"  # at once, and the worker does not work on
         wait_for_end([started["worker"]])
         assert psutil.pid_exists(started["server"])
         process.kill()
@@ -61,10 +70,25 @@ def test_what_a_run_starts_has_sessions_of_its_own_and_ends_with_it(tmp_path: Pa
 
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
 def test_workers_end_with_a_run_that_is_killed(tmp_path: Path) -> None:
-    script = tmp_path / "starts.py"
-    script.write_text(STARTS)
-    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        started = json.loads(process.stdout.readline())
+    with running(tmp_path) as (process, _, started):
         process.kill()
     wait_for_end(list(started.values()))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
+def test_a_worker_whose_forker_is_gone_before_it_begins_ends_at_once() -> None:
+    script = """
+import os, signal
+forker = os.getpid()
+def hold():  # hooks run in the order of their registration
+    while os.getppid() == forker:
+        pass
+os.register_at_fork(after_in_child=hold)
+import mixval_flows.forking
+if os.fork() == 0:
+    print("worked on", flush=True)
+    os._exit(0)
+os.kill(forker, signal.SIGKILL)
+"""
+    ended = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, check=False, timeout=300)
+    assert (ended.returncode, ended.stdout) == (-signal.SIGKILL, "")  # the pipe is at its end when the worker is, too

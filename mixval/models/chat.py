@@ -55,15 +55,15 @@ class ChatTemplate:
                 "it with another, or set backbone.prompt_format to `plain`."
             )
         self._template = _with_pinned_date(template)
-        self._refuse_endless(tokenizer)
+        self._refuse_endless()
         spelled = "|".join(map(re.escape, sorted(special_tokens(tokenizer), key=len, reverse=True)))
         self._spelled = re.compile(f"(?:{spelled})" if spelled else "(?!)")
         self._marked = re.compile(f"{_OPEN}({spelled}){_CLOSE}" if spelled else "((?!))")
 
-    def _refuse_endless(self, tokenizer: Any) -> None:
+    def _refuse_endless(self) -> None:
         """Raise ModelError where the template does not end for the shortest conversation: it would for no row."""
         try:
-            _render(tokenizer, self._template, _SHORTEST, None, opens=False)
+            _in_time(self._tokenizer, self._template, _SHORTEST, None, opens=False)
         except TimeoutError as error:
             raise ModelError(
                 f"the tokenizer's chat template must end, and this one runs for more than {MOST_SECONDS:g} seconds on one "
@@ -123,7 +123,7 @@ class ChatTemplate:
 
     def _applied(self, messages: list[Message], tools: list[Message] | None, opens: bool) -> str:
         try:
-            return _render(self._tokenizer, self._template, messages, tools, opens)
+            return _in_time(self._tokenizer, self._template, messages, tools, opens)
         except TimeoutError:
             raise ContractError(
                 f"the chat template takes more than {MOST_SECONDS:g} seconds for messages of {_roles(messages)}"
@@ -132,7 +132,7 @@ class ChatTemplate:
             raise ContractError(f"the chat template refuses messages of {_roles(messages)}: {_one_line(error)}") from error
 
 
-def _render(tokenizer: Any, template: str, messages: list[Message], tools: list[Message] | None, opens: bool) -> str:
+def _in_time(tokenizer: Any, template: str, messages: list[Message], tools: list[Message] | None, opens: bool) -> str:
     with time_limit(MOST_SECONDS):
         return str(
             tokenizer.apply_chat_template(

@@ -19,7 +19,9 @@ def time_limit(seconds: float) -> TimeLimit:
     Contexts of one thread stand one after another, not one in another.
     """
     kept: dict[Any, TimeLimit] = _OF_THREAD.__dict__
-    return kept.setdefault(seconds, TimeLimit(seconds))
+    if seconds not in kept:
+        kept[seconds] = TimeLimit(seconds)
+    return kept[seconds]
 
 
 _OF_THREAD = threading.local()

@@ -13,7 +13,7 @@ once never mix their files: the first record wins, and names the folder that bel
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -65,23 +65,19 @@ class ArtifactStore:
         Its files must be there in their sizes; their content is compared when they are read, and by `whole`. A damaged
         artifact is discarded and told, and is then one that has not been made.
         """
-        try:
-            record, judged = self._record(ref)
-            for name, entry in record.files.items():
-                file = self._place(ref, record, name)
-                if (found := size_damage(file, entry)) is not None:
-                    raise self._lost(ref, file, found, judged)
-        except LostArtifactError:
-            return None
-        return record
+        return self._checked(ref, size_damage)
 
     def whole(self, ref: ArtifactRef) -> ArtifactRecord | None:
         """As `committed`, with the content of every file compared with its digest."""
+        return self._checked(ref, streamed_damage)
+
+    def _checked(self, ref: ArtifactRef, damage_of: Callable[[Location, ArtifactFile], str | None]) -> ArtifactRecord | None:
+        """The record, where `damage_of` finds nothing wrong with any of its files; else None, and the artifact is discarded."""
         try:
             record, judged = self._record(ref)
             for name, entry in record.files.items():
                 file = self._place(ref, record, name)
-                if (found := streamed_damage(file, entry)) is not None:
+                if (found := damage_of(file, entry)) is not None:
                     raise self._lost(ref, file, found, judged)
         except LostArtifactError:
             return None

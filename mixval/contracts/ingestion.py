@@ -53,18 +53,60 @@ class Quantity(FrozenModel):
     """Why there is no value, in words."""
 
 
+class PartValue(FrozenModel):
+    """What one part of a delivery, its real or its synthetic rows, adds. Nats, higher is better."""
+
+    n_rows: int
+    given_holdings: Quantity
+    """To the holdings."""
+    given_rest: Quantity
+    """To the holdings and the delivery's other part."""
+
+
 class Measured(FrozenModel):
     """What is known of a delivery when a policy looks at it."""
 
     quantities: dict[QuantityName, Quantity]
+    """One that is missing is unknown."""
     table_version: int | None
     """Version of the table that it was valued against. None before there is a table."""
     n_rows: int
     """Rows that would be appended: those that the gate admits."""
     n_dropped: int
     """Rows that the gate leaves out."""
+    n_tokens: float | None = None
+    """Answer tokens of those rows, of a causal LM; None where they are not counted."""
+    price: float | None = None
+    """Sum of those rows' prices; None where none was given."""
+    parts: dict[str, PartValue] = Field(default_factory=dict)
+    """By part, `real` and `synthetic`; without parts that have no rows."""
+    notes: list[str] = Field(default_factory=list)
+    """What is to be known about the holdings, in sentences: that they were summed anew, and why."""
     rejected: str | None = None
-    """Why the gate of rows and suites rejects it, or why it failed; None when it is in."""
+    """Why the gate of rows and suites rejects it; None when it is in."""
+    failed: str | None = None
+    """Why it could not be measured. The gate stays closed."""
+
+
+class Standing(FrozenModel):
+    """What a policy knows of earlier decisions."""
+
+    spent: float = Field(default=0.0, ge=0)
+    """Accepted in the budget's current period, in the budget's units."""
+    accepted_rows: int = Field(default=0, ge=0)
+    """Rows accepted of this contributor so far, in all."""
+    overwrites: bool = False
+    """Whether the delivery's name was delivered before with other bytes."""
+
+
+class Ruling(FrozenModel):
+    """What a policy says of a delivery."""
+
+    action: Action
+    rule: str
+    """Name of the rule that decided, or of what decided where no rule did."""
+    sentence: str
+    """Why, with the numbers, for people."""
 
 
 class Decision(FrozenModel):

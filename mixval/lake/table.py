@@ -17,6 +17,22 @@ class TableFile:
     """Below the table; names the file for ever, since files of a table are never rewritten in place."""
     size_bytes: int
     n_rows: int
+    delivery: str | None = None
+    """Digest of the delivery whose rows these are, as the gate noted that appended them; None for everybody else's, and where
+    rows of several deliveries were put together."""
+
+
+@dataclass(frozen=True)
+class TableChange:
+    """What a version changed of the rows of the one before."""
+
+    version: int
+    added: tuple[TableFile, ...]
+    """Files that came."""
+    removed: tuple[str, ...]
+    """Paths of files that went."""
+    rearranges: bool
+    """True where the rows are the same: in other files, or only the schema or properties changed."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +63,9 @@ class LakeTable(Protocol):
 
     def files(self, version: int) -> list[TableFile]:
         """The files of rows that make up a version."""
+
+    def changes(self, after: int, until: int) -> list[TableChange] | None:
+        """What each version after the one and up to the other changed, in order; None where the log no longer says."""
 
     def read(self, version: int, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows of a version, in batches."""

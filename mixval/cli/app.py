@@ -81,7 +81,7 @@ def init(
     from mixval.cli.template import begin
 
     with errors_shown(as_json=False):
-        typer.echo(begin(folder, task, hub))
+        typer.echo(begin(folder, task, hub, say=lambda line: typer.echo(line, err=True)))
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """The configuration that `mixval init` writes: the settings to decide first, with comments."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from string import Template
 from textwrap import indent
@@ -10,7 +11,7 @@ from mixval.config.tasks import ExampleBackbone, TaskSpec, spec_of
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.rows import ORIGIN
 from mixval.errors import ConfigError
-from mixval.models.checkpoint import is_on_hub
+from mixval.models.hub import HUB_SECONDS, is_cached, missing_from_hub
 
 FILE = "mixval.yaml"
 SCHEMA = "mixval.schema.json"
@@ -76,17 +77,31 @@ seed: 0
 """)
 
 
-def begin(folder: Path, task: str, hub: bool | None) -> str:
-    """Write the configuration, and say what it contains and what to do next. `hub` None: pretrained if the hub has it."""
+def begin(folder: Path, task: str, hub: bool | None, say: Callable[[str], None]) -> str:
+    """Write the configuration, and say what it contains and what to do next.
+
+    `hub` None: with the pretrained backbone if the hub, or its cache, has it. `say` is told before the hub is waited for.
+    """
     example = spec_of(task, "--task").example_backbone
-    is_offline = not (is_on_hub(example.path, example.revision) if hub is None else hub)
-    file = write_template(folder, task, is_offline)
-    if not is_offline:
+    _refuse_existing(folder)
+    why = _why_from_seed(example, hub, say)
+    file = write_template(folder, task, is_offline=why is not None)
+    if why is None:
         said = f"Its backbone is {example.path}, pretrained, from the Hugging Face hub."
     else:
-        why = "The Hugging Face hub does not answer, so its" if hub is None else "Its"
-        said = f"{why} backbone is made from a seed; the lines for a pretrained one, {example.path}, stand beside it."
+        its = f"{why}, so its" if why else "Its"
+        said = f"{its} backbone is made from a seed; the lines for a pretrained one, {example.path}, stand beside it."
     return f"wrote {file}. {said}\nFill in the URLs, then: mixval plan {file}"
+
+
+def _why_from_seed(example: ExampleBackbone, hub: bool | None, say: Callable[[str], None]) -> str | None:
+    """Why the backbone is one made from a seed, empty where that was asked for; None where it is the pretrained one."""
+    if hub is not None:
+        return None if hub else ""
+    if is_cached(example.path, example.revision):
+        return None
+    say(f"Asking the Hugging Face hub for {example.path}, at most {HUB_SECONDS:g} s. --hub and --offline ask nothing.")
+    return missing_from_hub(example.path, example.revision)
 
 
 def write_template(folder: Path, task: str, is_offline: bool) -> Path:
@@ -94,9 +109,7 @@ def write_template(folder: Path, task: str, is_offline: bool) -> Path:
 
     Raises ConfigError for an unknown task, and where there is such a file.
     """
-    file = folder / FILE
-    if file.exists():
-        raise ConfigError(f"{file}: the file exists already. Move it, or choose another folder.")
+    file = _refuse_existing(folder)
     folder.mkdir(parents=True, exist_ok=True)
     spec = spec_of(task, "--task")
     rows = ", ".join(column.example for column in (*spec.columns, ORIGIN))
@@ -104,6 +117,14 @@ def write_template(folder: Path, task: str, is_offline: bool) -> Path:
     texts = {"task": task, "rows": rows, "columns": _columns(spec), "backbone": backbone, "file": FILE, "schema": SCHEMA}
     (folder / SCHEMA).write_text(json.dumps(json_schema(ValuationConfig), indent=1) + "\n", encoding="utf-8")
     file.write_text(TEMPLATE.substitute(texts), encoding="utf-8")
+    return file
+
+
+def _refuse_existing(folder: Path) -> Path:
+    """The file to write. Raises ConfigError where there is one."""
+    file = folder / FILE
+    if file.exists():
+        raise ConfigError(f"{file}: the file exists already. Move it, or choose another folder.")
     return file
 
 

@@ -11,7 +11,6 @@ from typing import Any
 from mixval.contracts.json_text import read_json
 from mixval.errors import ConfigError, ContractError, ModelError
 
-_WEIGHTS, _HUB_SECONDS = "model.safetensors", 5
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _SHARD_NAME = re.compile(r"[\w-][\w.-]*\.safetensors")
 _VOCABULARY = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
@@ -103,19 +102,6 @@ def unreachable(checkpoint: Checkpoint) -> str:
         "without the hub, write `random_init: {architecture: ngrams}` for text, or `random_init: {architecture: patches}` and "
         "`image_size: 32` for images, in place of `path` and `revision` (`mixval init --offline` writes such a configuration)."
     )
-
-
-def is_on_hub(path: str, revision: str) -> bool:
-    """Whether the local cache has this checkpoint's weights, or the hub says within seconds that it does."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
-
-    if isinstance(try_to_load_from_cache(path, _WEIGHTS, revision=revision), str):
-        return True
-    try:
-        get_hf_file_metadata(hf_hub_url(path, _WEIGHTS, revision=revision), timeout=_HUB_SECONDS)
-    except Exception:  # its HTTP client raises classes of its own, which change with its version
-        return False
-    return True
 
 
 def side_file(checkpoint: Checkpoint, name: str) -> dict[str, Any] | None:

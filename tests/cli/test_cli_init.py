@@ -52,7 +52,9 @@ def test_init_names_a_pretrained_model_at_its_commit_and_one_without_the_hub(tas
         assert str(hub.path) in text
         assert f"architecture: {offline.random_init.architecture}" in text
     # Tests have no hub and an empty cache: what is written by default works without.
-    assert "does not answer" in invoke("init", tmp_path / "new", "--task", task).stdout
+    said = invoke("init", tmp_path / "new", "--task", task)
+    assert "HF_HUB_OFFLINE is set, so its backbone is made from a seed" in said.stdout
+    assert f"Asking the Hugging Face hub for {hub.path}" in said.stderr
     assert load_config(tmp_path / "new" / "mixval.yaml").backbone == offline
 
 

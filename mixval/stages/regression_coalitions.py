@@ -14,7 +14,8 @@ from mixval.stages.regression_value import responses_of
 from mixval.stages.statistics import PartStatistics, read_statistics, rows_represented, statistics_ref
 from mixval.stages.target_gradients import read_target_gradients
 from mixval.terms.ntk.objective import TargetObjective
-from mixval.valuation.regression_coalitions import EffectRows, RegressionGame, RegressionSums, Spreads
+from mixval.valuation.players import Player, TargetSide, game_of
+from mixval.valuation.regression_coalitions import EffectRows, RegressionGame
 
 LEAST_LOOKED_AT = 64
 """Rows of a contributor whose effects are taken, if it has as many, however many contributors share `value.replicate_rows`."""
@@ -23,29 +24,33 @@ LEAST_LOOKED_AT = 64
 def regression_game(jobs: Sequence[MeasureJob], target: MeasureJob) -> RegressionGame:
     """Of these contributors, at least one. Sufficient statistics are read one by one: of each, a Gram matrix in float32
     stays in memory."""
-    target_gradients = read_target_gradients(target)
-    k, q = len(jobs), target_gradients.features.shape[1]
-    gram, cross = np.zeros((k, q, q), dtype=np.float32), np.zeros((k, q, target_gradients.objective.n_classes))
-    measured, rows = np.zeros(k, dtype=np.int64), list[EffectRows]()
-    most = max(target.value.replicate_rows // k, LEAST_LOOKED_AT)
-    for place, job in enumerate(jobs):
-        by_part = read_statistics(job, statistics_ref(job, target))
-        measured[place] = sum(part.n for part in by_part.values())
-        weights = rows_represented(job, by_part)
-        for part, one in by_part.items():
-            gram[place] += (weights[part] * one.gradients.gram).astype(np.float32)
-            cross[place] += weights[part] * one.gradients.responses
-        if job.value.replicates:
-            rows.append(_looked_at(job, by_part, target_gradients.objective, most))
-    cross /= target_gradients.objective.unit
-    admitted = np.array([job.n_real + job.n_synthetic for job in jobs], dtype=np.int64)
-    return RegressionGame(
-        RegressionSums(admitted, measured, gram, cross),
-        target_gradients.features,
-        target_gradients.objective,
-        target.regression_damping,
-        Spreads(rows, target_multipliers(target, target_gradients.keys)) if rows else None,
-    )
+    side, most = regression_target(target), looked_at_each(target, len(jobs))
+    return game_of((_player(job, target, side.objective, most) for job in jobs), len(jobs), side)
+
+
+def regression_target(target: MeasureJob) -> TargetSide:
+    """T's side of a game, from its committed gradients."""
+    of_target = read_target_gradients(target)
+    drawn = target_multipliers(target, of_target.keys)
+    return TargetSide(of_target.features, of_target.objective, drawn, target.regression_damping)
+
+
+def looked_at_each(target: MeasureJob, n_players: int) -> int:
+    """Rows of each player whose effects are taken, if it has as many."""
+    return max(target.value.replicate_rows // n_players, LEAST_LOOKED_AT)
+
+
+def _player(job: MeasureJob, target: MeasureJob, objective: TargetObjective, most: int) -> Player:
+    by_part = read_statistics(job, statistics_ref(job, target))
+    weights = rows_represented(job, by_part)
+    q = next(iter(by_part.values())).gradients.q
+    gram, cross = np.zeros((q, q), dtype=np.float32), np.zeros((q, objective.n_classes))
+    for part, one in by_part.items():
+        gram += (weights[part] * one.gradients.gram).astype(np.float32)
+        cross += weights[part] * one.gradients.responses
+    measured = sum(part.n for part in by_part.values())
+    rows = _looked_at(job, by_part, objective, most) if job.value.replicates else None
+    return Player(job.n_real + job.n_synthetic, measured, gram, cross / objective.unit, rows)
 
 
 def _looked_at(job: MeasureJob, by_part: PartStatistics, objective: TargetObjective, most: int) -> EffectRows:

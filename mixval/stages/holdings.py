@@ -1,0 +1,199 @@
+"""What a version of a table holds, as sums: read, updated by the rows that were appended, or summed anew file by file.
+
+    versions that append         the batches appended are added: a delivery's own statistics, or those of a file that somebody
+                                 else appended, measured alone
+    versions that rearrange      change nothing
+    versions that take rows      (deletions, overwrites, restores) everything is added anew, from the statistics that are stored
+                                 of each delivery and file; those that are missing are measured
+
+Holdings of the version before the one that a sum was made from are discarded: any can be made again from the batches.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from mixval.config.valuation import ValuationConfig
+from mixval.contracts.parts import PARTS
+from mixval.contracts.record import ArtifactRef
+from mixval.errors import LostArtifactError
+from mixval.lake.table import LakeTable, TableFile
+from mixval.stages.held_batches import Batch, Make, settings_of, stored_batch
+from mixval.stages.jobs import MeasureJob
+from mixval.stages.preparing import PreparedRun
+from mixval.stages.steps import make_here
+from mixval.stages.table_files import measure_file
+from mixval.valuation.held_rows import HeldRows
+from mixval.valuation.summed_rows import SampledSums
+
+VERSION = 1
+"""Raised whenever the sums change."""
+REMEMBERED = 8
+"""Batches of a contributor, the last ones, that its next one is compared with."""
+LOOKED_BACK = 64
+"""Versions before the one asked for among which stored holdings are looked for."""
+TOLD = "holdings.json"
+ROWS = "rows"
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """Sums over the rows of one version of a table."""
+
+    version: int | None
+    """None before there is a table."""
+    parts: dict[str, SampledSums] = field(default_factory=dict)
+    """By part; a part without rows is left out."""
+    rows: HeldRows = field(default_factory=lambda: HeldRows.of(np.zeros(0, dtype=np.uint64)))
+    """Which rows are held, by content."""
+    recent: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Contributor -> names of its last batches, oldest first."""
+    notes: tuple[str, ...] = ()
+    """How these were made, where it was not by addition; sentences."""
+
+    @property
+    def n_rows(self) -> int:
+        """Rows, without those that the gate would leave out."""
+        return sum(one.admitted for one in self.parts.values())
+
+    def with_batch(self, batch: Batch) -> Holdings:
+        """With the rows of a batch, of the same version."""
+        both = {part: self.parts[part] + batch.parts[part] for part in PARTS if part in self.parts and part in batch.parts}
+        recent = dict(self.recent)
+        if batch.contributor is not None:
+            names = [name for name in recent.get(batch.contributor, []) if name != batch.name]
+            recent[batch.contributor] = [*names, batch.name][-REMEMBERED:]
+        return replace(self, parts=self.parts | batch.parts | both, rows=self.rows + batch.rows, recent=recent)
+
+
+def holdings_at(
+    config: ValuationConfig, prepared: PreparedRun, table: LakeTable, version: int | None, make: Make = make_here
+) -> Holdings:
+    """What this version holds. Committed once a version; None, before there is a table, holds nothing.
+
+    `config` is the valuation of the gate (`IngestionConfig.valuing`), `prepared` its plan, for T, model and sketch. Raises
+    ContractError for a file of the table whose rows cannot be read as the row contract says, and StorageError.
+    """
+    if version is None:
+        return Holdings(None)
+    target = prepared.target_job
+    ref = _ref(config, target, table, version)
+    if (found := _committed(target, ref)) is not None:
+        return found
+    maker = _Maker(config, prepared, table, version, make)
+    base = maker.base()
+    grown = None if base is None else maker.grown(base)
+    made = grown if isinstance(grown, Holdings) else maker.anew(grown)
+    _commit(target, ref, made, base)
+    if base is not None and base.version is not None:
+        _discard_before(config, target, table, base.version)
+    return made
+
+
+@dataclass(frozen=True)
+class _Maker:
+    config: ValuationConfig
+    prepared: PreparedRun
+    table: LakeTable
+    version: int
+    make: Make
+
+    def base(self) -> Holdings | None:
+        """The newest stored holdings before this version."""
+        target = self.prepared.target_job
+        for before in range(self.version - 1, max(self.version - 1 - LOOKED_BACK, -1), -1):
+            if (found := _committed(target, _ref(self.config, target, self.table, before))) is not None:
+                return found
+        return None
+
+    def grown(self, base: Holdings) -> Holdings | str:
+        """The base with what was appended since; or why that is not enough, in words."""
+        changes = self.table.changes(int(base.version or 0), self.version)
+        if changes is None:
+            return f"its log no longer says what changed since version {base.version}"
+        rows = [change for change in changes if not change.rearranges]
+        if taken := [change for change in rows if change.removed]:
+            return f"version {taken[0].version} took rows away, or restored an older version"
+        found = replace(base, version=self.version, notes=())
+        for change in rows:
+            for batch in self._batches(change.added):
+                found = found.with_batch(batch)
+        return found
+
+    def anew(self, why: str | None) -> Holdings:
+        """The sum over all files of this version."""
+        found, files = Holdings(self.version), self.table.files(self.version)
+        for batch in self._batches(files):
+            found = found.with_batch(batch)
+        if why is None:
+            return found
+        note = f"The holdings of version {self.version} were summed anew from its {len(files):,} files, since {why}."
+        return replace(found, notes=(note,))
+
+    def _batches(self, files: Sequence[TableFile]) -> Iterator[Batch]:
+        """What these files hold: deliveries that are there whole, and files by themselves."""
+        deliveries: dict[str, list[TableFile]] = {}
+        for file in files:
+            deliveries.setdefault(file.delivery or "", []).append(file)
+        for digest, own in deliveries.items():
+            batch = stored_batch(self.prepared.target_job, self.config.sample, digest) if digest else None
+            if batch is not None and batch.n_rows == sum(file.n_rows for file in own):
+                yield batch
+                continue
+            for file in own:
+                alone = measure_file(self.config, self.prepared, self.table.url, file, self.make)
+                if alone is not None:
+                    yield alone
+
+
+def _ref(config: ValuationConfig, target: MeasureJob, table: LakeTable, version: int) -> ArtifactRef:
+    settings = settings_of(target, config.sample)
+    return target.store.ref("holdings", VERSION, table=table.identity(), of_version=version, settings=settings)
+
+
+def _committed(target: MeasureJob, ref: ArtifactRef) -> Holdings | None:
+    if target.store.committed(ref) is None:
+        return None
+    try:
+        told, arrays = target.store.read_json(ref, TOLD), target.store.read_tensors(ref)
+    except LostArtifactError:  # told where it was found; it is made again
+        return None
+    below = {part: _below(arrays, f"{part}/") for part in (*PARTS, ROWS)}
+    return Holdings(
+        version=told["version"],
+        parts={part: SampledSums.from_arrays(below[part]) for part in PARTS if below[part]},
+        rows=HeldRows.from_arrays(below[ROWS]),
+        recent=told["recent"],
+        notes=tuple(told["notes"]),
+    )
+
+
+def _commit(target: MeasureJob, ref: ArtifactRef, made: Holdings, base: Holdings | None) -> None:
+    told: dict[str, Any] = {"version": made.version, "recent": dict(made.recent), "notes": list(made.notes)}
+    tensors = {f"{part}/{name}": array for part, one in made.parts.items() for name, array in one.to_arrays().items()}
+    tensors |= {f"{ROWS}/{name}": array for name, array in made.rows.to_arrays().items()}
+    target.store.commit(
+        ref,
+        inputs={"version": made.version, "base": None if base is None else base.version},
+        tensors=tensors,
+        documents={TOLD: json.dumps(told, sort_keys=True).encode()},
+        numbers={"n_rows": made.n_rows},
+    )
+
+
+def _discard_before(config: ValuationConfig, target: MeasureJob, table: LakeTable, version: int) -> None:
+    """Discard the newest holdings before this version: two versions' remain."""
+    for before in range(version - 1, max(version - 1 - LOOKED_BACK, -1), -1):
+        ref = _ref(config, target, table, before)
+        if target.store.committed(ref) is not None:
+            target.store.discard(ref)
+            return
+
+
+def _below(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

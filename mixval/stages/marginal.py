@@ -1,0 +1,167 @@
+"""What a batch is worth given the holdings, with everything else that a policy compares."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from mixval.config.policy import QuantityName
+from mixval.config.sample import SampleConfig
+from mixval.contracts.ingestion import Measured, PartValue, Quantity
+from mixval.contracts.outcomes import GateOutcome
+from mixval.contracts.parts import PARTS, REAL
+from mixval.stages.drift import drift_of
+from mixval.stages.held_batches import Batch
+from mixval.stages.holdings import Holdings
+from mixval.stages.jobs import MeasureJob
+from mixval.stages.measured import multipliers
+from mixval.stages.regression_coalitions import looked_at_each, regression_target
+from mixval.valuation.marginal import Estimated, Marginal, marginal_of, missing_share
+from mixval.valuation.players import Player
+from mixval.valuation.regression_coalitions import EffectRows
+from mixval.valuation.summed_rows import SampledSums
+
+Quantities = dict[QuantityName, Quantity]
+
+
+def measure_given(
+    holdings: Holdings,
+    batch: Batch,
+    outcome: GateOutcome,
+    target: MeasureJob,
+    sample: SampleConfig,
+    price: float | None = None,
+) -> Measured:
+    """What a policy compares, of a batch that the gate let in; `price` is the sum over its rows.
+
+    `sample` is that of the valuation. Raises NumericalError where no value can be computed, such as for gradients that are all
+    zero.
+    """
+    most = looked_at_each(target, len(batch.parts) + bool(holdings.parts))
+    held = player_of(holdings.parts, target, most) if holdings.parts else None
+    parts = {part: player_of({part: batch.parts[part]}, target, most) for part in PARTS if part in batch.parts}
+    found = marginal_of(held, parts, regression_target(target))
+    confidence = target.value.confidence
+    quantities: Quantities = {
+        "marginal-value": _quantity(found.marginal, confidence),
+        "standalone-value": _quantity(found.standalone, confidence),
+        "redundancy": _redundancy(found, confidence, is_first=held is None),
+        "overlap-share": _overlap(holdings, batch, confidence),
+        "drift": drift_of(holdings, batch, target, sample),
+        **of_outcome(outcome),
+    }
+    quantities |= _rates(quantities["marginal-value"], batch, price)
+    return Measured(
+        quantities=quantities,
+        table_version=holdings.version,
+        n_rows=batch.n_rows,
+        n_dropped=outcome.n_dropped,
+        n_tokens=batch.n_tokens,
+        price=price,
+        parts={part: _part_value(found, part, batch.parts[part].admitted, confidence) for part in parts},
+        notes=list(holdings.notes),
+    )
+
+
+def not_measured(
+    outcome: GateOutcome, version: int | None, *, rejected: str | None = None, failed: str | None = None
+) -> Measured:
+    """What is known of a delivery that the gate rejects, or that could not be measured, with the reason."""
+    return Measured(
+        quantities=of_outcome(outcome),
+        table_version=version,
+        n_rows=outcome.n_real + outcome.n_synthetic,
+        n_dropped=outcome.n_dropped,
+        rejected=rejected,
+        failed=failed,
+    )
+
+
+def of_outcome(outcome: GateOutcome) -> Quantities:
+    """What the gate of rows counted."""
+    n_rows = outcome.n_rows
+    repeats = sum(one.count for one in outcome.findings if one.column == "row_is_first")
+    shares = {"duplicate-share": repeats, "dropped-share": outcome.n_dropped}
+    found: Quantities = {"rows": _exactly(outcome.n_real + outcome.n_synthetic)}
+    for name, count in shares.items():
+        found[name] = _exactly(count / n_rows) if n_rows else _unknown("it has no rows")  # type: ignore[index]
+    return found
+
+
+def player_of(parts: Mapping[str, SampledSums], target: MeasureJob, most: int) -> Player:
+    """One player of these parts, at least one, with `most` rows or a few more whose effects are taken."""
+    measured = sum(one.measured for one in parts.values())
+    return Player(
+        admitted=sum(one.admitted for one in parts.values()),
+        measured=measured,
+        gram=np.sum([one.gram for one in parts.values()], axis=0),
+        cross=np.sum([one.cross for one in parts.values()], axis=0),
+        rows=_looked_at(parts, target, most, measured) if target.value.replicates else None,
+    )
+
+
+def _looked_at(parts: Mapping[str, SampledSums], target: MeasureJob, most: int, measured: int) -> EffectRows:
+    chosen = [(part, one, *one.first(math.ceil(most * one.measured / measured))) for part, one in parts.items()]
+    return EffectRows(
+        features=np.concatenate([one.features[rows] for _, one, rows, _ in chosen]),
+        responses=np.concatenate([one.responses[rows] for _, one, rows, _ in chosen]),
+        multipliers=multipliers(target, np.concatenate([one.keys[rows] for _, one, rows, _ in chosen])),
+        weights=np.concatenate([one.weights[rows] for _, one, rows, _ in chosen]),
+        stand_for=np.concatenate([each for *_, each in chosen]),
+        is_real=np.concatenate([np.full(len(each), part == REAL) for part, *_, each in chosen]),
+    )
+
+
+def _quantity(found: Estimated, confidence: float) -> Quantity:
+    low, high = found.ends(confidence)
+    return Quantity(value=found.value, low=low, high=high)
+
+
+def _redundancy(found: Marginal, confidence: float, *, is_first: bool) -> Quantity:
+    if is_first:
+        return _exactly(0.0)
+    share = missing_share(found.marginal, found.standalone, confidence)
+    if share is None:
+        return _unknown("by itself it is not told from worth nothing, so that there is no share to speak of")
+    return Quantity(value=share[0], low=share[1], high=share[2])
+
+
+def _overlap(holdings: Holdings, batch: Batch, confidence: float) -> Quantity:
+    if not holdings.parts:
+        return _exactly(0.0)
+    found = holdings.rows.share_of(batch.rows.keys, confidence)
+    if found is None:
+        return _unknown("too few of its rows are among the share of the table's rows that is kept for comparison")
+    return Quantity(value=found.share, low=found.low, high=found.high)
+
+
+def _rates(marginal: Quantity, batch: Batch, price: float | None) -> Quantities:
+    no_tokens = "rows of this task have no answer tokens" if batch.n_tokens is None else "it has no answer tokens"
+    no_price = "no price was given" if price is None else f"its rows cost {price:g} together"
+    return {
+        "marginal-value-per-row": _over(marginal, batch.n_rows, "it has no rows"),
+        "marginal-value-per-token": _over(marginal, batch.n_tokens, no_tokens),
+        "marginal-value-per-price": _over(marginal, price, no_price),
+    }
+
+
+def _over(marginal: Quantity, units: float | None, why: str) -> Quantity:
+    if units is None or not units > 0 or marginal.value is None:
+        return _unknown(why)
+    low, high = (None if end is None else end / units for end in (marginal.low, marginal.high))
+    return Quantity(value=marginal.value / units, low=low, high=high)
+
+
+def _part_value(found: Marginal, part: str, n_rows: int, confidence: float) -> PartValue:
+    given_holdings, given_rest = (_quantity(one[part], confidence) for one in (found.given_held, found.given_rest))
+    return PartValue(n_rows=n_rows, given_holdings=given_holdings, given_rest=given_rest)
+
+
+def _exactly(value: float) -> Quantity:
+    return Quantity(value=value, low=value, high=value)
+
+
+def _unknown(why: str) -> Quantity:
+    return Quantity(value=None, why_unknown=why)

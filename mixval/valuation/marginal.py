@@ -1,0 +1,125 @@
+"""What a batch adds to what is held already: values of unions by NTK regression, and how far they may be off.
+
+Letters: H what is held; B the batch, of parts R (real) and S (synthetic); v as in `regression_coalitions.py`; R replicates.
+
+    marginal      v(H + B) - v(H), of a part v(H + R) - v(H) and v(H + B) - v(H + S)
+    standalone    v(B) - v(nobody)
+    redundancy    1 - marginal / standalone: the share of the standalone value that is there without the batch
+
+All are differences of values of one game, whose replicates have one multiplier for each row in all of them, so that what two
+values share cancels. The ends of a ratio are found as by Fieller (Journal of the Royal Statistical Society B 16, 1954): the
+ratios r for which marginal - r standalone is not told from 0, by the same intervals as all else. They are bounded where
+standalone is told from 0, and nothing is said where it is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mixval.terms.replicates import interval
+from mixval.valuation.estimates import Floats
+from mixval.valuation.players import Player, TargetSide, game_of
+from mixval.valuation.regression_coalitions import RegressionGame
+
+HELD = "held"
+"""The player of what is held; the others are parts of the batch."""
+MOST_RATIO = 1e6
+"""Ratio to which the end of an interval is looked for."""
+HALVINGS = 30
+"""Of the bracket about an end: to 1e-9 of it."""
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """A number with its replicates."""
+
+    value: float
+    deviations: Floats | None
+    """(R,); None without replicates."""
+
+    def less(self, other: Estimated, times: float = 1.0) -> Estimated:
+        """The difference, replicate by replicate, to so many times the other."""
+        own, others = self.deviations, other.deviations
+        shifts = None if own is None or others is None else np.asarray(own - times * others)
+        return Estimated(self.value - times * other.value, shifts)
+
+    def ends(self, confidence: float) -> tuple[float | None, float | None]:
+        """The interval; None where it is unknown."""
+        return (None, None) if self.deviations is None else interval(self.value, self.deviations, confidence)
+
+
+@dataclass(frozen=True)
+class Marginal:
+    """What a batch adds, in nats."""
+
+    marginal: Estimated
+    standalone: Estimated
+    given_held: dict[str, Estimated]
+    """By part: what it adds to what is held."""
+    given_rest: dict[str, Estimated]
+    """By part: what it adds to what is held and the rest of the batch."""
+
+
+def marginal_of(held: Player | None, parts: Mapping[str, Player], target: TargetSide) -> Marginal:
+    """Of a batch of these parts, at least one, above what is held; None: nothing. Cost: a factor in float64 for each of at
+    most six unions, whatever was summed."""
+    players = dict(parts) if held is None else {HELD: held, **parts}
+    worth = _Worth(game_of(players.values(), len(players), target, np.float64), list(players))
+    base = [] if held is None else [HELD]
+    names = list(parts)
+    whole = worth.of([*base, *names])
+    before = worth.of(base)
+    alone = whole.less(before) if held is None else worth.of(names).less(worth.of([]))
+    given_held = {part: worth.of([*base, part]).less(before) for part in names}
+    given_rest = {part: whole.less(worth.of([*base, *(one for one in names if one != part)])) for part in names}
+    return Marginal(whole.less(before), alone, given_held, given_rest)
+
+
+def missing_share(
+    marginal: Estimated, standalone: Estimated, confidence: float
+) -> tuple[float, float | None, float | None] | None:
+    """1 - marginal / standalone with its ends, None where they are unknown; None where standalone is not told from 0, or below.
+
+    Without replicates standalone counts as told from 0 where it is above 0.
+    """
+    low, _ = standalone.ends(confidence)
+    if not standalone.value > 0 or (standalone.deviations is not None and (low is None or low <= 0)):
+        return None
+    ratio = marginal.value / standalone.value
+    if standalone.deviations is None or marginal.ends(confidence)[0] is None:
+        return 1 - ratio, None, None
+    least, most = (_end(ratio, side, marginal, standalone, confidence) for side in (-1.0, 1.0))
+    return 1 - ratio, 1 - most, 1 - least
+
+
+def _end(ratio: float, side: float, above: Estimated, below: Estimated, confidence: float) -> float:
+    """The farthest r on one side of the ratio for which above - r below is not told from 0."""
+
+    def is_told(r: float) -> bool:
+        low, high = above.less(below, r).ends(confidence)
+        return low is not None and high is not None and not low <= 0 <= high
+
+    near, step = ratio, 1.0
+    while step < MOST_RATIO and not is_told(ratio + side * step):
+        near, step = ratio + side * step, 2 * step
+    far = ratio + side * step
+    for _ in range(HALVINGS):
+        middle = (near + far) / 2
+        near, far = (near, middle) if is_told(middle) else (middle, far)
+    return far
+
+
+@dataclass(frozen=True)
+class _Worth:
+    """Values of unions by their players' names."""
+
+    game: RegressionGame
+    names: Sequence[str]
+
+    def of(self, members: Sequence[str]) -> Estimated:
+        mask = np.array([name in members for name in self.names], dtype=np.bool_)
+        value = self.game.value(mask) if mask.any() else self.game.empty()
+        return Estimated(value, self.game.deviations(mask))

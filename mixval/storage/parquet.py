@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mixval.contracts.arrow_types import is_text
+from mixval.storage.footer import RowGroup, row_groups
 from mixval.storage.held import HeldFile
 from mixval.storage.reading import MAX_BATCH_BYTES, guarded, reading
 from mixval.storage.root import Location
@@ -48,33 +50,36 @@ class OpenParquet:
         self, paths: Sequence[str], batch_rows: int, holding: tuple[str, str] | None = None
     ) -> Iterator[pa.RecordBatch]:
         """Batches of at most `batch_rows` rows and about `MAX_BATCH_BYTES`; row groups without the value are left out."""
-        metadata = self._file.metadata
-        groups = [at for at in range(self.n_row_groups) if holding is None or _may_hold(metadata.row_group(at), *holding)]
-        rows = min(batch_rows, _affordable_rows(metadata, paths, groups))
-        stream = self._file.iter_batches(rows, row_groups=groups, columns=list(paths), use_threads=False)
+        metadata, groups = self._file.metadata, row_groups(self._file.metadata)
+        chosen = list(range(len(groups)))
+        if holding is not None and self._is_text(holding[0]):
+            leaves = _leaves(metadata, [holding[0]])
+            chosen = [at for at in chosen if _may_hold(groups[at], leaves, holding[1])]
+        rows = min(batch_rows, _affordable_rows([groups[at] for at in chosen], _leaves(metadata, paths)))
+        stream = self._file.iter_batches(rows, row_groups=chosen, columns=list(paths), use_threads=False)
         yield from guarded(stream, self._location, Parquet.name)
 
-
-def _may_hold(group: pq.RowGroupMetaData, column: str, value: str) -> bool:
-    """False when the row group's statistics exclude `value`."""
-    for at in range(group.num_columns):
-        chunk = group.column(at)
-        if chunk.path_in_schema != column or chunk.physical_type != "BYTE_ARRAY" or not chunk.is_stats_set:
-            continue
-        low, high = (chunk.statistics.min, chunk.statistics.max) if chunk.statistics.has_min_max else (None, None)
-        if isinstance(low, str) and isinstance(high, str):
-            return low.encode() <= value.encode() <= high.encode()
-    return True
+    def _is_text(self, column: str) -> bool:
+        at = self.schema.get_field_index(column)
+        return at >= 0 and is_text(self.schema.field(at).type)
 
 
-def _affordable_rows(metadata: pq.FileMetaData, paths: Sequence[str], row_groups: Sequence[int]) -> int:
-    wanted = [at for at in range(metadata.num_columns) if _under(metadata.schema.column(at).path, paths)]
-    rows = max((metadata.row_group(group).num_rows for group in row_groups), default=0)
-    heaviest = 1.0
-    for group in row_groups:
-        meta = metadata.row_group(group)
-        size = sum(meta.column(at).total_uncompressed_size for at in wanted)
-        heaviest = max(heaviest, size / max(meta.num_rows, 1))
+def _leaves(metadata: pq.FileMetaData, paths: Sequence[str]) -> list[int]:
+    """Places of the stored columns that lie below these paths."""
+    return [at for at in range(metadata.num_columns) if _under(metadata.schema.column(at).path, paths)]
+
+
+def _may_hold(group: RowGroup, leaves: Sequence[int], value: str) -> bool:
+    """False when the row group's statistics of a column exclude `value`."""
+    bounds = [group.chunks[at].bounds for at in leaves if at < len(group.chunks)]
+    return not any(one is not None and not one[0] <= value.encode() <= one[1] for one in bounds)
+
+
+def _affordable_rows(groups: Sequence[RowGroup], leaves: Sequence[int]) -> int:
+    rows, heaviest = max((group.n_rows for group in groups), default=0), 1.0
+    for group in groups:
+        size = sum(group.chunks[at].uncompressed_bytes for at in leaves if at < len(group.chunks))
+        heaviest = max(heaviest, size / max(group.n_rows, 1))
     return max(1, min(int(MAX_BATCH_BYTES / heaviest), max(rows, 1)))
 
 

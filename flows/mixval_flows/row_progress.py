@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from distributed import Client
 
-from mixval.progress import current
+from mixval.progress import RowsShown
 from mixval_flows.worker import ROWS_TOPIC
 
 
 @contextmanager
 def rows_shown(client: Client, stage: str, totals: Mapping[str, int]) -> Iterator[None]:
-    """Within this block the front end hears of the row passes of these contributors; `totals` are those planned, by name."""
-    progress, done = current(), Counter[str]()
+    """Within this block the front end hears of row passes; `totals` are those planned, by name."""
+    shown = RowsShown(stage, totals)
 
     def heard(event: tuple[float, dict[str, int]]) -> None:
         for name, n in event[1].items():
-            if name in totals:
-                done[name] += n
-                progress.part(stage, name, done[name], totals[name])
+            shown(name, n)
 
     client.subscribe_topic(ROWS_TOPIC, heard)
     try:

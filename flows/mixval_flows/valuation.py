@@ -118,7 +118,7 @@ def _measure(jobs: Sequence[MeasureJob], target: MeasureJob) -> dict[str, str]:
         waited[job.contributor.name] = [*before.values(), *own.values()]
         last[waited[job.contributor.name][-1]] = job.contributor.name
     failed = {}
-    with rows_shown(client, "measure", {job.contributor.name: row_passes(job, target) for job in jobs}):
+    with rows_shown(client, "measure", row_passes(jobs, target)):
         for future in as_completed(list(last)):
             name = last[future]
             if (reason := first_failure(waited[name])) is not None:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bars
 
 from mixval.cli.interrupts import InterruptibleProgress
-from mixval.progress import Progress, Silence
+from mixval.progress import TARGET, Progress, Silence
 
 WORDS = {
     "start": "starting up",
@@ -77,7 +77,7 @@ class TerminalBars:
     def part(self, stage: str, name: str, done: int, total: int) -> None:
         """Advance the stage's bar within a step."""
         if stage in self._parts and name not in self._done[stage]:  # what is told late is dropped
-            self._parts[stage][name] = min(done / max(total, 1), 0.99)
+            self._parts[stage][name] = min(done / max(total, 1), 0.99) if name != TARGET else 0.0
             self._draw(stage, _part_words(name, done, total))
 
     def _draw(self, stage: str, words: str) -> None:

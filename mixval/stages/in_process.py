@@ -8,10 +8,11 @@ from mixval.config.valuation import ValuationConfig
 from mixval.contracts.outcomes import GateOutcome, failed_outcome
 from mixval.contracts.record import ArtifactRef
 from mixval.errors import reason_of
-from mixval.progress import current
+from mixval.progress import RowsShown, current, watched_by
 from mixval.stages import gating
 from mixval.stages.coalitions import QUANTITIES
 from mixval.stages.jobs import MeasureJob
+from mixval.stages.pacing import row_passes
 from mixval.stages.preparing import PreparedRun, prepare_run
 from mixval.stages.routes import route_of
 from mixval.stages.runs import GatedRun, ValuedRun, gated_run, measured_terms, valued_run
@@ -82,13 +83,14 @@ def value_gated(run: GatedRun) -> ValuedRun:
 def measure_here(jobs: Sequence[MeasureJob], target: MeasureJob) -> dict[str, str]:
     """Commit these contributors' terms. Returns by name why a contributor could not be measured; the others go on."""
     shared, failed = route_of(target.ntk.method).shared_steps(target) if jobs else [], dict[str, str]()
-    for step in shared:
-        make_here(step)
-    for job in jobs:
-        try:
-            for step in contributor_steps(job, target, shared):
-                make_here(step)
-        except Exception as error:  # whatever the rows of one contributor raise
-            failed[job.contributor.name] = reason_of(error)
-        current().step("measure", job.contributor.name)
+    with watched_by(RowsShown("measure", row_passes(jobs, target))):
+        for step in shared:
+            make_here(step)
+        for job in jobs:
+            try:
+                for step in contributor_steps(job, target, shared):
+                    make_here(step)
+            except Exception as error:  # whatever the rows of one contributor raise
+                failed[job.contributor.name] = reason_of(error)
+            current().step("measure", job.contributor.name)
     return failed

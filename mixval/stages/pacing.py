@@ -7,7 +7,7 @@ that only warms up: the first pass of a model costs several times the later ones
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from mixval.config.sample import SampleConfig
@@ -15,6 +15,7 @@ from mixval.config.valuation import ValuationConfig
 from mixval.contracts.parts import PARTS
 from mixval.contracts.plan import ContributorPlan, WorkPlan
 from mixval.errors import MixvalError
+from mixval.progress import TARGET
 from mixval.stages.footprint import probe_footprint
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.preparing import PreparedRun
@@ -51,11 +52,17 @@ def paced(config: ValuationConfig, prepared: PreparedRun) -> WorkPlan:
     return plan.model_copy(update={"contributors": contributors, "target": target})
 
 
-def row_passes(job: MeasureJob, target: MeasureJob) -> int:
-    """Rows that go through the backbone to measure a contributor, as planned; one that passes twice counts twice."""
-    appended = rows_drawn(target.contributor.n_rows, job.ntk.sample)
-    passes = route_of(job.ntk.method).row_passes(job.contributor, job.value, appended)
-    return sum(n for kind, n in passes.items() if kind != "terms")
+def row_passes(jobs: Sequence[MeasureJob], target: MeasureJob) -> dict[str, int]:
+    """Rows that go through the backbone to measure these contributors, and T's before theirs, as planned, by name.
+
+    A row that passes twice counts twice.
+    """
+    route, appended = route_of(target.ntk.method), rows_drawn(target.contributor.n_rows, target.ntk.sample)
+    found = {TARGET: rows_drawn(target.contributor.n_rows, target.sample) * sum(map(len, route.passes([], target).values()))}
+    for job in jobs:
+        passes = route.row_passes(job.contributor, job.value, appended)
+        found[job.contributor.name] = sum(n for kind, n in passes.items() if kind != "terms")
+    return found
 
 
 def _with_seconds(one: ContributorPlan, n_by_kind: dict[str, int], found: Seconds) -> ContributorPlan:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress as Bars
 
 from mixval.cli.progress_view import QUIET_SECONDS, PlainLines, TerminalBars
-from mixval.progress import Silence, shown_by
+from mixval.progress import TARGET, Silence, shown_by
 from mixval_flows.row_progress import rows_shown
 from mixval_flows.runner import LazyCluster
 from mixval_flows.worker import ROWS_TOPIC, TELL_SECONDS, RowsTold
@@ -27,6 +27,9 @@ def test_a_bar_moves_within_a_step_and_never_beyond_it() -> None:
         shown.part("measure", name, done, 100)
         told.append(task.completed)
     assert told == pytest.approx([0.25, 0.75, 1.49])
+    shown.part("measure", TARGET, 60, 100)  # T's rows are no step
+    assert task.completed == pytest.approx(1.49)
+    assert task.fields["words"] == "target, 60 of 100 row passes"
     shown.step("measure", "oak: failed")
     assert task.completed == pytest.approx(1.5)
     shown.part("measure", "oak", 30, 100)  # told late

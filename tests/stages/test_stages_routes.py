@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ import pytest
 from benchmarks.plain_stages import gate_here
 from mixval.config.terms import STORES_ROWS
 from mixval.errors import ConfigError
+from mixval.progress import TARGET, watched_by
 from mixval.stages.coalitions import CoalitionJob, quantity_ref
 from mixval.stages.in_process import value_gated
+from mixval.stages.pacing import row_passes
 from mixval.stages.preparing import prepare_run
 from mixval.stages.routes import ROUTES, route_of
 from mixval.stages.steps import make_here, refs_of
@@ -49,9 +52,12 @@ def test_steps_wait_for_those_above_and_make_what_is_counted(ntk: dict[str, obje
         assert {*refs_of(steps[-1].after)} == seen - {steps[-1].ref}
     counted = [ref for refs in route.passes(list(jobs.values()), target).values() for ref in refs]
     assert not any(target.store.committed(ref) for ref in counted)
-    for step in [*shared, *own[0]]:
-        make_here(step)
     name = next(iter(jobs))
+    planned, passed = row_passes(list(jobs.values()), target), Counter[str]()
+    with watched_by(lambda of, n: passed.update({of: n})):
+        for step in [*shared, *own[0]]:
+            make_here(step)
+    assert passed == {one: planned[one] for one in (TARGET, name)}
     assert target.store.committed(terms_ref(jobs[name], target)) is not None
     of_one = [ref for refs in route.passes([jobs[name]], target).values() for ref in refs]
     assert all(target.store.committed(ref) for ref in of_one)

@@ -11,6 +11,7 @@
     ├── StorageError           a URL cannot be reached, read or written
     │   ├── ConditionUnsupportedError  the store has no conditional writes
     │   ├── ConflictError      another run swapped the pointer first
+    │   ├── DamagedRecordError a record of a gate is missing or not as it was written
     │   ├── ChangedFileError   a file of the input is no longer what was listed
     │   └── LostArtifactError  a committed artifact is missing or damaged
     ├── ModelError             a backbone cannot be loaded or does not fit the task
@@ -85,6 +86,10 @@ class ConditionUnsupportedError(StorageError):
 
 class ConflictError(StorageError):
     """Another run swapped the pointer first."""
+
+
+class DamagedRecordError(StorageError):
+    """A record of a gate in front of a table, such as a decision, is missing or not as it was written. It is left as it is."""
 
 
 class ChangedFileError(StorageError):

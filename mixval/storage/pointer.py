@@ -90,7 +90,7 @@ def swap_latest(output: Location, run_id: str, fingerprint: str, expected: Lates
 def _swap_on_s3(location: Location, new: Latest, data: bytes, expected: Latest | None) -> Swap:
     with location.guard("swap the pointer"):
         filesystem = location.filesystem()
-        probe = location.path.removesuffix(location.name) + f".probe-{new.nonce}"
+        probe = location.path.removesuffix(location.name) + f"{s3.PROBE}{new.nonce}"
         conditional = not s3.ignores_conditions(filesystem, probe)
         if conditional:
             try:

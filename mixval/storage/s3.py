@@ -29,6 +29,9 @@ BUSY_PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Seconds between tries of a store that answers that it is busy: where every fifth answer says so, all six tries of a request
 find it busy once in 240 million, since each is `ATTEMPTS` attempts."""
 
+PROBE = ".probe-"
+"""How names of objects begin that are written and removed to find out what a store does."""
+
 _REFUSED = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
 _BUSY = {"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "500", "502", "503", "504"}
 _UNSUPPORTED = {"NotImplemented", "501", "MethodNotAllowed", "405", "InvalidArgument"}
@@ -108,7 +111,7 @@ def _object_filesystem(options: StorageConfig, _environment: str, _process: int)
     filesystem = _patient_class()(
         anon=options.anonymous,
         endpoint_url=endpoint,
-        client_kwargs={"region_name": region} if (region := _region(options)) else {},
+        client_kwargs={"region_name": region} if (region := region_of(options)) else {},
         config_kwargs={
             "connect_timeout": CONNECT_SECONDS,
             "read_timeout": READ_SECONDS,
@@ -153,14 +156,15 @@ def _parquet_filesystem(options: StorageConfig, _environment: str, _process: int
         anonymous=options.anonymous,
         endpoint_override=host or None,
         scheme=scheme or "https",
-        region=_region(options),
+        region=region_of(options),
         connect_timeout=CONNECT_SECONDS,
         request_timeout=READ_SECONDS,
         retry_strategy=pafs.AwsStandardS3RetryStrategy(max_attempts=PARQUET_ATTEMPTS),
     )
 
 
-def _region(options: StorageConfig) -> str | None:
+def region_of(options: StorageConfig) -> str | None:
+    """The region in force: the configured one, else the environment's, else that of S3-compatible endpoints."""
     given = options.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     return given or ("us-east-1" if endpoint_of(options) else None)
 

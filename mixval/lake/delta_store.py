@@ -1,0 +1,68 @@
+"""Where a Delta table may lie, how delta-rs is told to reach it, and whether the store creates objects conditionally.
+
+Keys are never handed on: delta-rs reads them from the environment, as the other clients do.
+"""
+
+from __future__ import annotations
+
+from mixval.config.source import StorageConfig
+from mixval.config.url_secrets import stripped_url
+from mixval.errors import ConditionUnsupportedError, StorageError
+from mixval.storage import s3
+from mixval.storage.root import Location, open_location
+
+KINDS = ("file", "s3")
+"""Schemes whose stores create an object only where none is, in one step that no other writer can come between."""
+
+
+def gate_location(url: str, storage: StorageConfig | None, what: str) -> Location:
+    """The location of the table or of the state. Raises ConditionUnsupportedError where neither can lie."""
+    location = open_location(url, storage)
+    if location.scheme not in KINDS:
+        raise ConditionUnsupportedError(
+            f"{location.url}: expected the {what} of a gate in a local folder or under s3://, found {location.scheme}://, "
+            "where mixval cannot create an object only where none is, so two gates could take each other's place. Move it."
+        )
+    return location
+
+
+def storage_options(location: Location) -> dict[str, str]:
+    """What delta-rs is told beside the environment."""
+    if location.scheme != "s3":
+        return {}
+    options = {"aws_conditional_put": "etag"}
+    if region := s3.region_of(location.options):
+        options["aws_region"] = region
+    if endpoint := s3.endpoint_of(location.options):
+        options |= {"aws_endpoint": endpoint, "aws_virtual_hosted_style_request": "false"}
+        if endpoint.startswith("http://"):
+            options["aws_allow_http"] = "true"
+    if location.options.anonymous:
+        options["aws_skip_signature"] = "true"
+    return options
+
+
+def refuse_other_folder(location: Location) -> None:
+    """Raises StorageError where a folder without a table holds something: a table is not made among other files."""
+    try:
+        found = [*location.folders(), *(file.name for file in location.files(recursive=False))]
+    except StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return
+        raise
+    others = sorted(name for name in found if name != "_delta_log" and not name.startswith(s3.PROBE))
+    if "_delta_log" in found:
+        logs = location.child("_delta_log").files(recursive=False)
+        others = sorted(file.name for file in logs if file.name.endswith((".json", ".parquet"))) or others
+    if others:
+        raise StorageError(
+            f"{location.url}: expected a Delta table, or a folder with nothing in it, found no table but "
+            f"{', '.join(repr(name) for name in others[:3])}{' and more' if len(others) > 3 else ''}. Correct the URL, or move "
+            "these away."
+        )
+
+
+def plain_words(error: BaseException) -> str:
+    """The first line of a failure in delta-rs, without its stack and without secrets."""
+    lines = str(error).strip().splitlines()
+    return stripped_url(lines[0])[:400].rstrip(". ") if lines else type(error).__name__

@@ -1,0 +1,175 @@
+"""What lies in an inbox: deliveries, files that are not complete yet, and names that are left alone, each with the reason.
+
+One file that is odd never keeps the others waiting. On a disk a file is seen while it is being written: one that says where it
+ends (Parquet, Arrow) counts when its end can be read, another when it has not changed for a moment. Objects are whole.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from urllib.parse import unquote
+
+from mixval.config.ingestion import IngestionConfig
+from mixval.contracts.ingestion import Delivery
+from mixval.errors import ConfigError, MixvalError, StorageError
+from mixval.storage.entries import Entry, entries_below
+from mixval.storage.formats import format_of, known_formats, open_format
+from mixval.storage.held import held
+from mixval.storage.not_data import is_hidden, without_markers
+from mixval.storage.root import Location, open_location
+
+UPLOAD_SECONDS = 60.0
+"""Seconds without a change after which a file whose end cannot be read counts as delivered, and as damaged."""
+SETTLED_SECONDS = 2.0
+"""Seconds without a change after which a file that does not say where it ends counts as delivered."""
+_HIVE = "contributor="
+
+
+@dataclass(frozen=True)
+class LeftAlone:
+    """A name in the inbox that is no delivery now."""
+
+    name: str
+    """Path below the inbox; bytes that are no UTF-8 as `\\udcXX`, escaped."""
+    reason: str
+
+
+@dataclass(frozen=True)
+class InboxListing:
+    """What a listing found, each part sorted by name."""
+
+    deliveries: tuple[Delivery, ...]
+    waiting: tuple[LeftAlone, ...]
+    """Not complete yet, or in a place that has to be cleared up first: the next listing looks again."""
+    ignored: tuple[LeftAlone, ...]
+    """No data: hidden names, descriptions, links, other endings."""
+
+
+def require_apart(config: IngestionConfig) -> None:
+    """Raises ConfigError where inbox, table, state and target are not four places side by side: what a gate writes would be
+    delivered to it."""
+    named = {"inbox": config.inbox, "table": config.table, "state": config.state, "target": config.target}
+    places = {name: _plain(open_location(url, config.storage)) for name, url in named.items()}
+    for (outer, outer_url), (inner, inner_url) in permutations(places.items(), 2):
+        if f"{inner_url}/".startswith(f"{outer_url}/"):
+            raise ConfigError(
+                f"{inner}: expected inbox, table, state and target side by side, found {inner_url}, which is or lies below the "
+                f"{outer}, {outer_url}. What the gate writes would be read as a delivery, or rows compared with themselves. "
+                "Move one of the two."
+            )
+
+
+def list_inbox(config: IngestionConfig) -> InboxListing:
+    """What lies in the inbox now. Reads the ends of local files alone.
+
+    A delivery is a file below `contributor=NAME/` (percent-decoded, as Hive writes it) or `NAME/`. Raises ConfigError as
+    `require_apart` does, StorageError for an inbox that is missing or cannot be listed.
+    """
+    require_apart(config)
+    inbox = open_location(config.inbox, config.storage)
+    found = entries_below(inbox)
+    ignored = {entry.name: reason for entry in found if (reason := _no_data(entry))}
+    ignored |= _markers(inbox, [entry for entry in found if entry.name not in ignored])
+    left = [entry for entry in found if entry.name not in ignored]
+    waiting = _two_folders(left)
+    ready, now = [], time.time()
+    for entry in left:
+        if entry.name in waiting:
+            continue
+        if inbox.local_path() and (reason := _incomplete(inbox.child(*entry.name.split("/")), entry, now)):
+            waiting[entry.name] = reason
+        else:
+            ready.append(_delivery(inbox, entry))
+    return InboxListing(tuple(ready), _left_alone(waiting), _left_alone(ignored))
+
+
+def contributor_of(name: str) -> str:
+    """Whose delivery this is, by its path below the inbox."""
+    folder = name.partition("/")[0]
+    return unquote(folder.removeprefix(_HIVE)) if folder.startswith(_HIVE) else folder
+
+
+def _delivery(inbox: Location, entry: Entry) -> Delivery:
+    return Delivery(
+        contributor=contributor_of(entry.name),
+        name=entry.name,
+        url=f"{inbox.url}/{entry.name}",
+        size_bytes=entry.size_bytes,
+        version=entry.version,
+    )
+
+
+def _no_data(entry: Entry) -> str:
+    """Why a name is no data; empty for what may be."""
+    if _is_not_text(entry.name):
+        return "the bytes of its name are no UTF-8. Rename it"
+    if entry.other:
+        return f"it is {entry.other}, and only files are read. Put the file itself there"
+    if is_hidden(entry.name):
+        return "its name, or that of a folder above it, begins with `_` or `.`: such names are not data"
+    if "/" not in entry.name:
+        return "it belongs to no contributor. Move it into a contributor's folder"
+    if any(part in ("", ".", "..") for part in entry.name.split("/")):
+        return "its path has an empty part, `.` or `..`. Rename it"
+    return ""
+
+
+def _markers(inbox: Location, entries: Sequence[Entry]) -> dict[str, str]:
+    """Names of descriptions, markers of folders and files of no known format, with the reason."""
+    places = [(Location(f"{inbox.url}/{entry.name}", inbox.options), entry.name) for entry in entries]
+    data = {name for _, name in without_markers(places)}
+    reasons = {name: "it is a description or a marker that other programs leave beside data" for _, name in places}
+    other = f"it has the ending of none of the formats that are read: {known_formats()}. Convert it"
+    return {name: reasons[name] for _, name in places if name not in data} | {
+        name: other for name in data if format_of(name) is None
+    }
+
+
+def _two_folders(entries: Sequence[Entry]) -> dict[str, str]:
+    """Names in folders that name the same contributor, which all wait until one is renamed."""
+    folders: dict[str, set[str]] = {}
+    for entry in entries:
+        folders.setdefault(contributor_of(entry.name), set()).add(entry.name.partition("/")[0])
+    return {
+        entry.name: f"two folders name the contributor {whose!r}: {', '.join(sorted(folders[whose]))}. Rename one"
+        for entry in entries
+        if len(folders[whose := contributor_of(entry.name)]) > 1
+    }
+
+
+def _incomplete(file: Location, entry: Entry, now: float) -> str:
+    """Why a local file may still be written; empty for one that is complete, or was left for so long that it is damaged."""
+    found = format_of(entry.name)
+    age = abs(now - (entry.changed or 0.0))  # the disk's clock may be ahead
+    if found is None or age >= UPLOAD_SECONDS:
+        return ""
+    if not found.has_footer:
+        return "its format says nowhere that it ends, and it was changed just now" if age < SETTLED_SECONDS else ""
+    try:
+        with held(file) as content, open_format(content):
+            return ""
+    except StorageError as error:
+        return str(error)
+    except MixvalError:
+        return f"not complete yet: its end cannot be read, and it was changed less than {UPLOAD_SECONDS:.0f} seconds ago"
+
+
+def _left_alone(names: dict[str, str]) -> tuple[LeftAlone, ...]:
+    return tuple(LeftAlone(_shown(name), names[name]) for name in sorted(names))
+
+
+def _is_not_text(name: str) -> bool:
+    return any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
+def _shown(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _plain(location: Location) -> str:
+    """The URL by which places are compared: links on a disk are followed."""
+    path = location.local_path()
+    return location.url.rstrip("/") if path is None else f"file://{path.resolve()}"

@@ -1,0 +1,184 @@
+"""Pinned copies: a delivery's bytes below the gate's state, under the digest of their content. All later steps read these, so
+that whoever overwrites or removes the delivery changes nothing that was checked, valued or appended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from mixval.config.ingestion import IngestionConfig
+from mixval.contracts.ingestion import Delivery, PinnedDelivery
+from mixval.errors import ChangedFileError, StorageError
+from mixval.lake.ledger import Ledger
+from mixval.lake.steps import reached
+from mixval.storage.entries import disk_version, is_missing, object_version
+from mixval.storage.formats import FORMATS
+from mixval.storage.root import CHUNK_BYTES, Location, open_location
+
+_SETTLED_SECONDS = 2.0
+"""Age of a file's last change below which another one may bear the same time."""
+_BLOCK_BYTES = 8 << 20
+"""Bytes of an object that are asked for at a time."""
+
+
+def pin(delivery: Delivery, config: IngestionConfig, ledger: Ledger) -> PinnedDelivery:
+    """The delivery's bytes as they were listed, copied below the state; where they lie there already, that copy.
+
+    Reads the delivery once, in pieces; not at all where its name had this version before and the copy is whole. Raises
+    ChangedFileError where it is no longer what was listed: then this one waits for the next listing, and others go on.
+    StorageError where a store fails.
+    """
+    known = ledger.known_digest(delivery)
+    if known is not None and (copy := _copy_of(known, delivery, ledger.state)).exists() and copy.size() == delivery.size_bytes:
+        return _pinned(delivery, known, copy, ledger.record_content(delivery, known, is_settled=True))
+    source = open_location(delivery.url, config.storage)
+    with _aside(ledger.state) as spool:
+        digest, is_settled = _copied(source, delivery, spool)
+        copy = _copy_of(digest, delivery, ledger.state)
+        _put_in_place(spool, copy)
+    reached("copied", digest)
+    before = ledger.record_content(delivery, digest, is_settled)
+    reached("pinned", digest)
+    return _pinned(delivery, digest, copy, before)
+
+
+def repin(digest: str, name: str, ledger: Ledger) -> Location:
+    """The pinned copy of bytes that were delivered before, under this name. Raises ChangedFileError where it is gone or is no
+    longer what its name says.
+    """
+    copy = ledger.state.child("staging", digest[:2], f"{digest}{_ending(name)}")
+    found = _digest_there(copy)
+    if found != digest:
+        raise ChangedFileError(
+            f"{copy.url}: expected the bytes of {digest[:16]}, pinned from '{name}', found "
+            f"{'nothing' if found is None else 'other bytes'}. Deliver the file again: it is pinned anew."
+        )
+    return copy
+
+
+def unpin(digest: str, name: str, ledger: Ledger) -> None:
+    """Remove a pinned copy that nobody will read any more. The delivery itself is left alone."""
+    ledger.state.child("staging", digest[:2], f"{digest}{_ending(name)}").delete(missing_ok=True)
+
+
+def _pinned(delivery: Delivery, digest: str, copy: Location, before: str | None) -> PinnedDelivery:
+    return PinnedDelivery(delivery=delivery, digest=digest, url=copy.url, supersedes=before)
+
+
+def _copy_of(digest: str, delivery: Delivery, state: Location) -> Location:
+    return state.child("staging", digest[:2], f"{digest}{_ending(delivery.name)}")
+
+
+def _ending(name: str) -> str:
+    """The ending by which the copy's format is known, as in the name."""
+    lower = name.lower()
+    return next(
+        (ending for one in FORMATS for ending in sorted(one.endings, key=len, reverse=True) if lower.endswith(ending)), ""
+    )
+
+
+@contextmanager
+def _aside(state: Location) -> Iterator[BinaryIO]:
+    """A local file that nobody sees, beside its later place where that is local. Removed at the end."""
+    folder = None
+    if (path := state.local_path()) is not None:
+        folder = path / "staging"
+        with state.guard("make a folder"):
+            folder.mkdir(parents=True, exist_ok=True)
+    with state.guard("write a file aside"), tempfile.NamedTemporaryFile(dir=folder, prefix=".copy-", delete=False) as file:
+        try:
+            yield file  # type: ignore[misc]  # its methods are those of a BinaryIO
+        finally:
+            Path(file.name).unlink(missing_ok=True)
+
+
+def _copied(source: Location, delivery: Delivery, spool: BinaryIO) -> tuple[str, bool]:
+    """SHA-256 of the delivery's bytes, copied, and whether other bytes would have had another version."""
+    try:
+        if source.local_path() is not None:
+            return _copied_file(source, delivery, spool)
+        return _copied_object(source, delivery, spool), True
+    except StorageError as error:
+        if is_missing(error):
+            raise _changed(delivery, "nothing: it was removed or renamed") from error
+        raise
+
+
+def _copied_file(source: Location, delivery: Delivery, spool: BinaryIO) -> tuple[str, bool]:
+    # Not through a link, and without waiting for somebody to write into a pipe, that was put there since the listing.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    with source.guard("read a delivery"), os.fdopen(os.open(source.path, flags), "rb") as file:
+        before = os.fstat(file.fileno())
+        if not stat.S_ISREG(before.st_mode) or disk_version(before) != delivery.version:
+            raise _changed(delivery, "another file")
+        digest = _hashed(file, spool)
+        after = os.fstat(file.fileno())
+    if disk_version(after) != delivery.version:
+        raise _changed(delivery, "one that changed while it was copied")
+    return digest, max(after.st_mtime, after.st_ctime) < time.time() - _SETTLED_SECONDS
+
+
+def _copied_object(source: Location, delivery: Delivery, spool: BinaryIO) -> str:
+    """Each piece is asked for under the entity tag that the object had when it was opened, which is that of the listing."""
+    with source.guard("read a delivery"):
+        filesystem = source.filesystem()
+        try:
+            with filesystem.open(source.path, "rb", block_size=_BLOCK_BYTES, cache_type="readahead") as file:
+                if object_version(file.details) != delivery.version:
+                    raise _changed(delivery, "another object")
+                digest = _hashed(file, spool)
+        except OSError as error:
+            if type(error).__name__ == "FileExpired":
+                raise _changed(delivery, "one that was overwritten while it was copied") from error
+            raise
+        if object_version(filesystem.info(source.path)) != delivery.version:
+            raise _changed(delivery, "one that was overwritten while it was copied")
+    return digest
+
+
+def _hashed(file: BinaryIO, spool: BinaryIO) -> str:
+    state = hashlib.sha256()
+    while chunk := file.read(CHUNK_BYTES):
+        state.update(chunk)
+        spool.write(chunk)
+    spool.flush()
+    return state.hexdigest()
+
+
+def _put_in_place(spool: BinaryIO, copy: Location) -> None:
+    """Whole at once. A copy that is there already has the same bytes, or was damaged, and is replaced."""
+    with copy.guard("pin a delivery"):
+        if (path := copy.local_path()) is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.chmod(spool.name, 0o644)
+            os.replace(spool.name, path)
+        else:
+            copy.filesystem().put_file(spool.name, copy.path)
+
+
+def _digest_there(copy: Location) -> str | None:
+    state = hashlib.sha256()
+    try:
+        with copy.open() as file, copy.guard("read a pinned delivery"):
+            while chunk := file.read(CHUNK_BYTES):
+                state.update(chunk)
+    except StorageError as error:
+        if is_missing(error):
+            return None
+        raise
+    return state.hexdigest()
+
+
+def _changed(delivery: Delivery, found: str) -> ChangedFileError:
+    return ChangedFileError(
+        f"{delivery.url}: expected the file that was listed ({delivery.size_bytes:,} bytes), found {found}. It waits for the "
+        "next run, which takes what is there then."
+    )

@@ -1,0 +1,105 @@
+"""What lies below a folder in one listing: names, sizes, what tells one content from the next, and what is no plain file."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mixval.errors import StorageError
+from mixval.storage.root import Location
+
+_KINDS = ((stat.S_ISLNK, "a link"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file, or something else that bears a name."""
+
+    name: str
+    """Path below the folder."""
+    size_bytes: int
+    version: str
+    """Entity tag and version of an object; on a disk, device, file, size and times of the last change."""
+    changed: float | None
+    """When it was last changed, in seconds since 1970. None where the store does not say."""
+    other: str = ""
+    """What it is instead of a plain file, e.g. `a link`; empty for a file."""
+
+
+def entries_below(folder: Location) -> list[Entry]:
+    """All files below a folder, sorted by name. Links are named and not followed.
+
+    Raises `StorageError` where there is no such folder; where a store has no folders, one without objects is empty.
+    """
+    with folder.guard("list a folder"):
+        if path := folder.local_path():
+            return sorted(_local_entries(path), key=lambda one: one.name)
+        filesystem = folder.filesystem()
+        found = filesystem.find(folder.path, detail=True)
+        above = str(filesystem._strip_protocol(folder.url)).rstrip("/") + "/"
+        if not found and folder.scheme != "s3":
+            filesystem.info(folder.path)  # raises where there is nothing
+        elif not found:
+            filesystem.call_s3("head_bucket", Bucket=folder.path.partition("/")[0])  # raises where there is no such bucket
+        files = ((name, info) for name, info in found.items() if info["type"] == "file")
+        return [
+            Entry(name.removeprefix(above), int(info["size"] or 0), object_version(info), _time_of(info))
+            for name, info in sorted(files)
+            if name.startswith(above) and not name.endswith("/")
+        ]
+
+
+def entry_of(file: Location) -> Entry:
+    """The entry of one file. Raises `StorageError` where there is none."""
+    with file.guard("look at a file"):
+        if path := file.local_path():
+            return _local_entry(path.name, path.lstat())
+        info = file.filesystem().info(file.path)
+        return Entry(file.name, int(info["size"] or 0), object_version(info), _time_of(info))
+
+
+def object_version(info: Any) -> str:
+    """What a store calls one content of an object: its entity tag and, where it keeps them, its version."""
+    tag = str(info.get("ETag") or info.get("etag") or "").strip('"')
+    version = info.get("VersionId")
+    known = [tag, "" if version in (None, "null") else str(version)]
+    return " ".join(filter(None, known)) or f"{info.get('size')} {_time_of(info)}"
+
+
+def disk_version(found: os.stat_result) -> str:
+    """What tells one content of a file on a disk from the next, as far as its clock ticks."""
+    return f"{found.st_dev}-{found.st_ino}-{found.st_size}-{found.st_mtime_ns}-{found.st_ctime_ns}"
+
+
+def _local_entries(folder: Path) -> Iterator[Entry]:
+    def fail(error: OSError) -> None:
+        raise error
+
+    for root, folders, names in os.walk(folder, onerror=fail):
+        below = os.path.relpath(root, folder)
+        links = [name for name in folders if os.path.islink(os.path.join(root, name))]
+        for name in [*names, *links]:
+            shown = name if below == "." else f"{below}/{name}"
+            try:
+                yield _local_entry(shown, os.lstat(os.path.join(root, name)))
+            except FileNotFoundError:  # removed since the folder was read
+                continue
+
+
+def _local_entry(name: str, found: os.stat_result) -> Entry:
+    other = "" if stat.S_ISREG(found.st_mode) else next((said for kind, said in _KINDS if kind(found.st_mode)), "no file")
+    return Entry(name, found.st_size, disk_version(found), found.st_mtime, other)
+
+
+def _time_of(info: Any) -> float | None:
+    written = info.get("LastModified") or info.get("created")
+    return float(written.timestamp()) if hasattr(written, "timestamp") else None
+
+
+def is_missing(error: StorageError) -> bool:
+    """Whether a store failed because nothing is there."""
+    return isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError))

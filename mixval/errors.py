@@ -89,7 +89,15 @@ class ConflictError(StorageError):
 
 
 class DamagedRecordError(StorageError):
-    """A record of a gate in front of a table, such as a decision, is missing or not as it was written. It is left as it is."""
+    """A record of a gate in front of a table, such as a decision, is missing or not as it was written. It is left as it is.
+
+    `digest` is that of the delivery's bytes whose decision it is; empty for another record.
+    """
+
+    def __init__(self, message: str, *, digest: str = "") -> None:
+        """The message, with the delivery that it concerns."""
+        super().__init__(message)
+        self.digest = digest
 
 
 class ChangedFileError(StorageError):

@@ -1,5 +1,6 @@
 """The ledger of a gate, below its state: which bytes a name had, who works on a delivery, and what was decided.
 
+    table.json                          which table it belongs to
     names/HH/NAME DIGEST/NUMBER.json    the contents that a name of the inbox has had, one after the other
     claims/DIGEST.json                  who works on it, and until when: saves work and decides nothing
     decisions/DIGEST/ATTEMPT.json       created once; whoever comes second takes what stands
@@ -53,6 +54,14 @@ class Content(FrozenModel):
     """Whether another content would have another version. Not so for a file that was changed a moment before."""
 
 
+class Bound(FrozenModel):
+    """The table that a ledger belongs to."""
+
+    url: str
+    """Where it was first seen. It may be moved."""
+    identity: str
+
+
 class Ledger:
     """The ledger of one gate. Picklable; holds no connection. Safe for any number of processes at once."""
 
@@ -97,9 +106,9 @@ class Ledger:
     def decision(self, digest: str, attempt: int) -> Decision:
         """The decision of an attempt. Raises DamagedRecordError where it is missing or not as it was written."""
         file = self._decisions().child(_checked(digest), f"{attempt}.json")
-        found = _read(file, Decision)
+        found = _read(file, Decision, digest)
         if (found.digest, found.attempt) != (digest, attempt):
-            raise _damaged(file, f"the decision of attempt {found.attempt} on {found.digest[:16]}")
+            raise _damaged(file, f"the decision of attempt {found.attempt} on {found.digest[:16]}", digest)
         return found
 
     def decide(self, decision: Decision) -> Decision:
@@ -119,26 +128,26 @@ class Ledger:
         reached("decided", f"{stands.digest}.{stands.attempt}")
         return stands
 
-    def decisions(self, on_damage: Callable[[str, DamagedRecordError], None] | None = None) -> Iterator[Decision]:
-        """All decisions, by digest and attempt, read as they are asked for. `on_damage` takes the digest and the error of each
-        that cannot be read; without it, the first one is raised."""
+    def decisions(self, on_damage: Callable[[DamagedRecordError], None] | None = None) -> Iterator[Decision]:
+        """All decisions, by digest and attempt, read as they are asked for. `on_damage` takes each that cannot be read; without
+        it, the first one is raised."""
         files = ((digest, number) for digest in _folders(self._decisions()) for number in self.attempts(digest))
 
-        def read(one: tuple[str, int]) -> tuple[str, Decision | DamagedRecordError]:
+        def read(one: tuple[str, int]) -> Decision | DamagedRecordError:
             try:
-                return one[0], self.decision(*one)
+                return self.decision(*one)
             except DamagedRecordError as error:
-                return one[0], error
+                return error
 
         with ThreadPoolExecutor(8) as pool:
             while some := list(islice(files, _READ_TOGETHER)):
-                for digest, found in pool.map(read, some):
+                for found in pool.map(read, some):
                     if isinstance(found, Decision):
                         yield found
                     elif on_damage is None:
                         raise found
                     else:
-                        on_damage(digest, found)
+                        on_damage(found)
 
     def known_digest(self, delivery: Delivery) -> str | None:
         """The digest of a delivery whose name had this very version before; None where only its bytes tell."""
@@ -159,6 +168,27 @@ class Ledger:
             f"{delivery.url}: expected a name with one content at a time, found it with another one whenever it was noted. "
             "Leave the file alone, and run again."
         )
+
+    def bind(self, table: str, identity: str | None) -> None:
+        """Note which table this ledger belongs to; None while there is none.
+
+        Raises StorageError where it is another one than was noted, or gone: what was decided for one does not enter another.
+        """
+        file = self.state.child("table.json")
+        if identity is not None:
+            require_conditions(self.state)
+        if identity is None and not file.exists():
+            return
+        if identity is not None and not file.exists():
+            _create(file, Bound(url=table, identity=identity))
+        noted = _read(file, Bound)
+        if noted.identity != identity:
+            found = "no table" if identity is None else f"table {identity}"
+            raise StorageError(
+                f"{table}: expected table {noted.identity}, to which the decisions below {self.state.url} belong, found "
+                f"{found}. "
+                "Put that table back; or name another `state` for this one, in which everything is decided anew."
+            )
 
     def _contents(self, name: str) -> list[Content]:
         folder = self._name(name)
@@ -181,23 +211,24 @@ def _create(file: Location, record: FrozenModel) -> None:
     raise StorageError(f"{file.url}: expected to create a record, found neither it nor another {_TRIES} times. Run again.")
 
 
-def _read(file: Location, kind: type[Model]) -> Model:
+def _read(file: Location, kind: type[Model], digest: str = "") -> Model:
     data = read_if_there(file)
     if data is None:
-        raise _damaged(file, "nothing")
+        raise _damaged(file, "nothing", digest)
     try:
         given: Any = read_json(data)
         if not isinstance(given, dict) or not is_whole(given):
-            raise _damaged(file, "another content than was sealed")
+            raise _damaged(file, "another content than was sealed", digest)
         return kind.model_validate({name: value for name, value in given.items() if name != SEAL})
     except (ValueError, ContractError, ValidationError) as error:
-        raise _damaged(file, f"what cannot be read: {' '.join(str(error).split())[:200]}") from error
+        raise _damaged(file, f"what cannot be read: {' '.join(str(error).split())[:200]}", digest) from error
 
 
-def _damaged(file: Location, found: str) -> DamagedRecordError:
+def _damaged(file: Location, found: str, digest: str = "") -> DamagedRecordError:
     return DamagedRecordError(
         f"{file.url}: expected a record of the gate as it was written, found {found}. Nothing is done with what it stands for. "
-        "Put it back from a copy; a decision that is lost for good is taken anew once its file has been removed."
+        "Put it back from a copy; a decision that is lost for good is taken anew once its file has been removed.",
+        digest=digest,
     )
 
 

@@ -6,7 +6,7 @@ between the two left a decision without rows, which this makes good; nothing is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +14,7 @@ from mixval.contracts.ingestion import Decision
 from mixval.errors import ConflictError, DamagedRecordError, MixvalError, reason_of
 from mixval.lake.ledger import Ledger
 from mixval.lake.steps import reached
-from mixval.lake.table import Appended, CommitKey, LakeTable
+from mixval.lake.table import Appended, LakeTable
 
 State = Literal["held", "committed", "stale", "failed", "restored", "partly", "unsigned", "undecided"]
 """What was found of a delivery.
@@ -57,16 +57,18 @@ def reconcile(ledger: Ledger, table: LakeTable, append: Callable[[Decision], App
     May be repeated and run beside other gates. What is found wrong with one delivery does not keep the others from their turn.
     Raises StorageError where ledger or table cannot be reached.
     """
+    ledger.bind(table.url, table.identity())
     damaged: list[str] = []
     standing = _standing(ledger, damaged)
     version = table.version()
-    rows: Mapping[CommitKey, int] = {} if version is None else table.rows_by_key(version)
-    held: dict[str, int] = {}
-    for key, n_rows in rows.items():
-        held[key.delivery] = held.get(key.delivery, 0) + n_rows
-    found = [_accepted(one, held.get(one.digest, 0), table, append) for one in standing.values() if _is_accepted(one)]
-    known = {one.digest for one in found}
-    found += [_undecided(digest, held[digest], standing.get(digest)) for digest in sorted(set(held) - known)]
+    held: dict[str, dict[int, int]] = {}
+    for key, n_rows in {} if version is None else table.rows_by_key(version).items():
+        held.setdefault(key.delivery, {})[key.attempt] = n_rows
+    standing |= {digest: one for digest in held if (one := _restated(ledger, standing.get(digest), max(held[digest])))}
+    accepted = [one for one in standing.values() if _is_accepted(one)]
+    found = [_accepted(one, sum(held.get(one.digest, {}).values()), table, append) for one in accepted]
+    others = sorted(set(held) - {one.digest for one in accepted})
+    found += [_undecided(digest, sum(held[digest].values()), standing.get(digest)) for digest in others]
     reached("reconciled", table.url)
     return Reconciliation(tuple(sorted(found, key=lambda one: one.digest)), tuple(damaged))
 
@@ -75,12 +77,24 @@ def _standing(ledger: Ledger, damaged: list[str]) -> dict[str, Decision]:
     """The last decision on each digest. Of a delivery one of whose decisions is damaged, none stands."""
     broken = set[str]()
 
-    def note(digest: str, error: DamagedRecordError) -> None:
+    def note(error: DamagedRecordError) -> None:
         damaged.append(str(error))
-        broken.add(digest)
+        broken.add(error.digest)
 
     found = {one.digest: one for one in ledger.decisions(note)}
     return {digest: one for digest, one in found.items() if digest not in broken}
+
+
+def _restated(ledger: Ledger, stands: Decision | None, attempt: int) -> Decision | None:
+    """The decision under which a delivery entered, said again where a policy has decided otherwise since, not knowing that it
+    was in: of two gates, one appended it while the other found that the table had moved. None where nothing is to be said."""
+    if stands is None or _is_accepted(stands) or stands.decided_by == "person" or attempt >= stands.attempt:
+        return None
+    entered = ledger.decision(stands.digest, attempt)
+    if not _is_accepted(entered):
+        return None
+    sentence = f"{entered.sentence} It was in the table when attempt {stands.attempt} was decided, which does not count."
+    return ledger.decide(entered.model_copy(update={"attempt": stands.attempt + 1, "sentence": sentence}))
 
 
 def _is_accepted(decision: Decision) -> bool:

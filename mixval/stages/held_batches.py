@@ -23,17 +23,17 @@ from mixval.stages.gating import read_digests
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.regression_value import responses_of
 from mixval.stages.routes import route_of
-from mixval.stages.rows import bad_rows
+from mixval.stages.row_names import content_of, row_names
 from mixval.stages.shared_sketch import shared_sketch_ref
 from mixval.stages.statistics import read_statistics, statistics_ref
-from mixval.stages.steps import Step, make_here
+from mixval.stages.steps import MOST_LOST, Step, make_here
 from mixval.stages.target_gradients import read_target_gradients
-from mixval.storage.shards import stream_rows
 from mixval.terms.discrepancy.random_features import MeanEmbedding
 from mixval.terms.loss.sums import COLUMNS
 from mixval.terms.ntk.objective import TargetObjective
+from mixval.terms.replicates import Keys
 from mixval.terms.sufficient_statistics import SufficientStatistics
-from mixval.valuation.held_rows import HeldRows, row_keys
+from mixval.valuation.held_rows import HeldRows
 from mixval.valuation.summed_rows import SampledSums
 
 VERSION = 1
@@ -56,6 +56,8 @@ class Batch:
     """By part; a part without rows is left out."""
     rows: HeldRows
     """All of its rows, by content."""
+    kept: dict[str, Keys]
+    """By part, the content keys of the rows that `parts` keep, in their order."""
     embedding: MeanEmbedding | None
     """Of the rows measured, both parts; None without any."""
     n_tokens: float | None
@@ -108,8 +110,7 @@ def measure_batch(
     `name` is the digest of a delivery, or the path of a file of the table; `contributor` is None where it is not known whose
     rows they are. `config` is that of the valuation.
     """
-    for step in (*route_of(target.ntk.method).shared_steps(target), *route_of(target.ntk.method).own_steps(job, target)):
-        make(step)
+    route, ref = route_of(target.ntk.method), batch_ref(target, config.sample, name)
     statistics = statistics_ref(job, target)
     told = StoredBatch(
         name=name,
@@ -117,17 +118,33 @@ def measure_batch(
         n_by_part={part: n for part, n in job.rows_by_part.items() if n},
         statistics=(statistics.kind, statistics.fingerprint),
     )
-    ref = _ref(target, config.sample, name)
-    if target.store.committed(ref) is None:
-        keys = row_keys(read_digests(config, gated), _labels(job))
-        documents = {BATCH: told.model_dump_json(indent=1).encode()}
-        target.store.commit(ref, inputs={"name": name}, tensors={"keys": np.unique(keys)}, documents=documents)
-    return _read(target, ref, told)
+    n_lost = 0
+    while True:
+        for step in (*route.shared_steps(target), *route.own_steps(job, target)):
+            make(step)
+        try:
+            _note(config, job, gated, ref, told)
+            return _read(target, ref, told)
+        except LostArtifactError:  # discarded and told where it was found: it is made again
+            n_lost += 1
+            if n_lost > MOST_LOST:
+                raise
+
+
+def _note(config: ValuationConfig, job: MeasureJob, gated: ArtifactRef, ref: ArtifactRef, told: StoredBatch) -> None:
+    """Commit what is told of a batch with its rows' keys, over what was told when the gate had other limits."""
+    if job.store.committed(ref) is not None:
+        if job.store.read_model(ref, BATCH, StoredBatch) == told:
+            return
+        job.store.discard(ref)
+    documents = {BATCH: told.model_dump_json(indent=1).encode()}
+    tensors = row_names(job, read_digests(config, gated))
+    job.store.commit(ref, inputs={"name": told.name}, tensors=tensors, documents=documents)
 
 
 def stored_batch(target: MeasureJob, sample: SampleConfig, name: str) -> Batch | None:
     """The batch that was noted under this name; None where it was not measured, or what was stored is gone."""
-    ref = _ref(target, sample, name)
+    ref = batch_ref(target, sample, name)
     if target.store.committed(ref) is None:
         return None
     try:
@@ -136,7 +153,8 @@ def stored_batch(target: MeasureJob, sample: SampleConfig, name: str) -> Batch |
         return None
 
 
-def _ref(target: MeasureJob, sample: SampleConfig, name: str) -> ArtifactRef:
+def batch_ref(target: MeasureJob, sample: SampleConfig, name: str) -> ArtifactRef:
+    """Where what is noted of a batch is, or will be, committed."""
     return target.store.ref("held-batch", VERSION, settings=settings_of(target, sample), name=name)
 
 
@@ -145,12 +163,14 @@ def _read(target: MeasureJob, ref: ArtifactRef, told: StoredBatch) -> Batch:
     by_part = read_statistics(target, statistics)
     objective = read_target_gradients(target).objective
     of_parts = [(one, told.n_by_part[part]) for part, one in by_part.items()]
+    names = target.store.read_tensors(ref)
     embeddings = [one.embedding for one, _ in of_parts]
     return Batch(
         name=told.name,
         contributor=told.contributor,
         parts={part: _sums(one, told.n_by_part[part], objective) for part, one in by_part.items()},
-        rows=HeldRows.of(target.store.read_tensors(ref)["keys"].astype(np.uint64)),
+        rows=HeldRows.of(names["content"].astype(np.uint64)),
+        kept={part: content_of(names, one.kept.keys) for part, one in by_part.items()},
         embedding=reduce(add, embeddings) if embeddings else None,
         n_tokens=sum(_tokens(one) * n / one.n for one, n in of_parts) if target.classes is None else None,
     )
@@ -174,19 +194,6 @@ def _sums(one: SufficientStatistics, n_admitted: int, objective: TargetObjective
 def _tokens(one: SufficientStatistics) -> float:
     """Answer tokens of the measured rows."""
     return float(one.losses.groups[:, COLUMNS.index("count")].sum())
-
-
-def _labels(job: MeasureJob) -> np.ndarray | None:
-    """(N,) labels of the admitted rows in the order in which they lie; None where rows have none."""
-    if job.classes is None:
-        return None
-    left_out, found = bad_rows(job), list[np.ndarray]()
-    shards = job.contributor.shards
-    for batch in stream_rows(shards, job.source, job.task, columns=["label"], classes=job.target_classes):
-        numbers = range(batch.row_offset, batch.row_offset + batch.table.num_rows)
-        good = [at for at, row in enumerate(numbers) if (batch.shard_index, row) not in left_out]
-        found.append(batch.table["label"].take(good).to_numpy().astype(np.int64))
-    return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
 
 
 def _most_kept(target: MeasureJob) -> int:

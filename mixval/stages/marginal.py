@@ -1,9 +1,13 @@
-"""What a batch is worth given the holdings, with everything else that a policy compares."""
+"""What a batch is worth given the holdings, with everything else that a policy compares.
+
+Rows that the table holds already add nothing: otherwise copies of it would, since training on a row twice heeds it more.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 
@@ -18,12 +22,17 @@ from mixval.stages.holdings import Holdings
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.measured import multipliers
 from mixval.stages.regression_coalitions import looked_at_each, regression_target
+from mixval.terms.replicates import Keys
+from mixval.valuation.held_rows import LEAST_COMPARED, HeldRows
 from mixval.valuation.marginal import Estimated, Marginal, marginal_of, missing_share
 from mixval.valuation.players import Player
 from mixval.valuation.regression_coalitions import EffectRows
 from mixval.valuation.summed_rows import SampledSums
 
 Quantities = dict[QuantityName, Quantity]
+Untold = Literal["untold"]
+UNTOLD: Untold = "untold"
+NO_VALUE = "some of its rows are in the table, and too few of them can be looked up to tell which"
 
 
 def measure_given(
@@ -39,15 +48,11 @@ def measure_given(
     `sample` is that of the valuation. Raises NumericalError where no value can be computed, such as for gradients that are all
     zero.
     """
-    most = looked_at_each(target, len(batch.parts) + bool(holdings.parts))
-    held = player_of(holdings.parts, target, most) if holdings.parts else None
-    parts = {part: player_of({part: batch.parts[part]}, target, most) for part in PARTS if part in batch.parts}
-    found = marginal_of(held, parts, regression_target(target))
-    confidence = target.value.confidence
+    found, confidence = _marginal(holdings, batch, target), target.value.confidence
     quantities: Quantities = {
-        "marginal-value": _quantity(found.marginal, confidence),
-        "standalone-value": _quantity(found.standalone, confidence),
-        "redundancy": _redundancy(found, confidence, is_first=held is None),
+        "marginal-value": _unknown(NO_VALUE) if found is None else _quantity(found.marginal, confidence),
+        "standalone-value": _unknown(NO_VALUE) if found is None else _quantity(found.standalone, confidence),
+        "redundancy": _redundancy(found, confidence, is_first=not holdings.parts),
         "overlap-share": _overlap(holdings, batch, confidence),
         "drift": drift_of(holdings, batch, target, sample),
         **of_outcome(outcome),
@@ -60,7 +65,7 @@ def measure_given(
         n_dropped=outcome.n_dropped,
         n_tokens=batch.n_tokens,
         price=price,
-        parts={part: _part_value(found, part, batch.parts[part].admitted, confidence) for part in parts},
+        parts={} if found is None else _part_values(found, batch, confidence),
         notes=list(holdings.notes),
     )
 
@@ -88,6 +93,37 @@ def of_outcome(outcome: GateOutcome) -> Quantities:
     for name, count in shares.items():
         found[name] = _exactly(count / n_rows) if n_rows else _unknown("it has no rows")  # type: ignore[index]
     return found
+
+
+def _marginal(holdings: Holdings, batch: Batch, target: MeasureJob) -> Marginal | None:
+    """None where rows of the batch are held and too few of it can be looked up to tell which."""
+    most, side = looked_at_each(target, len(batch.parts) + bool(holdings.parts)), regression_target(target)
+    ordered = [part for part in PARTS if part in batch.parts]
+    parts = {part: player_of({part: batch.parts[part]}, target, most) for part in ordered}
+    if not holdings.parts:
+        return marginal_of(None, parts, side)
+    held = player_of(holdings.parts, target, most)
+    if not holdings.rows.told(batch.rows.keys)[1].any():
+        return marginal_of(held, parts, side)
+    new = {part: new_rows(batch.parts[part], batch.kept[part], holdings.rows) for part in ordered}
+    if UNTOLD in new.values():
+        return None
+    added = {part: player_of({part: one}, target, most) for part, one in new.items() if isinstance(one, SampledSums)}
+    return marginal_of(held, parts, side, added)
+
+
+def new_rows(part: SampledSums, content: Keys, held: HeldRows) -> SampledSums | Untold | None:
+    """A part's rows that are not held, from those that are kept, of which `content` (M,) are the keys.
+
+    None where all are held; `UNTOLD` where too few can be looked up to tell.
+    """
+    known, is_held = held.told(content)
+    n_known = int(known.sum())
+    if n_known == 0 or (n_known < LEAST_COMPARED and n_known < part.measured):
+        return UNTOLD
+    new = known & ~is_held
+    n_new = int(new.sum())
+    return part.of_kept(new, max(n_new, round(part.admitted * n_new / n_known))) if n_new else None
 
 
 def player_of(parts: Mapping[str, SampledSums], target: MeasureJob, most: int) -> Player:
@@ -119,7 +155,9 @@ def _quantity(found: Estimated, confidence: float) -> Quantity:
     return Quantity(value=found.value, low=low, high=high)
 
 
-def _redundancy(found: Marginal, confidence: float, *, is_first: bool) -> Quantity:
+def _redundancy(found: Marginal | None, confidence: float, *, is_first: bool) -> Quantity:
+    if found is None:
+        return _unknown(NO_VALUE)
     if is_first:
         return _exactly(0.0)
     share = missing_share(found.marginal, found.standalone, confidence)
@@ -149,14 +187,20 @@ def _rates(marginal: Quantity, batch: Batch, price: float | None) -> Quantities:
 
 def _over(marginal: Quantity, units: float | None, why: str) -> Quantity:
     if units is None or not units > 0 or marginal.value is None:
-        return _unknown(why)
+        return _unknown(marginal.why_unknown or why)
     low, high = (None if end is None else end / units for end in (marginal.low, marginal.high))
     return Quantity(value=marginal.value / units, low=low, high=high)
 
 
-def _part_value(found: Marginal, part: str, n_rows: int, confidence: float) -> PartValue:
-    given_holdings, given_rest = (_quantity(one[part], confidence) for one in (found.given_held, found.given_rest))
-    return PartValue(n_rows=n_rows, given_holdings=given_holdings, given_rest=given_rest)
+def _part_values(found: Marginal, batch: Batch, confidence: float) -> dict[str, PartValue]:
+    return {
+        part: PartValue(
+            n_rows=batch.parts[part].admitted,
+            given_holdings=_quantity(found.given_held[part], confidence),
+            given_rest=_quantity(found.given_rest[part], confidence),
+        )
+        for part in found.given_held
+    }
 
 
 def _exactly(value: float) -> Quantity:

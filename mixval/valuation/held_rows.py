@@ -61,23 +61,29 @@ class HeldRows:
         """Of the rows of both."""
         return HeldRows.of(np.concatenate([self.keys, other.keys]), max(self.halvings, other.halvings))
 
+    def told(self, keys: Keys) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Of rows with these keys (N,): whether it is known if they are held, and whether they are."""
+        known = np.ones(len(keys), dtype=np.bool_) if self.halvings == 0 else keys < np.uint64(2 ** (64 - self.halvings))
+        places = np.searchsorted(self.keys, keys)
+        held = self.keys[np.minimum(places, len(self.keys) - 1)] == keys if len(self.keys) else np.zeros_like(known)
+        return known, held
+
     def share_of(self, keys: Keys, confidence: float) -> HeldShare | None:
         """Share of the rows with these keys that are held; None where too few of them can be looked up.
 
         Ends are those of Jeffreys' interval for a share (Brown, Cai and DasGupta, Statistical Science 16, 2001).
         """
-        asked = _below(keys, self.halvings)
-        if (len(asked) < LEAST_COMPARED and len(asked) < len(keys)) or len(keys) == 0:
+        known, held = self.told(keys)
+        n_asked, n_held = int(known.sum()), int(held.sum())
+        if (n_asked < LEAST_COMPARED and n_asked < len(keys)) or len(keys) == 0:
             return None
-        places = np.searchsorted(self.keys, asked)
-        n_held = int((self.keys[np.minimum(places, len(self.keys) - 1)] == asked).sum()) if len(self.keys) else 0
-        share = n_held / len(asked)
-        if len(asked) == len(keys):
-            return HeldShare(share, share, share, len(asked))
-        tail, missed = (1 - confidence) / 2, len(asked) - n_held
+        share = n_held / n_asked
+        if n_asked == len(keys):
+            return HeldShare(share, share, share, n_asked)
+        tail, missed = (1 - confidence) / 2, n_asked - n_held
         low = 0.0 if n_held == 0 else float(special.betaincinv(n_held + 0.5, missed + 0.5, tail))
         high = 1.0 if missed == 0 else float(special.betaincinv(n_held + 0.5, missed + 0.5, 1 - tail))
-        return HeldShare(share, low, high, len(asked))
+        return HeldShare(share, low, high, n_asked)
 
     def to_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Arrays by name."""

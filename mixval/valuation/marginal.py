@@ -1,9 +1,10 @@
 """What a batch adds to what is held already: values of unions by NTK regression, and how far they may be off.
 
-Letters: H what is held; B the batch, of parts R (real) and S (synthetic); v as in `regression_coalitions.py`; R replicates.
+Letters: H what is held; B the rows of a batch that are not, of parts R (real) and S (synthetic); v as in
+`regression_coalitions.py`; R replicates.
 
     marginal      v(H + B) - v(H), of a part v(H + R) - v(H) and v(H + B) - v(H + S)
-    standalone    v(B) - v(nobody)
+    standalone    v(B with its rows that are held) - v(nobody)
     redundancy    1 - marginal / standalone: the share of the standalone value that is there without the batch
 
 All are differences of values of one game, whose replicates have one multiplier for each row in all of them, so that what two
@@ -63,19 +64,23 @@ class Marginal:
     """By part: what it adds to what is held and the rest of the batch."""
 
 
-def marginal_of(held: Player | None, parts: Mapping[str, Player], target: TargetSide) -> Marginal:
-    """Of a batch of these parts, at least one, above what is held; None: nothing. Cost: a factor in float64 for each of at
-    most six unions, whatever was summed."""
-    players = dict(parts) if held is None else {HELD: held, **parts}
-    worth = _Worth(game_of(players.values(), len(players), target, np.float64), list(players))
-    base = [] if held is None else [HELD]
-    names = list(parts)
-    whole = worth.of([*base, *names])
-    before = worth.of(base)
-    alone = whole.less(before) if held is None else worth.of(names).less(worth.of([]))
-    given_held = {part: worth.of([*base, part]).less(before) for part in names}
-    given_rest = {part: whole.less(worth.of([*base, *(one for one in names if one != part)])) for part in names}
-    return Marginal(whole.less(before), alone, given_held, given_rest)
+def marginal_of(
+    held: Player | None, parts: Mapping[str, Player], target: TargetSide, added: Mapping[str, Player] | None = None
+) -> Marginal:
+    """Of a batch of these parts, at least one, above what is held; None: nothing.
+
+    `added` are the parts' rows that are not held yet, without those that have none; None: all are new. Rows that are held add
+    nothing. Cost: a factor in float64 for each of at most six unions, whatever was summed.
+    """
+    own = parts if added is None else added
+    players = dict(own) if held is None else {HELD: held, **own}
+    worth, base, names = _worth(players, target), [] if held is None else [HELD], list(own)
+    whole, before = worth.of([*base, *names]), worth.of(base)
+    alone = worth if added is None else _worth(parts, target)
+    given_held = {part: worth.of([*base, part] if part in own else base).less(before) for part in parts}
+    rest = {part: [*base, *(one for one in names if one != part)] for part in parts}
+    given_rest = {part: whole.less(worth.of(others)) for part, others in rest.items()}
+    return Marginal(whole.less(before), alone.of(list(parts)).less(alone.of([])), given_held, given_rest)
 
 
 def missing_share(
@@ -110,6 +115,10 @@ def _end(ratio: float, side: float, above: Estimated, below: Estimated, confiden
         middle = (near + far) / 2
         near, far = (near, middle) if is_told(middle) else (middle, far)
     return far
+
+
+def _worth(players: Mapping[str, Player], target: TargetSide) -> _Worth:
+    return _Worth(game_of(players.values(), len(players), target, np.float64), list(players))
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,14 @@ class SampledSums:
             raw *= self.measured / raw.sum()
         return slice(0, m), raw
 
+    def of_kept(self, chosen: npt.NDArray[np.bool_], admitted: int) -> SampledSums:
+        """As if only these of the kept rows, marked in (M,), at least one, had been measured of `admitted` rows."""
+        phi, weight = self.features[chosen].astype(np.float64), admitted / int(chosen.sum())
+        weights = np.full(len(phi), weight)
+        gram, cross = weight * phi.T @ phi, weight * phi.T @ self.responses[chosen]
+        kept = (self.keys[chosen], self.features[chosen], self.responses[chosen], weights)
+        return SampledSums(admitted, len(phi), gram, cross, self.limit, *kept)
+
     def to_arrays(self) -> Arrays:
         """Contiguous arrays by name. Of A, which is symmetric, the lower triangle."""
         counts = np.array([self.admitted, self.measured, self.limit], dtype=np.int64)

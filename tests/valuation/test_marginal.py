@@ -1,0 +1,166 @@
+"""What a batch adds to what is held: against regressions on all of the rows, and intervals against what is true of a pool."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+import pytest
+
+from mixval.errors import ShapeError
+from mixval.terms.ntk.objective import TargetObjective
+from mixval.terms.ntk.regression import kernel_regression
+from mixval.terms.ntk.target_metrics import one_hot
+from mixval.terms.replicates import row_multipliers
+from mixval.valuation.marginal import Estimated, Marginal, marginal_of, missing_share
+from mixval.valuation.players import Player, TargetSide, game_of
+from mixval.valuation.regression_coalitions import EffectRows
+
+Q, C, DAMPING, CONFIDENCE = 24, 3, 0.5, 0.95
+ONLY = "real"
+
+
+class Rows:
+    """Labelled rows about class centres, of which some labels may be the next class's."""
+
+    def __init__(self, seed: int, n: int, flipped: bool = False) -> None:
+        drawn, centres = np.random.default_rng(seed), np.random.default_rng(99).normal(size=(C, Q))
+        self.truth = drawn.integers(0, C, n)
+        self.phi = centres[self.truth] + 2.5 * drawn.normal(size=(n, Q))
+        self.labels = (self.truth + 1) % C if flipped else self.truth
+        self.keys = drawn.integers(0, 2**63, n).astype(np.uint64)
+
+    def player(self, replicates: int = 0, weight: float = 1.0) -> Player:
+        y, n = one_hot(self.labels, C), len(self.labels)
+        rows = None
+        if replicates:
+            drawn, ones = row_multipliers(self.keys, replicates, 0), np.ones(n)
+            rows = EffectRows(self.phi, y, drawn, weight * ones, ones, ones > 0)
+        return Player(int(weight * n), n, weight * self.phi.T @ self.phi, weight * self.phi.T @ y, rows)
+
+
+def side(target: Rows, replicates: int = 0) -> TargetSide:
+    keys = np.append(target.keys, np.uint64(0))
+    objective = TargetObjective(labels=target.labels, n_classes=C)
+    return TargetSide(target.phi, objective, row_multipliers(keys, replicates, 0), DAMPING)
+
+
+def truth(target: Rows, *sets: Rows) -> float:
+    """The value of these rows together, from a kernel over all of them."""
+    objective = TargetObjective(labels=target.labels, n_classes=C)
+    if not sets:
+        return objective.empty_value
+    phi = np.concatenate([one.phi for one in sets])
+    y = np.concatenate([one_hot(one.labels, C) for one in sets])
+    regression = kernel_regression(phi @ phi.T, target.phi @ phi.T, y)
+    return objective.value(regression.predict(DAMPING, objective.mode).values)
+
+
+TARGET, HELD, REAL, SYNTHETIC = Rows(0, 200), Rows(1, 90), Rows(2, 40), Rows(3, 25, flipped=True)
+
+
+def test_a_marginal_value_is_the_difference_of_the_unions_values() -> None:
+    parts = {"real": REAL.player(), "synthetic": SYNTHETIC.player()}
+    found = marginal_of(HELD.player(), parts, side(TARGET))
+    both = truth(TARGET, HELD, REAL, SYNTHETIC)
+    wanted = {
+        "marginal": (found.marginal, both - truth(TARGET, HELD)),
+        "standalone": (found.standalone, truth(TARGET, REAL, SYNTHETIC) - truth(TARGET)),
+        "real": (found.given_held["real"], truth(TARGET, HELD, REAL) - truth(TARGET, HELD)),
+        "synthetic": (found.given_held["synthetic"], truth(TARGET, HELD, SYNTHETIC) - truth(TARGET, HELD)),
+        "real beside": (found.given_rest["real"], both - truth(TARGET, HELD, SYNTHETIC)),
+        "synthetic beside": (found.given_rest["synthetic"], both - truth(TARGET, HELD, REAL)),
+    }
+    for name, (estimated, value) in wanted.items():
+        assert estimated.value == pytest.approx(value, rel=1e-6, abs=1e-8), name
+        assert estimated.ends(CONFIDENCE) == (None, None)
+
+
+def test_of_nothing_held_the_marginal_value_is_the_standalone_one() -> None:
+    found = marginal_of(None, {ONLY: REAL.player(50)}, side(TARGET, 50))
+    assert found.marginal.value == found.standalone.value == pytest.approx(truth(TARGET, REAL) - truth(TARGET), rel=1e-6)
+    np.testing.assert_array_equal(found.marginal.deviations, found.standalone.deviations)
+
+
+def test_rows_that_are_held_add_nothing() -> None:
+    """The synthetic part is held: without it the batch is its real part, by itself it is worth both."""
+    parts = {"real": REAL.player(50), "synthetic": SYNTHETIC.player(50)}
+    found = marginal_of(HELD.player(50), parts, side(TARGET, 50), {"real": parts["real"]})
+    of_real = truth(TARGET, HELD, REAL) - truth(TARGET, HELD)
+    assert found.marginal.value == pytest.approx(of_real, rel=1e-6)
+    assert found.standalone.value == pytest.approx(truth(TARGET, REAL, SYNTHETIC) - truth(TARGET), rel=1e-6)
+    for given in (found.given_held, found.given_rest):
+        assert given["real"].value == pytest.approx(of_real, rel=1e-6)
+        assert (given["synthetic"].value, given["synthetic"].ends(CONFIDENCE)) == (0, (0, 0))
+    nothing = marginal_of(HELD.player(50), {ONLY: HELD.player(50)}, side(TARGET, 50), {})
+    assert (nothing.marginal.value, nothing.marginal.ends(CONFIDENCE)) == (0, (0, 0))
+    assert missing_share(nothing.marginal, nothing.standalone, CONFIDENCE) == pytest.approx((1, 1, 1), abs=1e-8)
+
+
+def planted(batch: Rows, held: Rows, replicates: int = 200) -> Marginal:
+    return marginal_of(held.player(replicates), {ONLY: batch.player(replicates)}, side(Rows(0, 400), replicates))
+
+
+def test_good_rows_add_copies_hardly_and_wrong_labels_take_away() -> None:
+    held = Rows(1, 150)
+    good, copy, wrong = (planted(batch, held) for batch in (Rows(2, 150), held, Rows(2, 150, flipped=True)))
+    assert (good.marginal.ends(CONFIDENCE)[0] or 0) > 0
+    assert (wrong.marginal.ends(CONFIDENCE)[1] or 0) < 0
+    assert abs(copy.marginal.value) < good.marginal.value / 3
+    of_copy, of_good = (missing_share(one.marginal, one.standalone, CONFIDENCE) for one in (copy, good))
+    assert of_copy is not None
+    assert of_good is not None
+    assert of_copy[0] > 0.9
+    assert (of_copy[1] or 0) > (of_good[0])
+    # Of what takes away by itself there is no share.
+    assert missing_share(wrong.marginal, wrong.standalone, CONFIDENCE) is None
+
+
+def test_intervals_of_marginal_values_hold_what_is_true() -> None:
+    """Truth is the mean over draws; 60 draws of batch, holdings and T: a share of 0.95 is known to 0.03."""
+
+    @cache
+    def drawn(seed: int) -> Marginal:
+        held, batch, target = Rows(10 * seed + 1, 60), Rows(10 * seed + 2, 40), Rows(10 * seed + 3, 80)
+        return marginal_of(held.player(200), {ONLY: batch.player(200)}, side(target, 200))
+
+    for name in ("marginal", "standalone"):
+        found: Sequence[Estimated] = [getattr(drawn(seed), name) for seed in range(60)]
+        mean = np.mean([one.value for one in found])
+        ends = [one.ends(CONFIDENCE) for one in found]
+        covered = np.mean([low is not None and high is not None and low <= mean <= high for low, high in ends])
+        assert covered >= 0.85, name
+    shares = [missing_share(drawn(seed).marginal, drawn(seed).standalone, CONFIDENCE) for seed in range(60)]
+    told = [one for one in shares if one is not None]
+    assert len(told) > 30
+    mean = 1 - np.mean([drawn(s).marginal.value for s in range(60)]) / np.mean([drawn(s).standalone.value for s in range(60)])
+    assert np.mean([(low or 0) <= mean <= (high or 0) for _, low, high in told]) >= 0.85
+
+
+def test_the_ends_of_a_share_are_those_at_which_the_difference_is_told_from_nothing() -> None:
+    drawn = np.random.default_rng(4).normal(size=(2, 400))
+    standalone, marginal = Estimated(1.0, 0.2 * drawn[0]), Estimated(0.4, 0.1 * drawn[1] + 0.05 * drawn[0])
+    found = missing_share(marginal, standalone, CONFIDENCE)
+    assert found is not None
+    share, low, high = found
+    assert (share, low is not None, high is not None) == (pytest.approx(0.6), True, True)
+    for end, above in ((float(low or 0), True), (float(high or 0), False)):
+        ends = marginal.less(standalone, 1 - end).ends(CONFIDENCE)
+        assert (ends[1] if above else ends[0]) == pytest.approx(0, abs=1e-6)
+    unsure = Estimated(1.0, 0.8 * drawn[0])
+    assert missing_share(marginal, unsure, CONFIDENCE) is None
+    assert missing_share(Estimated(0.4, None), Estimated(1.0, None), CONFIDENCE) == (pytest.approx(0.6), None, None)
+    unknown = Estimated(0.4, np.full(400, np.nan))
+    assert missing_share(unknown, standalone, CONFIDENCE) == (pytest.approx(0.6), None, None)
+    assert missing_share(marginal, unknown, CONFIDENCE) is None
+
+
+def test_players_that_do_not_fit_are_refused() -> None:
+    target = side(TARGET, 10)
+    with pytest.raises(ShapeError, match="2 players"):
+        game_of([REAL.player()], 2, target)
+    with pytest.raises(ShapeError, match="Use T's sketch"):
+        game_of([Player(1, 1, np.eye(3), np.ones((3, C)))], 1, target)
+    with pytest.raises(ShapeError, match="all or none"):
+        game_of([REAL.player(10), HELD.player()], 2, target)

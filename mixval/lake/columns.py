@@ -44,8 +44,8 @@ class SchemaChange:
 def stored_type(found: pa.DataType, column: str) -> pa.DataType:
     """The type that a table has for values of this one. Raises SchemaError where it has none."""
     plain = plain_type(found)
-    if plain in _WIDER:
-        return _WIDER[plain]
+    if plain in _WIDER or pat.is_fixed_size_binary(plain):
+        return _WIDER.get(plain, pa.binary())
     if pat.is_timestamp(plain):
         return pa.timestamp("us", "UTC" if plain.tz else None)
     if pat.is_list(plain):

@@ -43,12 +43,18 @@ def commit(
         if expected is None and table.identity() is None:
             table.create(schema)
             reached("created", table.url)
-        elif table.attempt(key.delivery) is None and table.moved_since(expected) <= ahead:
+        elif _may_enter(table, key, expected, ahead):
             _add_columns(table, opened.schema, widen)
     reached("committing", key.text)
     appended = table.append_once(key, partial(_opened, decision, rows, schema), expected, ahead)
     reached("committed", key.text)
     return appended
+
+
+def _may_enter(table: LakeTable, key: CommitKey, expected: int | None, ahead: int) -> bool:
+    """Whether nothing is known yet that keeps the rows out. What comes between is found by `append_once`."""
+    last = table.attempt(key.delivery)
+    return (last is None or last < key.attempt) and table.moved_since(expected) <= ahead
 
 
 def _add_columns(table: LakeTable, given: pa.Schema, widen: bool) -> None:

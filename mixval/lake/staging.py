@@ -4,6 +4,7 @@ that whoever overwrites or removes the delivery changes nothing that was checked
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -12,11 +13,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from mixval.config.ingestion import IngestionConfig
 from mixval.contracts.ingestion import Delivery, PinnedDelivery
 from mixval.errors import ChangedFileError, StorageError
+from mixval.lake.conditions import require_conditions
 from mixval.lake.ledger import Ledger
 from mixval.lake.steps import reached
 from mixval.storage.entries import disk_version, is_missing, object_version
@@ -32,12 +34,13 @@ _BLOCK_BYTES = 8 << 20
 def pin(delivery: Delivery, config: IngestionConfig, ledger: Ledger) -> PinnedDelivery:
     """The delivery's bytes as they were listed, copied below the state; where they lie there already, that copy.
 
-    Reads the delivery once, in pieces; not at all where its name had this version before and the copy is whole. Raises
+    Reads the delivery once, in pieces; not at all where its name had this version before and the copy is there. Raises
     ChangedFileError where it is no longer what was listed: then this one waits for the next listing, and others go on.
-    StorageError where a store fails.
+    StorageError where a store fails, ConditionUnsupportedError for a state whose store cannot hold a ledger.
     """
+    require_conditions(ledger.state)
     known = ledger.known_digest(delivery)
-    if known is not None and (copy := _copy_of(known, delivery, ledger.state)).exists() and copy.size() == delivery.size_bytes:
+    if known is not None and _is_whole(copy := _copy_of(known, delivery, ledger.state), known, delivery, ledger):
         return _pinned(delivery, known, copy, ledger.record_content(delivery, known, is_settled=True))
     source = open_location(delivery.url, config.storage)
     with _aside(ledger.state) as spool:
@@ -71,6 +74,14 @@ def unpin(digest: str, name: str, ledger: Ledger) -> None:
 
 def _pinned(delivery: Delivery, digest: str, copy: Location, before: str | None) -> PinnedDelivery:
     return PinnedDelivery(delivery=delivery, digest=digest, url=copy.url, supersedes=before)
+
+
+def _is_whole(copy: Location, digest: str, delivery: Delivery, ledger: Ledger) -> bool:
+    """Whether a copy is there, with the bytes of the digest: by its size where what is decided of it needs it no more."""
+    if not copy.exists() or copy.size() != delivery.size_bytes:
+        return False
+    stands = ledger.standing(digest) if ledger.attempts(digest) else None
+    return (stands is not None and stands.action != "quarantine") or _digest_there(copy) == digest
 
 
 def _copy_of(digest: str, delivery: Delivery, state: Location) -> Location:
@@ -113,9 +124,7 @@ def _copied(source: Location, delivery: Delivery, spool: BinaryIO) -> tuple[str,
 
 
 def _copied_file(source: Location, delivery: Delivery, spool: BinaryIO) -> tuple[str, bool]:
-    # Not through a link, and without waiting for somebody to write into a pipe, that was put there since the listing.
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-    with source.guard("read a delivery"), os.fdopen(os.open(source.path, flags), "rb") as file:
+    with source.guard("read a delivery"), os.fdopen(_handle(source, delivery), "rb") as file:
         before = os.fstat(file.fileno())
         if not stat.S_ISREG(before.st_mode) or disk_version(before) != delivery.version:
             raise _changed(delivery, "another file")
@@ -126,22 +135,34 @@ def _copied_file(source: Location, delivery: Delivery, spool: BinaryIO) -> tuple
     return digest, max(after.st_mtime, after.st_ctime) < time.time() - _SETTLED_SECONDS
 
 
+def _handle(source: Location, delivery: Delivery) -> int:
+    """Not through a link, and without waiting for somebody to write into a pipe, that was put there since the listing."""
+    try:
+        return os.open(source.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise _changed(delivery, "a link or a socket") from error
+        raise
+
+
 def _copied_object(source: Location, delivery: Delivery, spool: BinaryIO) -> str:
     """Each piece is asked for under the entity tag that the object had when it was opened, which is that of the listing."""
     with source.guard("read a delivery"):
         filesystem = source.filesystem()
         try:
             with filesystem.open(source.path, "rb", block_size=_BLOCK_BYTES, cache_type="readahead") as file:
-                if object_version(file.details) != delivery.version:
-                    raise _changed(delivery, "another object")
+                _require_version(file.details, delivery, "another object")
                 digest = _hashed(file, spool)
-        except OSError as error:
-            if type(error).__name__ == "FileExpired":
-                raise _changed(delivery, "one that was overwritten while it was copied") from error
+        except Exception:  # which says nothing where the object has changed; the client's own words for it differ by store
+            _require_version(filesystem.info(source.path), delivery, "one that was overwritten while it was copied")
             raise
-        if object_version(filesystem.info(source.path)) != delivery.version:
-            raise _changed(delivery, "one that was overwritten while it was copied")
+        _require_version(filesystem.info(source.path), delivery, "one that was overwritten while it was copied")
     return digest
+
+
+def _require_version(info: Any, delivery: Delivery, otherwise: str) -> None:
+    if object_version(info) != delivery.version:
+        raise _changed(delivery, otherwise)
 
 
 def _hashed(file: BinaryIO, spool: BinaryIO) -> str:

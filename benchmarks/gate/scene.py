@@ -222,10 +222,10 @@ def seeded(gate: Gate) -> str:
     return "seed 0"
 
 
-def lay_out(gate: Gate, n_shards: int, has_table: bool = True) -> list[str]:
-    """Shards of two contributors in the inbox, and a table of one row or none. All texts."""
+def lay_out(gate: Gate, n_shards: int, has_table: bool = True, first: int = 0) -> list[str]:
+    """Shards of two contributors in the inbox, and a table of one row or none. All their texts."""
     texts = [seeded(gate)] if has_table else []
-    for at in range(n_shards):
+    for at in range(first, n_shards):
         rows = shard(f"shard {at}")
         deliver(gate.config, f"contributor={'ab'[at % 2]}/part-{at}.parquet", rows)
         texts += rows["text"].to_pylist()

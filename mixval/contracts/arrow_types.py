@@ -44,6 +44,16 @@ def plain_array(array: pa.Array) -> pa.Array:
         return pa.array(array.to_pylist(), target)
 
 
+def text_array(array: pa.Array) -> pa.Array:
+    """The array as strings. Raises `pa.ArrowInvalid` for those that are not UTF-8, and `pa.ArrowException` for what is no text.
+
+    Neither Parquet nor a cast guarantees UTF-8; other strings would fail far from here, wherever they become Python's.
+    """
+    text = plain_array(array).cast(pa.string())
+    text.validate(full=True)
+    return text
+
+
 def plain_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
     """The batch with every column in its `plain_type`."""
     return pa.RecordBatch.from_arrays([plain_array(column) for column in batch.columns], names=batch.schema.names)

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.types as pat
 
 from mixval.config.tasks import ContractColumn, Task, for_column, spec_of
-from mixval.contracts.arrow_types import is_text, plain_type
+from mixval.contracts.arrow_types import is_text, plain_type, text_array
 from mixval.contracts.chats import Refused, prompt_cells, split_chat, with_tools
 from mixval.contracts.class_names import ClassNames, class_names, says_nothing
 from mixval.contracts.labels import NO_NAMES, TargetClasses, are_integers, read_labels
@@ -233,9 +233,7 @@ def _image(array: pa.Array, refused: Refused) -> pa.Array:
 
 
 def _text(array: pa.Array, _refused: Refused) -> pa.Array:
-    text = array.cast(pa.string())
-    text.validate(full=True)  # Parquet does not guarantee UTF-8; checked here, since other strings would fail far from here
-    return text
+    return text_array(array)
 
 
 def _join(texts: list[pa.Array]) -> pa.Array:

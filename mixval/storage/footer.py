@@ -1,33 +1,39 @@
-"""What a Parquet footer says of its row groups and their columns.
+"""What a Parquet footer says of its row groups and their columns, read here.
 
-pyarrow ends the process over a column chunk whose description contradicts itself: `RowGroupMetaData.column` raises in C++ what
-nothing catches. So that description is never asked for. The footer is written again, well formed, and read here.
+pyarrow ends the process over a footer that contradicts itself: `RowGroupMetaData.column` raises in C++ what nothing catches,
+and writing such a footer again breaks off in the middle. So neither is asked for what a stranger's column chunks are.
 """
 
 from __future__ import annotations
 
-import io
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-import pyarrow.parquet as pq
+from mixval.storage.thrift import BINARY, I32, I64, LIST, STRUCTURE, Compact
 
-_MAGIC = b"PAR1"
+MAX_FOOTER_BYTES = 32 << 20
+"""Some 300,000 column chunks, five seconds. Rows of text or images need a hundredth of it."""
 _TAIL_BYTES = 8
-# Fields of the footer's structures, by their numbers in parquet.thrift.
-_ROW_GROUPS, _CHUNKS, _N_ROWS, _DESCRIPTION = 4, 1, 3, 3
-_TYPE, _UNCOMPRESSED_BYTES, _STATISTICS = 1, 6, 12
-_HIGH, _LOW = 5, 6
-_BYTE_ARRAY = 6
+"""The footer's length, and the magic word."""
+_READ_BYTES = 1 << 16
+"""Read from the end at first: most footers are smaller."""
+_BYTE_ARRAY, _FIXED_LENGTH_BYTE_ARRAY = 6, 7
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """One column of one row group."""
+    """One column of one row group, as the footer describes it, which may be anything."""
 
-    uncompressed_bytes: int
-    """As the footer says, which may be anything."""
-    bounds: tuple[bytes, bytes] | None
+    n_values: int = 0
+    """Nulls included."""
+    uncompressed_bytes: int = 0
+    compressed_bytes: int = 0
+    data_offset: int = 0
+    """Where its first data page begins in the file."""
+    dictionary_offset: int | None = None
+    is_bytes: bool = False
+    """Whether its values are byte strings, of whatever length."""
+    bounds: tuple[bytes, bytes] | None = None
     """Lowest and highest value, of byte strings that have them."""
 
 
@@ -40,75 +46,59 @@ class RowGroup:
     """In the order of the schema's columns. Fewer or more of them than it has are possible."""
 
 
-def row_groups(metadata: pq.FileMetaData) -> list[RowGroup]:
-    """The row groups that a footer describes."""
-    file = io.BytesIO()
-    metadata.write_metadata_file(file)
-    data = file.getvalue()
-    start = len(data) - _TAIL_BYTES - int.from_bytes(data[-_TAIL_BYTES : -len(_MAGIC)], "little")
-    footer = _Compact(data, start).structure()
-    return [
-        RowGroup(group[_N_ROWS], tuple(_chunk(one.get(_DESCRIPTION, {})) for one in group[_CHUNKS]))
-        for group in footer[_ROW_GROUPS]
-    ]
+def row_groups(read_at: Callable[[int, int], bytes], size_bytes: int) -> list[RowGroup]:
+    """The row groups that the footer of a file describes; `read_at(n, place)` gives bytes of it.
+
+    Raises ValueError for a footer that is larger than `MAX_FOOTER_BYTES`, or is none.
+    """
+    start = max(0, size_bytes - _READ_BYTES)
+    end = read_at(size_bytes - start, start)
+    length = int.from_bytes(end[-_TAIL_BYTES:-4], "little")
+    if length > MAX_FOOTER_BYTES:
+        raise ValueError(
+            f"its footer has {length:,} bytes, more than {MAX_FOOTER_BYTES:,}; fewer row groups need a smaller one"
+        )
+    if length + _TAIL_BYTES > len(end):
+        end = read_at(length + _TAIL_BYTES, max(0, size_bytes - length - _TAIL_BYTES))
+    try:
+        return _Footer(end[-length - _TAIL_BYTES : -_TAIL_BYTES]).row_groups()
+    except IndexError as error:
+        raise ValueError("its footer ends within a value") from error
+    except ValueError as error:
+        raise ValueError(f"its footer cannot be read: {error}") from error
 
 
-def _chunk(description: dict[int, Any]) -> Chunk:
-    statistics = description.get(_STATISTICS, {})
-    has_bounds = description.get(_TYPE) == _BYTE_ARRAY and _HIGH in statistics and _LOW in statistics
-    return Chunk(description.get(_UNCOMPRESSED_BYTES, 0), (statistics[_LOW], statistics[_HIGH]) if has_bounds else None)
+class _Footer(Compact):
+    """Structures of parquet.thrift, whose fields have numbers."""
 
+    def row_groups(self) -> list[RowGroup]:
+        """Those of a `FileMetaData`."""
+        found: list[RowGroup] = self.structure({4: (LIST, lambda: self.structures(self._row_group))}).get(4, [])
+        return found
 
-class _Compact:
-    """Structures of Thrift in its compact form."""
+    def _row_group(self) -> RowGroup:
+        found = self.structure({1: (LIST, lambda: self.structures(self._chunk)), 3: (I64, self.signed)})
+        return RowGroup(found.get(3, 0), tuple(found.get(1, ())))
 
-    def __init__(self, data: bytes, at: int) -> None:
-        self._data, self._at = data, at
+    def _chunk(self) -> Chunk:
+        chunk: Chunk = self.structure({3: (STRUCTURE, self._described)}).get(3, Chunk())
+        return chunk
 
-    def structure(self) -> dict[int, Any]:
-        """Values by the numbers of their fields."""
-        values, number = dict[int, Any](), 0
-        while head := self._byte():
-            number = number + (head >> 4) if head >> 4 else self._signed()
-            kind = head & 15
-            values[number] = kind == 1 if kind in (1, 2) else self._value(kind)
-        return values
+    def _described(self) -> Chunk:
+        """A `ColumnMetaData`."""
+        numbers = {1: (I32, self.signed)} | dict.fromkeys((5, 6, 7, 9, 11), (I64, self.signed))
+        found = self.structure(numbers | {12: (STRUCTURE, self._bounds)})
+        return Chunk(
+            n_values=found.get(5, 0),
+            uncompressed_bytes=found.get(6, 0),
+            compressed_bytes=found.get(7, 0),
+            data_offset=found.get(9, 0),
+            dictionary_offset=found.get(11),
+            is_bytes=found.get(1) in (_BYTE_ARRAY, _FIXED_LENGTH_BYTE_ARRAY),
+            bounds=found.get(12) if found.get(1) == _BYTE_ARRAY else None,
+        )
 
-    def _value(self, kind: int) -> Any:
-        if kind in (4, 5, 6):
-            return self._signed()
-        if kind == 8:
-            return self._take(self._number())
-        if kind == 12:
-            return self.structure()
-        if kind == 9:
-            head = self._byte()
-            size = self._number() if head >> 4 == 15 else head >> 4
-            return [self._value(head & 15) for _ in range(size)]
-        if kind in (1, 2, 3):  # a byte each in lists
-            return self._byte()
-        raise ValueError(f"a Parquet footer has values of the kinds 1 to 6, 8, 9 and 12 of Thrift, found {kind}")
-
-    def _signed(self) -> int:
-        value = self._number()
-        return (value >> 1) ^ -(value & 1)
-
-    def _number(self) -> int:
-        """Seven bits a byte, the lowest first."""
-        value = shift = 0
-        while True:
-            byte = self._byte()
-            value |= (byte & 127) << shift
-            if byte < 128:
-                return value
-            shift += 7
-
-    def _byte(self) -> int:
-        byte = self._data[self._at]
-        self._at += 1
-        return byte
-
-    def _take(self, n: int) -> bytes:
-        start = self._at
-        self._at += n
-        return self._data[start : self._at]
+    def _bounds(self) -> tuple[bytes, bytes] | None:
+        """Lowest and highest value of `Statistics`, in the order of bytes; not those in which older writers compared signed."""
+        found = self.structure({5: (BINARY, self.binary), 6: (BINARY, self.binary)})
+        return (found[6], found[5]) if len(found) == 2 else None

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mixval.config.source import SourceConfig
-from mixval.contracts.arrow_types import plain_array
+from mixval.contracts.arrow_types import text_array
 from mixval.contracts.plan import ShardRef
 from mixval.errors import ChangedFileError, ContractError, ShardError, StorageError, TargetError
 from mixval.storage.formats import FORMATS, format_of, known_formats, open_format, open_shard
@@ -167,13 +167,13 @@ def _rows_by_contributor(shard: ShardRef, source: SourceConfig) -> dict[str, int
 
 
 def contributor_names(column: pa.Array, shard: ShardRef, name: str) -> pa.Array:
-    """The contributor column as strings. Raises `ShardError` for a type that has no plain spelling, such as a list."""
+    """The contributor column as strings. Raises `ShardError` for what has no plain spelling, such as a list, or no UTF-8."""
     try:
-        return plain_array(column).cast(pa.string())
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        return text_array(column)
+    except pa.ArrowException as error:
         raise ShardError(
-            f"shard '{shard.name}' ({shard.url}): column '{name}' must be string to name contributors, found {column.type}. "
-            "Convert it, or name another column in `source.contributor_column`.",
+            f"shard '{shard.name}' ({shard.url}): column '{name}' must be string to name contributors, found {column.type} "
+            f"({' '.join(str(error).split())[:120]}). Convert it, or name another column in `source.contributor_column`.",
             shard=shard.url, column=name, kind="wrong-type",
         ) from error  # fmt: skip
 

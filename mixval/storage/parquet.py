@@ -11,8 +11,7 @@ import pyarrow.parquet as pq
 from mixval.contracts.arrow_types import is_text
 from mixval.storage.footer import RowGroup, row_groups
 from mixval.storage.held import HeldFile
-from mixval.storage.reading import MAX_BATCH_BYTES, guarded, reading
-from mixval.storage.root import Location
+from mixval.storage.reading import MAX_BATCH_BYTES, guarded, reading, unreadable
 
 READ_BUFFER_BYTES = 1 << 20
 """Bytes of a column chunk read ahead. A row group of any size is read through buffers of this size."""
@@ -29,9 +28,10 @@ class Parquet:
     def open(self, file: HeldFile) -> Iterator[OpenParquet]:
         """The file with nothing but its footer read; closed at the end."""
         with reading(file.location, self.name):
-            opened = pq.ParquetFile(file.source(), pre_buffer=False, buffer_size=READ_BUFFER_BYTES)
+            source = file.source()
+            opened = pq.ParquetFile(source, pre_buffer=False, buffer_size=READ_BUFFER_BYTES)
         try:
-            yield OpenParquet(file.location, opened)
+            yield OpenParquet(file, source, opened)
         finally:
             opened.close(force=True)
 
@@ -39,9 +39,9 @@ class Parquet:
 class OpenParquet:
     """A Parquet file whose footer has been read."""
 
-    def __init__(self, location: Location, file: pq.ParquetFile) -> None:
-        """Take an open file."""
-        self._location, self._file = location, file
+    def __init__(self, held: HeldFile, source: pa.NativeFile, file: pq.ParquetFile) -> None:
+        """Take an open file, and what it is read through."""
+        self._location, self._size_bytes, self._source, self._file = held.location, held.size_bytes, source, file
         self.schema: pa.Schema = file.schema_arrow
         self.n_rows: int = file.metadata.num_rows
         self.n_row_groups: int = file.metadata.num_row_groups
@@ -50,7 +50,7 @@ class OpenParquet:
         self, paths: Sequence[str], batch_rows: int, holding: tuple[str, str] | None = None
     ) -> Iterator[pa.RecordBatch]:
         """Batches of at most `batch_rows` rows and about `MAX_BATCH_BYTES`; row groups without the value are left out."""
-        metadata, groups = self._file.metadata, row_groups(self._file.metadata)
+        metadata, groups = self._file.metadata, self._row_groups()
         chosen = list(range(len(groups)))
         if holding is not None and self._is_text(holding[0]):
             leaves = _leaves(metadata, [holding[0]])
@@ -58,6 +58,18 @@ class OpenParquet:
         rows = min(batch_rows, _affordable_rows([groups[at] for at in chosen], _leaves(metadata, paths)))
         stream = self._file.iter_batches(rows, row_groups=chosen, columns=list(paths), use_threads=False)
         yield from guarded(stream, self._location, Parquet.name)
+
+    def _row_groups(self) -> list[RowGroup]:
+        with reading(self._location, Parquet.name):
+            try:
+                found = row_groups(self._source.read_at, self._size_bytes)
+            except ValueError as error:
+                raise unreadable(self._location, Parquet.name, str(error)) from error
+        if len(found) != self.n_row_groups:
+            raise unreadable(
+                self._location, Parquet.name, f"its footer describes {len(found)} of {self.n_row_groups} row groups"
+            )
+        return found
 
     def _is_text(self, column: str) -> bool:
         at = self.schema.get_field_index(column)

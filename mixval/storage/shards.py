@@ -13,7 +13,7 @@ import pyarrow.types as pat
 
 from mixval.config.source import SourceConfig
 from mixval.config.tasks import Task, spec_of
-from mixval.contracts.arrow_types import plain_array, plain_batch, plain_type
+from mixval.contracts.arrow_types import plain_batch, plain_type, text_array
 from mixval.contracts.batches import RowBatch
 from mixval.contracts.class_names import ClassNames
 from mixval.contracts.labels import NO_NAMES, TargetClasses, target_classes
@@ -74,7 +74,7 @@ def named_classes(shards: Sequence[ShardRef], source: SourceConfig, task: Task) 
                 continue
             is_named = True
             for batch in file.batches([name], _LABEL_BATCH_ROWS):
-                found |= set(plain_array(batch.column(name)).cast(pa.string()).unique().drop_null().to_pylist())
+                found |= _names(batch.column(name), shard)
                 if len(found) > MOST_CLASSES:
                     message = f"labels of at most {MOST_CLASSES:,} classes are expected, found more distinct texts"
                     raise _mismatch(shard, WRONG, "label", message, "Map the column with the class in `source.columns`.")
@@ -95,10 +95,16 @@ def _shard_rows(
             try:
                 plain = plain_batch(batch)
                 rows = mapping.apply(plain, origin, names)
-            except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError) as error:
-                message = f"values must fit the row contract, found {' '.join(str(error).split())[:240]}"
-                raise _mismatch(shard, WRONG, None, message) from error
+            except (pa.ArrowException, UnicodeDecodeError) as error:
+                raise _unfit(shard, error) from error
             yield rows, compared, mapping.is_unsaid(plain, names)
+
+
+def _names(labels: pa.Array, shard: ShardRef) -> set[str]:
+    try:
+        return set(text_array(labels).unique().drop_null().to_pylist())
+    except pa.ArrowException as error:
+        raise _unfit(shard, error) from error
 
 
 def _own_rows(
@@ -109,7 +115,11 @@ def _own_rows(
         return
     by = source.contributor_column
     for batch in file.batches(sorted({*paths, by}), batch_rows, (by, shard.rows_of)):
-        own = plain_batch(batch).filter(pc.equal(contributor_names(batch.column(by), shard, by), shard.rows_of))
+        names = contributor_names(batch.column(by), shard, by)
+        try:
+            own = plain_batch(batch).filter(pc.equal(names, shard.rows_of))
+        except pa.ArrowException as error:
+            raise _unfit(shard, error) from error
         if own.num_rows:
             yield own
 
@@ -125,6 +135,10 @@ def _constant_origin(shard: ShardRef, source: SourceConfig) -> str | None:
             shard, MISSING, "origin", "an `origin=real/` or `origin=synthetic/` folder is expected above it, found none"
         )
     return named[-1]
+
+
+def _unfit(shard: ShardRef, error: Exception) -> ShardError:
+    return _mismatch(shard, WRONG, None, f"values must fit the row contract, found {' '.join(str(error).split())[:240]}")
 
 
 def _mismatch(shard: ShardRef, kind: str, column: str | None, message: str, advice: str | None = None) -> ShardError:

@@ -12,7 +12,7 @@ import pytest
 
 from mixval.config.source import SourceConfig
 from mixval.errors import ShardError
-from mixval.storage.footer import row_groups
+from mixval.storage.footer import MAX_FOOTER_BYTES, row_groups
 from mixval.storage.formats import open_format
 from mixval.storage.held import held
 from mixval.storage.listing import list_contributors
@@ -37,11 +37,16 @@ def test_a_footer_says_what_pyarrow_says(statistics: bool) -> None:
     file = io.BytesIO()
     pq.write_table(table, file, row_group_size=3, write_statistics=statistics)
     metadata = pq.read_metadata(file)
-    groups = row_groups(metadata)
+    data = file.getvalue()
+    groups = row_groups(lambda n, place: data[place : place + n], len(data))
     assert [group.n_rows for group in groups] == [3] * 33 + [1]
     for at, group in enumerate(groups):
         chunks = [metadata.row_group(at).column(column) for column in range(metadata.num_columns)]
-        assert [one.uncompressed_bytes for one in group.chunks] == [one.total_uncompressed_size for one in chunks]
+        for own, one in zip(group.chunks, chunks, strict=True):
+            assert own.n_values == one.num_values
+            assert (own.uncompressed_bytes, own.compressed_bytes) == (one.total_uncompressed_size, one.total_compressed_size)
+            assert (own.data_offset, own.dictionary_offset) == (one.data_page_offset, one.dictionary_page_offset)
+            assert own.is_bytes == (one.physical_type == "BYTE_ARRAY")
         assert group.chunks[1].bounds is None
         of_text = chunks[0].statistics
         expected = (of_text.min.encode(), of_text.max.encode()) if statistics else None
@@ -70,3 +75,26 @@ def test_a_footer_that_contradicts_itself_is_its_contributors_problem(root: Loca
     (shard,) = list_contributors(source)["a"]
     with pytest.raises(ShardError, match="expected a Parquet file, found one that cannot be read"):
         list(stream_rows([shard], source, "language-modelling"))
+
+
+@pytest.mark.parametrize(
+    ("footer", "words"),
+    [
+        (b"", "ends within"),
+        (b"\x49\x1c", "ends within"),
+        (b"\x4d\x00", "unknown kind 13"),
+        (b"\x18\xff\x01ab", "ends within"),
+        (b"\x16" + b"\xff" * 11, "number without an end"),
+        (b"\x1c" * 40 + b"\x00" * 40, "structures in each other"),
+    ],
+)
+def test_what_is_no_footer_is_told(footer: bytes, words: str) -> None:
+    data = footer + len(footer).to_bytes(4, "little") + b"PAR1"
+    with pytest.raises(ValueError, match=words):
+        row_groups(lambda n, place: data[place : place + n], len(data))
+
+
+def test_a_footer_that_would_take_minutes_is_refused_unread() -> None:
+    data = bytes(70_000) + (MAX_FOOTER_BYTES + 1).to_bytes(4, "little") + b"PAR1"
+    with pytest.raises(ValueError, match="fewer row groups"):
+        row_groups(lambda n, place: data[place : place + n], len(data))

@@ -18,6 +18,7 @@ from mixval.storage.root import Location, open_location
 from tests.worlds import planted
 
 Write = Callable[..., None]
+NOT_UTF8 = pa.Array.from_buffers(pa.string(), 1, pa.array([b"\xff\xfe"]).buffers())
 ROWS = {"text": ["a", "b", "c"], "label": [0, 1, 0], "origin": ["real"] * 3}
 
 
@@ -129,6 +130,7 @@ def test_column_layout(root: Location, write_shard: Write) -> None:
         ({"text": ["a"]}, "column 'who' is expected to name the contributor, found text"),
         ({"who": ["a", None]}, "found 1 rows without one"),
         ({"who": [["a"]]}, "must be string to name contributors, found list"),
+        ({"who": NOT_UTF8}, r"must be string to name contributors, found string \(Invalid UTF8"),
     ],
 )
 def test_column_layout_names_what_is_wrong(root: Location, write_shard: Write, columns: dict[str, object], words: str) -> None:

@@ -233,6 +233,16 @@ def test_text_that_is_not_utf8_is_told(root: Location, write_shard: Write) -> No
     assert caught.value.kind == "wrong-type"
 
 
+def test_a_place_that_a_dictionary_lacks_is_told(root: Location, write_shard: Write) -> None:
+    file = root.child("a", "x.parquet")
+    write_shard(file, {"text": pa.array(["a", "b", "c"]).dictionary_encode()})
+    data, places = file.read_bytes(), b"\x02\x03\x24\x00"  # 0, 1 and 2 in two bits each, the last first
+    assert data.count(places) == 1
+    file.write_bytes(data.replace(places, b"\x02\x03\x34\x00"))
+    with pytest.raises(ShardError, match="must fit the row contract, found Index 3 out of bounds"):
+        rows_of(root, "language-modelling", origin="real")
+
+
 def test_a_column_that_stands_twice_is_told(root: Location, write_shard: Write) -> None:
     write_shard(root.child("a", "x.parquet"), pa.Table.from_arrays([pa.array(["x"])] * 2, ["text", "text"]))
     with pytest.raises(ShardError, match="it stands there 2 times"):

@@ -55,8 +55,8 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     return lake
 
 
-def given(lake: Lake, name: str, version: int | None = 0, price: float | None = None) -> Measured:
-    holdings = lake.holdings(version)
+def given(lake: Lake, name: str, price: float | None = None, is_empty: bool = False) -> Measured:
+    holdings = lake.holdings(None if is_empty else lake.version)
     target, sample = lake.prepared.target_job, lake.config.sample
     return measure_given(holdings, lake.batches[name], lake.outcomes[name], target, sample, price)
 
@@ -105,7 +105,7 @@ def test_a_marginal_value_is_that_of_all_rows_together_less_that_of_the_tables(r
 
 
 def test_of_an_empty_table_the_marginal_value_is_the_standalone_one(reviews: Lake) -> None:
-    found = given(reviews, "amber", None).quantities
+    found = given(reviews, "amber", is_empty=True).quantities
     assert found["marginal-value"] == found["standalone-value"]
     for name in ("redundancy", "overlap-share"):
         assert found[name].value == found[name].high == 0
@@ -160,7 +160,7 @@ def test_which_rows_are_new_is_not_said_of_too_few(reviews: Lake, monkeypatch: p
     monkeypatch.setattr(held_rows, "MOST_KEYS", 10)
     few = HeldRows.of(content)
     assert new_rows(part, content, few) == "untold"
-    holdings = reviews.holdings(0)
+    holdings = reviews.holdings(reviews.version)
     unsure = Holdings(0, holdings.parts, few, holdings.recent)
     target, sample = reviews.prepared.target_job, reviews.config.sample
     found = measure_given(unsure, batch, reviews.outcomes["copy"], target, sample)

@@ -7,6 +7,7 @@ its workers go with it, and Dask starts others: it takes them for dead, and woul
 import os
 import signal
 
+from mixval.models.memory_limit import without_inherited_limit
 from mixval_flows.lifeline import end_with_forker, end_with_parent
 
 FORKER = os.getpid()
@@ -31,4 +32,5 @@ signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # blocked by the st
 if os.getsid(0) != FORKER:
     os.setsid()
 end_with_parent()
+without_inherited_limit()
 os.register_at_fork(before=_before, after_in_child=_forked)

@@ -4,12 +4,14 @@ import sys
 
 import uvicorn
 
+from mixval.models.memory_limit import without_inherited_limit
 from mixval_flows.lifeline import end_with_standard_input
 
 
 def main(host: str, port: str) -> None:
     """Serve until the process is stopped, or its standard input ends."""
     end_with_standard_input()
+    without_inherited_limit()
     uvicorn.run(
         "prefect.server.api.server:create_app", factory=True, host=host, port=int(port), log_level="error", lifespan="on"
     )

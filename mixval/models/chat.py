@@ -16,15 +16,20 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from jinja2 import TemplateError
+from jinja2 import Environment, TemplateError, nodes
+from jinja2.ext import Extension, loopcontrols
+from jinja2.parser import Parser
 
 from mixval.errors import ContractError, ModelError
+from mixval.models.memory_limit import memory_limit
 from mixval.models.time_limit import time_limit
 
 PINNED_DATE = datetime(2024, 7, 26, tzinfo=UTC)
 """What `strftime_now` says in a template: the date that Llama's templates fall back on."""
 MOST_SECONDS = 5.0
 """Seconds of processor time that a template may take for one conversation. Real ones take less than a thousandth."""
+MOST_BYTES = 2**29
+"""Memory that a template may take for one conversation, beyond what the process has. Real ones take some kilobytes."""
 _DIRECTIVES = ("-d", "-m", "-H", "-I", "-M", "-S", "-j", *"aAbBcdDeFfGgHhIjmMpRSTuUVwWxXyYzZ", "%")
 _CHANCE = re.compile(r"\|\s*random\b|\blipsum\s*\(")
 _OPEN, _CLOSE = "\U000f5a01", "\U000f5a02"
@@ -54,6 +59,11 @@ class ChatTemplate:
                 "the tokenizer's chat template must give a row the same tokens each time, and this one draws at random. Save "
                 "it with another, or set backbone.prompt_format to `plain`."
             )
+        if _grows_numbers(template):
+            raise ModelError(
+                "the tokenizer's chat template must end, and this one computes powers, or products of what is no constant; "
+                "no time limit ends that. Save it with another, or set backbone.prompt_format to `plain`."
+            )
         self._template = _with_pinned_date(template)
         self._refuse_endless()
         spelled = "|".join(map(re.escape, sorted(special_tokens(tokenizer), key=len, reverse=True)))
@@ -61,13 +71,18 @@ class ChatTemplate:
         self._marked = re.compile(f"{_OPEN}({spelled}){_CLOSE}" if spelled else "((?!))")
 
     def _refuse_endless(self) -> None:
-        """Raise ModelError where the template does not end for the shortest conversation: it would for no row."""
+        """Raise ModelError where the template does not end for the shortest conversation, or fills memory: as for any row."""
         try:
             _in_time(self._tokenizer, self._template, _SHORTEST, None, opens=False)
         except TimeoutError as error:
             raise ModelError(
                 f"the tokenizer's chat template must end, and this one runs for more than {MOST_SECONDS:g} seconds on one "
                 "question and its answer. Save it with another, or set backbone.prompt_format to `plain`."
+            ) from error
+        except MemoryError as error:
+            raise ModelError(
+                f"the tokenizer's chat template must take little memory, and this one takes more than {MOST_BYTES / 2**20:g} "
+                "MiB for one question and its answer. Save it with another, or set backbone.prompt_format to `plain`."
             ) from error
         except _REFUSALS:
             return  # of these messages; those of rows are tried one by one
@@ -128,17 +143,42 @@ class ChatTemplate:
             raise ContractError(
                 f"the chat template takes more than {MOST_SECONDS:g} seconds for messages of {_roles(messages)}"
             ) from None
+        except MemoryError:
+            raise ContractError(
+                f"the chat template takes more than {MOST_BYTES / 2**20:g} MiB for messages of {_roles(messages)}"
+            ) from None
         except _REFUSALS as error:
             raise ContractError(f"the chat template refuses messages of {_roles(messages)}: {_one_line(error)}") from error
 
 
 def _in_time(tokenizer: Any, template: str, messages: list[Message], tools: list[Message] | None, opens: bool) -> str:
-    with time_limit(MOST_SECONDS):
+    with memory_limit(MOST_BYTES), time_limit(MOST_SECONDS):
         return str(
             tokenizer.apply_chat_template(
                 messages, tools=tools, chat_template=template, tokenize=False, add_generation_prompt=opens
             )
         )
+
+
+class _Generation(Extension):
+    """The tag that transformers adds: what an assistant says."""
+
+    tags = {"generation"}
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        """Its content."""
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+def _grows_numbers(template: str) -> bool:
+    """Whether numbers in it can grow so large that a single multiplication, which nothing interrupts, takes hours."""
+    try:
+        tree = Environment(extensions=[_Generation, loopcontrols]).parse(template)  # noqa: S701  it renders nothing
+    except TemplateError:
+        return False  # it renders nothing either
+    products = ((one.left, one.right) for one in tree.find_all(nodes.Mul))
+    return tree.find(nodes.Pow) is not None or not all(any(isinstance(side, nodes.Const) for side in one) for one in products)
 
 
 def _with_written_arguments(message: Message) -> Message:

@@ -1,8 +1,10 @@
-"""Templates that do not end, and tokenizers whose native code fails: one row's refusal, or the model's, and never a hang."""
+"""Templates that do not end or fill memory, and native code of tokenizers that fails: one row's refusal, or the model's."""
 
 from __future__ import annotations
 
 import itertools
+import resource
+import sys
 
 import pyarrow as pa
 import pytest
@@ -64,3 +66,50 @@ def test_a_text_on_which_the_tokenizer_s_own_code_fails_is_one_refused_row() -> 
     found = Tokeniser(tokenizer).counts(pa.table({"text": ["a", "a" * 40 + "!", "b"]}), "language-modelling")
     assert [why is None for why in found.refusals] == [True, False, True]
     assert "own code fails on a text" in str(found.refusals[1])
+
+
+DOUBLES = "{% set ns = namespace(x='a') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}"
+GROWS = "{% set ns = namespace(x=3) %}{% for i in range(60) %}{% set ns.x = ns.x * ns.x %}{% endfor %}"
+limited = pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux")
+
+
+@limited
+@pytest.mark.parametrize(
+    "template",
+    [
+        DOUBLES,
+        "{{ 'a' * 10000000000 }}",
+        "{{ 'a' | center(10000000000) }}",
+        "{{ '%10000000000d' % 1 }}",
+        "{{ ('a' * 1000000).replace('a', 'a' * 1000000) }}",
+    ],
+)
+def test_a_template_that_fills_memory_is_the_model_s_fault(monkeypatch: pytest.MonkeyPatch, template: str) -> None:
+    monkeypatch.setattr(chat, "MOST_BYTES", 2**26)
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    with pytest.raises(ModelError, match="takes more than 64 MiB for one question"):
+        speaks(template)
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
+
+
+@limited
+def test_a_template_that_fills_memory_for_a_row_refuses_that_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chat, "MOST_BYTES", 2**26)
+    tokeniser = speaks("{% if messages[0].content == 'trap' %}" + DOUBLES + "{% endif %}" + TURNS)
+    found = tokeniser.counts(pa.table({"prompt": ["hello", "trap", "again"], "response": ["a", "b", "c"]}), "instruction")
+    assert [why is None for why in found.refusals] == [True, False, True]
+    assert "takes more than 64 MiB" in str(found.refusals[1])
+
+
+@pytest.mark.parametrize("template", [GROWS, "{{ 'a' * 10**10 }}", "{{ 7 ** 7 ** 7 ** 7 }}"])
+def test_numbers_that_no_limit_would_end_are_refused_unseen(template: str) -> None:
+    with pytest.raises(ModelError, match="computes powers, or products of what is no constant"):
+        speaks(template)
+
+
+def test_a_template_may_indent_and_count() -> None:
+    counts = "{% for m in messages %}{{ '  ' * loop.index0 }}{{ 2 * loop.index }}{% endfor %}"
+    generation = "{% generation %}{{ eos_token }}{% endgeneration %}{% for m in messages %}{% break %}{% endfor %}"
+    assert speaks(counts + generation + TURNS).counts(
+        pa.table({"prompt": ["a"], "response": ["b"]}), "instruction"
+    ).refusals == [None]

@@ -36,6 +36,11 @@ def may_interrupt() -> bool:
     return _STATE.n_holding == 0 and not _STATE.is_over
 
 
+def is_held_back() -> bool:
+    """Whether something goes on that must not be interrupted half-way."""
+    return _STATE.n_holding > 0
+
+
 def check() -> None:
     """Raise KeyboardInterrupt if the process was told to stop and may be interrupted here."""
     if _STATE.told is not None and may_interrupt():

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -21,6 +22,9 @@ from mixval.progress import Progress
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 GRACE_SECONDS = 8.0
 """From the first signal to the end by force; `docker stop` waits for ten."""
+LONGEST_SECONDS = 25.0
+"""The same while a result is being published: what is written to a distant store takes its time, and is then a success."""
+LOOK_SECONDS = 0.5
 STORED = "finished work is stored, run the same command again to continue"
 SHOW_CURSOR = "\x1b[?25h"
 
@@ -31,8 +35,8 @@ def stoppable() -> Iterator[None]:
 
     The first signal ends running work and raises KeyboardInterrupt in the main thread, or at the next progress event where that
     was lost. A second Ctrl-C, or `GRACE_SECONDS`, ends the process with 128 plus the signal's number; 0 where its result is
-    published. SIGHUP is left alone where it is ignored (nohup). Outside the main thread, where Python delivers no signal,
-    nothing changes.
+    published. A publication that is under way has `LONGEST_SECONDS`. SIGHUP is left alone where it is ignored (nohup). Outside
+    the main thread, where Python delivers no signal, nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -60,6 +64,8 @@ class _Hearing:
         os.set_blocking(self.pipe, False)
         self._has_raised = False
         self._deadline: threading.Timer | None = None
+        self._until = 0.0
+        self._is_closed = False
         self._thread = threading.Thread(target=self._listen, daemon=True, name="hears signals")
         self._thread.start()
 
@@ -76,6 +82,7 @@ class _Hearing:
         self._thread.join()
         os.close(self.pipe)
         os.close(self._read)
+        self._is_closed = True
         if self._deadline is not None:
             self._deadline.cancel()
         stopping.tell(None)
@@ -92,12 +99,27 @@ class _Hearing:
     def _hear(self, signum: int) -> None:
         if self._deadline is None:
             stopping.tell(signum)
-            self._deadline = threading.Timer(GRACE_SECONDS, end_at_once)
-            self._deadline.daemon = True
-            self._deadline.start()
+            self._until = time.monotonic() + LONGEST_SECONDS
+            self._end_after(GRACE_SECONDS)
             stopping.end_running()
             _say(f"{signal.Signals(signum).name}: stopping; Ctrl-C again to stop at once")
         elif signum == signal.SIGINT:
+            end_at_once()
+
+    def _end_after(self, seconds: float, beyond: float = 0.0) -> None:
+        """End the process by force after so long, or `beyond` that where it publishes until then."""
+        if not self._is_closed:
+            self._deadline = threading.Timer(seconds, self._end, [beyond])
+            self._deadline.daemon = True
+            self._deadline.start()
+
+    def _end(self, beyond: float) -> None:
+        left = self._until - time.monotonic()
+        if left > 0 and stopping.is_held_back():
+            self._end_after(min(LOOK_SECONDS, left), GRACE_SECONDS)
+        elif left > 0 and beyond:  # published: to show the result
+            self._end_after(min(beyond, left))
+        else:
             end_at_once()
 
 

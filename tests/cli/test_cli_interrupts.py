@@ -123,3 +123,42 @@ def test_a_process_that_hangs_ends_all_the_same(grace: float, signals: list[sign
         _, said = process.communicate()
     assert process.returncode == 128 + signals[0]
     assert "run the same command again to continue" in said
+
+
+PUBLISHES = """
+import signal, sys, threading
+from mixval import stopping
+from mixval.cli import interrupts, leave
+interrupts.GRACE_SECONDS = interrupts.LOOK_SECONDS = 0.01
+interrupts.LONGEST_SECONDS = {longest}
+looks = threading.Semaphore(0)
+held = stopping.is_held_back
+
+def looked():
+    looks.release()
+    return held()
+
+stopping.is_held_back = looked
+
+def main():
+    with stopping.uninterrupted():
+        print("ready", flush=True)
+        for _ in range({n_looks}):
+            looks.acquire()
+        stopping.over()
+        interrupts.GRACE_SECONDS = 600
+        print("published", flush=True)
+
+leave.leaving_at_once(main)
+"""
+
+
+@pytest.mark.parametrize(("longest", "n_looks", "code"), [(600, 3, 0), (0.01, 10**9, 143)], ids=["in time", "hangs"])
+def test_a_publication_has_longer_and_not_for_ever(longest: float, n_looks: int, code: int) -> None:
+    command = [sys.executable, "-c", PUBLISHES.format(longest=longest, n_looks=n_looks)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.terminate()
+        shown, said = process.communicate()
+    assert (process.returncode, "published" in shown) == (code, code == 0), said

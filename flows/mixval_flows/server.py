@@ -30,7 +30,12 @@ HOST = "127.0.0.1"
 POLL_SECONDS = 0.1
 STOP_TIMEOUT_SECONDS = 5
 REPLACEMENTS = 5
-"""Servers that may follow one that ended by itself."""
+"""Servers that may follow one that ended by itself, or was ended because it did not answer."""
+LOOK_SECONDS = 10.0
+ANSWER_SECONDS = 15.0
+"""For the answer to one look: it asks for nothing but whether the server is there."""
+SILENT_SECONDS = 90.0
+"""Without any answer, after which a server that runs is ended and replaced: nobody can use it."""
 LAST_LINES = 12
 """Of what a server said on standard error, in the message of the error."""
 EPHEMERAL = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
@@ -103,14 +108,28 @@ class TemporaryServer:
         """Wait for its end; unless it was stopped, start another one on the same port and database."""
         for n_ended in range(1, REPLACEMENTS + 2):
             process = self._process
-            code = _waited_for(process) if process is not None else 0
+            how = self._end_of(process) if process is not None else ""
             if self._is_stopped.is_set():
                 return
             if n_ended > REPLACEMENTS:
-                self.error = self._ended(f"{n_ended} that ended, the last with exit code {code}")
+                self.error = self._ended(f"{n_ended} that ended, the last {how}")
                 return
             with suppress(MixvalError):  # the last one is told if none of them stays
                 self._start(timeout)
+
+    def _end_of(self, process: subprocess.Popen[bytes]) -> str:
+        """How it ended, in words. One that has not answered for `SILENT_SECONDS` is ended here."""
+        heard, silent = time.monotonic(), ""
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(LOOK_SECONDS)
+                code = _waited_for(process)
+                return silent or f"with exit code {code}"
+            if self._is_stopped.is_set() or self._answers(ANSWER_SECONDS):
+                heard = time.monotonic()
+            elif time.monotonic() - heard > SILENT_SECONDS:
+                silent = f"by us, as it ran and did not answer for {SILENT_SECONDS:g} s"
+                process.kill()
 
     def _was_killed(self) -> bool:
         return self._process is not None and (self._process.returncode or 0) < 0
@@ -138,8 +157,8 @@ class TemporaryServer:
         said = "".join(["\nIts last lines:\n", *(f"  {line}\n" for line in lines)]) if lines else " "
         return MixvalError(f"a temporary Prefect server was expected at {self.api_url}, found {found}.{said}{INSTEAD}")
 
-    def _answers(self) -> bool:
-        connection = HTTPConnection(HOST, self._port, timeout=STOP_TIMEOUT_SECONDS)
+    def _answers(self, timeout: float = STOP_TIMEOUT_SECONDS) -> bool:
+        connection = HTTPConnection(HOST, self._port, timeout=timeout)
         try:
             connection.request("GET", "/api/health")
             return connection.getresponse().status == 200

@@ -30,6 +30,23 @@ class Healthy(BaseHTTPRequestHandler):
 
 HTTPServer((sys.argv[-2], int(sys.argv[-1])), Healthy).serve_forever()
 """
+FALLS_SILENT = """#!{python}
+import sys, threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Silent(BaseHTTPRequestHandler):
+    answered = 0
+    def do_GET(self):
+        Silent.answered += 1
+        if Silent.answered > 1:
+            threading.Event().wait()
+        self.send_response(200)
+        self.end_headers()
+    def log_message(self, *words):
+        pass
+
+HTTPServer((sys.argv[-2], int(sys.argv[-1])), Silent).serve_forever()
+"""
 ENDS = """#!{python}
 import sys
 sys.exit("no table: flow_run")
@@ -83,6 +100,19 @@ def test_a_server_that_dies_is_replaced_where_it_was_and_given_up_at_last(tmp_pa
     assert len(set(died)) == 2
     assert server.api_url == url
     assert "found 2 that ended, the last with exit code -9" in str(server.error)
+    server.stop()
+
+
+def test_a_server_that_lives_and_does_not_answer_is_replaced_and_named(tmp_path, monkeypatch) -> None:
+    limits = {"REPLACEMENTS": 1, "LOOK_SECONDS": 0.01, "ANSWER_SECONDS": 0.05, "SILENT_SECONDS": 0.0}
+    for name, number in limits.items():
+        monkeypatch.setattr(mixval_flows.server, name, number)
+    run_instead(FALLS_SILENT, tmp_path, monkeypatch)
+    server = TemporaryServer()
+    server.start(timeout=300)
+    while server.is_usable:
+        time.sleep(0.01)
+    assert "found 2 that ended, the last by us, as it ran and did not answer for 0 s" in str(server.error)
     server.stop()
 
 

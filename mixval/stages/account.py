@@ -48,16 +48,21 @@ class Account:
 
         Those of `READ_HERE` are compared with their digests; others by whoever reads them.
         """
+        pending = self.missing(kind, refs, config)
+        self.recomputed[kind] += len(pending)
+        self.reused[kind] += len(set(refs)) - len(pending)
+        return pending
+
+    @staticmethod
+    def missing(kind: str, refs: list[ArtifactRef], config: ValuationConfig) -> set[ArtifactRef]:
+        """The artifacts of a kind that are still to be made; see `count`."""
         store = gating.open_store(config)
         look = store.whole if kind in READ_HERE else store.committed
         if kind == "gate":
             look = partial(gating.found_whole, config)
         with ThreadPoolExecutor(LOOKUPS_IN_FLIGHT) as threads:  # requests to a remote store are slow
             found = list(threads.map(look, refs))
-        pending = {ref for ref, record in zip(refs, found, strict=True) if record is None}
-        self.recomputed[kind] += len(pending)
-        self.reused[kind] += len(set(refs)) - len(pending)
-        return pending
+        return {ref for ref, record in zip(refs, found, strict=True) if record is None}
 
     def closed(self) -> publishing.RunAccount:
         """The account as publication takes it."""

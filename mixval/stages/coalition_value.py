@@ -7,7 +7,8 @@ A run commits which statistics its ranked contributors have; `manifest.json` nam
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from mixval.config.source import StorageConfig
 from mixval.config.url_secrets import stripped_url
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.record import ArtifactRef
-from mixval.errors import ConfigError, StorageError
+from mixval.errors import ConfigError, LostArtifactError, StorageError
 from mixval.publish.names import listed
 from mixval.publish.stored_run import StoredRun
 from mixval.stages.coalitions import CoalitionJob, game_of, job_of_ranked
@@ -76,20 +77,43 @@ def coalition_value(run: StoredRun, contributors: Sequence[str]) -> CoalitionVal
 
     Raises:
         ConfigError: a name that is not ranked, no name at all, or a run without sufficient statistics.
-        StorageError: the run's statistics are no longer below its output.
+        StorageError: the run's statistics are no longer below its output, or damaged. The run then no longer counts as up to
+            date, and the next one measures them again.
     """
-    work = _job(run)
-    by_name = {job.contributor.name: job for job in work.jobs}
-    chosen = list(dict.fromkeys(contributors))
-    _refuse_unknown(run, chosen, by_name)
-    jobs = [by_name[name] for name in chosen]
-    if missing := [one.contributor.name for one in jobs if one.store.committed(statistics_ref(one, work.target)) is None]:
-        output = Layout.output_of(run.folder).url
+    output, ref = Layout.output_of(run.folder), _job_ref(run)
+    try:
+        work = _job(ref, output)
+        by_name = {job.contributor.name: job for job in work.jobs}
+        chosen = list(dict.fromkeys(contributors))
+        _refuse_unknown(run, chosen, by_name)
+        jobs = [by_name[name] for name in chosen]
+        missing = [one.contributor.name for one in jobs if one.store.committed(statistics_ref(one, work.target)) is None]
+        if missing:
+            raise LostArtifactError(f"the sufficient statistics of {listed(missing)} are missing")
+        with _discarding_others(work):
+            return _valued(work.model_copy(update={"jobs": jobs}), chosen)
+    except LostArtifactError as error:
+        ArtifactStore(output).discard(ref)
         raise StorageError(
-            f"{run.folder.url}: expected the sufficient statistics of {listed(missing)} below {output}/artifacts, found none. "
-            "Value the contributors again: `mixval value CONFIG`."
-        )
-    game, n = game_of(work.model_copy(update={"jobs": jobs})), len(jobs)
+            f"{run.folder.url}: expected what the run has stored of its contributors below {output.url}/artifacts, found that "
+            f"it is not whole ({error}). Value the contributors again: `mixval value CONFIG`."
+        ) from error
+
+
+@contextmanager
+def _discarding_others(work: CoalitionJob) -> Iterator[None]:
+    """Where one artifact is damaged, others may be: all are compared then, so that the next run makes each of them again."""
+    try:
+        yield
+    except LostArtifactError:
+        for one in work.jobs:
+            one.store.whole(statistics_ref(one, work.target))
+        raise
+
+
+def _valued(work: CoalitionJob, chosen: list[str]) -> CoalitionValue:
+    """The value of all contributors of the job, whose names are `chosen`."""
+    game, n = game_of(work), len(work.jobs)
     ones, everybody = dict(zip(chosen, np.eye(n, dtype=np.bool_), strict=True)), np.ones(n, dtype=np.bool_)
     confidence = work.target.value.confidence
     low, high = known_interval(game, everybody, confidence)
@@ -102,12 +126,12 @@ def coalition_value(run: StoredRun, contributors: Sequence[str]) -> CoalitionVal
         alone={name: float(game.value(one)) for name, one in ones.items()},
         alone_low={name: low for name, (low, _) in ends.items()},
         alone_high={name: high for name, (_, high) in ends.items()},
-        n_rows=sum(job.n_real + job.n_synthetic for job in jobs),
+        n_rows=sum(job.n_real + job.n_synthetic for job in work.jobs),
     )
 
 
-def _job(run: StoredRun) -> CoalitionJob:
-    """The committed job, with everything below the output at which the run is found now."""
+def _job_ref(run: StoredRun) -> ArtifactRef:
+    """The artifact of the job, below the output at which the run is found now."""
     found = [ref for ref in run.manifest.artifacts if ref.kind == KIND]
     if not found:
         method = run.manifest.config.get("ntk", {}).get("method")
@@ -121,8 +145,11 @@ def _job(run: StoredRun) -> CoalitionJob:
                 else "Set `ntk.method: sketched`, and run `mixval value CONFIG` again."
             )
         )
-    output = Layout.output_of(run.folder)
-    ref = found[-1].model_copy(update={"root": output.url})
+    return found[-1].model_copy(update={"root": Layout.output_of(run.folder).url})
+
+
+def _job(ref: ArtifactRef, output: Location) -> CoalitionJob:
+    """The committed job, with everything below this output."""
     work = ArtifactStore(output).read_model(ref, DOCUMENT, CoalitionJob)
     return work.model_copy(update={"jobs": [_at(job, output) for job in work.jobs], "target": _at(work.target, output)})
 
@@ -137,7 +164,7 @@ def _at(job: MeasureJob, output: Location) -> MeasureJob:
 def _published(job: MeasureJob) -> MeasureJob:
     """The job without what opens its URLs, and with URLs as manifests have them."""
     shards = [replace(shard, url=stripped_url(shard.url)) for shard in job.contributor.shards]
-    plan = job.contributor.model_copy(update={"shards": shards})
+    plan = job.contributor.model_copy(update={"shards": shards, "most_seconds": None})  # which is of that run alone
     return job.model_copy(update={"contributor": plan, "source": job.source.model_copy(update={"storage": StorageConfig()})})
 
 

@@ -28,11 +28,13 @@ from mixval.publish.verdict_words import buyer_sentence, headline, is_ordered, v
 from mixval.publish.writers.gate_results import DOCS
 from mixval.publish.writers.installed import write_by_installed
 from mixval.publish.writers.valuation import WRITERS
+from mixval.stages.coalition_value import KIND as UNIONS
 from mixval.stages.coalitions import CoalitionResults
 from mixval.stages.gating import read_docs_page, read_validations
 from mixval.stages.preparing import PreparedRun
 from mixval.stages.reducing import Reduced
 from mixval.stages.routes import route_of
+from mixval.storage.commit import ArtifactStore
 from mixval.storage.damage import take_damage, tell_damage
 from mixval.storage.layout import Layout
 from mixval.storage.pointer import Latest, standing_latest
@@ -55,6 +57,7 @@ class RunAccount:
 
 def up_to_date_run(config: ValuationConfig, fingerprint: str) -> RunSummary | None:
     """The latest run, when it was made from the same configuration and inputs, nobody failed in it, and its files are whole.
+    So must be what says which sums its unions have: it goes where one of those was lost.
 
     A failure may have been the machine's, not the data's, so it is tried again; artifacts that were measured are reused. What
     is damaged, of its files, its manifest or the pointer, is told, and the run is published again.
@@ -78,7 +81,8 @@ def up_to_date_run(config: ValuationConfig, fingerprint: str) -> RunSummary | No
         tell_damage(folder.url, f"{' '.join(str(error).split())}. Published again")
         return None
     summary = run_summary(stored.manifest, stored.ranking, folder)
-    if summary.n_failed:
+    unions = [ref.model_copy(update={"root": output.url}) for ref in stored.manifest.artifacts if ref.kind == UNIONS]
+    if summary.n_failed or any(ArtifactStore(output).committed(ref) is None for ref in unions):
         return None
     return summary.model_copy(update={"up_to_date": True, "recomputed": {}, "recomputed_contributors": []})
 

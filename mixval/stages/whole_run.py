@@ -130,7 +130,9 @@ def _valued(gated: GatedRun, maker: Maker, account: Account) -> ValuedRun:
         of_terms = {name: terms_ref(job, target) for name, job in jobs.items()}
         missing = account.count("terms", list(of_terms.values()), config)
         account.recomputed_contributors = sorted(name for name, ref in of_terms.items() if ref in missing)
-        todo = [job for name, job in jobs.items() if of_terms[name] in missing]
+        kept = {name: route_of(config.ntk.method).kept(job, target) for name, job in jobs.items()}
+        lost = account.missing("statistics", [ref for refs in kept.values() for ref in refs], config)
+        todo = [job for name, job in jobs.items() if of_terms[name] in missing or lost.intersection(kept[name])]
         failed = maker.measure(todo, target)
         end_with(f"{len(todo) - len(failed)} computed, {len(jobs) - len(todo)} reused, {len(failed)} failed")
     account.artifacts = list((terms := measured_terms(gated, failed)).values())

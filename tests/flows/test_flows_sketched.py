@@ -75,7 +75,7 @@ def _any_coalition_has_its_value(run: StoredRun, account: CoalitionAccount, tmp_
     with pytest.raises(ConfigError, match=r"found 'naer'\. Did you mean 'near'"):
         coalition_value(run, ["far", "naer"])
     shutil.rmtree(Path(moved) / "artifacts" / "piece-statistics")
-    with pytest.raises(StorageError, match="expected the sufficient statistics of near and far"):
+    with pytest.raises(StorageError, match="the sufficient statistics of near and far are missing"):
         coalition_value(run, ["near", "far"])
 
 

@@ -119,6 +119,10 @@ class Route(ABC, Generic[Stored]):
     def passes(self, jobs: Sequence[MeasureJob], target: MeasureJob) -> dict[str, list[ArtifactRef]]:
         """Artifacts that passes over rows make, by kind: what a run counts as found or recomputed."""
 
+    def kept(self, job: MeasureJob, target: MeasureJob) -> list[ArtifactRef]:  # noqa: ARG002  a route that sums overrides it
+        """Artifacts of a contributor that are read when its terms are known: by `mixval value RUN --union`."""
+        return []
+
     @abstractmethod
     def shared_steps(self, target: MeasureJob) -> list[Step]:
         """Steps made once for all contributors, in order."""

@@ -138,6 +138,10 @@ class SketchedRoute(Route[PartStatistics]):
         }
         return found | ({"target-gradients": [target_gradients_ref(target)]} if target.is_ntk_regression else {})
 
+    def kept(self, job: MeasureJob, target: MeasureJob) -> list[ArtifactRef]:
+        """The sufficient statistics."""
+        return [statistics_ref(job, target)]
+
     def shared_steps(self, target: MeasureJob) -> list[Step]:
         """T's forward pass, the shared sketch, and T's gradients where the value is by NTK regression."""
         store = target.store

@@ -18,6 +18,8 @@
     ├── ShapeError             tensors do not fit together
     ├── NumericalError         a factorisation or estimate failed, and its diagnostics
     ├── CapacityError          the plan does not fit a worker's memory
+    ├── LimitError             a task took more time or memory than it may
+    ├── EndedWorkerError       a task ended the process that ran it, time after time
     └── NobodyAdmittedError    no contributor passed the gate
 
 Each message says what was expected, what was found, where, and what to do next. `exit_code` is what the command line
@@ -137,6 +139,16 @@ class CapacityError(MixvalError):
     """The plan does not fit a worker's memory."""
 
     exit_code = 8
+
+
+class LimitError(MixvalError):
+    """A task on one contributor's data took more time or memory than the configuration allows, and was ended."""
+
+    exit_code = 8
+
+
+class EndedWorkerError(MixvalError):
+    """A task on one contributor's data ended the process that ran it, time after time."""
 
 
 class NobodyAdmittedError(MixvalError):

@@ -17,6 +17,7 @@ from distributed.core import Status
 from distributed.utils import get_mp_context
 
 from mixval.errors import MixvalError
+from mixval_tasks.calls import ENDED_TOPIC
 
 PRELOADED = ["mixval_flows.forking", "distributed", "mixval_flows.preload"]
 """Imported once by the server that local workers are forked from: their imports take 8 s of a core otherwise, for each."""
@@ -41,6 +42,13 @@ class LastingNanny(Nanny):  # type: ignore[misc]  # Dask has no types
     def is_starting(self) -> bool:
         """Whether a worker is being started."""
         return self._starting.locked()
+
+    async def _on_worker_exit(self, exitcode: int) -> None:
+        """Tell how it ended, and start another one."""
+        if self.status == Status.running:
+            with suppress(OSError):  # the cluster ends
+                await self._log_event(ENDED_TOPIC, {"worker": self.worker_address, "code": exitcode})
+        await super()._on_worker_exit(exitcode)
 
     async def instantiate(self) -> Status:
         """Start the worker, unless it runs. Dask calls it whenever one has ended, also while it is being started."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -21,6 +23,7 @@ from mixval.installing import install_command
 from mixval.stages.memory import ALLOCATOR
 from mixval_flows.local_cluster import start_local, watch
 from mixval_flows.worker import prepare
+from mixval_tasks.calls import Calls
 from mixval_tasks.cluster import in_use, use_cluster
 
 CONNECT_TIMEOUT_SECONDS = 30
@@ -39,6 +42,8 @@ class LazyCluster:
         self._runtime = runtime
         self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cluster")
         self._client: Future[Client] | None = None
+        self._calls: Calls | None = None
+        self._starting = threading.Lock()
         self._lost: MixvalError | None = None
         self._stop = ExitStack()
         self._stop.enter_context(stopping.ended_on_stop(self.cancel))
@@ -65,15 +70,22 @@ class LazyCluster:
         """The client; waits for the start if need be."""
         return self._begin().result()
 
+    def calls(self) -> Calls:
+        """What sends calls to its workers; waits for the start if need be."""
+        client = self.client()
+        with self._starting:
+            self._calls = self._calls or Calls(client, self._runtime.retries)
+            return self._calls
+
     def ensure_usable(self) -> None:
         """Raise MixvalError where all workers are lost."""
         if self._lost is not None:
             raise self._lost
 
     def _begin(self) -> Future[Client]:
-        if self._client is None:
-            self._client = self._starter.submit(self._started)
-        return self._client
+        with self._starting:
+            self._client = self._client or self._starter.submit(self._started)
+            return self._client
 
     def _started(self) -> Client:
         client = _start(self._runtime)
@@ -164,8 +176,11 @@ CALM = {
 def _start(runtime: RuntimeConfig) -> Client:
     dask.config.set(CALM)
     dask.config.set({f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in ALLOCATOR.items()})
-    # A worker that died with a task may take it this often again before the task is given up.
-    dask.config.set({"distributed.scheduler.allowed-failures": runtime.retries})
+    # A worker that ends takes what only waits there with it: which call is to blame, and how often, is counted by `Calls`.
+    dask.config.set({"distributed.scheduler.allowed-failures": 0})
+    logging.getLogger("distributed.scheduler").addFilter(_is_told_otherwise)
+    # By default a worker of which nothing is heard for five minutes is replaced; calls have time limits of their own.
+    dask.config.set({"distributed.scheduler.worker-ttl": None})
     target = _target(runtime)
     try:
         client = Client(target, timeout=CONNECT_TIMEOUT_SECONDS, set_as_default=False)
@@ -177,8 +192,14 @@ def _start(runtime: RuntimeConfig) -> Client:
         raise StorageError(
             f"runtime.cluster: expected a Dask scheduler at {runtime.cluster}, found {error}. Start it, or use `auto`."
         ) from error
-    client.register_plugin(prepare(runtime.threads_per_worker))
+    is_own = isinstance(target, LocalCluster) and bool(runtime.cluster_options.get("processes", True))
+    client.register_plugin(prepare(runtime.threads_per_worker, is_own))
     return client
+
+
+def _is_told_otherwise(record: logging.LogRecord) -> bool:
+    """A filter: not that a call is given up because its worker ended, which Dask says of those that only waited there, too."""
+    return "marked as failed because" not in str(record.msg)
 
 
 def _target(runtime: RuntimeConfig) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 from distributed import Worker, WorkerPlugin
 
 from mixval.progress import watch_rows
+from mixval.stages.memory import limit_memory
 
 ROWS_TOPIC = "mixval-rows"
 """Topic of the events in which workers tell how many rows have passed, by contributor."""
@@ -42,14 +43,15 @@ class RowsTold:
 
 
 class Prepare(WorkerPlugin):  # type: ignore[misc]  # Dask has no types
-    """Sets torch's threads, passes storage credentials, and imports what every task needs."""
+    """Sets torch's threads, passes storage credentials, limits memory, and imports what every task needs."""
 
     name = "mixval-prepare"
 
-    def __init__(self, threads: int, environment: dict[str, str]) -> None:
-        """Store what `setup` will set; the environment is never logged."""
+    def __init__(self, threads: int, environment: dict[str, str], is_own: bool = False) -> None:
+        """Store what `setup` will set; the environment is never logged. `is_own`: the process is a worker's alone."""
         self._threads = threads
         self._environment = environment
+        self._is_own = is_own
 
     def setup(self, worker: Worker) -> None:
         """Run on the worker."""
@@ -61,6 +63,9 @@ class Prepare(WorkerPlugin):  # type: ignore[misc]  # Dask has no types
 
         torch.set_num_threads(self._threads)
         import_passes()
+        limit = worker.memory_manager.memory_limit
+        if self._is_own and limit and not torch.cuda.is_available():  # CUDA reserves address space by the machine's memory
+            limit_memory(limit)
 
     def __repr__(self) -> str:
         """Without the environment, which contains secrets."""
@@ -71,6 +76,6 @@ class Prepare(WorkerPlugin):  # type: ignore[misc]  # Dask has no types
         return self.__dict__.copy()
 
 
-def prepare(threads: int) -> Prepare:
-    """The plugin for this process's storage environment."""
-    return Prepare(threads, {name: os.environ[name] for name in CREDENTIALS if name in os.environ})
+def prepare(threads: int, is_own: bool = False) -> Prepare:
+    """The plugin for this process's storage environment. `is_own`: for worker processes that are started for this run."""
+    return Prepare(threads, {name: os.environ[name] for name in CREDENTIALS if name in os.environ}, is_own)

@@ -20,7 +20,11 @@ class RuntimeConfig(FrozenModel):
     threads_per_worker: int = Field(default=1, gt=0)
     """torch threads of a worker. A worker always runs one task at a time."""
     worker_memory_bytes: int | None = Field(default=None, gt=0)
-    """Bytes of memory that a worker may use. None: the machine's memory divided by the number of workers."""
+    """Bytes of memory that a worker may use; one that takes more is ended, and the contributor whose task ran there fails.
+    None: the machine's memory divided by the number of workers."""
+    task_seconds: float | None = Field(default=None, gt=0)
+    """Seconds that a task on a contributor's data (its check, or a step of its measurement) may take on a worker; one that
+    takes more is ended, and the contributor fails. None: 600, 20 times what the plan says, 0.05 a row and 1 a MiB, together."""
     gradient_bytes: int | None = Field(default=None, gt=0)
     """Bytes of gradients and their factors in memory at a time, per task. None: a quarter of a worker's memory."""
     batch_rows: int = Field(default=32, gt=0)
@@ -28,4 +32,5 @@ class RuntimeConfig(FrozenModel):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the backbone runs."""
     retries: int = Field(default=2, ge=0)
-    """How often a task whose worker died is run again. Storage failures are always retried twice."""
+    """How often a task is run again whose worker ended while it ran; then its contributor fails. Storage failures are always
+    retried twice."""

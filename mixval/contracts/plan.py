@@ -60,6 +60,8 @@ class ContributorPlan(FrozenModel):
     """Projected peak bytes of the largest task."""
     seconds: float
     """Projected compute seconds on one worker."""
+    most_seconds: float | None = None
+    """Seconds that each of its tasks, the check or a step of its measurement, may take on a worker. None: no limit."""
 
     @cached_property
     def digest(self) -> str:

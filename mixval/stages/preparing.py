@@ -20,6 +20,7 @@ from mixval.models.output_names import output_names_doubt
 from mixval.stages.footprint import probe_footprint
 from mixval.stages.gating import profile
 from mixval.stages.jobs import MeasureJob, target_job
+from mixval.stages.limits import with_limits
 from mixval.stages.planning import make_plan
 from mixval.storage.listing import Inputs, list_inputs
 from mixval.storage.root import open_location
@@ -66,7 +67,7 @@ def prepare_run(config: ValuationConfig, workers: int, worker_memory_bytes: int,
     )
     job = target_job(config, listed, identity, classes, profiled.classes)
     footprint = probe_footprint(job)
-    plan = make_plan(config, inputs, footprint, workers, worker_memory_bytes)
+    plan = with_limits(make_plan(config, inputs, footprint, workers, worker_memory_bytes), config.runtime)
     warnings = [] if doubt is None else [warning("other-output-names", doubt)]
     warnings += [warning(kind, words) for kind, words in footprint.notes.items()]
     fitted = fitted_digest(config)

@@ -50,6 +50,8 @@ class Step:
     """Steps whose artifacts must be there first."""
     reads: Callable[[], Sequence[Step]] = tuple
     """Steps of earlier stages whose artifacts its calls read besides: made again where one is lost."""
+    most_seconds: float | None = None
+    """Seconds that each of its calls may take on a worker. None: no limit."""
 
     @property
     def is_done(self) -> bool:
@@ -75,8 +77,8 @@ def refs_of(steps: Sequence[Step]) -> tuple[ArtifactRef, ...]:
     return tuple(step.ref for step in steps)
 
 
-def make_step(step: Step, do: Callable[[Work], object]) -> ArtifactRef:
-    """The step's artifact: found, or made by `do`, which carries work out.
+def make_step(step: Step, do: Callable[[Step], object]) -> ArtifactRef:
+    """The step's artifact: found, or made by `do`, which carries a step's work out.
 
     Where an artifact that the work reads is missing or damaged, the step that makes it is made first, and told. Raises
     LostArtifactError where it is lost time after time.
@@ -84,7 +86,7 @@ def make_step(step: Step, do: Callable[[Work], object]) -> ArtifactRef:
     n_lost = 0
     while not step.is_done:
         try:
-            do(step.work())
+            do(step)
         except LostArtifactError as error:
             if error.found:  # by a worker, whose own account nobody reads
                 tell_damage(error.url, f"{error.found}. Discarded, to be made again")
@@ -104,7 +106,8 @@ def make_here(step: Step) -> ArtifactRef:
     return make_step(step, _here)
 
 
-def _here(work: Work) -> None:
+def _here(step: Step) -> None:
+    work = step.work()
     if work.piece is not None:
         for arguments in work.pieces:
             work.piece(*arguments)

@@ -8,6 +8,7 @@ the same multipliers for every contributor, so that errors from T cancel when co
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.terms import TERMS
@@ -25,7 +26,8 @@ def contributor_steps(job: MeasureJob, target: MeasureJob, shared: list[Step]) -
     """All of one contributor's steps in order, its terms last; they wait for the steps that contributors share."""
     own = route_of(job.ntk.method).own_steps(job, target)
     label, ref = f"terms {job.contributor.name}", terms_ref(job, target)
-    return [*own, one_call(label, job.store, ref, contributor_terms, job, target, after=[*shared, *own])]
+    steps = [*own, one_call(label, job.store, ref, contributor_terms, job, target, after=[*shared, *own])]
+    return [replace(step, most_seconds=job.contributor.most_seconds) for step in steps]
 
 
 def terms_ref(job: MeasureJob, target: MeasureJob) -> ArtifactRef:

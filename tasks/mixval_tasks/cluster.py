@@ -7,23 +7,20 @@ API, and a task whose worker died fails instead of running for ever.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from distributed import Client, KilledWorker
+from distributed import Client
 
 from mixval import stopping
 from mixval.contracts.record import ArtifactRef
 from mixval.errors import ConfigError
 from mixval.storage.commit import ArtifactStore
+from mixval_tasks.calls import Call, Calls
 
-P = ParamSpec("P")
 R = TypeVar("R")
-
-_ALONE = threading.Lock()
 
 
 class HasClient(Protocol):
@@ -31,6 +28,9 @@ class HasClient(Protocol):
 
     def client(self) -> Client:
         """The client of the running cluster."""
+
+    def calls(self) -> Calls:
+        """What sends calls to its workers."""
 
     def ensure_usable(self) -> None:
         """Raise MixvalError where all of its workers are lost."""
@@ -66,6 +66,45 @@ def current_client() -> Client:
 
     Raises KeyboardInterrupt where the process was told to stop: nobody would wait for new work.
     """
+    return _current().client()
+
+
+def on_cluster(call: Callable[..., R], *arguments: Any, label: str = "", most_seconds: float | None = None) -> R:
+    """The call's result, computed on a worker. `label` is what a message calls it.
+
+    Raises LimitError where it takes more than `most_seconds` or than a worker's memory, EndedWorkerError where its worker ends
+    while it runs, time after time (`runtime.retries`).
+    """
+    result: R = map_on_cluster(call, [arguments], label, most_seconds)[0]
+    return result
+
+
+def committed_or_made(
+    store: ArtifactStore,
+    ref: ArtifactRef,
+    call: Callable[..., ArtifactRef],
+    *arguments: Any,
+    label: str,
+    most_seconds: float | None = None,
+) -> ArtifactRef:
+    """The artifact's reference; the call makes it on a worker where it does not exist yet."""
+    if store.committed(ref) is not None:
+        return ref
+    return on_cluster(call, *arguments, label=label, most_seconds=most_seconds)
+
+
+def map_on_cluster(
+    call: Callable[..., R], arguments: Sequence[tuple[Any, ...]], label: str = "", most_seconds: float | None = None
+) -> list[R]:
+    """Results of one call over many small argument tuples, fanned out in a single submission (2 to 3 ms each).
+
+    Raises as `on_cluster` does for each of them.
+    """
+    calls = [Call(call, one, label or call.__name__, most_seconds) for one in arguments]
+    return _current().calls().results(calls)
+
+
+def _current() -> HasClient:
     ensure_goes_on()
     cluster = in_use()
     if cluster is None:
@@ -73,49 +112,4 @@ def current_client() -> Client:
             "a task needs a cluster: expected one in use, found none. Run the flow, or put the call inside "
             "`with cluster_for(config.runtime):` of `mixval_flows.runner`."
         )
-    return cluster.client()
-
-
-def on_cluster(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """The call's result, computed on a worker.
-
-    Dask raises `KilledWorker` for every call that was on a dying worker. Each is tried once more, one at a time, so that only
-    the call that kills its worker fails.
-    """
-    try:
-        return _submit(current_client(), call, *args, **kwargs)
-    except KilledWorker:
-        with _ALONE:
-            return _submit(current_client(), call, *args, **kwargs)
-
-
-def committed_or_made(
-    store: ArtifactStore, ref: ArtifactRef, call: Callable[P, ArtifactRef], *args: P.args, **kwargs: P.kwargs
-) -> ArtifactRef:
-    """The artifact's reference; the call makes it on a worker where it does not exist yet."""
-    return ref if store.committed(ref) is not None else on_cluster(call, *args, **kwargs)
-
-
-def map_on_cluster(call: Callable[..., R], arguments: Sequence[tuple[Any, ...]]) -> list[R]:
-    """Results of one call over many small argument tuples, fanned out in a single submission (2 to 3 ms each).
-
-    Tried once more like `on_cluster`: artifacts committed the first time are reused.
-    """
-    try:
-        return _map(current_client(), call, arguments)
-    except KilledWorker:
-        with _ALONE:
-            return _map(current_client(), call, arguments)
-
-
-def _map(client: Client, call: Callable[..., R], arguments: Sequence[tuple[Any, ...]]) -> list[R]:
-    columns = [list(column) for column in zip(*arguments, strict=True)]
-    return list(client.gather(client.map(call, *columns, pure=False)))
-
-
-def _submit(client: Client, call: Callable[..., R], *args: Any, **kwargs: Any) -> R:
-    future = client.submit(call, *args, **kwargs, pure=False)
-    try:
-        return future.result()  # type: ignore[no-any-return]
-    finally:
-        future.release()
+    return cluster

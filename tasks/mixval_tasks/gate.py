@@ -18,4 +18,6 @@ def gate_contributor(config: ValuationConfig, contributor: ContributorPlan, targ
         config,
         contributor,
         target,
+        label=f"gate {contributor.name}",
+        most_seconds=contributor.most_seconds,
     )

@@ -1,7 +1,7 @@
 """The task of the measure stage: one step of a run, made on the cluster."""
 
 from mixval.contracts.record import ArtifactRef
-from mixval.stages.steps import Step, Work, make_step
+from mixval.stages.steps import Step, make_step
 from mixval_tasks.base import house_task
 from mixval_tasks.cluster import map_on_cluster, on_cluster
 
@@ -12,7 +12,8 @@ def run_step(step: Step) -> ArtifactRef:
     return make_step(step, _on_workers)
 
 
-def _on_workers(work: Work) -> None:
+def _on_workers(step: Step) -> None:
+    work = step.work()
     if work.piece is not None:
-        map_on_cluster(work.piece, work.pieces)
-    on_cluster(work.call, *work.arguments)
+        map_on_cluster(work.piece, work.pieces, step.label, step.most_seconds)
+    on_cluster(work.call, *work.arguments, label=step.label, most_seconds=step.most_seconds)

@@ -10,4 +10,5 @@ from mixval_tasks.cluster import committed_or_made
 @house_task("truth {job.contributor} seed {job.seed}")
 def train_truth(job: TruthJob) -> ArtifactRef:
     """Metric and loss on the test set after one training."""
-    return committed_or_made(job.store, truth_ref(job), train_here, job)
+    label = f"truth {job.contributor} seed {job.seed}"
+    return committed_or_made(job.store, truth_ref(job), train_here, job, label=label)

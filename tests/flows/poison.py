@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import signal
 from pathlib import Path
+from typing import Any
+
+from distributed import Worker, WorkerPlugin
 
 from mixval.config.backbone import BackboneConfig
+from mixval.contracts.record import ArtifactRef
 from mixval.errors import ConflictError, ShardError, StorageError
+from mixval.gate.check import GateCheck
+from mixval.stages import forward, gating
 from mixval.stages.jobs import MeasureJob
 
 
@@ -28,6 +35,50 @@ def kill_once(marker: Path) -> str:
         marker.touch()
         kill_always()
     return "done"
+
+
+def hang() -> None:
+    """Wait for ever in native code that lets no other thread of this process run."""
+    ctypes.PyDLL(None).pause()
+
+
+def fill(n_bytes: int) -> None:
+    """Take so much memory, and keep it until the process is ended."""
+    held = b"x" * n_bytes
+    signal.pause()
+    del held
+
+
+def ask(n_bytes: int) -> int:
+    """The length of a text of so many bytes."""
+    return len(b"x" * n_bytes)
+
+
+class Hostile(WorkerPlugin):  # type: ignore[misc]  # Dask has no types
+    """Contributors whose rows end a worker, hang it, or fill its memory, by their names."""
+
+    name = "hostile"
+
+    def setup(self, worker: Worker) -> None:  # noqa: ARG002  as Dask calls it
+        """Each does as its name says when its rows are read."""
+        check, passed = gating.check_contributor, forward.forward_pass
+
+        def checked(name: str, *arguments: Any, **options: Any) -> GateCheck:
+            if name == "kills-gate":
+                kill_always()
+            if name == "hangs-gate":
+                hang()
+            return check(name, *arguments, **options)
+
+        def measured(job: MeasureJob) -> ArtifactRef:
+            if job.contributor.name == "kills-measure":
+                kill_always()
+            if job.contributor.name == "fills-measure":
+                ask(2**46)
+            return passed(job)
+
+        gating.check_contributor = checked
+        forward.forward_pass = measured
 
 
 ERRORS = {error.__name__: error for error in (StorageError, ShardError, ConflictError)}

@@ -7,84 +7,30 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 import yaml
-from distributed import KilledWorker
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.settings import PREFECT_API_URL
 
-from mixval.config.runtime import RuntimeConfig
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.run import RunSummary
 from mixval.errors import StorageError
-from mixval_flows.runner import LazyCluster
 from mixval_tasks.base import house_task
-from mixval_tasks.cluster import map_on_cluster, on_cluster, use_cluster
 from tests.flows import poison
 from tests.worlds import World, planted
 
 Value = Callable[[ValuationConfig], RunSummary]
 
 
-@pytest.fixture(scope="module")
-def impatient() -> Iterator[LazyCluster]:
-    """Two workers of their own to kill. A task is given up with the first one that dies of it."""
-    lazy = LazyCluster(RuntimeConfig(workers=2, retries=0))
-    yield lazy
-    lazy.close()
-
-
-def test_a_poisoned_call_fails_alone(impatient: LazyCluster) -> None:
-    def run(call: Callable[..., Any], *arguments: Any) -> Any:
-        with use_cluster(impatient):
-            return on_cluster(call, *arguments)
-
-    with ThreadPoolExecutor(9) as threads:
-        poisoned = threads.submit(run, poison.kill_always)
-        harmless = [threads.submit(run, poison.harmless, number) for number in range(8)]
-        assert [future.result() for future in harmless] == [number**2 for number in range(8)]
-        with pytest.raises(KilledWorker):
-            poisoned.result()
-
-
-def test_a_worker_that_dies_once_costs_nothing_but_time(impatient: LazyCluster, tmp_path: Path) -> None:
-    with use_cluster(impatient):
-        assert on_cluster(poison.kill_once, tmp_path / "single") == "done"
-        # One marker: without retries by Dask, all deaths fall into the first try, and the lone second one meets none.
-        assert map_on_cluster(poison.kill_once, [(tmp_path / "many",)] * 6) == ["done"] * 6
-
-
-@house_task("poisoned {name}")
-def measured(name: str, call: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    return on_cluster(call, *arguments)
-
-
 @house_task("fails {kind}")
 def hesitant(marker: Path, kind: str) -> str:
     return poison.fail_once(marker, kind)
-
-
-@flow(name="poisoned")
-def poisoned_stage() -> dict[str, State[Any]]:
-    futures = {"bad": measured.submit("bad", poison.kill_always, ())}
-    futures |= {name: measured.submit(name, poison.harmless, (3,)) for name in ("good", "fine")}
-    for future in futures.values():
-        future.wait()
-    return {name: future.state for name, future in futures.items()}
-
-
-def test_a_poisoned_task_run_ends_as_failed_and_the_others_complete(prefect_api: None, impatient: LazyCluster) -> None:
-    with use_cluster(impatient):
-        states = poisoned_stage()
-    assert {name: state.name for name, state in states.items()} == {"bad": "Failed", "good": "Completed", "fine": "Completed"}
-    assert isinstance(states["bad"].result(raise_on_failure=False), KilledWorker)
 
 
 @flow(name="hesitant")

@@ -13,6 +13,7 @@
     │   ├── ConflictError      another run swapped the pointer first
     │   ├── DamagedRecordError a record of a gate is missing or not as it was written
     │   ├── ChangedFileError   a file of the input is no longer what was listed
+    │   ├── TouchedFileError   a file of the input was written or renamed while it was read, its content as before
     │   └── LostArtifactError  a committed artifact is missing or damaged
     ├── ModelError             a backbone cannot be loaded or does not fit the task
     ├── ShapeError             tensors do not fit together
@@ -104,6 +105,10 @@ class DamagedRecordError(StorageError):
 
 class ChangedFileError(StorageError):
     """A file of the input is no longer what was listed: what was checked would not be what is measured."""
+
+
+class TouchedFileError(StorageError):
+    """A file of the input was written, replaced or renamed while it was read, its content as before: read it again."""
 
 
 class LostArtifactError(StorageError):

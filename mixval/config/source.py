@@ -23,6 +23,19 @@ class StorageConfig(FrozenModel):
     """Name of a Prefect `aws-credentials` block with the keys (extra `s3`). None: the credentials of the environment."""
 
 
+class LimitsConfig(FrozenModel):
+    """What a contributor may deliver. One that delivers more is refused by name, its files unread; the others go on."""
+
+    files: int = Field(default=100_000, gt=0)
+    """Most files and folders below a contributor's folder, hidden ones included."""
+    levels: int = Field(default=16, gt=0)
+    """Most folders within one another below a contributor's folder."""
+    file_bytes: int = Field(default=32 * 2**30, gt=0)
+    """Most bytes of one file."""
+    total_bytes: int = Field(default=2**40, gt=0)
+    """Most bytes of a contributor's files together."""
+
+
 class SourceConfig(FrozenModel):
     """Contributors, target set, and how their columns map to the row contract."""
 
@@ -43,6 +56,11 @@ class SourceConfig(FrozenModel):
     origin: OriginRule = "column"
     """Where a row's origin (real or synthetic) is found: the `origin` column, a folder `origin=real/`, or one value for all
     rows."""
+    limits: LimitsConfig = LimitsConfig()
+    """Most that a contributor may deliver."""
+    follow_links: bool = False
+    """Whether symbolic links in contributors' folders are followed wherever they lead. Without it, only to a file in the same
+    contributor's folder; any other link refuses its contributor."""
     storage: StorageConfig = StorageConfig()
     """How the URLs above and the output are opened."""
 

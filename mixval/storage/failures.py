@@ -13,7 +13,7 @@ from typing import Literal
 
 from mixval.errors import StorageError
 
-Failure = Literal["missing", "missing-bucket", "denied", "no-credentials", "unreachable", "folder", "full", "other"]
+Failure = Literal["missing", "missing-bucket", "denied", "no-credentials", "unreachable", "folder", "no-file", "full", "other"]
 
 _REMEDY: dict[Failure, tuple[str, str]] = {
     "missing": ("nothing is there", "Check the spelling of the URL, and that the data has been written."),
@@ -22,6 +22,10 @@ _REMEDY: dict[Failure, tuple[str, str]] = {
     "no-credentials": ("no credentials were found", "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or `anonymous: true`."),
     "unreachable": ("the endpoint cannot be reached", "Check AWS_ENDPOINT_URL or `storage.endpoint_url`, and the network."),
     "folder": ("a folder stands where a file should, or a file where a folder should", "Correct the URL."),
+    "no-file": (
+        "no regular file is there, or no path leads to it",
+        "Put the file itself there, under a shorter name if need be.",
+    ),
     "full": ("the device or quota is full", "Free space, or write somewhere else."),
     "other": ("it failed", "Try again; if it fails again, look at the store's own log."),
 }
@@ -39,6 +43,7 @@ _UNREACHABLE_NAMES = {
     "EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError", "ProxyConnectionError",
     "HTTPClientError", "FSTimeoutError", "gaierror",
 }  # fmt: skip
+_NO_FILE = (errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.ENAMETOOLONG)
 _CREDENTIAL_NAMES = {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "TokenRetrievalError"}
 
 
@@ -73,9 +78,16 @@ def classify(error: BaseException) -> Failure | None:
         (isinstance(error, (ConnectionError, TimeoutError)) or _name_in(error, _UNREACHABLE_NAMES), "unreachable"),
         ("NETWORK_CONNECTION" in str(error) or "curlCode" in str(error), "unreachable"),
         (isinstance(error, (IsADirectoryError, NotADirectoryError, FileExistsError)), "folder"),
+        (getattr(error, "errno", None) in _NO_FILE, "no-file"),
         (getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT), "full"),
     ]
     return next((failure for holds, failure in by_code if holds), "other")
+
+
+def concerns_one_file(error: StorageError) -> bool:
+    """Whether the failure is that of a file, or of what stands in its place, and not that of the store."""
+    cause = error.__cause__
+    return cause is not None and classify(cause) in ("missing", "denied", "folder", "no-file")
 
 
 def client_code(error: BaseException | None) -> str | None:

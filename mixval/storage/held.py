@@ -15,11 +15,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import pyarrow as pa
 
-from mixval.errors import ChangedFileError, StorageError
+from mixval.errors import ChangedFileError, StorageError, TouchedFileError
 from mixval.storage import s3
 from mixval.storage.root import CHUNK_BYTES, Location, digest_of
 
@@ -48,13 +48,15 @@ class HeldFile(Protocol):
 
 
 @contextmanager
-def held(location: Location, digest: str | None = None, version: str = "") -> Iterator[HeldFile]:
+def held(location: Location, digest: str | None = None, version: str = "", below: Location | None = None) -> Iterator[HeldFile]:
     """The file at a location, with the content of `digest`, and of `version` where there is one; None takes what is there.
+
+    On disk it is a regular file, and in the folder `below` where that is given, wherever links would lead.
 
     Raises `ChangedFileError` where the content is another one, at the beginning or, whatever else came, at the end;
     `StorageError` where the store fails.
     """
-    file = _opened(location)
+    file = _opened(location, below)
     try:
         if digest is not None and file.digest != digest:
             raise _changed(location, f"its content {_short(digest)}", f"{_short(file.digest)} ({file.size_bytes:,} bytes)")
@@ -80,16 +82,26 @@ def _blame(file: HeldFile, error: BaseException) -> None:
         raise changed from error
 
 
-def _opened(location: Location) -> HeldFile:
+def _opened(location: Location, below: Location | None) -> HeldFile:
     try:
         if location.scheme == "s3":
             return _HeldObject(location)
         with location.guard("read a file"):
-            return _HeldHandle(location, location.open())
+            return _HeldHandle(location, location.open(below))
     except StorageError as error:
         if isinstance(error.__cause__, FileNotFoundError):
             raise _changed(location, "a file", "nothing: it was removed") from error
         raise
+
+
+class _Handle(NamedTuple):
+    """What changes when a file on disk does."""
+
+    device: int
+    inode: int
+    size_bytes: int
+    written_ns: int
+    changed_ns: int
 
 
 class _HeldHandle:
@@ -102,7 +114,7 @@ class _HeldHandle:
         self._lock = threading.Lock()
         self._is_local = location.local_path() is not None
         self._before, self._is_settled = self._state()
-        self.digest, self.size_bytes = self._hashed()
+        self.digest, self.size_bytes = self._hashed(self._before)
 
     def source(self) -> pa.PythonFile:
         """Reads by place, so that several readers do not move each other."""
@@ -121,11 +133,11 @@ class _HeldHandle:
             now, _ = self._state()
             if now == self._before and self._is_settled:
                 return
-            found = self._hashed()
+            found = self._hashed(now)
         if found != (self.digest, self.size_bytes):
             raise _changed(self.location, f"its content {_short(self.digest)}", f"{_short(found[0])} while it was read")
         if now != self._before:
-            raise StorageError(
+            raise TouchedFileError(
                 f"{self.location.url}: expected a file that is left alone while it is read, found one that was written, "
                 "replaced or renamed; its content is as before. Run again."
             )
@@ -133,15 +145,17 @@ class _HeldHandle:
     def close(self) -> None:
         self._handle.close()
 
-    def _hashed(self) -> tuple[str, int]:
-        return digest_of(iter(partial(_Reader(self, 1 << 62).read, CHUNK_BYTES), b""))
+    def _hashed(self, state: Any) -> tuple[str, int]:
+        # As many bytes as there are now: a file that somebody appends to has no end.
+        n_bytes = state.size_bytes if self._is_local else 1 << 62
+        return digest_of(iter(partial(_Reader(self, n_bytes).read, CHUNK_BYTES), b""))
 
     def _state(self) -> tuple[Any, bool]:
         """What changes when the file does, and whether another change would show in it."""
         if self._is_local:
             found = os.fstat(self._handle.fileno())
             times = found.st_mtime_ns, found.st_ctime_ns
-            return (found.st_dev, found.st_ino, found.st_size, *times), _is_past(max(times) / 1e9)
+            return _Handle(found.st_dev, found.st_ino, found.st_size, *times), _is_past(max(times) / 1e9)
         try:
             return self.location.filesystem().ukey(self.location.path), True  # a version, entity tag or time, by the store
         except FileNotFoundError:

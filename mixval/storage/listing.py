@@ -1,28 +1,32 @@
 """Listing of contributors with their shards, and of the target set: sorted, with digests and rows.
 
-A shard that cannot be read is listed with its problem; only a store that does not answer, or an empty listing, is an error.
+What cannot be read is listed with its problem and concerns its contributor alone; only a store that does not answer, or an
+empty listing, is an error.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import islice
 from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mixval.config.source import SourceConfig
+from mixval.config.source import LimitsConfig, SourceConfig
 from mixval.contracts.arrow_types import text_array
 from mixval.contracts.plan import ShardRef
-from mixval.errors import ChangedFileError, ContractError, ShardError, StorageError, TargetError
+from mixval.errors import ChangedFileError, ContractError, ShardError, StorageError, TargetError, TouchedFileError
+from mixval.storage.failures import concerns_one_file
 from mixval.storage.formats import FORMATS, format_of, known_formats, open_format, open_shard
 from mixval.storage.held import held
 from mixval.storage.not_data import is_hidden, without_markers
 from mixval.storage.root import Location, open_location
+from mixval.storage.tree import Entry, files_below, folders_below, legible, refused
 
 Inputs = tuple[dict[str, list[ShardRef]], list[ShardRef]]
 """Contributors' shards by name, and the target's."""
@@ -33,6 +37,8 @@ _THREADS = 8
 _FOLDERS_TOGETHER = 32
 """Contributors whose files are held as locations while their shards are opened."""
 _COUNT_BATCH_ROWS = 65_536
+_OWN = LimitsConfig(files=10**8, levels=10**3, file_bytes=2**62, total_bytes=2**62)
+"""Of folders that are the user's own, such as the target's."""
 
 
 def list_inputs(source: SourceConfig) -> Inputs:
@@ -82,40 +88,78 @@ def _expected(source: SourceConfig) -> str:
 
 
 def _by_name(urls: Mapping[str, str], source: SourceConfig) -> dict[str, list[ShardRef]]:
-    if blank := [name for name in urls if not name.strip()]:
-        raise ContractError(f"source.contributors: expected a name for each URL, found {blank[0]!r}. Name the contributor.")
+    if unfit := [name for name in urls if not name.strip() or legible(name) != name]:
+        raise ContractError(f"source.contributors: expected a name for each URL, found {unfit[0]!a}. Name the contributor.")
     roots = {name: open_location(urls[name], source.storage) for name in sorted(urls)}
-    files = {name: [_shard(root, root.name, None)] for name, root in roots.items() if root.is_file()}
-    folders = _shards_by_name({name: root for name, root in roots.items() if name not in files})
-    return {name: files.get(name) or folders[name] for name in roots}
+    found, folders, missing = dict[str, list[ShardRef]](), dict[str, Location](), list[StorageError]()
+    for name, root in roots.items():
+        try:
+            if root.is_file():
+                found[name] = [_shard(Entry(root, root.name), None)]
+            else:
+                folders[name] = root
+        except StorageError as error:
+            if not concerns_one_file(error):
+                raise
+            missing.append(error)
+            found[name] = [_unlisted(root, root.name, f"shard '{root.name}' {error}")]
+    if len(missing) == len(roots):  # nobody's files are there: the configuration's fault, not theirs
+        raise missing[0]
+    found |= _shards_by_name(folders, source.limits, source.follow_links)
+    return {name: found[name] for name in roots}
 
 
 def _by_folder(root: Location, source: SourceConfig) -> dict[str, list[ShardRef]]:
     target = open_location(source.target, source.storage)
     _refuse_strays(root, target)
-    folders: dict[str, str] = {}
-    for folder in root.folders():
-        if is_hidden(folder) or root.child(folder).url == target.url:
-            continue
-        name = unquote(folder.removeprefix(_HIVE)) if folder.startswith(_HIVE) else folder
-        if name in folders:
-            raise ContractError(
-                f"{root.url}: expected one folder a contributor, found two for {name!r}: '{folders[name]}' and '{folder}'. "
-                "Rename one, or move its files into the other."
-            )
-        folders[name] = folder
-    return _shards_by_name({name: root.child(folders[name]) for name in sorted(folders)})
+    by_spelling: dict[str, list[tuple[str, Entry]]] = defaultdict(list)
+    for entry in folders_below(root, source.follow_links):
+        if not is_hidden(entry.name) and entry.file.url != target.url:
+            name, claimed = _claimed(root, entry)
+            by_spelling[unicodedata.normalize("NFC", name)].append((name, claimed))
+    folders, refusals = dict[str, Location](), dict[str, list[ShardRef]]()
+    for claims in by_spelling.values():
+        for name, entry in claims if len(claims) == 1 else _ambiguous(root, claims):
+            if entry.problem is None:
+                folders[name] = entry.file
+            else:
+                refusals.setdefault(name, []).append(_unlisted(entry.file, entry.name, entry.problem))
+    listed = _shards_by_name(folders, source.limits, source.follow_links) | refusals
+    return {name: listed[name] for name in sorted(listed)}
 
 
-def _shards_by_name(folders: dict[str, Location]) -> dict[str, list[ShardRef]]:
+def _claimed(root: Location, entry: Entry) -> tuple[str, Entry]:
+    """The contributor that a folder names, with the folder: a problem where its name is not UTF-8 once it is decoded."""
+    if not entry.name.startswith(_HIVE):
+        return entry.name, entry
+    raw = unquote(entry.name.removeprefix(_HIVE), errors="surrogateescape")
+    if (name := legible(raw)) != raw:
+        words = "a name in UTF-8 is expected, found bytes that are none in percent escapes. Rename it."
+        return name, refused(root, entry.name, words)
+    return name, entry
+
+
+def _ambiguous(root: Location, claims: Sequence[tuple[str, Entry]]) -> list[tuple[str, Entry]]:
+    """Folders that name one contributor, or two that cannot be told apart when they are read; none of them is listed."""
+    named = ", ".join(ascii(entry.name) for _, entry in claims)
+    words = f"expected one folder a contributor, found {len(claims)} of this name: {named}. Rename one, or join them."
+    return [(name, refused(root, entry.name, words)) for name, entry in claims]
+
+
+def _shards_by_name(folders: Mapping[str, Location], limits: LimitsConfig, follow_links: bool) -> dict[str, list[ShardRef]]:
     """The shards of each folder. Listed concurrently, whether contributors are many or their shards."""
     names, found = list(folders), dict[str, list[ShardRef]]()
+
+    def listed(placed: tuple[Entry, Location]) -> ShardRef:
+        entry, folder = placed
+        return _shard(entry, None if follow_links else folder)
+
     with ThreadPoolExecutor(_THREADS) as pool:
         for start in range(0, len(names), _FOLDERS_TOGETHER):
             some = names[start : start + _FOLDERS_TOGETHER]
-            listed = list(pool.map(lambda name: _files_below(folders[name]), some))
-            shards = pool.map(lambda entry: _shard(*entry), chain.from_iterable(listed))
-            found |= {name: list(islice(shards, len(files))) for name, files in zip(some, listed, strict=True)}
+            entries = list(pool.map(lambda name: _files_below(folders[name], limits, follow_links), some))
+            shards = pool.map(listed, [(entry, folders[name]) for name, of in zip(some, entries, strict=True) for entry in of])
+            found |= {name: list(islice(shards, len(of))) for name, of in zip(some, entries, strict=True)}
     return found
 
 
@@ -132,7 +176,7 @@ def _refuse_strays(root: Location, target: Location) -> None:
 
 def _by_column(root: Location, source: SourceConfig) -> dict[str, list[ShardRef]]:
     found: dict[str, list[ShardRef]] = {}
-    for shard in list_shards(root):
+    for shard in list_shards(root, source.limits, source.follow_links):
         if shard.problem is not None:
             raise ShardError(
                 f"{shard.problem} With `layout: column` its contributors are unknown.",
@@ -178,45 +222,52 @@ def contributor_names(column: pa.Array, shard: ShardRef, name: str) -> pa.Array:
         ) from error  # fmt: skip
 
 
-def list_shards(root: Location) -> list[ShardRef]:
-    """The shards of a file or folder, sorted. Raises `StorageError` for a URL that cannot be listed."""
+def list_shards(root: Location, limits: LimitsConfig = _OWN, follow_links: bool = True) -> list[ShardRef]:
+    """The shards of a file or folder, sorted; of a folder of one's own, links are followed and nothing is too much.
+
+    Raises `StorageError` for a URL that cannot be listed.
+    """
     if root.is_file():
-        return [_shard(root, root.name, None)]
-    return _shards_by_name({"": root})[""]
+        return [_shard(Entry(root, root.name), None)]
+    return _shards_by_name({"": root}, limits, follow_links)[""]
 
 
-def _files_below(root: Location) -> list[tuple[Location, str, str | None]]:
-    """Files with their names below `root`, and why a file cannot be read beside the others, if so."""
-    files = without_markers([(file, file.relative_name(root)) for file in root.files()])
-    formats = [None if (found := format_of(name)) is None else found.name for _, name in files]
+def _files_below(root: Location, limits: LimitsConfig, follow_links: bool) -> list[Entry]:
+    """The files of a contributor; those of another format than most have a problem."""
+    entries = without_markers(files_below(root, limits, follow_links))
+    formats = [None if (found := format_of(entry.name)) is None else found.name for entry in entries]
     # The format of most files; of as many, the one that is less likely a description of the data.
     main = max([one.name for one in FORMATS], key=formats.count)
     return [
-        (file, name, None if found in (None, main) else _mixed(file, name, str(found), main))
-        for (file, name), found in zip(files, formats, strict=True)
+        entry if entry.problem is not None or found in (None, main) else refused(root, entry.name, _mixed(str(found), main))
+        for entry, found in zip(entries, formats, strict=True)
     ]
 
 
-def _mixed(file: Location, name: str, found: str, main: str) -> str:
+def _mixed(found: str, main: str) -> str:
     return (
-        f"shard '{name}' ({file.url}): expected the files of a contributor to be of one format, found {found} beside {main}. "
-        "Convert it, or move it away where it is no data."
+        f"expected the files of a contributor to be of one format, found {found} beside {main}. Convert it, or move it away "
+        "where it is no data."
     )
 
 
-def _shard(file: Location, name: str, problem: str | None) -> ShardRef:
+def _shard(entry: Entry, below: Location | None) -> ShardRef:
+    """The shard of an entry. No link is followed out of `below`, where there is one."""
+    file, name = entry.file, entry.name
+    if entry.problem is not None:
+        return _unlisted(file, name, entry.problem)
     try:
-        return _listed(file, name, problem)
-    except ChangedFileError:  # somebody writes just now
+        return _listed(file, name, below)
+    except (ChangedFileError, TouchedFileError):  # somebody writes just now
         pass
     except StorageError as error:
         # One unreadable file concerns its contributor; a store that does not answer concerns the run.
-        if not isinstance(error.__cause__, PermissionError):
+        if not concerns_one_file(error):
             raise
-        return _unlisted(file, name, problem or str(error))
+        return _unlisted(file, name, f"shard '{name}' {error}")
     try:
-        return _listed(file, name, problem)
-    except ChangedFileError as error:
+        return _listed(file, name, below)
+    except (ChangedFileError, TouchedFileError) as error:
         return _unlisted(file, name, f"shard '{name}' is being written. {error}")
 
 
@@ -224,15 +275,14 @@ def _unlisted(file: Location, name: str, problem: str) -> ShardRef:
     return ShardRef(url=file.url, name=name, size_bytes=0, digest="unreadable", problem=problem)
 
 
-def _listed(file: Location, name: str, problem: str | None) -> ShardRef:
-    n_rows = n_row_groups = 0
-    with held(file) as content:
-        if problem is None:
-            try:
-                with open_format(content) as opened:
-                    n_rows, n_row_groups = opened.n_rows, opened.n_row_groups
-            except ShardError as error:
-                problem = str(error)
+def _listed(file: Location, name: str, below: Location | None) -> ShardRef:
+    n_rows, n_row_groups, problem = 0, 0, None
+    with held(file, below=below) as content:
+        try:
+            with open_format(content) as opened:
+                n_rows, n_row_groups = opened.n_rows, opened.n_row_groups
+        except ShardError as error:
+            problem = str(error)
     return ShardRef(
         url=file.url,
         name=name,

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from mixval.storage.formats import format_of
-from mixval.storage.root import Location
+
+if TYPE_CHECKING:
+    from mixval.storage.tree import Entry
 
 _DESCRIPTIONS = ("readme", "license", "licence")
 _MARKER = "_$folder$"
@@ -17,15 +22,19 @@ def is_hidden(name: str) -> bool:
     return any(_hides(segment) for segment in name.split("/"))
 
 
-def without_markers(files: list[tuple[Location, str]]) -> list[tuple[Location, str]]:
-    """The files, with their names below a folder, that are data or should be looked at.
+def describes(name: str) -> bool:
+    """Whether a file of this name describes data, as README and LICENSE files do."""
+    return _base(name).lower().startswith(_DESCRIPTIONS)
 
-    Left out are hidden ones, descriptions, markers of folders (`NAME_$folder$`, and objects without content or ending), and
-    what `datasets` writes beside its data.
+
+def without_markers(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries that are data or should be looked at, hidden files and descriptions left out before.
+
+    Left out are markers of folders (`NAME_$folder$`, and objects without content or ending), and what `datasets` writes beside
+    its data.
     """
-    shown = [(file, name) for file, name in files if not is_hidden(name) and not _describes(name)]
-    has_arrow = any(_is_arrow(name) for _, name in shown)
-    return [(file, name) for file, name in shown if not _marks(file, name) and not (has_arrow and _is_beside_arrow(name))]
+    has_arrow = any(_is_arrow(entry.name) for entry in entries)
+    return [one for one in entries if not _marks(one) and not (has_arrow and _is_beside_arrow(one.name))]
 
 
 def _hides(segment: str) -> bool:
@@ -33,12 +42,11 @@ def _hides(segment: str) -> bool:
     return segment.startswith(".") or (segment.startswith("_") and "=" not in segment)
 
 
-def _describes(name: str) -> bool:
-    return _base(name).lower().startswith(_DESCRIPTIONS)
-
-
-def _marks(file: Location, name: str) -> bool:
-    return name.endswith(_MARKER) or ("." not in _base(name) and format_of(name) is None and file.size() == 0)
+def _marks(entry: Entry) -> bool:
+    if entry.problem is not None:
+        return False
+    name = entry.name
+    return name.endswith(_MARKER) or ("." not in _base(name) and format_of(name) is None and entry.size_bytes == 0)
 
 
 def _is_arrow(name: str) -> bool:

@@ -103,7 +103,9 @@ def in_pieces(batch: pa.RecordBatch, batch_rows: int) -> Iterator[pa.RecordBatch
 
 def columns_of(schema: pa.Schema, paths: Sequence[str]) -> list[str]:
     """Whole columns that hold these paths, for formats which read no field alone."""
-    return [name for name in schema.names if any(path == name or path.startswith(f"{name}.") for path in paths)]
+    wanted = set(paths)
+    wanted |= {path[:at] for path in paths for at, letter in enumerate(path) if letter == "."}
+    return [name for name in schema.names if name in wanted]
 
 
 def _is_content(error: Exception) -> bool:

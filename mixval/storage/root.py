@@ -62,7 +62,11 @@ class Location:
                     f"{self.url}: expected the name of one file or folder below it, found {name!r}. Names that come from "
                     "data go through `safe_name` first."
                 )
-        return self._below("/".join(names)) if names else self
+        return self.below("/".join(names)) if names else self
+
+    def below(self, path: str) -> Location:
+        """The location at a relative path as a listing gives it, which `child` would not take."""
+        return Location(f"{self.url}{'' if self.url.endswith('/') else '/'}{path}", self.options)
 
     def local_path(self) -> Path | None:
         """The path on this machine, or None when the location is elsewhere."""
@@ -91,14 +95,16 @@ class Location:
         """The whole content."""
         with self.guard("read a file"):
             if path := self.local_path():
-                return path.read_bytes()
+                with local.open_regular(path) as file:
+                    return file.read()
             return bytes(self.filesystem().cat_file(self.path))
 
-    def open(self) -> BinaryIO:
-        """A seekable file for random access reads. The caller closes it."""
+    def open(self, below: Location | None = None) -> BinaryIO:
+        """A seekable file for random access reads; on disk a regular one, `below` a folder whatever links there are. The caller
+        closes it."""
         with self.guard("read a file"):
             if path := self.local_path():
-                return path.open("rb")
+                return local.open_regular(path, None if below is None else below.local_path())
             return cast("BinaryIO", self.filesystem().open(self.path, "rb"))
 
     def write_bytes(self, data: bytes) -> None:
@@ -151,7 +157,7 @@ class Location:
         """Sorted files below whose names end in `suffix`. Raises `StorageError` when the location itself is missing."""
         with self.guard("list a folder"):
             names = sorted(self._file_names(recursive))
-        return [self._below(name) for name in names if name.endswith(suffix)]
+        return [self.below(name) for name in names if name.endswith(suffix)]
 
     def relative_name(self, folder: Location) -> str:
         """This location's path below `folder`."""
@@ -190,9 +196,6 @@ class Location:
         probe = (lambda: s3.bucket_is_missing(self.options, bucket)) if self.scheme == "s3" else None
         return storage_errors(self.url, doing, probe)
 
-    def _below(self, names: str) -> Location:
-        return Location(f"{self.url}{'' if self.url.endswith('/') else '/'}{names}", self.options)
-
     def _info(self) -> dict[str, Any]:
         if path := self.local_path():
             return {"type": "directory" if path.is_dir() else "file", "size": path.stat().st_size}
@@ -204,25 +207,29 @@ class Location:
         self.filesystem().pipe_file(self.path, data)
         return True
 
-    def _file_names(self, recursive: bool) -> Iterator[str]:
-        if path := self.local_path():
-            yield from _local_file_names(path, recursive)
-            return
+    def remote_files(self, recursive: bool = True, most: int | None = None) -> Iterator[tuple[str, int]]:
+        """Names and bytes of the files below, where they are not on this machine; on S3 no more than `most` are asked for."""
         filesystem = self.filesystem()
-        found = filesystem.find(self.path, maxdepth=None if recursive else 1, detail=True)
+        bounded = {"max_items": most} if self.scheme == "s3" and most is not None and recursive else {}
+        found = filesystem.find(self.path, maxdepth=None if recursive else 1, detail=True, **bounded)
         if not found:
             self._info()  # raises when there is nothing, rather than an empty folder
         above = str(filesystem._strip_protocol(self.url)).rstrip("/") + "/"
         for name, entry in found.items():
             if entry["type"] == "file" and not name.endswith("/") and name.startswith(above):
-                yield name.removeprefix(above)
+                yield name.removeprefix(above), int(entry["size"] or 0)
+
+    def _file_names(self, recursive: bool) -> Iterator[str]:
+        if path := self.local_path():
+            return _local_file_names(path, recursive)
+        return (name for name, _ in self.remote_files(recursive))
 
 
 def open_location(url: str | os.PathLike[str], options: StorageConfig | None = None) -> Location:
     """The location at a URL or path. Plain paths are made absolute; nothing is contacted yet."""
     text = os.fspath(url)
-    if not text.strip() or "\0" in text:
-        raise StorageError(f"expected a URL or a path, found {text!r}. Give e.g. /data/shards or s3://bucket/prefix.")
+    if not text.strip() or "\0" in text or not _is_utf8(text):
+        raise StorageError(f"expected a URL or a path in UTF-8, found {text!a}. Give e.g. /data/shards or s3://bucket/prefix.")
     if carries_secret(text):
         raise StorageError(
             f"{stripped_url(text)}: expected a URL without credentials, found one that carries them. Give them by the "
@@ -238,6 +245,14 @@ def open_location(url: str | os.PathLike[str], options: StorageConfig | None = N
     if ".." in rest.split("/"):
         raise StorageError(f"{text}: expected a URL without `..`, found one. Write the folder out.")
     return Location(f"{scheme}://{rest.strip('/')}", options or StorageConfig())
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def digest_of(chunks: Iterable[bytes]) -> tuple[str, int]:

@@ -91,13 +91,6 @@ def test_a_footer_with_garbage_in_it_is_a_problem_not_a_crash(root: Location, wr
     assert "cannot be read" in str(shard.problem)
 
 
-def test_two_folders_for_one_name_are_refused(root: Location, write_shard: Write) -> None:
-    write_shard(root.child("in", "a b", "x.parquet"), ROWS)
-    write_shard(root.child("in", "contributor=a%20b", "x.parquet"), ROWS)
-    with pytest.raises(ContractError, match="found two for 'a b'"):
-        list_contributors(source(root))
-
-
 def test_files_that_belong_to_nobody_are_refused_but_not_the_target(root: Location, write_shard: Write) -> None:
     write_shard(root.child("in", "a", "x.parquet"), ROWS)
     write_shard(root.child("in", "test.parquet"), ROWS)
@@ -211,5 +204,8 @@ def test_contributors_by_name_are_a_folder_or_a_file_each(tmp_path: Path) -> Non
     }
     with pytest.raises(ContractError, match="expected a name for each URL"):
         list_contributors(source.model_copy(update={"contributors": {" ": str(file)}}))
+    nowhere = {"a": str(tmp_path / "nowhere")}
     with pytest.raises(StorageError, match="nowhere"):
-        list_contributors(source.model_copy(update={"contributors": {"a": str(tmp_path / "nowhere")}}))
+        list_contributors(source.model_copy(update={"contributors": nowhere}))
+    (missing,) = list_contributors(source.model_copy(update={"contributors": nowhere | {"near": str(file)}}))["a"]
+    assert "nothing is there" in str(missing.problem)

@@ -13,6 +13,7 @@
     │   ├── ConflictError      another run swapped the pointer first
     │   ├── DamagedRecordError a record of a gate is missing or not as it was written
     │   ├── ChangedFileError   a file of the input is no longer what was listed
+    │   ├── NotAFileError      a FIFO, socket, device, folder or outward link stands in the place of a file
     │   ├── TouchedFileError   a file of the input was written or renamed while it was read, its content as before
     │   └── LostArtifactError  a committed artifact is missing or damaged
     ├── ModelError             a backbone cannot be loaded or does not fit the task
@@ -105,6 +106,10 @@ class DamagedRecordError(StorageError):
 
 class ChangedFileError(StorageError):
     """A file of the input is no longer what was listed: what was checked would not be what is measured."""
+
+
+class NotAFileError(StorageError):
+    """What stands in the place of a file is none, such as a FIFO or a folder, or a link that leads out of its folder."""
 
 
 class TouchedFileError(StorageError):

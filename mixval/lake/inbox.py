@@ -72,7 +72,7 @@ def list_inbox(config: IngestionConfig) -> InboxListing:
     inbox = open_location(config.inbox, config.storage)
     found = entries_below(inbox)
     ignored = {entry.name: reason for entry in found if (reason := _no_data(entry))}
-    ignored |= _markers(inbox, [entry for entry in found if entry.name not in ignored])
+    ignored |= _markers([entry for entry in found if entry.name not in ignored])
     left = [entry for entry in found if entry.name not in ignored]
     waiting = _two_folders(left)
     ready, now = [], time.time()
@@ -117,13 +117,12 @@ def _no_data(entry: Entry) -> str:
     return ""
 
 
-def _markers(inbox: Location, entries: Sequence[Entry]) -> dict[str, str]:
+def _markers(entries: Sequence[Entry]) -> dict[str, str]:
     """Names of descriptions, markers of folders and files of no known format, with the reason."""
-    places = [(Location(f"{inbox.url}/{entry.name}", inbox.options), entry.name) for entry in entries]
-    data = {name for _, name in without_markers(places)}
-    reasons = {name: "it is a description or a marker that other programs leave beside data" for _, name in places}
+    data = {entry.name for entry in without_markers(entries)}
+    marker = "it is a description or a marker that other programs leave beside data"
     other = f"it has the ending of none of the formats that are read: {known_formats()}. Convert it"
-    return {name: reasons[name] for _, name in places if name not in data} | {
+    return {entry.name: marker for entry in entries if entry.name not in data} | {
         name: other for name in data if format_of(name) is None
     }
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from mixval.errors import StorageError
+from mixval.errors import NotAFileError, StorageError
 
 Failure = Literal["missing", "missing-bucket", "denied", "no-credentials", "unreachable", "folder", "no-file", "full", "other"]
 
@@ -87,7 +87,9 @@ def classify(error: BaseException) -> Failure | None:
 def concerns_one_file(error: StorageError) -> bool:
     """Whether the failure is that of a file, or of what stands in its place, and not that of the store."""
     cause = error.__cause__
-    return cause is not None and classify(cause) in ("missing", "denied", "folder", "no-file")
+    return isinstance(error, NotAFileError) or (
+        cause is not None and classify(cause) in ("missing", "denied", "folder", "no-file")
+    )
 
 
 def client_code(error: BaseException | None) -> str | None:

@@ -6,13 +6,11 @@ empty listing, is an error.
 
 from __future__ import annotations
 
-import unicodedata
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
-from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,17 +19,17 @@ from mixval.config.source import LimitsConfig, SourceConfig
 from mixval.contracts.arrow_types import text_array
 from mixval.contracts.plan import ShardRef
 from mixval.errors import ChangedFileError, ContractError, ShardError, StorageError, TargetError, TouchedFileError
+from mixval.storage.claimed_names import contributor_folders
 from mixval.storage.failures import concerns_one_file
 from mixval.storage.formats import FORMATS, format_of, known_formats, open_format, open_shard
 from mixval.storage.held import held
 from mixval.storage.not_data import is_hidden, without_markers
 from mixval.storage.root import Location, open_location
-from mixval.storage.tree import Entry, files_below, folders_below, legible, refused
+from mixval.storage.tree import Entry, files_below, legible, refused
 
 Inputs = tuple[dict[str, list[ShardRef]], list[ShardRef]]
 """Contributors' shards by name, and the target's."""
 
-_HIVE = "contributor="
 _THREADS = 8
 """Listings, or shards, that are read at a time."""
 _FOLDERS_TOGETHER = 32
@@ -112,38 +110,10 @@ def _by_name(urls: Mapping[str, str], source: SourceConfig) -> dict[str, list[Sh
 def _by_folder(root: Location, source: SourceConfig) -> dict[str, list[ShardRef]]:
     target = open_location(source.target, source.storage)
     _refuse_strays(root, target)
-    by_spelling: dict[str, list[tuple[str, Entry]]] = defaultdict(list)
-    for entry in folders_below(root, source.follow_links):
-        if not is_hidden(entry.name) and entry.file.url != target.url:
-            name, claimed = _claimed(root, entry)
-            by_spelling[unicodedata.normalize("NFC", name)].append((name, claimed))
-    folders, refusals = dict[str, Location](), dict[str, list[ShardRef]]()
-    for claims in by_spelling.values():
-        for name, entry in claims if len(claims) == 1 else _ambiguous(root, claims):
-            if entry.problem is None:
-                folders[name] = entry.file
-            else:
-                refusals.setdefault(name, []).append(_unlisted(entry.file, entry.name, entry.problem))
-    listed = _shards_by_name(folders, source.limits, source.follow_links) | refusals
+    folders, refusals = contributor_folders(root, target, source.follow_links)
+    listed = _shards_by_name(folders, source.limits, source.follow_links)
+    listed |= {name: [_shard(entry, None) for entry in entries] for name, entries in refusals.items()}
     return {name: listed[name] for name in sorted(listed)}
-
-
-def _claimed(root: Location, entry: Entry) -> tuple[str, Entry]:
-    """The contributor that a folder names, with the folder: a problem where its name is not UTF-8 once it is decoded."""
-    if not entry.name.startswith(_HIVE):
-        return entry.name, entry
-    raw = unquote(entry.name.removeprefix(_HIVE), errors="surrogateescape")
-    if (name := legible(raw)) != raw:
-        words = "a name in UTF-8 is expected, found bytes that are none in percent escapes. Rename it."
-        return name, refused(root, entry.name, words)
-    return name, entry
-
-
-def _ambiguous(root: Location, claims: Sequence[tuple[str, Entry]]) -> list[tuple[str, Entry]]:
-    """Folders that name one contributor, or two that cannot be told apart when they are read; none of them is listed."""
-    named = ", ".join(ascii(entry.name) for _, entry in claims)
-    words = f"expected one folder a contributor, found {len(claims)} of this name: {named}. Rename one, or join them."
-    return [(name, refused(root, entry.name, words)) for name, entry in claims]
 
 
 def _shards_by_name(folders: Mapping[str, Location], limits: LimitsConfig, follow_links: bool) -> dict[str, list[ShardRef]]:
@@ -234,7 +204,9 @@ def list_shards(root: Location, limits: LimitsConfig = _OWN, follow_links: bool 
 
 def _files_below(root: Location, limits: LimitsConfig, follow_links: bool) -> list[Entry]:
     """The files of a contributor; those of another format than most have a problem."""
-    entries = without_markers(files_below(root, limits, follow_links))
+    below = files_below(root, limits, follow_links)
+    data = {one.name for one in without_markers([one for one in below if one.problem is None])}
+    entries = [one for one in below if one.problem is not None or one.name in data]
     formats = [None if (found := format_of(entry.name)) is None else found.name for entry in entries]
     # The format of most files; of as many, the one that is less likely a description of the data.
     main = max([one.name for one in FORMATS], key=formats.count)

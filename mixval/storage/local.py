@@ -12,6 +12,8 @@ import uuid
 from pathlib import Path
 from typing import BinaryIO
 
+from mixval.errors import NotAFileError
+
 _KINDS = (
     (stat.S_ISFIFO, "a FIFO"),
     (stat.S_ISSOCK, "a socket"),
@@ -36,15 +38,12 @@ def open_regular(path: Path, below: Path | None = None) -> BinaryIO:
     """A regular file, opened for reading; a FIFO, socket, device or folder is refused at once, never waited for.
 
     `below` names a folder that the file must lie in, when links are resolved: whatever is exchanged meanwhile, no link is
-    followed from there on. Raises OSError.
+    followed from there on. Raises NotAFileError, and OSError as the system does.
     """
     opened = os.open(path, _READING) if below is None else _open_within(path, below)
     try:
-        mode = os.fstat(opened).st_mode
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if (kind := other_kind(mode)) is not None:
-            raise OSError(errno.ENXIO, f"{kind} is no regular file", str(path))
+        if (kind := other_kind(os.fstat(opened).st_mode)) is not None:
+            raise NotAFileError(f"{path}: expected a regular file, found {kind}. Put the data itself there.")
         return os.fdopen(opened, "rb")
     except BaseException:
         os.close(opened)
@@ -60,7 +59,7 @@ def _open_within(path: Path, below: Path) -> int:
     """A descriptor of a file by its resolved path, component by component."""
     top, real = os.path.realpath(below, strict=True), os.path.realpath(path, strict=True)
     if not is_within(real, top):
-        raise OSError(errno.ELOOP, f"it leads out of {below}", str(path))
+        raise NotAFileError(f"{path}: expected a file below {below}, found one that leads out of it. Put the data there.")
     *folders, name = os.path.relpath(real, top).split("/")
     here = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

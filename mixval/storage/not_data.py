@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol, TypeVar
 
 from mixval.storage.formats import format_of
-
-if TYPE_CHECKING:
-    from mixval.storage.tree import Entry
 
 _DESCRIPTIONS = ("readme", "license", "licence")
 _MARKER = "_$folder$"
@@ -27,14 +24,30 @@ def describes(name: str) -> bool:
     return _base(name).lower().startswith(_DESCRIPTIONS)
 
 
-def without_markers(entries: Sequence[Entry]) -> list[Entry]:
-    """The entries that are data or should be looked at, hidden files and descriptions left out before.
+class Named(Protocol):
+    """A file of a listing."""
 
-    Left out are markers of folders (`NAME_$folder$`, and objects without content or ending), and what `datasets` writes beside
-    its data.
+    @property
+    def name(self) -> str:
+        """Path below the folder."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of it."""
+
+
+File = TypeVar("File", bound=Named)
+
+
+def without_markers(files: Sequence[File]) -> list[File]:
+    """The files that are data or should be looked at.
+
+    Left out are hidden ones, descriptions, markers of folders (`NAME_$folder$`, and objects without content or ending), and
+    what `datasets` writes beside its data.
     """
-    has_arrow = any(_is_arrow(entry.name) for entry in entries)
-    return [one for one in entries if not _marks(one) and not (has_arrow and _is_beside_arrow(one.name))]
+    shown = [one for one in files if not is_hidden(one.name) and not describes(one.name)]
+    has_arrow = any(_is_arrow(one.name) for one in shown)
+    return [one for one in shown if not _marks(one) and not (has_arrow and _is_beside_arrow(one.name))]
 
 
 def _hides(segment: str) -> bool:
@@ -42,11 +55,8 @@ def _hides(segment: str) -> bool:
     return segment.startswith(".") or (segment.startswith("_") and "=" not in segment)
 
 
-def _marks(entry: Entry) -> bool:
-    if entry.problem is not None:
-        return False
-    name = entry.name
-    return name.endswith(_MARKER) or ("." not in _base(name) and format_of(name) is None and entry.size_bytes == 0)
+def _marks(one: Named) -> bool:
+    return one.name.endswith(_MARKER) or ("." not in _base(one.name) and format_of(one.name) is None and one.size_bytes == 0)
 
 
 def _is_arrow(name: str) -> bool:

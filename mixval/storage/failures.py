@@ -86,10 +86,9 @@ def classify(error: BaseException) -> Failure | None:
 
 def concerns_one_file(error: StorageError) -> bool:
     """Whether the failure is that of a file, or of what stands in its place, and not that of the store."""
-    cause = error.__cause__
-    return isinstance(error, NotAFileError) or (
-        cause is not None and classify(cause) in ("missing", "denied", "folder", "no-file")
-    )
+    if isinstance(error, NotAFileError):
+        return True
+    return error.__cause__ is not None and classify(error.__cause__) in ("missing", "denied", "folder", "no-file")
 
 
 def client_code(error: BaseException | None) -> str | None:

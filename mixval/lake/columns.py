@@ -134,13 +134,19 @@ def _column(batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
     if field.name not in batch.schema.names:
         return pa.nulls(batch.num_rows, field.type)
     try:
-        return plain_array(batch.column(field.name)).cast(field.type)
+        column = plain_array(batch.column(field.name)).cast(field.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError) as error:
         found = " ".join(str(error).split())[:240]
         raise SchemaError(
             f"column '{field.name}': expected values that {field.type} holds as they are, found others: {found}. Convert the "
             "column."
         ) from error
+    if column.null_count and not field.nullable:
+        raise SchemaError(
+            f"column '{field.name}': expected a value in every row, as the table has it, found {column.null_count:,} rows of a "
+            "batch without one. Fill them in, or leave the rows out."
+        )
+    return column
 
 
 def _name_problems(rows: pa.Schema) -> list[str]:

@@ -8,7 +8,7 @@ are spawned.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from mixval.lake.columns import conformed
 from mixval.lake.conditions import require_conditions
 from mixval.lake.delta_log import logged_changes
 from mixval.lake.delta_rows import arrow_schema, batches, keys_by_statistics, rows_by_key, table_files
-from mixval.lake.delta_store import gate_location, plain_words, refuse_other_folder, storage_options
+from mixval.lake.delta_store import plain_words, refuse_other_folder, storage_options, table_location
 from mixval.lake.protocol import refuse_unheld
 from mixval.lake.table import Appended, CommitKey, LakeTable, RowSource, TableChange, TableFile
 from mixval.storage.root import Location
@@ -35,11 +35,12 @@ _TRIES = 100
 def open_table(url: str, storage: StorageConfig | None = None) -> LakeTable:
     """The Delta table at a URL, whether it is there yet or not: a local folder, or `s3://`. Nothing is contacted yet.
 
-    Raises ConditionUnsupportedError for other stores. What the methods raise besides the seam's: StorageError for a folder that
-    holds something else, or a table that uses deletion vectors, column mapping or another feature that is not held here;
-    ConditionUnsupportedError, before anything is written, for a store that does not create objects conditionally.
+    Raises ConditionUnsupportedError for other stores, StorageError for letters that delta-rs misreads in a URL. Methods raise,
+    besides what the seam says, StorageError for a folder that holds something else, or a table that uses deletion vectors,
+    column mapping or another feature that is not held here; and ConditionUnsupportedError, before anything is written, for a
+    store that does not create objects conditionally.
     """
-    return _DeltaLake(gate_location(url, storage, "table"))
+    return _DeltaLake(table_location(url, storage))
 
 
 class _DeltaLake:
@@ -90,8 +91,14 @@ class _DeltaLake:
         return 0 if (handle := self._handle()) is None else self._moved(handle, version)
 
     def attempt(self, delivery: str) -> int | None:
+        return self.attempts([delivery]).get(delivery)
+
+    def attempts(self, deliveries: Collection[str]) -> dict[str, int]:
+        if (handle := self._handle()) is None:
+            return {}
         with self._guard("read the keys of a table"):
-            return None if (handle := self._handle()) is None else handle.transaction_version(_application(delivery))
+            found = {one: handle.transaction_version(_application(one)) for one in deliveries}
+        return {one: attempt for one, attempt in found.items() if attempt is not None}
 
     def rows_by_key(self, version: int) -> Mapping[CommitKey, int]:
         with self._guard("read the keys of a table"):
@@ -146,6 +153,11 @@ class _DeltaLake:
             except StorageError as error:
                 if told.failure is not None:  # the rows failed, and not the table
                     raise told.failure from error
+                if "failed validation check" in str(error):  # without the rows that delta-rs shows below
+                    raise SchemaError(
+                        f"{self.url}: expected rows that keep the table's constraints, found others: {plain_words(error)}. "
+                        "Correct the rows, or drop the constraint."
+                    ) from None
                 raise
 
     def _goes_through(self, handle: DeltaTable, change: Callable[[], None]) -> bool:
@@ -217,7 +229,9 @@ class _DeltaLake:
         with self._location.guard(doing):
             try:
                 yield
-            except DeltaError as error:
+            except BaseException as error:
+                if not isinstance(error, DeltaError) and type(error).__name__ != "PanicException":
+                    raise
                 raise StorageError(
                     f"{self.url}: expected to {doing}, but it failed: {plain_words(error)}. Check that it is a whole Delta "
                     "table, the credentials and the endpoint, and run again."

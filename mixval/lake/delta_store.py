@@ -14,6 +14,9 @@ from mixval.storage.root import Location, open_location
 KINDS = ("file", "s3")
 """Schemes whose stores create an object only where none is, in one step that no other writer can come between."""
 
+_MISREAD = "%\\[]^|"
+"""Letters in a path that delta-rs takes for an escape or a separator, or ends at."""
+
 
 def gate_location(url: str, storage: StorageConfig | None, what: str) -> Location:
     """The location of the table or of the state. Raises ConditionUnsupportedError where neither can lie."""
@@ -22,6 +25,17 @@ def gate_location(url: str, storage: StorageConfig | None, what: str) -> Locatio
         raise ConditionUnsupportedError(
             f"{location.url}: expected the {what} of a gate in a local folder or under s3://, found {location.scheme}://, "
             "where mixval cannot create an object only where none is, so two gates could take each other's place. Move it."
+        )
+    return location
+
+
+def table_location(url: str, storage: StorageConfig | None) -> Location:
+    """The location of a table. Raises StorageError for letters that delta-rs misreads, besides what `gate_location` raises."""
+    location = gate_location(url, storage, "table")
+    if misread := sorted({letter for letter in location.path if letter in _MISREAD or not letter.isprintable()}):
+        raise StorageError(
+            f"{location.url!r}: expected the URL of a table without any of {' '.join(_MISREAD)} and control characters, "
+            f"found {', '.join(map(repr, misread))}. Rename the folder."
         )
     return location
 

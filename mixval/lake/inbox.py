@@ -104,17 +104,16 @@ def _delivery(inbox: Location, entry: Entry) -> Delivery:
 
 def _no_data(entry: Entry) -> str:
     """Why a name is no data; empty for what may be."""
-    if _is_not_text(entry.name):
-        return "the bytes of its name are no UTF-8. Rename it"
-    if entry.other:
-        return f"it is {entry.other}, and only files are read. Put the file itself there"
-    if is_hidden(entry.name):
-        return "its name, or that of a folder above it, begins with `_` or `.`: such names are not data"
-    if "/" not in entry.name:
-        return "it belongs to no contributor. Move it into a contributor's folder"
-    if any(part in ("", ".", "..") for part in entry.name.split("/")):
-        return "its path has an empty part, `.` or `..`. Rename it"
-    return ""
+    is_odd = any(part in ("", ".", "..") for part in entry.name.split("/"))
+    said = [
+        (_is_not_text(entry.name), "the bytes of its name are no UTF-8. Rename it"),
+        (bool(entry.other), f"it is {entry.other}, and only files are read. Put the file itself there"),
+        (is_hidden(entry.name), "its name, or that of a folder above it, begins with `_` or `.`: such names are not data"),
+        ("/" not in entry.name, "it belongs to no contributor. Move it into a contributor's folder"),
+        (not contributor_of(entry.name).strip(), "its folder names no contributor. Rename the folder"),
+        (is_odd, "its path has an empty part, `.` or `..`. Rename it"),
+    ]
+    return next((reason for holds, reason in said if holds), "")
 
 
 def _markers(entries: Sequence[Entry]) -> dict[str, str]:

@@ -13,10 +13,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -54,6 +54,14 @@ class Content(FrozenModel):
     """Whether another content would have another version. Not so for a file that was changed a moment before."""
 
 
+class Noted(NamedTuple):
+    """What the ledger says of a content."""
+
+    digest: str
+    supersedes: str | None
+    """Digest that the name had before it; None for the first."""
+
+
 class Bound(FrozenModel):
     """The table that a ledger belongs to."""
 
@@ -63,7 +71,10 @@ class Bound(FrozenModel):
 
 
 class Ledger:
-    """The ledger of one gate. Picklable; holds no connection. Safe for any number of processes at once."""
+    """The ledger of one gate. Picklable; holds no connection. Safe for any number of processes at once.
+
+    Records never change, so each is read once.
+    """
 
     def __init__(self, config: IngestionConfig) -> None:
         """The ledger below `config.state`. Nothing is contacted yet.
@@ -73,6 +84,7 @@ class Ledger:
         """
         self.state = gate_location(config.state, config.storage, "state")
         self._claims = Claims(self.state.child("claims"))
+        self._read_before: dict[str, FrozenModel] = {}
 
     def claim(self, digest: str) -> bool:
         """Whether this gate may work on a delivery. False where another one does, until its claim has run out.
@@ -106,7 +118,7 @@ class Ledger:
     def decision(self, digest: str, attempt: int) -> Decision:
         """The decision of an attempt. Raises DamagedRecordError where it is missing or not as it was written."""
         file = self._decisions().child(_checked(digest), f"{attempt}.json")
-        found = _read(file, Decision, digest)
+        found = self._read(file, Decision, digest)
         if (found.digest, found.attempt) != (digest, attempt):
             raise _damaged(file, f"the decision of attempt {found.attempt} on {found.digest[:16]}", digest)
         return found
@@ -131,7 +143,7 @@ class Ledger:
     def decisions(self, on_damage: Callable[[DamagedRecordError], None] | None = None) -> Iterator[Decision]:
         """All decisions, by digest and attempt, read as they are asked for. `on_damage` takes each that cannot be read; without
         it, the first one is raised."""
-        files = ((digest, number) for digest in _folders(self._decisions()) for number in self.attempts(digest))
+        files = iter(_every(self._decisions()))
 
         def read(one: tuple[str, int]) -> Decision | DamagedRecordError:
             try:
@@ -149,20 +161,20 @@ class Ledger:
                     else:
                         on_damage(found)
 
-    def known_digest(self, delivery: Delivery) -> str | None:
-        """The digest of a delivery whose name had this very version before; None where only its bytes tell."""
+    def known_content(self, delivery: Delivery) -> Noted | None:
+        """The content of a delivery whose name had this very version before; None where only its bytes tell."""
         found = self._contents(delivery.name)
-        return next((one.digest for one in found if one.version == delivery.version and one.is_settled), None)
+        known = next((one.digest for one in found if one.version == delivery.version and one.is_settled), None)
+        return None if known is None else _noted(found, known)
 
-    def record_content(self, delivery: Delivery, digest: str, is_settled: bool) -> str | None:
-        """Note the content of a delivery's name. The digest that the name had before it; None for a new name."""
+    def record_content(self, delivery: Delivery, digest: str, is_settled: bool) -> Noted:
+        """Note the content of a delivery's name, which is this or, at the same version, was noted before."""
         require_conditions(self.state)
         new = Content(name=delivery.name, version=delivery.version, digest=digest, is_settled=is_settled)
         for _ in range(_TRIES):
             found = self._contents(delivery.name)
             if (new.digest, new.version) in [(one.digest, one.version) for one in found]:
-                digests = [one.digest for one in found]
-                return digests[first - 1] if (first := digests.index(digest)) else None
+                return _noted(found, digest)
             _create(self._name(delivery.name).child(f"{len(found)}.json"), new)
         raise StorageError(
             f"{delivery.url}: expected a name with one content at a time, found it with another one whenever it was noted. "
@@ -192,7 +204,12 @@ class Ledger:
 
     def _contents(self, name: str) -> list[Content]:
         folder = self._name(name)
-        return [_read(folder.child(f"{number}.json"), Content) for number in _numbers(folder)]
+        return [self._read(folder.child(f"{number}.json"), Content) for number in _numbers(folder)]
+
+    def _read(self, file: Location, kind: type[Model], digest: str = "") -> Model:
+        if not isinstance(found := self._read_before.get(file.url), kind):
+            found = self._read_before[file.url] = _read(file, kind, digest)
+        return found
 
     def _name(self, name: str) -> Location:
         named = hashlib.sha256(name.encode()).hexdigest()
@@ -242,13 +259,23 @@ def _numbers(folder: Location) -> list[int]:
     return sorted(int(found[1]) for name in names if (found := _NUMBER.fullmatch(name)))
 
 
-def _folders(root: Location) -> list[str]:
+def _every(root: Location) -> list[tuple[str, int]]:
+    """Digest and attempt of all decisions, in order, by one listing."""
     try:
-        return [name for name in root.folders() if _DIGEST.fullmatch(name)]
+        names = [file.relative_name(root) for file in root.files(".json")]
     except StorageError as error:
         if is_missing(error):
             return []
         raise
+    parts = [name.split("/") for name in names]
+    pairs = [(one[0], _NUMBER.fullmatch(one[1])) for one in parts if len(one) == 2 and _DIGEST.fullmatch(one[0])]
+    return sorted((digest, int(number[1])) for digest, number in pairs if number)
+
+
+def _noted(contents: Sequence[Content], digest: str) -> Noted:
+    digests = [one.digest for one in contents]
+    first = digests.index(digest)
+    return Noted(digest, digests[first - 1] if first else None)
 
 
 def _checked(digest: str) -> str:

@@ -66,7 +66,8 @@ def reconcile(ledger: Ledger, table: LakeTable, append: Callable[[Decision], App
         held.setdefault(key.delivery, {})[key.attempt] = n_rows
     standing |= {digest: one for digest in held if (one := _restated(ledger, standing.get(digest), max(held[digest])))}
     accepted = [one for one in standing.values() if _is_accepted(one)]
-    found = [_accepted(one, sum(held.get(one.digest, {}).values()), table, append) for one in accepted]
+    entered = table.attempts([one.digest for one in accepted])
+    found = [_accepted(one, sum(held.get(one.digest, {}).values()), entered.get(one.digest), append) for one in accepted]
     others = sorted(set(held) - {one.digest for one in accepted})
     found += [_undecided(digest, sum(held[digest].values()), standing.get(digest)) for digest in others]
     reached("reconciled", table.url)
@@ -101,23 +102,22 @@ def _is_accepted(decision: Decision) -> bool:
     return decision.action == "accept" and not decision.shadow
 
 
-def _accepted(decision: Decision, n_held: int, table: LakeTable, append: Callable[[Decision], Appended]) -> Found:
+def _accepted(decision: Decision, n_held: int, entered: int | None, append: Callable[[Decision], Appended]) -> Found:
+    """What the table has of an accepted delivery, by its rows and by the attempt that entered last."""
     n_rows = decision.measured.n_rows
     state: State
-    if table.attempt(decision.digest) is None and not n_held:
+    if not n_held and (entered is None or entered < decision.attempt):  # never, or under an attempt whose rows are gone
         state, sentence = _missing(decision, append)
+    elif not n_held and n_rows:
+        state, sentence = "restored", f"its {n_rows:,} rows were appended, and are gone: restored to before, or deleted"
     elif n_held > n_rows:
         state, sentence = "undecided", f"{n_held:,} rows carry its key, and {n_rows:,} were accepted: somebody copied rows"
-    elif n_held and table.attempt(decision.digest) is None:
+    elif entered is None:
         state, sentence = "unsigned", f"{n_held:,} rows are there, and the log has lost the transaction that appended them"
-    elif n_held == n_rows:
-        state, sentence = "held", f"{n_held:,} rows are in the table"
-    elif n_held:
+    elif n_held < n_rows:
         state, sentence = "partly", f"{n_held:,} of {n_rows:,} rows are in the table; the others were deleted since"
-    elif table.attempt(decision.digest) == decision.attempt:
-        state, sentence = "restored", f"its {n_rows:,} rows were appended, and are gone: restored to before, or deleted"
     else:
-        state, sentence = _missing(decision, append)  # an attempt after the one that is gone
+        state, sentence = "held", f"{n_held:,} rows are in the table"
     return Found(decision.digest, state, f"'{decision.name}': {sentence}.", decision)
 
 

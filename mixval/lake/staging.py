@@ -11,7 +11,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,7 +19,7 @@ from mixval.config.ingestion import IngestionConfig
 from mixval.contracts.ingestion import Delivery, PinnedDelivery
 from mixval.errors import ChangedFileError, StorageError
 from mixval.lake.conditions import require_conditions
-from mixval.lake.ledger import Ledger
+from mixval.lake.ledger import Ledger, Noted
 from mixval.lake.steps import reached
 from mixval.storage.entries import disk_version, is_missing, object_version
 from mixval.storage.formats import FORMATS
@@ -27,6 +27,9 @@ from mixval.storage.root import CHUNK_BYTES, Location, open_location
 
 _SETTLED_SECONDS = 2.0
 """Age of a file's last change below which another one may bear the same time."""
+_ASIDE = ".copy-"
+_LEFT_SECONDS = 7 * 86_400.0
+"""Age after which what was written aside belongs to no gate that is running."""
 _BLOCK_BYTES = 8 << 20
 """Bytes of an object that are asked for at a time."""
 
@@ -39,25 +42,25 @@ def pin(delivery: Delivery, config: IngestionConfig, ledger: Ledger) -> PinnedDe
     StorageError where a store fails, ConditionUnsupportedError for a state whose store cannot hold a ledger.
     """
     require_conditions(ledger.state)
-    known = ledger.known_digest(delivery)
-    if known is not None and _is_whole(copy := _copy_of(known, delivery, ledger.state), known, delivery, ledger):
-        return _pinned(delivery, known, copy, ledger.record_content(delivery, known, is_settled=True))
+    known = ledger.known_content(delivery)
+    if known is not None and _is_whole(copy := _copy(known.digest, delivery.name, ledger), known.digest, delivery, ledger):
+        return _pinned(delivery, known, copy)
     source = open_location(delivery.url, config.storage)
     with _aside(ledger.state) as spool:
         digest, is_settled = _copied(source, delivery, spool)
-        copy = _copy_of(digest, delivery, ledger.state)
+        copy = _copy(digest, delivery.name, ledger)
         _put_in_place(spool, copy)
     reached("copied", digest)
-    before = ledger.record_content(delivery, digest, is_settled)
+    noted = ledger.record_content(delivery, digest, is_settled)
     reached("pinned", digest)
-    return _pinned(delivery, digest, copy, before)
+    return _pinned(delivery, noted, copy)
 
 
 def repin(digest: str, name: str, ledger: Ledger) -> Location:
     """The pinned copy of bytes that were delivered before, under this name. Raises ChangedFileError where it is gone or is no
     longer what its name says.
     """
-    copy = ledger.state.child("staging", digest[:2], f"{digest}{_ending(name)}")
+    copy = _copy(digest, name, ledger)
     found = _digest_there(copy)
     if found != digest:
         raise ChangedFileError(
@@ -69,23 +72,23 @@ def repin(digest: str, name: str, ledger: Ledger) -> Location:
 
 def unpin(digest: str, name: str, ledger: Ledger) -> None:
     """Remove a pinned copy that nobody will read any more. The delivery itself is left alone."""
-    ledger.state.child("staging", digest[:2], f"{digest}{_ending(name)}").delete(missing_ok=True)
+    _copy(digest, name, ledger).delete(missing_ok=True)
 
 
-def _pinned(delivery: Delivery, digest: str, copy: Location, before: str | None) -> PinnedDelivery:
-    return PinnedDelivery(delivery=delivery, digest=digest, url=copy.url, supersedes=before)
+def _pinned(delivery: Delivery, noted: Noted, copy: Location) -> PinnedDelivery:
+    return PinnedDelivery(delivery=delivery, digest=noted.digest, url=copy.url, supersedes=noted.supersedes)
 
 
 def _is_whole(copy: Location, digest: str, delivery: Delivery, ledger: Ledger) -> bool:
     """Whether a copy is there, with the bytes of the digest: by its size where what is decided of it needs it no more."""
     if not copy.exists() or copy.size() != delivery.size_bytes:
         return False
-    stands = ledger.standing(digest) if ledger.attempts(digest) else None
+    stands = ledger.standing(digest)
     return (stands is not None and stands.action != "quarantine") or _digest_there(copy) == digest
 
 
-def _copy_of(digest: str, delivery: Delivery, state: Location) -> Location:
-    return state.child("staging", digest[:2], f"{digest}{_ending(delivery.name)}")
+def _copy(digest: str, name: str, ledger: Ledger) -> Location:
+    return ledger.state.child("staging", digest[:2], f"{digest}{_ending(name)}")
 
 
 def _ending(name: str) -> str:
@@ -104,11 +107,20 @@ def _aside(state: Location) -> Iterator[BinaryIO]:
         folder = path / "staging"
         with state.guard("make a folder"):
             folder.mkdir(parents=True, exist_ok=True)
-    with state.guard("write a file aside"), tempfile.NamedTemporaryFile(dir=folder, prefix=".copy-", delete=False) as file:
+            _sweep(folder)
+    with state.guard("write a file aside"), tempfile.NamedTemporaryFile(dir=folder, prefix=_ASIDE, delete=False) as file:
         try:
             yield file  # type: ignore[misc]  # its methods are those of a BinaryIO
         finally:
             Path(file.name).unlink(missing_ok=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what gates that were killed have left aside long ago."""
+    for left in folder.glob(f"{_ASIDE}*"):
+        with suppress(FileNotFoundError):  # another gate sweeps, too
+            if left.stat().st_mtime < time.time() - _LEFT_SECONDS:
+                left.unlink()
 
 
 def _copied(source: Location, delivery: Delivery, spool: BinaryIO) -> tuple[str, bool]:

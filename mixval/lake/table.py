@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -95,6 +95,9 @@ class LakeTable(Protocol):
 
     def attempt(self, delivery: str) -> int | None:
         """The attempt under which rows of this delivery were appended last; None for never. A restore does not change it."""
+
+    def attempts(self, deliveries: Collection[str]) -> dict[str, int]:
+        """The same of many, in one look; those that never were are left out."""
 
     def rows_by_key(self, version: int) -> Mapping[CommitKey, int]:
         """Rows of a version by the key under which they were appended; those of other writers are left out."""

@@ -53,7 +53,7 @@ def test_deliveries_are_files_of_contributors_by_name(gate: Gate) -> None:
 
 def test_names_that_are_no_data_are_recorded_with_the_reason(gate: Gate, tmp_path: Path) -> None:
     deliver(gate.config, "a/good.parquet", shard("a"))
-    for name in ("a/_part.parquet", "_tmp/x.parquet", "a/.x.parquet", "stray.parquet"):
+    for name in ("a/_part.parquet", "_tmp/x.parquet", "a/.x.parquet", "stray.parquet", "contributor=/x.parquet"):
         deliver(gate.config, name, shard(name))
     folder = inbox_of(gate) / "a"
     (folder / "README.md").write_text("x")
@@ -73,6 +73,7 @@ def test_names_that_are_no_data_are_recorded_with_the_reason(gate: Gate, tmp_pat
         "_tmp/x.parquet": "begins with",
         "a/.x.parquet": "begins with",
         "a/_SUCCESS": "begins with",
+        "contributor=/x.parquet": "names no contributor",
         "stray.parquet": "belongs to no contributor",
         "a/README.md": "description",
         "a/x.xlsx": "none of the formats",
@@ -222,12 +223,12 @@ def test_a_version_that_was_pinned_is_not_read_again(gate: Gate, monkeypatch: py
     deliver(gate.config, "a/x.parquet", shard("one"))
     delivery, now = only(gate), time.time()
     assert pin(delivery, gate.config, gate.ledger)
-    assert gate.ledger.known_digest(delivery) is None  # changed a moment ago: another content could have the same times
+    assert gate.ledger.known_content(delivery) is None  # changed a moment ago: another content could have the same times
     deliver(gate.config, "a/x.parquet", shard("two"))
     delivery = only(gate)
     monkeypatch.setattr(time, "time", lambda: now + 100)
     pinned = pin(delivery, gate.config, gate.ledger)
-    assert gate.ledger.known_digest(delivery) == pinned.digest
+    assert gate.ledger.known_content(delivery) == (pinned.digest, pinned.supersedes)
     (inbox_of(gate) / "a" / "x.parquet").unlink()
     assert pin(delivery, gate.config, gate.ledger) == pinned
     copy = open_location(pinned.url)
@@ -252,6 +253,18 @@ def test_a_copy_that_is_damaged_is_made_again_and_one_that_is_gone_is_said(gate:
         unpin(pinned.digest, "a/x.parquet", gate.ledger)
     with pytest.raises(ChangedFileError, match="found nothing"):
         repin(pinned.digest, "a/x.parquet", gate.ledger)
+
+
+def test_what_a_killed_gate_left_aside_is_swept_in_time(gate: Gate) -> None:
+    staging = Path(gate.config.state) / "staging"
+    staging.mkdir(parents=True)
+    old, new = staging / ".copy-old", staging / ".copy-new"
+    for file in (old, new):
+        file.write_bytes(b"x")
+    age(old, 30 * 86_400)
+    deliver(gate.config, "a/x.parquet", shard("one"))
+    pin(only(gate), gate.config, gate.ledger)
+    assert [file.name for file in staging.iterdir() if file.is_file()] == [new.name]
 
 
 def test_copies_keep_the_ending_by_which_they_are_read(gate: Gate) -> None:

@@ -289,6 +289,41 @@ def test_an_empty_folder_becomes_a_table(tmp_path: Path) -> None:
     assert (table.version(), table.identity()) == (0, identity)
 
 
+@pytest.mark.parametrize("name", ["a b", "a#b?c", "ä+b", "a&b=c:d", "a~{b}"])
+def test_a_table_lies_where_it_is_said_to(tmp_path: Path, name: str) -> None:
+    table = open_table(str(tmp_path / name))
+    table.create(lineage_schema(ROWS.schema))
+    table.append_once(KEY, source(), 0)
+    assert texts(table) == ["a", "b", "c"]
+    assert table.changes(0, 1)
+    assert [one.name for one in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["a%20b", "a\\b", "a[b]", "a^b", "a|b", "a\nb"])
+def test_names_that_are_misread_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(StorageError, match="expected the URL of a table without any of"):
+        open_table(str(tmp_path / name))
+
+
+def test_rows_that_break_a_constraint_are_refused_without_being_shown(table: LakeTable) -> None:
+    DeltaTable(path_of(table)).alter.add_constraint({"known": "label < 3"})
+    other = CommitKey("e" * 64, 0)
+    rows = pa.table({"text": ["a secret"], "label": [7]})
+    with pytest.raises(SchemaError, match="keep the table's constraints") as raised:
+        table.append_once(other, source(rows, other), 2)
+    assert "secret" not in str(raised.value)
+    assert raised.value.__cause__ is None
+    assert (table.version(), table.moved_since(1)) == (2, 0)
+
+
+def test_a_column_without_nulls_takes_none(tmp_path: Path) -> None:
+    write_deltalake(str(tmp_path / "t"), pa.table({"text": ["a"]}, schema=pa.schema([pa.field("text", pa.string(), False)])))
+    table = open_table(str(tmp_path / "t"))
+    table.widen(LINEAGE)
+    with pytest.raises(SchemaError, match="column 'text': expected a value in every row, as the table has it, found 1"):
+        table.append_once(KEY, source(pa.table({"text": ["a", None]})), 0)
+
+
 @pytest.mark.parametrize("url", ["memory://t", "gs://bucket/t", "abfs://c@a/t"])
 def test_stores_without_conditional_creation_are_refused(url: str) -> None:
     with pytest.raises(ConditionUnsupportedError, match=r"expected the table of a gate in a local folder or under s3://"):

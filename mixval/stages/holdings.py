@@ -21,7 +21,7 @@ import numpy as np
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.parts import PARTS
 from mixval.contracts.record import ArtifactRef
-from mixval.errors import LostArtifactError
+from mixval.errors import LostArtifactError, ShapeError
 from mixval.lake.table import LakeTable, TableFile
 from mixval.stages.held_batches import Batch, Make, settings_of, stored_batch
 from mixval.stages.jobs import MeasureJob
@@ -89,7 +89,7 @@ def holdings_at(
     base = maker.base()
     grown = None if base is None else maker.grown(base)
     made = grown if isinstance(grown, Holdings) else maker.anew(grown)
-    _commit(target, ref, made, base)
+    commit_holdings(config, target, table, made)
     if base is not None and base.version is not None:
         _discard_before(config, target, table, base.version)
     return made
@@ -173,13 +173,16 @@ def _committed(target: MeasureJob, ref: ArtifactRef) -> Holdings | None:
     )
 
 
-def _commit(target: MeasureJob, ref: ArtifactRef, made: Holdings, base: Holdings | None) -> None:
+def commit_holdings(config: ValuationConfig, target: MeasureJob, table: LakeTable, made: Holdings) -> None:
+    """Commit these as what their version of the table holds. Raises ShapeError for those of no version."""
+    if made.version is None:
+        raise ShapeError("holdings of no table are not stored: expected a version, found none. Take those of a table.")
     told: dict[str, Any] = {"version": made.version, "recent": dict(made.recent), "notes": list(made.notes)}
     tensors = {f"{part}/{name}": array for part, one in made.parts.items() for name, array in one.to_arrays().items()}
     tensors |= {f"{ROWS}/{name}": array for name, array in made.rows.to_arrays().items()}
     target.store.commit(
-        ref,
-        inputs={"version": made.version, "base": None if base is None else base.version},
+        _ref(config, target, table, made.version),
+        inputs={"table": table.url, "version": made.version},
         tensors=tensors,
         documents={TOLD: json.dumps(told, sort_keys=True).encode()},
         numbers={"n_rows": made.n_rows},

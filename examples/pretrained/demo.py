@@ -20,6 +20,7 @@ from rich.markup import escape
 import mixval
 from examples.pretrained.backbones import pretrained_configuration
 from examples.pretrained.unpack import unpack
+from mixval.cli.exits import errors_shown
 from mixval.cli.show_view import print_run
 from mixval.config.tasks import Task
 from mixval.publish.stored_run import open_run
@@ -47,7 +48,7 @@ PARTS = {
         "text-classification",
         "reviews",
         ("basil", "coral", "elm", "kelp"),
-        150,
+        100,
         2,
         "coral and kelp have 40 % wrong labels; basil has as many real sentences, elm as many machine-made ones.",
     ),
@@ -63,7 +64,7 @@ PARTS = {
         "instruction",
         "answers",
         ("bluff", "cove", "heath"),
-        40,
+        30,
         0,
         "cove has 40 % of its responses under other problems; bluff has people's solutions, heath bare wrong numbers.",
     ),
@@ -79,9 +80,10 @@ def main(arguments: list[str]) -> None:
     if unknown := sorted(set(given.names) - set(PARTS)):
         parser.error(f"expected any of {', '.join(PARTS)}, found {', '.join(unknown)}")
     began, console = time.perf_counter(), Console()
-    folder = unpack(given.weights)
-    for name in given.names or PARTS:
-        show(name, PARTS[name], folder, console)
+    with errors_shown(as_json=False):
+        folder = unpack(given.weights)
+        for name in given.names or PARTS:
+            show(name, PARTS[name], folder, console)
     console.print(f"{len(given.names or PARTS)} backbone(s) in {time.perf_counter() - began:.0f} s.")
 
 

@@ -12,15 +12,13 @@ from mixval.progress import RowsShown, current, watched_by
 from mixval.stages import gating
 from mixval.stages.coalitions import QUANTITIES
 from mixval.stages.jobs import MeasureJob
+from mixval.stages.memory import machine_bytes
 from mixval.stages.pacing import row_passes
 from mixval.stages.preparing import PreparedRun, prepare_run
 from mixval.stages.routes import route_of
 from mixval.stages.runs import GatedRun, ValuedRun, gated_run, measured_terms, valued_run
 from mixval.stages.steps import Step, make_here
 from mixval.stages.terms import contributor_steps
-
-WORKER_BYTES = 8 * 2**30
-"""Memory that the plan assumes for this process, unless the configuration sets it."""
 
 
 class InProcess:
@@ -50,8 +48,8 @@ class InProcess:
 
 
 def prepare_here(config: ValuationConfig) -> PreparedRun:
-    """The plan, for one worker. Raises as the plan does."""
-    return prepare_run(config, 1, config.runtime.worker_memory_bytes or WORKER_BYTES)
+    """The plan, for one worker with the machine's memory, unless the configuration states it. Raises as the plan does."""
+    return prepare_run(config, 1, config.runtime.worker_memory_bytes or machine_bytes())
 
 
 def gate_prepared(config: ValuationConfig, prepared: PreparedRun) -> GatedRun:

@@ -1,8 +1,10 @@
-"""Memory of a process that measures: settings of its allocator, and its peak."""
+"""Memory of a process that measures: settings of its allocator, its peak, and how much there is."""
 
+import os
 import re
 import resource
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 ALLOCATOR = {
@@ -16,6 +18,9 @@ at once, as Dask's default has it, half of a backward pass goes into page faults
 
 BEYOND_BYTES = 2 * 2**30
 """Address space that a process reserves and does not fill: an arena of Arrow's allocator (1 GiB), stacks of threads."""
+UNKNOWN_BYTES = 8 * 2**30
+"""Taken for the machine's memory where the system does not tell."""
+_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.high", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _STATUS = Path("/proc/self/status")
 
 
@@ -36,3 +41,18 @@ def peak_bytes() -> int:
         return int(found.group(1)) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(peak if sys.platform == "darwin" else peak * 1024)
+
+
+def machine_bytes(limits: Iterable[str | Path] = _LIMITS) -> int:
+    """Memory of this machine, or what its container may have where that is less; `limits` are files that say so."""
+    try:
+        least = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows has neither
+        least = UNKNOWN_BYTES
+    for file in limits:
+        try:
+            found = int(Path(file).read_text(encoding="ascii"))
+        except (OSError, ValueError):  # no such limit, or `max`
+            continue
+        least = min(least, found) if found > 0 else least
+    return least

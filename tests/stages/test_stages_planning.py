@@ -10,6 +10,7 @@ import pytest
 from mixval.contracts.plan import ShardRef, WorkPlan
 from mixval.errors import CapacityError
 from mixval.stages.footprint import Footprint
+from mixval.stages.memory import machine_bytes
 from mixval.stages.planning import make_plan
 from tests.worlds import World, planted
 
@@ -62,3 +63,12 @@ def test_a_limit_that_halving_stays_below_is_told(world: World) -> None:
     assert any("`sample.count: 30000` is a limit" in note and "20,000 of 40,000 rows of large" in note for note in told), told
     assert planned(world, sample={"count": 20_000}, ntk={"method": "sketched"}).notes == []
     assert not any("is a limit" in note for note in planned(world, sample={"count": 30_000}).notes)
+
+
+def test_the_machine_has_no_more_memory_than_its_container(tmp_path: Path) -> None:
+    unlimited, limited = tmp_path / "memory.max", tmp_path / "memory.high"
+    unlimited.write_text("max\n")
+    limited.write_text(f"{2**20}\n")
+    without = machine_bytes([unlimited, tmp_path / "none"])
+    assert without > 2**20
+    assert machine_bytes([unlimited, limited]) == 2**20

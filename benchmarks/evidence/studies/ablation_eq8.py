@@ -26,9 +26,9 @@ from mixval.contracts.terms import TERMS
 from mixval.errors import ConfigError, MixvalError
 from mixval.evidence.results import SkippedMethod
 from mixval.stages import gating
-from mixval.stages.in_process import WORKER_BYTES, measure_here
+from mixval.stages.in_process import measure_here, prepare_here
 from mixval.stages.jobs import target_job
-from mixval.stages.preparing import PreparedRun, prepare_run
+from mixval.stages.preparing import PreparedRun
 from mixval.stages.reducing import Reduced, reduce_terms
 from mixval.stages.runs import admitted_jobs
 from mixval.stages.terms import terms_ref
@@ -128,7 +128,7 @@ class Valuations:
         """Plan and gate, once a backbone."""
         key = config.backbone.model_dump_json()
         if key not in self._prepared:
-            prepared = prepare_run(config, 1, WORKER_BYTES)
+            prepared = prepare_here(config)
             checks = [gating.gate_contributor(config, one, prepared.target) for one in prepared.plan.contributors]
             outcomes = [gating.read_outcome(config, ref) for ref in checks]
             self._prepared[key] = prepared, {one.contributor: one for one in outcomes}

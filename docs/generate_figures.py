@@ -8,7 +8,7 @@ written by hand.
     docs/engine.md                 all of engine.json
     docs/cli.md                    `first-evening`: planted pairs and times of first_evening.json
     docs/reports.md                `ties`: how often letters and intervals order pairs as training does, of the same file
-    docs/method.md                 `sketch-errors`: how far off the sketched NTK term is
+    docs/method.md                 `sketch-errors`: how far off the sketched NTK term is; `coverage`: how often intervals hold
     docs/images/sketch_error.svg   the sketch's error over q
     docs/evidence.md               all of evidence.json
 """
@@ -21,7 +21,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from docs import engine_tables, evidence_tables, sketch_plot
+from docs import coverage_table, engine_tables, evidence_tables, sketch_plot
 from docs.engine_tables import Figure, cell
 from docs.marked import rewrite
 
@@ -66,6 +66,12 @@ def first_evening(*begin: str, results: Path = FIRST_EVENING) -> str:
     return "\n\n".join([main_job(wanted), provenance(wanted, results.name)]) if wanted else NOT_MEASURED
 
 
+def coverage(results: Path = FIRST_EVENING) -> str:
+    """How often intervals hold what is true, by quantity."""
+    wanted = [one for one in read_figures(results) if cell(one["name"]).startswith(coverage_table.PREFIX)]
+    return "\n\n".join([coverage_table.coverage_table(wanted), provenance(wanted, results.name)]) if wanted else NOT_MEASURED
+
+
 def plot_points(results: Path = ENGINE_RESULTS) -> sketch_plot.Points:
     """What the plot shows."""
     return sketch_plot.points(read_figures(results))
@@ -107,6 +113,7 @@ BLOCKS: tuple[tuple[Path, str, Callable[[], str]], ...] = (
     (ENGINE, "figures", partial(block, engine_tables.grouped, ENGINE_RESULTS)),
     (EVIDENCE, "figures", partial(block, evidence_tables.evidence, EVIDENCE_RESULTS)),
     (METHOD, "sketch-errors", sketch_errors),
+    (METHOD, "coverage", coverage),
     (CLI, "first-evening", partial(first_evening, "pairs", "seconds_")),
     (REPORTS, "ties", partial(first_evening, "ties/", "noise/")),
 )

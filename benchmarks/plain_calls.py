@@ -24,9 +24,9 @@ from mixval.stages.jobs import MeasureJob
 from mixval.stages.memory import ALLOCATOR
 from mixval.stages.preparing import PreparedRun, prepare_run
 from mixval.stages.routes import route_of
-from mixval.stages.runs import GatedRun, gated_run
+from mixval.stages.runs import Checked
 from mixval.stages.steps import Step, refs_of
-from mixval.stages.terms import contributor_steps
+from mixval.stages.terms import StepsOf, contributor_steps
 from mixval.stages.whole_run import FinishedRun, publish_finished, run_stages
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -43,18 +43,18 @@ class InPool:
         """The plan, for the processes of the pool."""
         return prepare_run(config, WORKERS, 8 * 2**30)
 
-    def gate(self, config: ValuationConfig, prepared: PreparedRun, n_missing: int) -> GatedRun:  # noqa: ARG002
+    def check(self, config: ValuationConfig, prepared: PreparedRun, n_missing: int) -> Checked:  # noqa: ARG002
         """One call a contributor."""
         contributors = prepared.plan.contributors
         checks = {one.name: self._pool.submit(gating.gate_contributor, config, one, prepared.target) for one in contributors}
         refs = {name: check.result() for name, check in checks.items()}
-        return gated_run(config, prepared, {name: gating.read_outcome(config, ref) for name, ref in refs.items()}, refs)
+        return Checked({name: gating.read_outcome(config, ref) for name, ref in refs.items()}, refs)
 
-    def measure(self, jobs: Sequence[MeasureJob], target: MeasureJob) -> dict[str, str]:
+    def measure(self, jobs: Sequence[MeasureJob], target: MeasureJob, steps_of: StepsOf = contributor_steps) -> dict[str, str]:
         """Terms and values; passes longest first, as the flow has them."""
         shared = route_of(target.ntk.method).shared_steps(target)
         longest_first = sorted(jobs, key=lambda one: -one.contributor.seconds)
-        own = [step for job in longest_first for step in contributor_steps(job, target, shared)]
+        own = [step for job in longest_first for step in steps_of(job, target, shared)]
         make([*shared, *own], self._pool)
         return {}
 

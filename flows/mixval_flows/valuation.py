@@ -20,9 +20,9 @@ from mixval.stages.jobs import MeasureJob
 from mixval.stages.pacing import row_passes
 from mixval.stages.preparing import PreparedRun, prepare_run, take_prepared
 from mixval.stages.routes import route_of
-from mixval.stages.runs import GatedRun, gated_run
+from mixval.stages.runs import Checked
 from mixval.stages.steps import Step
-from mixval.stages.terms import contributor_steps
+from mixval.stages.terms import StepsOf, contributor_steps
 from mixval.stages.whole_run import publish_finished, run_stages
 from mixval.stopping import check, uninterrupted
 from mixval_flows.announce import ShownProgress, announce
@@ -71,7 +71,7 @@ class OnCluster:
         sizes = default_workers(config.runtime), worker_memory_bytes(config.runtime)
         return take_prepared(config) or prepare_run(config, *sizes)
 
-    def gate(self, config: ValuationConfig, prepared: PreparedRun, n_missing: int) -> GatedRun:
+    def check(self, config: ValuationConfig, prepared: PreparedRun, n_missing: int) -> Checked:
         """One task a contributor."""
         self._cluster.warm()
         if n_missing:
@@ -89,11 +89,11 @@ class OnCluster:
             else:
                 outcomes[name] = failed_outcome(name, reason)
             current().step("gate", f"{name}: {outcomes[name].verdict}")
-        return gated_run(config, prepared, outcomes, refs)
+        return Checked(outcomes, refs)
 
-    def measure(self, jobs: Sequence[MeasureJob], target: MeasureJob) -> dict[str, str]:
+    def measure(self, jobs: Sequence[MeasureJob], target: MeasureJob, steps_of: StepsOf = contributor_steps) -> dict[str, str]:
         """One task a step, longest contributors first."""
-        return _measure(jobs, target) if jobs else {}
+        return _measure(jobs, target, steps_of) if jobs else {}
 
     def coalitions(self, steps: Sequence[Step]) -> str | None:
         """One task a quantity."""
@@ -104,7 +104,7 @@ class OnCluster:
         return first_failure(futures)
 
 
-def _measure(jobs: Sequence[MeasureJob], target: MeasureJob) -> dict[str, str]:
+def _measure(jobs: Sequence[MeasureJob], target: MeasureJob, steps_of: StepsOf) -> dict[str, str]:
     """Measure these contributors; the reasons of those that failed, by name."""
     client, route = current_client(), route_of(target.ntk.method)
     shown = ShownProgress("mixval-measure", "contributors measured", len(jobs))
@@ -114,7 +114,7 @@ def _measure(jobs: Sequence[MeasureJob], target: MeasureJob) -> dict[str, str]:
     waited: dict[str, list[PrefectFuture[ArtifactRef]]] = {}
     # Longest first: the last tasks to finish are then short ones, and no worker idles at the end.
     for job in sorted(jobs, key=lambda one: -one.contributor.seconds):
-        own = _submitted(contributor_steps(job, target, shared), before)
+        own = _submitted(steps_of(job, target, shared), before)
         waited[job.contributor.name] = [*before.values(), *own.values()]
         last[waited[job.contributor.name][-1]] = job.contributor.name
     failed = {}

@@ -16,9 +16,9 @@ from mixval.stages.memory import machine_bytes
 from mixval.stages.pacing import row_passes
 from mixval.stages.preparing import PreparedRun, prepare_run
 from mixval.stages.routes import route_of
-from mixval.stages.runs import GatedRun, ValuedRun, gated_run, measured_terms, valued_run
+from mixval.stages.runs import Checked, GatedRun, ValuedRun, gated_run, measured_terms, valued_run
 from mixval.stages.steps import Step, make_here
-from mixval.stages.terms import contributor_steps
+from mixval.stages.terms import StepsOf, contributor_steps
 
 
 class InProcess:
@@ -28,13 +28,13 @@ class InProcess:
         """The plan, for one worker."""
         return prepare_here(config)
 
-    def gate(self, config: ValuationConfig, prepared: PreparedRun, n_missing: int) -> GatedRun:  # noqa: ARG002
-        """Gate what is planned."""
-        return gate_prepared(config, prepared)
+    def check(self, config: ValuationConfig, prepared: PreparedRun, n_missing: int) -> Checked:  # noqa: ARG002
+        """Check what is planned."""
+        return check_here(config, prepared)
 
-    def measure(self, jobs: Sequence[MeasureJob], target: MeasureJob) -> dict[str, str]:
-        """Commit these contributors' terms."""
-        return measure_here(jobs, target)
+    def measure(self, jobs: Sequence[MeasureJob], target: MeasureJob, steps_of: StepsOf = contributor_steps) -> dict[str, str]:
+        """Commit what these contributors' steps make."""
+        return measure_here(jobs, target, steps_of)
 
     def coalitions(self, steps: Sequence[Step]) -> str | None:
         """Commit each quantity of coalitions."""
@@ -53,10 +53,12 @@ def prepare_here(config: ValuationConfig) -> PreparedRun:
 
 
 def gate_prepared(config: ValuationConfig, prepared: PreparedRun) -> GatedRun:
-    """Gate what is planned. A contributor that cannot be checked is `failed`, with the reason; the others go on.
+    """Gate what is planned. Raises NobodyAdmittedError where nobody is admitted."""
+    return gated_run(config, prepared, check_here(config, prepared))
 
-    Raises NobodyAdmittedError where nobody is admitted.
-    """
+
+def check_here(config: ValuationConfig, prepared: PreparedRun) -> Checked:
+    """Check what is planned. A contributor that cannot be checked is `failed`, with the reason; the others go on."""
     refs, found = dict[str, ArtifactRef](), dict[str, GateOutcome]()
     for one in prepared.plan.contributors:
         try:
@@ -66,7 +68,7 @@ def gate_prepared(config: ValuationConfig, prepared: PreparedRun) -> GatedRun:
         except Exception as error:  # whatever the rows of one contributor raise
             found[one.name] = failed_outcome(one.name, reason_of(error))
         current().step("gate", one.name)
-    return gated_run(config, prepared, found, refs)
+    return Checked(found, refs)
 
 
 def value_gated(run: GatedRun) -> ValuedRun:
@@ -78,15 +80,16 @@ def value_gated(run: GatedRun) -> ValuedRun:
     return valued_run(run, measured_terms(run, failed), failed)
 
 
-def measure_here(jobs: Sequence[MeasureJob], target: MeasureJob) -> dict[str, str]:
-    """Commit these contributors' terms. Returns by name why a contributor could not be measured; the others go on."""
+def measure_here(jobs: Sequence[MeasureJob], target: MeasureJob, steps_of: StepsOf = contributor_steps) -> dict[str, str]:
+    """Commit what these contributors' steps make, their terms by default. Returns by name why one could not be measured; the
+    others go on."""
     shared, failed = route_of(target.ntk.method).shared_steps(target) if jobs else [], dict[str, str]()
     with watched_by(RowsShown("measure", row_passes(jobs, target))):
         for step in shared:
             make_here(step)
         for job in jobs:
             try:
-                for step in contributor_steps(job, target, shared):
+                for step in steps_of(job, target, shared):
                     make_here(step)
             except Exception as error:  # whatever the rows of one contributor raise
                 failed[job.contributor.name] = reason_of(error)

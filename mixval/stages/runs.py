@@ -20,6 +20,16 @@ from mixval.stages.terms import terms_ref
 
 
 @dataclass(frozen=True)
+class Checked:
+    """Contributors that were checked one by one, before they are compared with each other."""
+
+    outcomes: dict[str, GateOutcome]
+    """By contributor."""
+    refs: dict[str, ArtifactRef]
+    """By contributor, of those that could be checked."""
+
+
+@dataclass(frozen=True)
 class GatedRun:
     """A run up to its gate."""
 
@@ -70,16 +80,14 @@ def admitted_jobs(config: ValuationConfig, prepared: PreparedRun, outcomes: Mapp
     }
 
 
-def gated_run(
-    config: ValuationConfig, prepared: PreparedRun, outcomes: Mapping[str, GateOutcome], refs: dict[str, ArtifactRef]
-) -> GatedRun:
+def gated_run(config: ValuationConfig, prepared: PreparedRun, checked: Checked) -> GatedRun:
     """The run whose contributors were checked one by one: now they are compared with each other.
 
     Raises NobodyAdmittedError where nobody is admitted.
     """
-    compared = sharing.compare(config, {name: outcomes[name] for name in sorted(outcomes)}, refs)
+    compared = sharing.compare(config, {name: checked.outcomes[name] for name in sorted(checked.outcomes)}, checked.refs)
     ensure_somebody(list(compared.values()))
-    return GatedRun(config, prepared, compared, refs)
+    return GatedRun(config, prepared, compared, checked.refs)
 
 
 def measured_terms(run: GatedRun, failed: Mapping[str, str]) -> dict[str, ArtifactRef]:

@@ -8,6 +8,7 @@ the same multipliers for every contributor, so that errors from T cancel when co
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from mixval.contracts.record import ArtifactRef
@@ -22,12 +23,22 @@ VERSION = 8
 """Raised whenever the numbers change."""
 
 
+StepsOf = Callable[[MeasureJob, MeasureJob, list[Step]], list[Step]]
+"""The steps of one contributor in order, from its job, the target's, and the steps that contributors share."""
+
+
 def contributor_steps(job: MeasureJob, target: MeasureJob, shared: list[Step]) -> list[Step]:
     """All of one contributor's steps in order, its terms last; they wait for the steps that contributors share."""
     own = route_of(job.ntk.method).own_steps(job, target)
     label, ref = f"terms {job.contributor.name}", terms_ref(job, target)
     steps = [*own, one_call(label, job.store, ref, contributor_terms, job, target, after=[*shared, *own])]
     return [replace(step, most_seconds=job.contributor.most_seconds) for step in steps]
+
+
+def statistics_steps(job: MeasureJob, target: MeasureJob, shared: list[Step]) -> list[Step]:  # noqa: ARG001  as `StepsOf`
+    """The steps of one contributor up to what coalitions are valued from: without terms."""
+    own = route_of(job.ntk.method).own_steps(job, target)
+    return [replace(step, most_seconds=job.contributor.most_seconds) for step in own]
 
 
 def terms_ref(job: MeasureJob, target: MeasureJob) -> ArtifactRef:

@@ -25,9 +25,9 @@ from mixval.stages.in_process import InProcess
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.preparing import PreparedRun
 from mixval.stages.routes import route_of
-from mixval.stages.runs import GatedRun, ValuedRun, measured_terms, valued_run
+from mixval.stages.runs import Checked, GatedRun, ValuedRun, gated_run, measured_terms, valued_run
 from mixval.stages.steps import Step, refs_of
-from mixval.stages.terms import terms_ref
+from mixval.stages.terms import StepsOf, contributor_steps, terms_ref
 from mixval.storage.pointer import Latest, standing_latest
 from mixval.storage.root import open_location
 
@@ -38,14 +38,14 @@ class Maker(Protocol):
     def prepare(self, config: ValuationConfig) -> PreparedRun:
         """The plan. Raises where the target, the model or the configuration is wrong, or a task does not fit a worker."""
 
-    def gate(self, config: ValuationConfig, prepared: PreparedRun, n_missing: int) -> GatedRun:
-        """Check every contributor, `n_missing` of them not checked before; a rejected one does not stop the others.
+    def check(self, config: ValuationConfig, prepared: PreparedRun, n_missing: int) -> Checked:
+        """Check every contributor, `n_missing` of them not checked before; a rejected one does not stop the others."""
 
-        Raises NobodyAdmittedError where nobody is admitted.
+    def measure(self, jobs: Sequence[MeasureJob], target: MeasureJob, steps_of: StepsOf = contributor_steps) -> dict[str, str]:
+        """Commit what these contributors' steps make, their terms by default.
+
+        Returns by name why one could not be measured; the others go on.
         """
-
-    def measure(self, jobs: Sequence[MeasureJob], target: MeasureJob) -> dict[str, str]:
-        """Commit these contributors' terms. Returns by name why one could not be measured; the others go on."""
 
     def coalitions(self, steps: Sequence[Step]) -> str | None:
         """Make one step for each of `coalitions.QUANTITIES`. Returns the reason of the first failure; None without one."""
@@ -116,7 +116,7 @@ def _gated(config: ValuationConfig, prepared: PreparedRun, maker: Maker, account
     contributors = prepared.plan.contributors
     with account.stage("gate", len(contributors)) as end_with:
         missing = account.count("gate", [gate_ref(config, one, prepared.target) for one in contributors], config)
-        gated = maker.gate(config, prepared, len(missing))
+        gated = gated_run(config, prepared, maker.check(config, prepared, len(missing)))
         account.gate_refs = dict(gated.gate_refs)
         end_with(f"{sum(one.is_in for one in gated.outcomes.values())} of {len(gated.outcomes)} admitted")
     return gated

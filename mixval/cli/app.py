@@ -76,12 +76,15 @@ def init(
             show_default=False,
         ),
     ] = None,
+    gate: Annotated[bool, typer.Option("--gate", help="Write gate.yaml instead: a gate in front of a table.")] = False,
 ) -> None:
     """Write a commented configuration for your data."""
-    from mixval.cli.template import begin
+    from mixval.cli.gate_template import GATE
+    from mixval.cli.template import VALUATION, begin
 
     with errors_shown(as_json=False):
-        typer.echo(begin(folder, task, hub, say=lambda line: typer.echo(line, err=True)))
+        kind = GATE if gate else VALUATION
+        typer.echo(begin(folder, task, hub, say=lambda line: typer.echo(line, err=True), kind=kind))
 
 
 @app.command()

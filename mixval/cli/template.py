@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from textwrap import indent
+from textwrap import dedent, indent
 
+from mixval.config.base import FrozenModel
 from mixval.config.schema import json_schema
 from mixval.config.tasks import ExampleBackbone, TaskSpec, spec_of
 from mixval.config.valuation import ValuationConfig
@@ -14,8 +16,6 @@ from mixval.errors import ConfigError
 from mixval.models.hub import HUB_SECONDS, is_cached, missing_from_hub
 
 FILE = "mixval.yaml"
-SCHEMA = "mixval.schema.json"
-"""Beside the file, for editors that complete and check keys by the comment in its first line."""
 
 COMMENTS = 49
 """Characters before a comment beside a key."""
@@ -77,21 +77,40 @@ seed: 0
 """)
 
 
-def begin(folder: Path, task: str, hub: bool | None, say: Callable[[str], None]) -> str:
+@dataclass(frozen=True)
+class Kind:
+    """A kind of configuration that `mixval init` writes."""
+
+    file: str
+    text: Template
+    model: type[FrozenModel]
+    next_command: str
+    """What to run once the URLs are filled in, but for the file's name."""
+
+    @property
+    def schema(self) -> str:
+        """File beside it, for editors that complete and check keys by the comment in its first line."""
+        return f"{Path(self.file).stem}.schema.json"
+
+
+VALUATION = Kind(FILE, TEMPLATE, ValuationConfig, "mixval plan")
+
+
+def begin(folder: Path, task: str, hub: bool | None, say: Callable[[str], None], kind: Kind = VALUATION) -> str:
     """Write the configuration, and say what it contains and what to do next.
 
     `hub` None: with the pretrained backbone if the hub, or its cache, has it. `say` is told before the hub is waited for.
     """
     example = spec_of(task, "--task").example_backbone
-    _refuse_existing(folder)
+    _refuse_existing(folder / kind.file)
     why = _why_from_seed(example, hub, say)
-    file = write_template(folder, task, is_offline=why is not None)
+    file = write_template(folder, task, is_offline=why is not None, kind=kind)
     if why is None:
         said = f"Its backbone is {example.path}, pretrained, from the Hugging Face hub."
     else:
         its = f"{why}, so its" if why else "Its"
         said = f"{its} backbone is made from a seed; the lines for a pretrained one, {example.path}, stand beside it."
-    return f"wrote {file}. {said}\nFill in the URLs, then: mixval plan {file}"
+    return f"wrote {file}. {said}\nFill in the URLs, then: {kind.next_command} {file}"
 
 
 def _why_from_seed(example: ExampleBackbone, hub: bool | None, say: Callable[[str], None]) -> str | None:
@@ -104,25 +123,25 @@ def _why_from_seed(example: ExampleBackbone, hub: bool | None, say: Callable[[st
     return missing_from_hub(example.path, example.revision)
 
 
-def write_template(folder: Path, task: str, is_offline: bool) -> Path:
-    """Write `mixval.yaml` and its schema into `folder`, with a backbone of the hub or one without; never over a file.
+def write_template(folder: Path, task: str, is_offline: bool, kind: Kind = VALUATION) -> Path:
+    """Write the configuration and its schema into `folder`, with a backbone of the hub or one without; never over a file.
 
     Raises ConfigError for an unknown task, and where there is such a file.
     """
-    file = _refuse_existing(folder)
+    file = _refuse_existing(folder / kind.file)
     folder.mkdir(parents=True, exist_ok=True)
     spec = spec_of(task, "--task")
     rows = ", ".join(column.example for column in (*spec.columns, ORIGIN))
     backbone = _backbone(spec.example_backbone, is_offline)
-    texts = {"task": task, "rows": rows, "columns": _columns(spec), "backbone": backbone, "file": FILE, "schema": SCHEMA}
-    (folder / SCHEMA).write_text(json.dumps(json_schema(ValuationConfig), indent=1) + "\n", encoding="utf-8")
-    file.write_text(TEMPLATE.substitute(texts), encoding="utf-8")
+    texts = {"task": task, "rows": rows, "columns": _columns(spec), "backbone": backbone}
+    texts |= {"columns_at_top": dedent(texts["columns"]), "file": kind.file, "schema": kind.schema}
+    (folder / kind.schema).write_text(json.dumps(json_schema(kind.model), indent=1) + "\n", encoding="utf-8")
+    file.write_text(kind.text.substitute(texts), encoding="utf-8")
     return file
 
 
-def _refuse_existing(folder: Path) -> Path:
+def _refuse_existing(file: Path) -> Path:
     """The file to write. Raises ConfigError where there is one."""
-    file = folder / FILE
     if file.exists():
         raise ConfigError(f"{file}: the file exists already. Move it, or choose another folder.")
     return file

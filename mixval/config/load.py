@@ -27,6 +27,10 @@ PATH_FIELDS = (
     ("backbone", "tokenizer"),
     ("value", "fitted_weights"),
     ("test",),
+    ("inbox",),
+    ("table",),
+    ("target",),
+    ("state",),
 )
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from mixval.config.load import load_config
 from mixval.config.valuation import ValuationConfig
+from mixval.contracts.record import ArtifactRef
 from mixval.stages import gating
 from mixval.stages.account import Account
 from mixval.stages.jobs import MeasureJob
@@ -57,6 +58,11 @@ class InPool:
         own = [step for job in longest_first for step in steps_of(job, target, shared)]
         make([*shared, *own], self._pool)
         return {}
+
+    def make(self, step: Step) -> ArtifactRef:
+        """By itself."""
+        make([step], self._pool)
+        return step.ref
 
     def coalitions(self, steps: Sequence[Step]) -> str | None:
         """Side by side."""

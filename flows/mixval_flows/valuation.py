@@ -95,6 +95,10 @@ class OnCluster:
         """One task a step, longest contributors first."""
         return _measure(jobs, target, steps_of) if jobs else {}
 
+    def make(self, step: Step) -> ArtifactRef:
+        """One task."""
+        return step.ref if step.is_done else run_step.submit(step=opaque(step), return_state=False).result()
+
     def coalitions(self, steps: Sequence[Step]) -> str | None:
         """One task a quantity."""
         futures = list(_submitted(steps, {}).values())

@@ -39,6 +39,8 @@ SCHEMAS = {
     "truth": Schema(1, made_by="mixval calibrate"),
     "contributors": Schema(1, made_by="mixval calibrate"),
     "calibration-manifest": Schema(2, made_by="mixval calibrate"),
+    "gate-manifest": Schema(1, made_by="mixval gate"),
+    "decisions": Schema(1, made_by="mixval gate"),
 }
 
 

@@ -36,6 +36,10 @@ class InProcess:
         """Commit what these contributors' steps make."""
         return measure_here(jobs, target, steps_of)
 
+    def make(self, step: Step) -> ArtifactRef:
+        """Make one step."""
+        return make_here(step)
+
     def coalitions(self, steps: Sequence[Step]) -> str | None:
         """Commit each quantity of coalitions."""
         for step, quantity in zip(steps, QUANTITIES, strict=True):

@@ -14,6 +14,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from mixval.config.valuation import ValuationConfig
+from mixval.contracts.record import ArtifactRef
 from mixval.contracts.run import RunSummary
 from mixval.errors import ConfigError
 from mixval.stages import publishing
@@ -46,6 +47,9 @@ class Maker(Protocol):
 
         Returns by name why one could not be measured; the others go on.
         """
+
+    def make(self, step: Step) -> ArtifactRef:
+        """Make one step, unless its artifact is there. Raises as it does."""
 
     def coalitions(self, steps: Sequence[Step]) -> str | None:
         """Make one step for each of `coalitions.QUANTITIES`. Returns the reason of the first failure; None without one."""

@@ -16,6 +16,9 @@ PAPER = "#000005"
 ACCENT = "#000006"
 SUBSTITUTE = "#00000b"
 COMPLEMENT = "#00000c"
+ACCEPT = "#00000d"
+QUARANTINE = "#00000e"
+REJECT = "#00000f"
 
 VARIABLES = {
     "#000000": "ink",
@@ -27,6 +30,9 @@ VARIABLES = {
     ACCENT: "accent",
     SUBSTITUTE: "substitute",
     COMPLEMENT: "complement",
+    ACCEPT: "accept",
+    QUARANTINE: "quarantine",
+    REJECT: "reject",
 }
 """Stand-in colour -> name of the CSS variable in report.css; those of terms come from `variable`."""
 _OF_TERM = "#0001"

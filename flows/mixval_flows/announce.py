@@ -16,8 +16,10 @@ from prefect.artifacts import (
 from prefect.exceptions import PrefectException
 
 from mixval import stopping
+from mixval.contracts.gate_run import GateRunSummary
 from mixval.contracts.run import RunSummary
 from mixval.evidence.calibration_results import CalibrationSummary
+from mixval.publish.gate_page.words import lines
 from mixval.publish.names import markdown_escaped, visible
 from mixval.publish.ranking import ranking_rows
 from mixval.publish.verdict_words import headline, verdicts_in_words
@@ -85,3 +87,20 @@ def announce_weights(summary: CalibrationSummary) -> None:
             table=[{"term": term, "weight": weight} for term, weight in summary.weights.items()],
             description=f"{markdown_escaped(says)} Use them: `{summary.use}`",
         )
+
+
+def announce_gate(summary: GateRunSummary) -> None:
+    """Log what a gate decided, and create artifacts of the flow run: the deliveries as a table, and a link to the report."""
+    get_run_logger().info("gate: %s", visible(summary.headline))
+    if summary.run_id is None or stopping.told() is not None:  # requests would be waited for
+        return
+    columns = ("done", "contributor", "file", "rows", "value", "interval", "sentence")
+    report = f"{summary.url}/report.html"
+    with while_prefect_answers():
+        create_table_artifact(
+            key="mixval-gate",
+            table=[{name: markdown_escaped(getattr(one, name)) for name in columns} for one in lines(summary.deliveries)],
+            description=markdown_escaped(summary.headline),
+        )
+        link = report if "://" in report else f"file://{report}"
+        create_link_artifact(key="mixval-gate-report", link=link, link_text="mixval gate", description=f"run {summary.run_id}")

@@ -103,6 +103,13 @@ _ALL = (
         config="mixval.evidence.calibrating_config:CalibrationConfig",
         view="mixval.cli.calibration_view:print_calibration",
     ),
+    RegisteredFlow(
+        name="ingestion",
+        sentence="Decide which deliveries of an inbox may enter a table, by their value given what it holds, and append them.",
+        flow="mixval_flows.ingestion:ingestion",
+        config="mixval.config.ingestion:IngestionConfig",
+        view="mixval.cli.gate_view:print_gate",
+    ),
 )
 FLOWS = {one.name: one for one in _ALL}
 

@@ -74,7 +74,7 @@ def registry() -> Registry:
 def run_flow(name: str, file: Path, as_json: bool, changes: Sequence[Override], fail_on: Sequence[str] = ()) -> int:
     """Run a flow on a configuration file, with progress on standard error, and print its summary.
 
-    Returns the exit code: not 0 where the run has a warning of `fail_on`.
+    Returns the exit code: not 0 where the run has a warning of `fail_on`, or its summary has a code of its own.
     """
     from mixval.cli.fail_on import exit_code_of, refuse_unusable
     from mixval.cli.progress_view import front_end
@@ -88,4 +88,4 @@ def run_flow(name: str, file: Path, as_json: bool, changes: Sequence[Override], 
         print(summary.model_dump_json(indent=2))
     else:
         flow.show(summary)
-    return exit_code_of(getattr(summary, "warnings", ()), fail_on)
+    return exit_code_of(getattr(summary, "warnings", ()), fail_on) or int(getattr(summary, "exit_code", 0))

@@ -17,6 +17,7 @@ from mixval.progress import TARGET, Progress, Silence
 
 WORDS = {
     "start": "starting up",
+    "inbox": "taking in",
     "plan": "planning",
     "gate": "checking",
     "measure": "measuring",
@@ -25,6 +26,7 @@ WORDS = {
     "training": "training",
     "fitting": "fitting weights",
     "ranking": "ranking",
+    "decide": "deciding",
     "publish": "publishing",
 }
 

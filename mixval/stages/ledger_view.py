@@ -47,8 +47,8 @@ class LedgerView:
         """Of all decisions in a ledger."""
         broken: dict[str, str] = {}
 
-        def note(error: DamagedRecordError) -> None:
-            broken[error.digest] = str(error)
+        def note(digest: str, error: DamagedRecordError) -> None:
+            broken[digest] = str(error)
 
         found = {one.digest: one for one in ledger.decisions(note)}
         return cls({digest: one for digest, one in found.items() if digest not in broken}, broken)
@@ -70,8 +70,8 @@ class LedgerView:
         )
 
     def is_open(self, digest: str, version: int | None, policy: str, shadow: bool) -> bool:
-        """Whether a delivery is to be decided: one that is new, that waits and can be decided otherwise now, or that was decided
-        in shadow mode and is to be decided in earnest. Not one whose decisions cannot be read."""
+        """Whether a delivery is to be decided: one that is new, that waits and can be decided otherwise now, or that was
+        decided in shadow mode and is to be decided in earnest. Not one whose decisions cannot be read."""
         if digest in self.broken:
             return False
         one = self.standing.get(digest)

@@ -1,0 +1,80 @@
+"""What a run of the gate publishes: a folder of its own with the report, unless nothing was decided."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from mixval.config.fingerprint import fingerprint
+from mixval.config.ingestion import IngestionConfig
+from mixval.contracts.gate_run import GateRunSummary
+from mixval.contracts.schemas import SCHEMAS, versions_of
+from mixval.progress import current
+from mixval.publish.gate_page.words import headline
+from mixval.publish.gate_run import GateManifest, GateResults
+from mixval.publish.publication import publish_run, run_name
+from mixval.publish.run_manifest import package_versions, resolved_config
+from mixval.publish.writers.gate_run import WRITERS
+from mixval.stages.ingesting import GateRun
+from mixval.stages.ledger_view import policy_digest
+from mixval.storage.layout import Layout
+from mixval.storage.pointer import standing_latest
+from mixval.storage.root import open_location
+
+VERSION = 1
+"""Raised whenever a run is published otherwise."""
+
+
+def publish_gate(run: GateRun) -> GateRunSummary:
+    """The summary of a run. Published, and named by `latest.json`, where it decided or appended anything."""
+    root = open_location(run.config.state, run.config.storage)
+    expected = standing_latest(root)
+    summary = _summary(run)
+    if not run.has_news and not run.failed:
+        url = root.url if expected is None else Layout(root).run(expected.run_id).url
+        return summary.model_copy(update={"url": url})
+    current().begin("publish", 1)
+    name = fingerprint(
+        "gate-run",
+        VERSION,
+        published=versions_of("mixval gate"),
+        decisions=[[one.decision.digest, one.decision.attempt] for one in summary.deliveries],
+        failed=summary.failed,
+        table=summary.version,
+    )
+    run_id = run_name(run.account.started, name)
+    folder = Layout(root).run(run_id)
+    summary = summary.model_copy(update={"run_id": run_id, "url": folder.url})
+    publish_run(root, GateResults(_manifest(run.config, summary, name)), WRITERS, expected)
+    current().end("publish", "")
+    return summary
+
+
+def _summary(run: GateRun) -> GateRunSummary:
+    outcomes, shadow = list(run.outcomes.values()), run.config.policy.shadow
+    return GateRunSummary(
+        headline=headline(outcomes, len(run.failed), run.n_appended, shadow),
+        run_id=None,
+        url="",
+        table=run.table.url,
+        version=run.table.version(),
+        n_appended=run.n_appended,
+        shadow=shadow,
+        deliveries=outcomes,
+        failed=run.failed,
+        ignored=run.ignored,
+        findings=run.findings,
+        timings_seconds=dict(run.account.timings_seconds),
+    )
+
+
+def _manifest(config: IngestionConfig, summary: GateRunSummary, name: str) -> GateManifest:
+    return GateManifest(
+        schema_version=SCHEMAS["gate-manifest"].version,
+        run_id=str(summary.run_id),
+        fingerprint=name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions=package_versions(),
+        config=resolved_config(config),
+        policy=policy_digest(config),
+        summary=summary,
+    )

@@ -1,6 +1,7 @@
 """Commands, their exit codes and how errors are shown.
 
-Exit codes: 0 done; 1 unexpected; 2 configuration or usage; 3 no contributor admitted; 4 rows or target break the contract;
+Exit codes: 0 done; 1 unexpected; 2 configuration or usage; 3 no contributor admitted, or a delivery stays
+out of the table; 4 rows or target break the contract;
 5 storage; 6 model; 7 numerics; 8 does not fit memory; 9 a warning of `--fail-on`; 129, 130 or 143 stopped by a
 signal.
 """
@@ -18,6 +19,7 @@ import typer
 from mixval import __version__
 from mixval.cli.exits import errors_shown
 from mixval.cli.flows import FlowCommand, registry, run_flow
+from mixval.cli.gating import gate, quarantine
 from mixval.cli.options import ConfigFile, Json, Output, Settings, changes_of
 from mixval.cli.stored import diff, explain, list_runs, print_union, report, show
 from mixval.config.tasks import EVERY_TASK
@@ -56,8 +58,8 @@ def main(
 
     Start with `mixval init DIR`, then `mixval plan`, then `mixval value`.
 
-    Exit codes: 0 done, 1 unexpected error, 2 configuration or usage, 3 no contributor admitted, 4 rows or target break the
-    row contract, 5 storage, 6 model, 7 numerical error, 8 not enough memory, 9 a warning of `--fail-on`, 130 interrupted,
+    Exit codes: 0 done, 1 unexpected error, 2 configuration or usage, 3 no contributor admitted or a delivery stays out,
+    4 rows or target break the row contract, 5 storage, 6 model, 7 numerical error, 8 not enough memory, 9 a warning of `--fail-on`, 130 interrupted,
     143 terminated.
     """
 
@@ -76,14 +78,16 @@ def init(
             show_default=False,
         ),
     ] = None,
-    gate: Annotated[bool, typer.Option("--gate", help="Write gate.yaml instead: a gate in front of a table.")] = False,
+    in_front_of_table: Annotated[
+        bool, typer.Option("--gate", help="Write gate.yaml instead: a gate in front of a table.")
+    ] = False,
 ) -> None:
     """Write a commented configuration for your data."""
     from mixval.cli.gate_template import GATE
     from mixval.cli.template import VALUATION, begin
 
     with errors_shown(as_json=False):
-        kind = GATE if gate else VALUATION
+        kind = GATE if in_front_of_table else VALUATION
         typer.echo(begin(folder, task, hub, say=lambda line: typer.echo(line, err=True), kind=kind))
 
 
@@ -186,6 +190,8 @@ def evidence(
 app.command("list")(list_runs)
 for command in (show, diff, report, explain):
     app.command()(command)
+app.command()(gate)
+app.add_typer(quarantine, name="quarantine")
 
 
 @app.command(cls=FlowCommand)

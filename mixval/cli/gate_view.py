@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich import box
 from rich.console import Console
@@ -42,20 +43,38 @@ def print_deliveries(outcomes: Sequence[DeliveryOutcome], console: Console) -> N
     """A line a delivery: outcome, contributor, file, rows, marginal value with its interval, and the sentence."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     roomy = console.width >= ROOMY
-    for head in ("outcome", "contributor", "file"):
+    for head in ("outcome", *(["contributor"] if roomy else []), "file"):
         table.add_column(head, overflow="fold")
-    for head in ("rows", "marginal value", *(["interval"] if roomy else [])):
-        table.add_column(head, justify="right")
+    for head in ("rows", "marginal value", "interval"):
+        table.add_column(head, justify="right", no_wrap=True)
     if roomy:
         table.add_column("why", overflow="fold", ratio=1)
     shown = lines(outcomes)
     for one in shown:
         style = STYLES[one.action]
-        cells = [f"[{style}]{one.done}[/]", *map(escape, (one.contributor, one.file, one.rows, one.value))]
-        table.add_row(*cells, *(map(escape, (one.interval, one.sentence)) if roomy else ()))
+        named = (one.contributor, one.file) if roomy else (one.file,)
+        numbers = (one.rows, one.value, one.interval)
+        table.add_row(f"[{style}]{one.done}[/]", *map(escape, (*named, *numbers, *([one.sentence] if roomy else []))))
     console.print(table)
     for one in () if roomy else shown:
         console.print(escape(f"{one.file} ({one.key}): {one.sentence}"))
+
+
+def waiting_text(decisions: Sequence[Decision]) -> str:
+    """One delivery a paragraph: its name and digest, and the rule that stopped it."""
+    if not decisions:
+        return "Nothing waits in quarantine."
+    rows = [f"{visible(one.name)} ({one.digest[:16]}), since {one.decided}\n    {visible(one.sentence)}" for one in decisions]
+    return "\n".join(rows)
+
+
+def ruled_text(outcome: DeliveryOutcome, config: Path) -> str:
+    """What a person's word has done, and what comes next."""
+    decision = outcome.decision
+    said = f"{visible(decision.name)} ({decision.digest[:16]}): {visible(decision.sentence)}"
+    if decision.action == "accept":
+        return f"{said}\n{decision.measured.n_rows:,} rows are in version {outcome.version} of the table."
+    return f"{said}\nNext: mixval gate {config}" if decision.action == "quarantine" else said
 
 
 def explained(decision: Decision) -> str:

@@ -59,7 +59,8 @@ def main(
     Start with `mixval init DIR`, then `mixval plan`, then `mixval value`.
 
     Exit codes: 0 done, 1 unexpected error, 2 configuration or usage, 3 no contributor admitted or a delivery stays out,
-    4 rows or target break the row contract, 5 storage, 6 model, 7 numerical error, 8 not enough memory, 9 a warning of `--fail-on`, 130 interrupted,
+    4 rows or target break the row contract, 5 storage, 6 model, 7 numerical error, 8 not enough memory, 9 a warning of
+    `--fail-on`, 130 interrupted,
     143 terminated.
     """
 

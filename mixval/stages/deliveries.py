@@ -115,7 +115,7 @@ def _delivery(
     failed: str | None,
     make: Make,
 ) -> ValuedDelivery:
-    outcome = checked.outcomes[label]
+    outcome = _told_of_delivery(checked.outcomes[label], pinned)
     if job is None or failed is not None:
         why = outcome.reason if outcome.verdict == "failed" else failed
         return ValuedDelivery(pinned, label, outcome, job, failed=why)
@@ -125,6 +125,17 @@ def _delivery(
         return ValuedDelivery(pinned, label, outcome, job, batch, price_of(job, config.policy.price_column))
     except MixvalError as error:  # of this delivery's rows; the others go on
         return ValuedDelivery(pinned, label, outcome, job, failed=reason_of(error))
+
+
+def _told_of_delivery(outcome: GateOutcome, pinned: PinnedDelivery) -> GateOutcome:
+    """The outcome with the delivery in every message where it names the pinned copy, which nobody has put anywhere."""
+
+    def said(text: str) -> str:
+        return text.replace(pinned.url, pinned.delivery.url).replace(pinned.url.rpartition("/")[2], pinned.delivery.name)
+
+    findings = [one.model_copy(update={"message": said(one.message)}) for one in outcome.findings]
+    reason = None if outcome.reason is None else said(outcome.reason)
+    return outcome.model_copy(update={"findings": findings, "reason": reason})
 
 
 def price_of(job: MeasureJob, column: str | None) -> float | None:

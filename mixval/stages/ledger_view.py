@@ -47,8 +47,8 @@ class LedgerView:
         """Of all decisions in a ledger."""
         broken: dict[str, str] = {}
 
-        def note(digest: str, error: DamagedRecordError) -> None:
-            broken[digest] = str(error)
+        def note(error: DamagedRecordError) -> None:
+            broken[error.digest] = str(error)
 
         found = {one.digest: one for one in ledger.decisions(note)}
         return cls({digest: one for digest, one in found.items() if digest not in broken}, broken)

@@ -72,6 +72,8 @@ class Settling:
                 appended = self._append(one, decision)
             except ConflictError:
                 self._moved()
+                if (entered := self._entered(one)) is not None:
+                    return entered
                 continue
             except ContractError as error:  # rows that do not fit the table as they are
                 one = replace(one, batch=None, failed=f"its rows could not be appended: {reason_of(error)}")
@@ -98,17 +100,20 @@ class Settling:
             self.holdings()
 
     def _decided(self, one: ValuedDelivery, holdings: Holdings) -> Decision:
-        """The decision that stands for the next attempt: this gate's, or that of whoever was first."""
+        """The decision that stands for the next attempt: this gate's, or that of whoever was first.
+
+        The next one is that after the last attempt that this gate knows of: two gates that know the same take one decision.
+        """
         measured = self._measured(one, holdings)
         pinned, now, policy = one.pinned, self.clock(), self.config.policy
         ruling = self._schema_ruling(one, measured) or decide(
             policy, measured, self.view.for_delivery(pinned, policy.budget, now)
         )
-        attempts = self.ledger.attempts(pinned.digest)
+        known = self.view.standing.get(pinned.digest)
         decision = self.ledger.decide(
             Decision(
                 digest=pinned.digest,
-                attempt=attempts[-1] + 1 if attempts else 0,
+                attempt=0 if known is None else known.attempt + 1,
                 contributor=pinned.delivery.contributor,
                 name=pinned.delivery.name,
                 action=ruling.action,
@@ -165,6 +170,13 @@ class Settling:
             self._holdings = None
         else:
             self._holdings = replace(holdings.with_batch(one.batch), version=appended.version, notes=())
+
+    def _entered(self, one: ValuedDelivery) -> DeliveryOutcome | None:
+        """The outcome where another gate has appended the delivery meanwhile."""
+        stands, attempt = self.view.standing.get(one.pinned.digest), self.table.attempt(one.pinned.digest)
+        if stands is None or stands.action != "accept" or stands.attempt != attempt:
+            return None
+        return DeliveryOutcome(decision=stands, is_new=False)
 
     def _moved(self) -> None:
         """Another writer was first: what it decided counts, too."""

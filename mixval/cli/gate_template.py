@@ -24,7 +24,7 @@ target: ./target
 # Pinned copies, decisions, statistics and reports. Keep it as long as the table.
 state: ./gate-state
 ${columns_at_top}
-# origin: folder                               # if rows are in subfolders origin=real/ and origin=synthetic/
+# origin: real                                 # if files have no column `origin`
 # storage: {endpoint_url: "http://127.0.0.1:9000"}   # keys: AWS_ACCESS_KEY_ID or a Prefect block
 
 backbone:

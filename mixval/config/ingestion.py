@@ -35,7 +35,7 @@ class IngestionConfig(FrozenModel):
     columns: dict[str, str | list[str]] = Field(default_factory=dict)
     """As `source.columns` of a valuation."""
     origin: OriginRule = "column"
-    """As `source.origin` of a valuation."""
+    """As `source.origin` of a valuation; not `folder`, since each delivery is one file, whose copy has no folders."""
     storage: StorageConfig = StorageConfig()
     """How the URLs above are opened."""
     gate: GateConfig = GateConfig()
@@ -73,6 +73,15 @@ class IngestionConfig(FrozenModel):
             seed=self.seed,
             **sections,
         )
+
+    @model_validator(mode="after")
+    def _origin_is_in_the_file(self) -> IngestionConfig:
+        if self.origin == "folder":
+            raise ValueError(
+                "`origin: folder`: each delivery is one file, found a rule that looks at folders. Write a column `origin` into "
+                "the files, or set `origin: real` or `synthetic`"
+            )
+        return self
 
     @model_validator(mode="after")
     def _is_a_valuation(self) -> IngestionConfig:

@@ -29,6 +29,7 @@ from mixval.stages.deliveries import value_deliveries
 from mixval.stages.ledger_view import LedgerView, policy_digest
 from mixval.stages.settling import Settling, append
 from mixval.stages.whole_run import Maker
+from mixval.storage.root import open_location
 
 NOTEWORTHY: tuple[State, ...] = ("restored", "partly", "unsigned", "undecided", "failed")
 """What reconciling finds that somebody should look at."""
@@ -79,16 +80,22 @@ def run_gate(config: IngestionConfig, maker: Maker, account: Account) -> GateRun
     return run
 
 
-def pinned_before(ledger: Ledger, decision: Decision) -> PinnedDelivery:
+def pinned_before(config: IngestionConfig, ledger: Ledger, decision: Decision) -> PinnedDelivery:
     """The pinned copy of a delivery that was decided before. Raises ChangedFileError where it is gone."""
     copy = repin(decision.digest, decision.name, ledger)
-    delivery = Delivery(contributor=decision.contributor, name=decision.name, url=copy.url, size_bytes=copy.size(), version="")
+    delivery = Delivery(
+        contributor=decision.contributor,
+        name=decision.name,
+        url=f"{open_location(config.inbox, config.storage).url}/{decision.name}",
+        size_bytes=copy.size(),
+        version="",
+    )
     return PinnedDelivery(delivery=delivery, digest=decision.digest, url=copy.url)
 
 
 def append_decided(run: GateRun, decision: Decision) -> Appended:
     """Append what was accepted before: its rows are those that the gate admitted then. Raises as `append` does."""
-    pinned = pinned_before(run.ledger, decision)
+    pinned = pinned_before(run.config, run.ledger, decision)
     [one] = value_deliveries(run.config, [pinned], run.maker, run.account).deliveries
     appended = append(run.config, run.table, one, decision)
     if not appended.was_there:
@@ -138,7 +145,7 @@ def _open_deliveries(
                 if digest in pinned:
                     todo[digest] = pinned[digest]
                 elif before is not None:
-                    todo[digest] = pinned_before(run.ledger, before)
+                    todo[digest] = pinned_before(run.config, run.ledger, before)
             except MixvalError as error:
                 run.failed["" if before is None else before.name] = reason_of(error)
         elif before is not None and (digest in pinned or before.action == "quarantine"):

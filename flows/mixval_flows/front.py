@@ -12,8 +12,10 @@ from uuid import uuid4
 
 from mixval import stopping
 from mixval.config.base import FrozenModel
+from mixval.config.ingestion import IngestionConfig
 from mixval.config.runtime import RuntimeConfig
 from mixval.config.valuation import ValuationConfig
+from mixval.contracts.gate_run import GateRunSummary
 from mixval.contracts.run import RunSummary
 from mixval.progress import Progress, Silence, shown_by
 from mixval.stages.preparing import PreparedRun, prepare_run, run_fingerprint, stash_prepared
@@ -47,6 +49,19 @@ def run_flow(flow: str, config: FrozenModel, progress: Progress | None = None) -
         return session.run(flow, config, progress)
     finally:
         session.close()
+
+
+def run_ingestion(config: IngestionConfig, progress: Progress | None = None) -> GateRunSummary:
+    """Run the gate once; where nothing is to be valued, at once and without API and cluster."""
+    if config.storage.credentials_block is None:  # else no inbox can be read before the API is there
+        from mixval.stages.gate_publishing import publish_gate
+        from mixval.stages.ingesting import idle_run
+
+        stopping.begin()
+        with shown_by(progress or Silence()):
+            if (idle := idle_run(config)) is not None:
+                return publish_gate(idle)
+    return cast("GateRunSummary", run_flow("mixval_flows.ingestion:ingestion", config, progress))
 
 
 def plan_valuation(config: ValuationConfig) -> PreparedRun:

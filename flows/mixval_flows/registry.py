@@ -108,6 +108,7 @@ _ALL = (
         sentence="Decide which deliveries of an inbox may enter a table, by their value given what it holds, and append them.",
         flow="mixval_flows.ingestion:ingestion",
         config="mixval.config.ingestion:IngestionConfig",
+        front="mixval_flows.front:run_ingestion",
         view="mixval.cli.gate_view:print_gate",
     ),
 )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 from mixval.config.ingestion import IngestionConfig
 from mixval.contracts.gate_run import DeliveryOutcome
@@ -60,6 +61,28 @@ class GateRun:
     def has_news(self) -> bool:
         """Whether this run decided or appended anything."""
         return self.n_appended > 0 or any(one.is_new for one in self.outcomes.values())
+
+
+def idle_run(config: IngestionConfig) -> GateRun | None:
+    """A run that has nothing to value, which needs no model and no cluster; None where something is to be valued.
+
+    Raises as `run_gate` does.
+    """
+    try:
+        return run_gate(config, cast("Maker", _Nobody()), Account())
+    except _ToBeValuedError:
+        return None
+
+
+class _ToBeValuedError(Exception):
+    """Something is to be valued. No failure, and caught by nobody else."""
+
+
+class _Nobody:
+    """Stands where whoever makes artifacts would; asked for a plan first of all."""
+
+    def prepare(self, _config: object) -> None:
+        raise _ToBeValuedError
 
 
 def run_gate(config: IngestionConfig, maker: Maker, account: Account) -> GateRun:

@@ -1,0 +1,288 @@
+"""The gate's driver: what is decided of planted deliveries, what enters the table, and what is decided anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import deltalake
+import pyarrow as pa
+import pytest
+
+from mixval.config.ingestion import IngestionConfig
+from mixval.contracts.gate_run import GateRunSummary
+from mixval.errors import ConfigError, MixvalError, StorageError
+from mixval.lake.delta import open_table
+from mixval.lake.inbox import list_inbox
+from mixval.lake.ledger import Ledger
+from mixval.lake.staging import pin
+from mixval.stages.account import Account
+from mixval.stages.deliveries import value_deliveries
+from mixval.stages.gate_publishing import publish_gate
+from mixval.stages.in_process import InProcess
+from mixval.stages.ingesting import idle_run, run_gate
+from mixval.stages.ledger_view import LedgerView
+from mixval.stages.quarantine import decision_on, rule_on, waiting
+from mixval.stages.settling import Settling
+from tests.gate_world import GateWorld, parquet, planted, rows, table
+
+PLANTED = {
+    "ash/good.parquet": ("accept", "worth it"),
+    "beech/copy.jsonl": ("quarantine", "held already"),
+    "cedar/wrong.parquet": ("reject", "harmful"),
+    "elm/cut.parquet": ("reject", "row gate"),
+    "fir/few.parquet": ("quarantine", "too small"),
+}
+"""Delivery -> what becomes of it, by which rule."""
+
+
+def run(config: IngestionConfig) -> GateRunSummary:
+    """A run of the gate in this process."""
+    return publish_gate(run_gate(config, InProcess(), Account()))
+
+
+def decided(summary: GateRunSummary) -> dict[str, tuple[str, str]]:
+    """Delivery -> action and rule."""
+    return {one.decision.name: (one.decision.action, one.decision.rule) for one in summary.deliveries}
+
+
+def texts(config: IngestionConfig) -> list[str]:
+    """The column `text` of the table, sorted."""
+    return sorted(deltalake.DeltaTable(config.table).to_pyarrow_table()["text"].to_pylist())
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A planted world after one run."""
+
+    world: GateWorld
+    config: IngestionConfig
+    summary: GateRunSummary
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """The planted deliveries, decided once. Tests read it."""
+    world = planted(tmp_path_factory.mktemp("gate"))
+    world.deliver("_drafts/a.parquet", rows(30, start=9_000))
+    config = world.config()
+    return Ran(world, config, run(config))
+
+
+def test_each_planted_delivery_is_decided_by_its_rule(ran: Ran) -> None:
+    assert decided(ran.summary) == PLANTED
+    assert ran.summary.exit_code == 3
+    assert list(ran.summary.ignored) == ["_drafts/a.parquet"]
+    assert (ran.summary.n_appended, ran.summary.failed, ran.summary.findings) == (80, {}, [])
+
+
+def test_the_table_holds_the_rows_of_what_was_accepted_and_no_others(ran: Ran) -> None:
+    assert texts(ran.config) == sorted(row["text"] for row in rows(80, start=1_000))
+    [accepted] = [one for one in ran.summary.deliveries if one.action == "accept"]
+    assert accepted.version == ran.summary.version == open_table(ran.config.table).version()
+
+
+def test_values_are_given_what_the_table_held_by_then(ran: Ran) -> None:
+    found = {one.decision.name: one.decision.measured for one in ran.summary.deliveries}
+    good, copy, wrong = (found[name].quantities for name in list(PLANTED)[:3])
+    assert found["ash/good.parquet"].table_version is None
+    assert found["beech/copy.jsonl"].table_version is not None
+    assert good["marginal-value"].low > 0.3  # nats, of ln 2 that guessing loses
+    assert copy["overlap-share"].value == 1.0
+    assert copy["standalone-value"].value == pytest.approx(good["standalone-value"].value, rel=1e-6)
+    assert wrong["marginal-value"].high < -0.3
+
+
+def test_messages_name_the_delivery_and_not_its_copy(ran: Ran) -> None:
+    sentence = decision_on(ran.config, "elm/cut.parquet").sentence
+    assert "inbox/elm/cut.parquet" in sentence
+    assert "staging" not in sentence
+    assert decision_on(ran.config, "elm/cut.parquet").digest not in sentence
+
+
+def test_a_second_run_decides_nothing_and_ends_with_the_same_code(ran: Ran) -> None:
+    before = sorted(file.name for file in (ran.world.root / "state" / "runs").iterdir())
+    again = idle_run(ran.config)
+    assert again is not None
+    summary = publish_gate(again)
+    assert decided(summary) == PLANTED
+    assert not any(one.is_new for one in summary.deliveries)
+    assert (summary.exit_code, summary.run_id, summary.url) == (3, None, ran.summary.url)
+    assert sorted(file.name for file in (ran.world.root / "state" / "runs").iterdir()) == before
+
+
+def test_the_report_says_what_was_decided(ran: Ran) -> None:
+    page = Path(ran.summary.url.removeprefix("file://"), "report.html").read_text()
+    for name, (_, rule) in PLANTED.items():
+        assert name in page
+        assert rule in page
+    assert page.count('data-chart="deliveries"') == 2
+
+
+ANY = {"rules": [{"name": "any", "quantity": "rows", "above": 1, "then": "accept"}]}
+"""A policy that accepts whatever the row gate lets in."""
+
+
+def test_what_waits_is_decided_anew_when_table_or_policy_have_changed(tmp_path: Path) -> None:
+    world = GateWorld(tmp_path)
+    config = world.config()
+    few = world.deliver("fir/few.parquet", rows(20, start=4_000))
+    assert decided(run(config)) == {"fir/few.parquet": ("quarantine", "too small")}
+    few.unlink()  # what waits is remembered
+    assert idle_run(config) is not None
+    world.deliver("ash/good.parquet", rows(80, start=1_000))
+    run(config)
+    assert run(config).exit_code == 3
+    assert (decision_on(config, "fir/few.parquet").attempt, idle_run(config) is None) == (1, False)
+    summary = run(world.config(policy=ANY))
+    found = decision_on(config, "fir/few.parquet")
+    assert (found.action, found.rule, found.attempt, summary.n_appended) == ("accept", "any", 2, 20)
+
+
+def test_shadow_decides_and_changes_nothing(tmp_path: Path) -> None:
+    world = planted(tmp_path)
+    shadow = run(world.config(policy={"shadow": True}))
+    assert decided(shadow) == PLANTED  # the copy is valued as if what it repeats had entered
+    assert not (tmp_path / "table").exists()
+    assert shadow.n_appended == 0
+    assert "would be" in shadow.headline
+    assert decided(run(world.config())) == PLANTED
+    assert texts(world.config()) == sorted(row["text"] for row in rows(80, start=1_000))
+
+
+@pytest.mark.parametrize(("freshness", "attempt"), [("strict", 1), (1, 0)])
+def test_a_delivery_is_decided_anew_where_the_table_moved_further_than_the_policy_allows(
+    freshness: Any, attempt: int, tmp_path: Path
+) -> None:
+    world = GateWorld(tmp_path)
+    config = world.config(policy=ANY | {"freshness": freshness})
+    world.deliver("ash/good.parquet", rows(60, start=1_000))
+    run(config)
+    world.deliver("birch/good.parquet", rows(20, start=2_000))
+    settling, others = settling_of(config, "birch/good.parquet"), [table(rows(40, start=7_000))]
+
+    def clock() -> datetime:
+        """Once, between looking at the table and deciding, another writer appends."""
+        if others:
+            deltalake.write_deltalake(config.table, others.pop(), mode="append", schema_mode="merge")
+        return datetime.now(UTC)
+
+    settling.clock = clock
+    outcome = settling.settle(settling.valued.deliveries[0])
+    assert (outcome.action, outcome.decision.attempt) == ("accept", attempt)
+    assert outcome.decision.measured.table_version == 1 + attempt
+    assert len(texts(config)) == 60 + 40 + 20
+
+
+def settling_of(config: IngestionConfig, name: str) -> Settling:
+    """A run up to deciding the one open delivery."""
+    ledger = Ledger(config)
+    [delivery] = [one for one in list_inbox(config).deliveries if one.name == name]
+    valued = value_deliveries(config, [pin(delivery, config, ledger)], InProcess(), Account())
+    return Settling(config, valued, ledger, open_table(config.table), LedgerView.of(ledger), InProcess().make)
+
+
+def test_an_overwritten_name_waits(tmp_path: Path) -> None:
+    world = GateWorld(tmp_path)
+    config = world.config(policy=ANY)
+    world.deliver("ash/a.parquet", rows(30, start=1_000))
+    run(config)
+    world.deliver("ash/a.parquet", rows(30, start=2_000))
+    assert run(config).count("quarantine") == 1
+    assert decided(run(config)) == {"ash/a.parquet": ("quarantine", "overwrite")}
+    assert len(texts(config)) == 30
+
+
+@pytest.mark.parametrize(("change", "action"), [("quarantine", "quarantine"), ("widen", "accept")])
+def test_columns_that_the_table_lacks_are_a_matter_of_policy(change: str, action: str, tmp_path: Path) -> None:
+    world = GateWorld(tmp_path)
+    config = world.config(policy=ANY | {"schema_change": change})
+    world.deliver("ash/a.parquet", rows(30, start=1_000))
+    run(config)
+    wider = table(rows(30, start=2_000)).append_column("note", pa.array(["n"] * 30))
+    world.deliver("ash/b.parquet", parquet(wider))
+    found = {one.decision.name: one for one in run(config).deliveries}["ash/b.parquet"]
+    assert found.action == action
+    assert ("note" in found.decision.sentence) == (action == "quarantine")
+    assert ("note" in deltalake.DeltaTable(config.table).to_pyarrow_table().column_names) == (action == "accept")
+
+
+def test_a_budget_of_prices_is_spent_by_what_was_accepted(tmp_path: Path) -> None:
+    world = GateWorld(tmp_path)
+    budget = {"budget": {"most": 100, "of": "price", "every": "month"}, "price_column": "price"}
+    config = world.config(policy=ANY | budget)
+    for name, start in (("a", 1_000), ("b", 2_000), ("c", 3_000)):
+        priced = table(rows(30, start=start)).append_column("price", pa.array([1.5] * 30))
+        world.deliver(f"ash/{name}.parquet", parquet(priced))
+    world.deliver("ash/d.parquet", rows(30, start=4_000))
+    found = {one.decision.name: one.decision for one in run(config).deliveries}
+    assert [found[f"ash/{name}.parquet"].action for name in "abcd"] == ["accept", "accept", "quarantine", "quarantine"]
+    assert found["ash/c.parquet"].rule == "budget"
+    assert "price" in found["ash/d.parquet"].sentence
+
+
+def test_a_persons_word_is_another_attempt_with_the_reason(tmp_path: Path) -> None:
+    world = GateWorld(tmp_path)
+    config = world.config()
+    for name in "abc":
+        world.deliver(f"fir/{name}.parquet", rows(20, start=1_000 * ord(name)))
+    run(config)
+    assert [one.name for one in waiting(config)] == ["fir/a.parquet", "fir/b.parquet", "fir/c.parquet"]
+    taken = rule_on(config, "fir/a.parquet", "accept", "known to be good", InProcess())
+    assert (taken.version, taken.decision.decided_by, taken.decision.attempt) == (1, "person", 1)
+    assert len(texts(config)) == 20
+    rule_on(config, "fir/b.parquet", "discard", "not ours", InProcess())
+    rule_on(config, decision_on(config, "fir/c.parquet").digest[:8], "replay", "the rule has changed", InProcess())
+    assert [one.why for one in waiting(config)] == ["the rule has changed"]
+    summary = run(config)
+    assert decided(summary) == {
+        "fir/a.parquet": ("accept", "accept"),
+        "fir/b.parquet": ("reject", "discard"),
+        "fir/c.parquet": ("quarantine", "too small"),
+    }
+    rule_on(config, "fir/c.parquet", "discard", "enough", InProcess())
+    assert publish_gate(run_gate(config, InProcess(), Account())).exit_code == 0  # what a person gave up is settled
+
+
+@pytest.mark.parametrize(
+    ("delivery", "word", "why", "said"),
+    [
+        ("ash/good.parquet", "accept", "again", "found its rows in it"),
+        ("elm/cut.parquet", "accept", "never mind", "none that can be read"),
+        ("fir/few.parquet", "accept", "  ", "expected the reason"),
+        ("nobody/a.parquet", "discard", "x", "found none"),
+    ],
+)
+def test_words_that_say_nothing_are_refused(delivery: str, word: Any, why: str, said: str, ran: Ran) -> None:
+    with pytest.raises(ConfigError, match=said):
+        rule_on(ran.config, delivery, word, why, InProcess())
+
+
+def test_a_folder_that_is_no_table_is_said_before_anything_is_read(tmp_path: Path) -> None:
+    world = GateWorld(tmp_path)
+    (tmp_path / "table").mkdir()
+    (tmp_path / "table" / "notes.txt").write_text("mine")
+    world.deliver("ash/a.parquet", rows(30, start=1_000))
+    with pytest.raises(StorageError, match="expected a Delta table"):
+        run(world.config())
+    assert not (tmp_path / "state").exists()
+
+
+def test_rows_of_the_target_are_dropped_or_refused_and_the_others_go_on(tmp_path: Path) -> None:
+    world = GateWorld(tmp_path)
+    world.deliver("ash/a.parquet", rows(80, start=1_000))
+    world.deliver("birch/leak.parquet", rows(40, start=0) + rows(40, start=2_000))
+    found = {one.decision.name: one for one in run(world.config(policy=ANY)).deliveries}
+    assert found["ash/a.parquet"].action == "accept"
+    assert (found["birch/leak.parquet"].action, found["birch/leak.parquet"].decision.rule) == ("reject", "row gate")
+    assert "target" in found["birch/leak.parquet"].decision.sentence
+
+
+def test_a_table_that_cannot_be_written_is_the_runs_error(tmp_path: Path) -> None:
+    world = GateWorld(tmp_path)
+    (tmp_path / "file").write_text("no folder")
+    world.deliver("ash/a.parquet", rows(30, start=1_000))
+    with pytest.raises(MixvalError):
+        run(world.config(policy=ANY, state=str(tmp_path / "file" / "state")))

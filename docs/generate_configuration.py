@@ -17,6 +17,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from docs.marked import rewrite
+from mixval.config.ingestion import IngestionConfig
+from mixval.config.policy import Budget, Exploration, PolicyConfig, Rule
 from mixval.config.schema import field_meanings
 from mixval.config.valuation import ValuationConfig
 from mixval.evidence.calibrating_config import CalibrationConfig
@@ -40,6 +42,13 @@ def calibration_tables() -> str:
     """What a calibration's configuration adds to a valuation's, and the section that only it has."""
     added = [name for name in CalibrationConfig.model_fields if name not in ValuationConfig.model_fields]
     return "\n\n".join([_section("### Added keys", CalibrationConfig, added), _section("### `recipe`", TrainingRecipe)])
+
+
+def ingestion_tables() -> str:
+    """A gate's configuration: its own keys, then the policy and what is in it. Sections of a valuation stand above."""
+    parts = [("### The whole file", IngestionConfig), ("### `policy`", PolicyConfig), ("### A rule", Rule)]
+    parts += [("### `policy.budget`", Budget), ("### `policy.exploration`", Exploration)]
+    return "\n\n".join(_section(title, model) for title, model in parts)
 
 
 def _section(title: str, model: type[BaseModel], names: Sequence[str] | None = None) -> str:
@@ -108,6 +117,8 @@ def _default(field: FieldInfo) -> str:
 
 def _flow(value: Any) -> str:
     """The value in YAML's flow style, on one line."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json", exclude_unset=True)
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
@@ -118,3 +129,4 @@ def _flow(value: Any) -> str:
 if __name__ == "__main__":
     rewrite(FILE, "fields", tables())
     rewrite(FILE, "calibration", calibration_tables())
+    rewrite(FILE, "ingestion", ingestion_tables())

@@ -36,6 +36,7 @@ class Rule(FrozenModel):
     name: str = Field(min_length=1, max_length=60)
     """What decisions and reports call it."""
     quantity: QuantityName
+    """What is compared (docs/ingestion.md)."""
     at: Literal["low", "value", "high"] = "value"
     """Which number is compared: the estimate, or an end of its interval. One that is unknown makes the rule not hold."""
     above: float | None = None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import typer.core
 import typer.main
 
 from docs import engine_tables, evidence_tables, generate_configuration, generate_figures, sketch_plot
@@ -18,7 +19,8 @@ from docs.marked import replaced
 from mixval import errors
 from mixval.cli.app import app
 from mixval.config.gate import GateConfig
-from mixval.config.load import parse_config
+from mixval.config.ingestion import IngestionConfig
+from mixval.config.load import parse_config, parse_config_as
 from mixval.config.tasks import Task
 from mixval.config.valuation import PRESETS
 from mixval.contracts.results import COALITIONS, REDUNDANCY, ranking_schema
@@ -35,6 +37,11 @@ every_page = pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: str(p
 BASE: dict[str, Any] = {
     "source": {"contributors": "c", "target": "t"},
     "output": "o",
+}
+GATE: dict[str, Any] = {
+    "task": "text-classification",
+    **dict.fromkeys(("inbox", "table", "target", "state"), "x"),
+    "backbone": {"random_init": {"architecture": "ngrams"}},
 }
 BACKBONES: dict[str, dict[str, Any]] = {
     "image-classification": {"random_init": {"architecture": "resnet"}},
@@ -67,7 +74,11 @@ def test_commands_exist(page: Path) -> None:
             assert first in {option for parameter in group.params for option in parameter.opts} | {"--help"}, line
             continue
         assert first in group.commands, line
-        known = {option for parameter in group.commands[first].params for option in parameter.opts}
+        command = group.commands[first]
+        if isinstance(command, typer.core.TyperGroup) and rest:
+            assert rest[0] in command.commands, line
+            command = command.commands[rest[0]]
+        known = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in rest if word.startswith("--")} <= known, line
 
 
@@ -94,6 +105,10 @@ def test_the_checks_above_find_something() -> None:
 @pytest.mark.parametrize("block", pages.blocks("yaml"), ids=lambda block: block.name)
 def test_settings_in_examples_are_valid(block: pages.Block) -> None:
     fragment = pages.yaml_of(block)
+    if {"policy", "inbox"} & fragment.keys():
+        gate = pages.laid_over(GATE, fragment)
+        assert fragment.keys() <= parse_config_as(IngestionConfig, gate, where=block.name).model_fields_set
+        return
     images = fragment.get("discrepancy", {}).get("features") == "pixels"
     task = fragment.get("task", "image-classification" if images else "text-classification")
     config = parse_config(pages.laid_over({"task": task, "backbone": BACKBONES[task]} | BASE, fragment), where=block.name)
@@ -111,6 +126,9 @@ def test_the_table_of_fields_is_current() -> None:
     made = generate_configuration.calibration_tables()
     assert text == replaced(text, "calibration", made), "run: python -m docs.generate_configuration"
     assert all(f"| `{name}` |" in made for name in ("test", "recipe", "seeds", "coalitions", "learning_rate", "trainable"))
+    gate = generate_configuration.ingestion_tables()
+    assert text == replaced(text, "ingestion", gate), "run: python -m docs.generate_configuration"
+    assert all(f"| `{name}` |" in gate for name in ("inbox", "policy", "rules", "quantity", "most", "freshness"))
 
 
 @pytest.mark.parametrize(("page", "part", "made"), generate_figures.BLOCKS)

@@ -12,7 +12,7 @@ unexport PREFECT_API_URL PREFECT_PROFILE
 # Without stored bytecode each of a run's processes compiles every module again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo demo-pretrained test test-laboratory test-kernels lint figures bench clean
+.PHONY: setup demo demo-pretrained test test-laboratory test-kernels torture lint figures bench clean
 
 $(READY): pyproject.toml constraints.txt bootstrap.txt
 	$(PY) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "mixval needs Python 3.11 to 3.13, found " + sys.version.split()[0] + ". Run: make PY=python3.11")'
@@ -47,6 +47,10 @@ test-laboratory: $(READY)
 # The numeric tests with other processors' kernels, other numbers of threads and a loaded machine. KERNELS=--other runs one.
 test-kernels: $(READY)
 	$(BIN)/python -m benchmarks.house.kernels $(KERNELS)
+
+# Faults at random, for an hour or for so long: TORTURE="--seconds 600", TORTURE=--reduced, TORTURE=--long. Linux only.
+torture: $(READY)
+	$(BIN)/python -m benchmarks.torture $(TORTURE)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -9,7 +9,6 @@ publishes must publish the ranking of a whole store, or name who failed. The fig
 
 from __future__ import annotations
 
-import argparse
 import random
 import shutil
 import tempfile
@@ -18,7 +17,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.figures import figure, write_beside
+from benchmarks.figures import figure
+from benchmarks.torture import told
 from benchmarks.torture.world import OTHER_DAMPING, ROUTES, config_of, lay_out, ranking_of
 from mixval.config.valuation import ValuationConfig
 from mixval.errors import MixvalError
@@ -165,10 +165,8 @@ def spoiled_runs(store: Store, until: float, seed: int, together: int) -> Iterat
 
 def main() -> None:
     """Spoil and count."""
-    parser = argparse.ArgumentParser(description="Damaged artifacts.")
-    parser.add_argument("--seconds", type=float, default=600.0)
+    parser = told.parser("Damaged artifacts.", 600.0)
     parser.add_argument("--route", choices=list(ROUTES), action="append")
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--together", type=int, default=20)
     given = parser.parse_args()
     routes = given.route or list(ROUTES)
@@ -187,7 +185,8 @@ def main() -> None:
                     if one.is_wrong or one.error:
                         print(f"{route}: {', '.join(what)}; {name}: {one.error or 'another ranking'}", flush=True)
     targets = {"artifacts_damaged": ">= 34", "wrong_published": "0", "ended_by_damage": "0", "untold": "-"}
-    write_beside("torture", [figure(f"artifacts/{k}", n, targets[k], "", COMMAND) for k, n in counts.items()], COMMAND)
+    figures = [figure(f"artifacts/{k}", n, targets[k], "", COMMAND) for k, n in counts.items()]
+    told.tell(figures, COMMAND, not given.no_figures)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ an undisturbed one gives. The figures `inputs_changed` and `wrong_published` go 
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import shutil
@@ -18,14 +17,15 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from benchmarks.figures import figure, write_beside
-from benchmarks.torture.world import CONTRIBUTORS, ROUTES, config_of, lay_out
+from benchmarks.figures import figure
+from benchmarks.torture import told
+from benchmarks.torture.world import CONTRIBUTORS, ROUTES, config_of, lay_out, measured_figures
 from mixval.config.valuation import ValuationConfig
 from mixval.errors import NobodyAdmittedError
 from mixval.progress import Silence, shown_by
-from mixval.stages.in_process import ValuedRun, gate_prepared, prepare_here, value_gated
+from mixval.stages.in_process import gate_prepared, prepare_here, value_gated
+from mixval.stages.runs import ValuedRun
 
 COMMAND = "python -m benchmarks.torture.changed_inputs"
 MOMENTS = ("after the plan", "in the gate", "after the gate", "in the measuring")
@@ -88,7 +88,7 @@ class Scene:
         lay_out(folder)
         self._folder, self._route = folder, route
         self.shards = {name: sorted((folder / "source" / f"contributor={name}").iterdir()) for name in CONTRIBUTORS}
-        self.expected = _figures(self._run(self._config("undisturbed"), "", lambda: None))
+        self.expected = measured_figures(self._run(self._config("undisturbed"), "", lambda: None))
 
     def disturbed(self, moment: str, changes: Mapping[str, str]) -> tuple[set[str], list[str]]:
         """Who failed when `changes` (contributor -> one of `CHANGES`) came at a moment, and what was wrong, if anything."""
@@ -103,7 +103,7 @@ class Scene:
 
         try:
             run = self._run(config, moment, change)
-            found = _figures(run)
+            found = measured_figures(run)
             failed = {name: one.reason or "" for name, one in run.outcomes.items() if one.verdict == "failed"}
         except NobodyAdmittedError as error:
             found, failed = {}, dict.fromkeys(CONTRIBUTORS, str(error))
@@ -113,7 +113,7 @@ class Scene:
         wrong += [f"{name} is lost" for name in CONTRIBUTORS if name not in found and name not in failed]
         shutil.rmtree(self._folder / "source")
         shutil.copytree(whole, self._folder / "source")
-        again = _figures(self._run(config, "", lambda: None))
+        again = measured_figures(self._run(config, "", lambda: None))
         return set(failed), wrong + [f"{name} has another value again" for name in again if again[name] != self.expected[name]]
 
     def _config(self, output: str) -> ValuationConfig:
@@ -139,20 +139,10 @@ class Scene:
             return value_gated(gated)
 
 
-def _figures(run: ValuedRun) -> dict[str, dict[str, Any]]:
-    """Contributor -> what was measured of it alone: its terms, and its gate's counts."""
-    rows = {name: {"terms": [], "n": run.outcomes[name].n_rows} for name in run.terms}
-    for row in run.reduced.terms.to_pylist():
-        rows[row["contributor"]]["terms"].append((row["term"], row["part"], row["estimate"], row["standard_error"]))
-    return rows
-
-
 def main() -> None:
     """Disturb and count."""
-    parser = argparse.ArgumentParser(description="Changed inputs.")
-    parser.add_argument("--seconds", type=float, default=600.0)
+    parser = told.parser("Changed inputs.", 600.0)
     parser.add_argument("--route", choices=list(ROUTES), action="append")
-    parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     routes, draw = given.route or list(ROUTES), random.Random(given.seed)
     n_changed = n_wrong = n_failed = 0
@@ -167,7 +157,8 @@ def main() -> None:
                 if wrong:
                     print(f"{route}, {moment}, {changes}: {'; '.join(wrong)}", flush=True)
     rows = [("inputs_changed", n_changed, ">= 6"), ("failed_by_name", n_failed, "-"), ("wrong_published", n_wrong, "0")]
-    write_beside("torture", [figure(f"inputs/{name}", n, target, "", COMMAND) for name, n, target in rows], COMMAND)
+    figures = [figure(f"inputs/{name}", n, target, "", COMMAND) for name, n, target in rows]
+    told.tell(figures, COMMAND, not given.no_figures)
 
 
 if __name__ == "__main__":

@@ -53,8 +53,8 @@ class Run:
     _lines: queue.Queue[str | None] = field(default_factory=queue.Queue)
 
     @classmethod
-    def begin(cls, world: Path, output: Path) -> Run:
-        """Start it, with two workers, on the world that `lay_out` wrote."""
+    def begin(cls, world: Path, output: Path, temporary: Path | None = None) -> Run:
+        """Start it, with two workers, on the world that `lay_out` wrote, with a folder of its own for temporary files."""
         output.mkdir(parents=True, exist_ok=True)
         file = output / "mixval.yaml"
         file.write_text(yaml.safe_dump(resolved_config(config_of(world, output, "exact", runtime={"workers": 2}))))
@@ -62,7 +62,7 @@ class Run:
         code = "import sys; from mixval.cli.entry import main; sys.argv = ['mixval', *sys.argv[1:]]; main()"
         process = subprocess.Popen(
             [sys.executable, "-c", code, "value", str(file)],
-            env=os.environ | {MARK: mark},
+            env=os.environ | {MARK: mark} | ({} if temporary is None else {"TMPDIR": str(temporary)}),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

@@ -10,7 +10,6 @@ worker: the run ends with 0 and the same values. The figures go to `benchmarks/r
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import os
 import random
@@ -24,7 +23,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.figures import figure, write_beside
+from benchmarks.figures import Figure, figure
+from benchmarks.torture import told
 from benchmarks.torture.processes import gone, marked, of_role
 from benchmarks.torture.runs import STAGES, Run, give_artifacts, records, run_to_its_end, values
 from benchmarks.torture.world import lay_out
@@ -121,15 +121,12 @@ def _send(one: Try, run: Run) -> bool:
 
 def main(arguments: list[str]) -> None:
     """Try for so long, in an order that a seed draws, and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = told.parser(str(__doc__), 1_800.0)
     parser.add_argument("--tries", type=int, default=1_000, help="at most so many")
-    parser.add_argument("--seconds", type=float, default=1_800.0, help="no try begins later than this")
     parser.add_argument("--at-once", type=int, default=1, help="tries beside each other, which loads the machine")
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--signal", action="append", choices=SIGNALS)
     parser.add_argument("--receiver", action="append", choices=RECEIVERS)
     parser.add_argument("--stage", action="append", choices=STAGES)
-    parser.add_argument("--no-figures", action="store_true", help="print only")
     given = parser.parse_args(arguments)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what is ignored here would be ignored in the runs
     every = list(itertools.product(given.signal or SIGNALS, given.receiver or RECEIVERS, given.stage or STAGES))
@@ -156,11 +153,10 @@ def main(arguments: list[str]) -> None:
 
         with ThreadPoolExecutor(given.at_once) as threads:
             done = [both for both in threads.map(tried, range(given.tries)) if both is not None]
-    if not given.no_figures:
-        _write(done)
+    told.tell(_figures(done), COMMAND, not given.no_figures)
 
 
-def _write(done: list[tuple[Try, Seen]]) -> None:
+def _figures(done: list[tuple[Try, Seen]]) -> list[Figure]:
     sent = [(one, seen) for one, seen in done if seen.was_sent]
     stops = [seen.stop_seconds for _, seen in sent if seen.stop_seconds is not None]
     rows = [
@@ -173,8 +169,7 @@ def _write(done: list[tuple[Try, Seen]]) -> None:
         ("seconds_to_stop", max(stops, default=None), "<= 30", "seconds"),
         ("seconds_to_stop_median", statistics.median(stops) if stops else None, "-", "seconds"),
     ]
-    figures = [figure(f"signals/{name}", value, target, unit, COMMAND) for name, value, target, unit in rows]
-    write_beside("torture", figures, COMMAND)
+    return [figure(f"signals/{name}", value, target, unit, COMMAND) for name, value, target, unit in rows]
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from mixval.config.load import parse_config
 from mixval.config.valuation import ValuationConfig, merge
 from mixval.publish.stored_run import open_run
+from mixval.stages.runs import ValuedRun
 from mixval.stages.whole_run import run_here
 from mixval.storage.root import open_location
 
@@ -77,6 +78,14 @@ def ranking_of(config: ValuationConfig) -> tuple[list[dict[str, Any]], dict[str,
     stored = open_run(summary.url)
     failed = {one.contributor: one.reason or "" for one in stored.manifest.outcomes if one.verdict == "failed"}
     return stored.ranking.to_pylist(), failed, [one.kind for one in stored.manifest.warnings]
+
+
+def measured_figures(run: ValuedRun) -> dict[str, dict[str, Any]]:
+    """Contributor -> what was measured of it alone: its terms, and its gate's counts."""
+    rows = {name: {"terms": [], "n": run.outcomes[name].n_rows} for name in run.terms}
+    for row in run.reduced.terms.to_pylist():
+        rows[row["contributor"]]["terms"].append((row["term"], row["part"], row["estimate"], row["standard_error"]))
+    return rows
 
 
 def output_of(config: ValuationConfig) -> Path:

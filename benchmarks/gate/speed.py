@@ -85,7 +85,8 @@ class Scene:
     def batch(self) -> Batch:
         """None of its rows is held."""
         real, keys = self.sums(BATCH_ROWS, MEASURED, 1), content_keys(1, BATCH_ROWS)
-        return Batch("batch", None, {"real": real}, HeldRows.of(keys), {"real": keys[: len(real.keys)]}, None, None)
+        kept, n_by_part = {"real": keys[: len(real.keys)]}, {"real": BATCH_ROWS}
+        return Batch("batch", None, n_by_part, lambda: {"real": real}, HeldRows.of(keys), kept, None, None)
 
     def hold(self, n_rows: int) -> None:
         """Store the holdings of a table of so many rows: deliveries of 10,000, of which an eighth is measured."""

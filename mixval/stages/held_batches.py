@@ -6,9 +6,9 @@ pass that measured it (`statistics.py`), and are stored once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 
 import numpy as np
@@ -52,12 +52,14 @@ class Batch:
     """Digest of the delivery, or the path of the table's file."""
     contributor: str | None
     """None where it is unknown."""
-    parts: dict[str, SampledSums]
-    """By part; a part without rows is left out."""
+    n_by_part: dict[str, int]
+    """Part -> rows admitted; a part without rows is left out."""
+    parts: Callable[[], dict[str, SampledSums]]
+    """Reads the sums by part, real rows first. They are large: of hundreds of batches only those at hand are in memory."""
     rows: HeldRows
     """All of its rows, by content."""
     kept: dict[str, Keys]
-    """By part, the content keys of the rows that `parts` keep, in their order."""
+    """By part, the content keys of the rows that the sums keep, in their order."""
     embedding: MeanEmbedding | None
     """Of the rows measured, both parts; None without any."""
     n_tokens: float | None
@@ -66,7 +68,7 @@ class Batch:
     @property
     def n_rows(self) -> int:
         """Rows admitted."""
-        return sum(one.admitted for one in self.parts.values())
+        return sum(self.n_by_part.values())
 
 
 class StoredBatch(FrozenModel):
@@ -160,23 +162,27 @@ def batch_ref(target: MeasureJob, sample: SampleConfig, name: str) -> ArtifactRe
 
 def _read(target: MeasureJob, ref: ArtifactRef, told: StoredBatch) -> Batch:
     statistics = ArtifactRef(kind=told.statistics[0], fingerprint=told.statistics[1], root=ref.root)
-    by_part = read_statistics(target, statistics)
-    objective = read_target_gradients(target).objective
-    of_parts = [(one, told.n_by_part[part]) for part, one in by_part.items()]
-    names = target.store.read_tensors(ref)
-    embeddings = [one.embedding for one, _ in of_parts]
+    by_part, names = read_statistics(target, statistics), target.store.read_tensors(ref)
+    embeddings = [one.embedding for one in by_part.values()]
+    tokens = sum(_tokens(one) * told.n_by_part[part] / one.n for part, one in by_part.items())
     return Batch(
         name=told.name,
         contributor=told.contributor,
-        parts={part: _sums(one, told.n_by_part[part], objective) for part, one in by_part.items()},
+        n_by_part=told.n_by_part,
+        parts=partial(_sums, target, statistics, told.n_by_part),
         rows=HeldRows.of(names["content"].astype(np.uint64)),
         kept={part: content_of(names, one.kept.keys) for part, one in by_part.items()},
         embedding=reduce(add, embeddings) if embeddings else None,
-        n_tokens=sum(_tokens(one) * n / one.n for one, n in of_parts) if target.classes is None else None,
+        n_tokens=tokens if target.classes is None else None,
     )
 
 
-def _sums(one: SufficientStatistics, n_admitted: int, objective: TargetObjective) -> SampledSums:
+def _sums(target: MeasureJob, statistics: ArtifactRef, n_by_part: Mapping[str, int]) -> dict[str, SampledSums]:
+    objective, by_part = read_target_gradients(target).objective, read_statistics(target, statistics)
+    return {part: _weighted(one, n_by_part[part], objective) for part, one in by_part.items()}
+
+
+def _weighted(one: SufficientStatistics, n_admitted: int, objective: TargetObjective) -> SampledSums:
     weight, kept = n_admitted / one.n, one.kept
     return SampledSums(
         admitted=n_admitted,

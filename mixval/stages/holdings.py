@@ -29,6 +29,7 @@ from mixval.stages.preparing import PreparedRun
 from mixval.stages.steps import make_here
 from mixval.stages.table_files import measure_file
 from mixval.valuation.held_rows import HeldRows
+from mixval.valuation.marginal import Estimated
 from mixval.valuation.summed_rows import SampledSums
 
 VERSION = 1
@@ -55,6 +56,8 @@ class Holdings:
     """Contributor -> names of its last batches, oldest first."""
     notes: tuple[str, ...] = ()
     """How these were made, where it was not by addition; sentences."""
+    known: dict[str, Estimated] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """What was computed of these holdings, to be computed once."""
 
     @property
     def n_rows(self) -> int:
@@ -63,12 +66,13 @@ class Holdings:
 
     def with_batch(self, batch: Batch) -> Holdings:
         """With the rows of a batch, of the same version."""
-        both = {part: self.parts[part] + batch.parts[part] for part in PARTS if part in self.parts and part in batch.parts}
+        own = batch.parts()
+        both = {part: self.parts[part] + own[part] for part in PARTS if part in self.parts and part in own}
         recent = dict(self.recent)
         if batch.contributor is not None:
             names = [name for name in recent.get(batch.contributor, []) if name != batch.name]
             recent[batch.contributor] = [*names, batch.name][-REMEMBERED:]
-        return replace(self, parts=self.parts | batch.parts | both, rows=self.rows + batch.rows, recent=recent)
+        return replace(self, parts=self.parts | own | both, rows=self.rows + batch.rows, recent=recent)
 
 
 def holdings_at(

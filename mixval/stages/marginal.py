@@ -15,7 +15,7 @@ from mixval.config.policy import QuantityName
 from mixval.config.sample import SampleConfig
 from mixval.contracts.ingestion import Measured, PartValue, Quantity
 from mixval.contracts.outcomes import GateOutcome
-from mixval.contracts.parts import PARTS, REAL
+from mixval.contracts.parts import REAL
 from mixval.stages.drift import drift_of
 from mixval.stages.held_batches import Batch
 from mixval.stages.holdings import Holdings
@@ -32,6 +32,7 @@ from mixval.valuation.summed_rows import SampledSums
 Quantities = dict[QuantityName, Quantity]
 Untold = Literal["untold"]
 UNTOLD: Untold = "untold"
+WORTH = "worth"
 NO_VALUE = "some of its rows are in the table, and too few of them can be looked up to tell which"
 
 
@@ -97,19 +98,20 @@ def of_outcome(outcome: GateOutcome) -> Quantities:
 
 def _marginal(holdings: Holdings, batch: Batch, target: MeasureJob) -> Marginal | None:
     """None where rows of the batch are held and too few of it can be looked up to tell which."""
-    most, side = looked_at_each(target, len(batch.parts) + bool(holdings.parts)), regression_target(target)
-    ordered = [part for part in PARTS if part in batch.parts]
-    parts = {part: player_of({part: batch.parts[part]}, target, most) for part in ordered}
+    own, side, most = batch.parts(), regression_target(target), looked_at_each(target, 2)
+    each = math.ceil(most / len(own))
+    parts = {part: player_of({part: one}, target, each) for part, one in own.items()}
     if not holdings.parts:
         return marginal_of(None, parts, side)
-    held = player_of(holdings.parts, target, most)
-    if not holdings.rows.told(batch.rows.keys)[1].any():
-        return marginal_of(held, parts, side)
-    new = {part: new_rows(batch.parts[part], batch.kept[part], holdings.rows) for part in ordered}
-    if UNTOLD in new.values():
-        return None
-    added = {part: player_of({part: one}, target, most) for part, one in new.items() if isinstance(one, SampledSums)}
-    return marginal_of(held, parts, side, added)
+    held, added = player_of(holdings.parts, target, most), None
+    if holdings.rows.told(batch.rows.keys)[1].any():
+        new = {part: new_rows(one, batch.kept[part], holdings.rows) for part, one in own.items()}
+        if UNTOLD in new.values():
+            return None
+        added = {part: player_of({part: one}, target, each) for part, one in new.items() if isinstance(one, SampledSums)}
+    found = marginal_of(held, parts, side, added, holdings.known.get(WORTH))
+    holdings.known[WORTH] = found.before  # batches that come one after another are valued against the same
+    return found
 
 
 def new_rows(part: SampledSums, content: Keys, held: HeldRows) -> SampledSums | Untold | None:
@@ -195,7 +197,7 @@ def _over(marginal: Quantity, units: float | None, why: str) -> Quantity:
 def _part_values(found: Marginal, batch: Batch, confidence: float) -> dict[str, PartValue]:
     return {
         part: PartValue(
-            n_rows=batch.parts[part].admitted,
+            n_rows=batch.n_by_part[part],
             given_holdings=_quantity(found.given_held[part], confidence),
             given_rest=_quantity(found.given_rest[part], confidence),
         )

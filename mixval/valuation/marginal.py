@@ -56,6 +56,8 @@ class Estimated:
 class Marginal:
     """What a batch adds, in nats."""
 
+    before: Estimated
+    """What is held by itself."""
     marginal: Estimated
     standalone: Estimated
     given_held: dict[str, Estimated]
@@ -65,22 +67,27 @@ class Marginal:
 
 
 def marginal_of(
-    held: Player | None, parts: Mapping[str, Player], target: TargetSide, added: Mapping[str, Player] | None = None
+    held: Player | None,
+    parts: Mapping[str, Player],
+    target: TargetSide,
+    added: Mapping[str, Player] | None = None,
+    before: Estimated | None = None,
 ) -> Marginal:
     """Of a batch of these parts, at least one, above what is held; None: nothing.
 
     `added` are the parts' rows that are not held yet, without those that have none; None: all are new. Rows that are held add
-    nothing. Cost: a factor in float64 for each of at most six unions, whatever was summed.
+    nothing. `before` is what is held by itself, where that is known. Cost: a factor in float64 for each of at most six unions,
+    whatever was summed.
     """
     own = parts if added is None else added
     players = dict(own) if held is None else {HELD: held, **own}
     worth, base, names = _worth(players, target), [] if held is None else [HELD], list(own)
-    whole, before = worth.of([*base, *names]), worth.of(base)
+    whole, before = worth.of([*base, *names]), before or worth.of(base)
     alone = worth if added is None else _worth(parts, target)
     given_held = {part: worth.of([*base, part] if part in own else base).less(before) for part in parts}
     rest = {part: [*base, *(one for one in names if one != part)] for part in parts}
     given_rest = {part: whole.less(worth.of(others)) for part, others in rest.items()}
-    return Marginal(whole.less(before), alone.of(list(parts)).less(alone.of([])), given_held, given_rest)
+    return Marginal(before, whole.less(before), alone.of(list(parts)).less(alone.of([])), given_held, given_rest)
 
 
 def missing_share(
@@ -130,5 +137,5 @@ class _Worth:
 
     def of(self, members: Sequence[str]) -> Estimated:
         mask = np.array([name in members for name in self.names], dtype=np.bool_)
-        value = self.game.value(mask) if mask.any() else self.game.empty()
-        return Estimated(value, self.game.deviations(mask))
+        deviations = self.game.deviations(mask)  # first: its factor gives the value, too
+        return Estimated(self.game.value(mask) if mask.any() else self.game.empty(), deviations)

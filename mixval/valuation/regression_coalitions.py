@@ -158,6 +158,7 @@ class RegressionGame:
             regression = self._regression(members)
             change = KernelRegression.change(regression, self._damping, self._objective.mode)
             found = RegressionValue(self._objective.value(change.values), change)
+            self._known.setdefault(key, found.value)
             chosen = [one for one, is_in in zip(self._spreads.rows, members, strict=True) if is_in]
             spread = value_spread(regression, found, self._objective, _sampled(chosen), self._spreads.target)
             self._deviations[key] = spread.deviations

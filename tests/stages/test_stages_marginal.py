@@ -136,6 +136,15 @@ def test_copies_of_what_is_held_add_nothing_and_hide_nothing(reviews: Lake) -> N
     assert ends(padded, "marginal-value")[1] < 0
 
 
+def test_batches_in_turn_are_worth_what_each_is_by_itself(reviews: Lake) -> None:
+    """What the table is worth is computed once: the second batch's value is not another for it."""
+    target, sample = reviews.prepared.target_job, reviews.config.sample
+    held = reviews.holdings(reviews.version)
+    for name in ("basil", "garnet", "padded"):
+        found = measure_given(held, reviews.batches[name], reviews.outcomes[name], target, sample)
+        assert ends(found, "marginal-value") == pytest.approx(ends(given(reviews, name), "marginal-value"), rel=1e-9)
+
+
 def test_rates_and_what_is_unknown(reviews: Lake) -> None:
     found = given(reviews, "basil", price=60.0)
     value, n = found.quantities["marginal-value"].value, found.n_rows
@@ -152,7 +161,7 @@ def test_rates_and_what_is_unknown(reviews: Lake) -> None:
 
 def test_which_rows_are_new_is_not_said_of_too_few(reviews: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = reviews.batches["copy"]
-    part, content = batch.parts["real"], batch.kept["real"]
+    part, content = batch.parts()["real"], batch.kept["real"]
     assert new_rows(part, content, batch.rows) is None
     half = new_rows(part, content, HeldRows.of(content[:50]))
     assert isinstance(half, type(part))

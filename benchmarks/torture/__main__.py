@@ -1,5 +1,5 @@
 """All parts of the torture, one after another, for so long together: kills, signals, damaged artifacts, changed inputs, mutated
-Parquet, bombs and hostile names.
+Parquet and strangers' folders.
 
     python -m benchmarks.torture [--seconds 3600] [--long] [--reduced] [--part kills]
 
@@ -13,7 +13,14 @@ import argparse
 import subprocess
 import sys
 
-PARTS: dict[str, float] = {"kills": 0.25, "signals": 0.25, "artifacts": 0.1, "changed_inputs": 0.1, "mutated": 0.3}
+PARTS: dict[str, float] = {
+    "kills": 0.25,
+    "signals": 0.25,
+    "artifacts": 0.1,
+    "changed_inputs": 0.1,
+    "mutated": 0.25,
+    "strangers": 0.05,
+}
 """Module of each part -> its share of the time."""
 FILES, FILES_LONG = 2_000, 100_000
 REDUCED: dict[str, list[str]] = {
@@ -22,6 +29,7 @@ REDUCED: dict[str, list[str]] = {
     "artifacts": ["--seconds", "10", "--route", "sketched"],
     "changed_inputs": ["--seconds", "10", "--route", "sketched"],
     "mutated": ["--files", "26", "--task", "text-classification"],
+    "strangers": ["--seconds", "1"],
 }
 
 

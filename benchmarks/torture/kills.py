@@ -23,18 +23,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from benchmarks.figures import Figure, figure
 from benchmarks.torture import told
 from benchmarks.torture.processes import gone, of_role
-from benchmarks.torture.runs import Run
+from benchmarks.torture.runs import Run, ranked, whole_run
 from benchmarks.torture.signals import RUN_LIMIT_SECONDS, STOP_SECONDS
 from benchmarks.torture.world import CONTRIBUTORS, lay_out, sentences, write
 from mixval.errors import MixvalError
-from mixval.publish.publication import damaged_files
-from mixval.publish.stored_run import StoredRun, open_run
-from mixval.storage.layout import Layout
 from mixval.storage.pointer import read_latest
 from mixval.storage.root import open_location
 
@@ -84,7 +80,7 @@ class Scene:
         began = time.monotonic()
         code = Run.begin(self.world, folder / "whole").ended(RUN_LIMIT_SECONDS)
         self.seconds = time.monotonic() - began
-        self.expected = _rows(_latest(folder / "whole"))
+        self.expected = ranked(whole_run(folder / "whole"))
         if code != 0 or set(self.expected) != set(CONTRIBUTORS):
             raise SystemExit(f"expected an undisturbed run to end with 0, found {code} and {sorted(self.expected)}")
 
@@ -123,12 +119,12 @@ class Scene:
 
     def _compare(self, output: Path, seen: Seen) -> None:
         try:
-            run = _latest(output)
+            run = whole_run(output)
         except MixvalError as error:
             seen.lost, seen.unaccounted = len(self.expected), len(PLANNED)
             seen.words.append(str(error))
             return
-        found, outcomes = _rows(run), {one.contributor: one.verdict for one in run.manifest.outcomes}
+        found, outcomes = ranked(run), {one.contributor: one.verdict for one in run.manifest.outcomes}
         seen.lost = sum(found.get(name) != row for name, row in self.expected.items())
         seen.unaccounted = len(PLANNED ^ set(outcomes)) + abs(len(run.manifest.outcomes) - len(PLANNED))
         if seen.lost:
@@ -164,7 +160,7 @@ def _looks(output: Path, seen: Seen) -> Iterator[None]:
             try:
                 latest = read_latest(open_location(str(output)))
                 if latest is not None and latest.nonce != whole:
-                    _latest(output)
+                    whole_run(output)
                     whole = latest.nonce
             except MixvalError as error:
                 seen.invalid_looks += 1
@@ -177,23 +173,6 @@ def _looks(output: Path, seen: Seen) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
-
-
-def _latest(output: Path) -> StoredRun:
-    """The run that the pointer names, whole. Raises `MixvalError` for another one."""
-    root = open_location(str(output))
-    latest = read_latest(root)
-    if latest is None:
-        raise MixvalError(f"{root.url}: expected a pointer to a run, found none.")
-    folder = Layout(root).run(latest.run_id)
-    run = open_run(folder.url)
-    if damaged := damaged_files(folder, run.manifest):
-        raise MixvalError(f"{folder.url}: expected what the run wrote, found {', '.join(damaged)} to be something else.")
-    return run
-
-
-def _rows(run: StoredRun) -> dict[str, dict[str, Any]]:
-    return {row["contributor"]: row for row in run.ranking.to_pylist()}
 
 
 def figures(done: Sequence[Seen]) -> list[Figure]:

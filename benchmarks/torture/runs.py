@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pyarrow.parquet as pq
@@ -20,7 +21,13 @@ import yaml
 
 from benchmarks.torture.processes import MARK
 from benchmarks.torture.world import config_of
+from mixval.errors import MixvalError
+from mixval.publish.publication import damaged_files
 from mixval.publish.run_manifest import resolved_config
+from mixval.publish.stored_run import StoredRun, open_run
+from mixval.storage.layout import Layout
+from mixval.storage.pointer import read_latest
+from mixval.storage.root import open_location
 
 STAGES = {
     "start": "starting up ...",
@@ -53,11 +60,13 @@ class Run:
     _lines: queue.Queue[str | None] = field(default_factory=queue.Queue)
 
     @classmethod
-    def begin(cls, world: Path, output: Path, temporary: Path | None = None) -> Run:
-        """Start it, with two workers, on the world that `lay_out` wrote, with a folder of its own for temporary files."""
+    def begin(cls, world: Path, output: Path, temporary: Path | None = None, **changes: Any) -> Run:
+        """Start it, with two workers, on the world that `lay_out` wrote: with a folder of its own for temporary files, and
+        changes of the configuration."""
         output.mkdir(parents=True, exist_ok=True)
         file = output / "mixval.yaml"
-        file.write_text(yaml.safe_dump(resolved_config(config_of(world, output, "exact", runtime={"workers": 2}))))
+        config = config_of(world, output, "exact", runtime={"workers": 2}, **changes)
+        file.write_text(yaml.safe_dump(resolved_config(config)))
         mark = uuid4().hex
         code = "import sys; from mixval.cli.entry import main; sys.argv = ['mixval', *sys.argv[1:]]; main()"
         process = subprocess.Popen(
@@ -115,3 +124,21 @@ def values(output: Path) -> dict[str, float] | None:
 def records(output: Path) -> dict[Path, int]:
     """The records of the artifacts that are there, with their times: a record that is made again has another."""
     return {path: path.stat().st_mtime_ns for path in (output / "artifacts").glob("*/*/*/record.json")}
+
+
+def whole_run(output: Path) -> StoredRun:
+    """The run that the pointer names, whole. Raises `MixvalError` for another one."""
+    root = open_location(str(output))
+    latest = read_latest(root)
+    if latest is None:
+        raise MixvalError(f"{root.url}: expected a pointer to a run, found none.")
+    folder = Layout(root).run(latest.run_id)
+    run = open_run(folder.url)
+    if damaged := damaged_files(folder, run.manifest):
+        raise MixvalError(f"{folder.url}: expected what the run wrote, found {', '.join(damaged)} to be something else.")
+    return run
+
+
+def ranked(run: StoredRun) -> dict[str, dict[str, Any]]:
+    """Rows of the ranking, by contributor."""
+    return {row["contributor"]: row for row in run.ranking.to_pylist()}

@@ -20,7 +20,13 @@ from mixval.lake.columns import conformed
 from mixval.lake.conditions import require_conditions
 from mixval.lake.delta_log import logged_changes
 from mixval.lake.delta_rows import arrow_schema, batches, keys_by_statistics, rows_by_key, table_files
-from mixval.lake.delta_store import plain_words, refuse_other_folder, storage_options, table_location
+from mixval.lake.delta_store import (
+    failure_of_the_store,
+    plain_words,
+    refuse_other_folder,
+    storage_options,
+    table_location,
+)
 from mixval.lake.protocol import refuse_unheld
 from mixval.lake.table import Appended, CommitKey, LakeTable, RowSource, TableChange, TableFile
 from mixval.storage.root import Location
@@ -224,17 +230,21 @@ class _DeltaLake:
 
     @contextmanager
     def _guard(self, doing: str) -> Iterator[None]:
+        """Turns failures of delta-rs into StorageError: its own kind, OSError without a number, and its panics."""
         from deltalake.exceptions import DeltaError
 
         with self._location.guard(doing):
             try:
                 yield
             except BaseException as error:
-                if not isinstance(error, DeltaError) and type(error).__name__ != "PanicException":
+                is_plain = type(error) is OSError and error.errno is None
+                if not (is_plain or isinstance(error, DeltaError) or type(error).__name__ == "PanicException"):
                     raise
+                if (failure := failure_of_the_store(self._location)) is not None:
+                    raise failure from error
                 raise StorageError(
                     f"{self.url}: expected to {doing}, but it failed: {plain_words(error)}. Check that it is a whole Delta "
-                    "table, the credentials and the endpoint, and run again."
+                    "table, and run again."
                 ) from error
 
 

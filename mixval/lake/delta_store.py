@@ -5,17 +5,21 @@ Keys are never handed on: delta-rs reads them from the environment, as the other
 
 from __future__ import annotations
 
+import re
+
 from mixval.config.source import StorageConfig
 from mixval.config.url_secrets import stripped_url
 from mixval.errors import ConditionUnsupportedError, StorageError
 from mixval.storage import s3
+from mixval.storage.entries import is_missing
 from mixval.storage.root import Location, open_location
 
 KINDS = ("file", "s3")
 """Schemes whose stores create an object only where none is, in one step that no other writer can come between."""
 
-_MISREAD = "%\\[]^|"
+_MISREAD = {"file": "%\\[]^|", "s3": "%\\[]^|#?"}
 """Letters in a path that delta-rs takes for an escape or a separator, or ends at."""
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def gate_location(url: str, storage: StorageConfig | None, what: str) -> Location:
@@ -32,9 +36,10 @@ def gate_location(url: str, storage: StorageConfig | None, what: str) -> Locatio
 def table_location(url: str, storage: StorageConfig | None) -> Location:
     """The location of a table. Raises StorageError for letters that delta-rs misreads, besides what `gate_location` raises."""
     location = gate_location(url, storage, "table")
-    if misread := sorted({letter for letter in location.path if letter in _MISREAD or not letter.isprintable()}):
+    letters = _MISREAD[location.scheme]
+    if misread := sorted({letter for letter in location.path if letter in letters or not letter.isprintable()}):
         raise StorageError(
-            f"{location.url!r}: expected the URL of a table without any of {' '.join(_MISREAD)} and control characters, "
+            f"{location.url!r}: expected the URL of a table without any of {' '.join(letters)} and control characters, "
             f"found {', '.join(map(repr, misread))}. Rename the folder."
         )
     return location
@@ -76,7 +81,19 @@ def refuse_other_folder(location: Location) -> None:
         )
 
 
+def failure_of_the_store(location: Location) -> StorageError | None:
+    """What keeps the store from answering, in the words of its other clients, since delta-rs has no kinds. None for nothing."""
+    if location.scheme != "s3":
+        return None
+    try:
+        location.folders()
+    except StorageError as error:
+        bucket = location.path.partition("/")[0]
+        return error if not is_missing(error) or s3.bucket_is_missing(location.options, bucket) else None
+    return None
+
+
 def plain_words(error: BaseException) -> str:
-    """The first line of a failure in delta-rs, without its stack and without secrets."""
-    lines = str(error).strip().splitlines()
+    """The first line of a failure in delta-rs, without its stack, its colours and secrets."""
+    lines = _COLOURS.sub("", str(error)).strip().splitlines()
     return stripped_url(lines[0])[:400].rstrip(". ") if lines else type(error).__name__

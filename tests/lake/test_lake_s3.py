@@ -15,6 +15,7 @@ from mixval.contracts.ingestion import Delivery
 from mixval.errors import ChangedFileError, ConditionUnsupportedError, StorageError
 from mixval.lake import conditions, staging
 from mixval.lake.columns import lineage_schema
+from mixval.lake.delta import open_table
 from mixval.lake.inbox import InboxListing, list_inbox
 from mixval.lake.ledger import Ledger
 from mixval.lake.staging import pin, repin
@@ -70,6 +71,29 @@ def test_an_inbox_of_objects(gate: Gate) -> None:
     missing = gate.config.model_copy(update={"inbox": f"s3://{uuid.uuid4().hex}/inbox"})
     with pytest.raises(StorageError, match="bucket does not exist"):
         list_inbox(missing)
+
+
+@pytest.mark.parametrize("name", ["a#b", "a?b", "a%20b"])
+def test_keys_that_are_misread_are_refused(name: str) -> None:
+    """delta-rs ends at a `#`, and the table would lie elsewhere."""
+    with pytest.raises(StorageError, match="expected the URL of a table without any of"):
+        open_table(f"s3://bucket/{name}/t")
+
+
+def test_a_table_that_cannot_be_reached_is_said_without_keys(
+    gate: Gate, s3_bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def said(url: str, options: StorageConfig | None = None) -> str:
+        with pytest.raises(StorageError) as raised:
+            open_table(url, options).version()
+        assert s3_bucket.secret not in str(raised.value)
+        return str(raised.value)
+
+    assert "the bucket does not exist" in said(f"s3://{uuid.uuid4().hex}/t")
+    assert "cannot be reached" in said("s3://bucket/t", StorageConfig(endpoint_url="http://127.0.0.1:1"))
+    if s3_bucket.checks_keys:
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+        assert "access is denied" in said(gate.config.table)
 
 
 def test_an_object_that_is_overwritten_or_removed_before_it_is_read_waits(gate: Gate) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from mixval_flows.runner import LazyCluster
 
 VALUATION = "mixval_flows.valuation:valuation"
-Run = Callable[[ValuationConfig, Progress | None], RunSummary]
 
 
 def run_valuation(config: ValuationConfig, progress: Progress | None = None) -> RunSummary:
@@ -44,7 +43,7 @@ def run_flow(flow: str, config: FrozenModel, progress: Progress | None = None) -
     `config` is the flow's own and has a field `runtime` (cluster and workers).
     """
     quiet()
-    session = _Session(config.runtime)  # type: ignore[attr-defined]  # of every flow's configuration
+    session = Session(config.runtime)  # type: ignore[attr-defined]  # of every flow's configuration
     try:
         return session.run(flow, config, progress)
     finally:
@@ -83,30 +82,31 @@ def plan_valuation(config: ValuationConfig) -> PreparedRun:
 
 
 @contextmanager
-def run_session(runtime: RuntimeConfig) -> Iterator[Run]:
-    """A function that values several configurations in turn on one API and one cluster.
+def run_session(runtime: RuntimeConfig) -> Iterator[Session]:
+    """Called with one configuration after the other, it values them on one API and one cluster; other flows run on them too.
 
     Local workers import and the API starts while the first plan is made; any other cluster is requested when the plan is
     ready. An up-to-date run starts nothing.
     """
     quiet()
-    session = _Session(runtime)
+    session = Session(runtime)
     try:
-        yield session.value
+        yield session
     finally:
         session.close()
 
 
-class _Session:
+class Session:
     """One API and one cluster, each imported and started when it is first needed."""
 
     def __init__(self, runtime: RuntimeConfig) -> None:
+        """Nothing starts yet."""
         self._runtime = runtime
         self._cluster: LazyCluster | None = None
         self._api: ApiStart | None = None
         self._beside = ThreadPoolExecutor(max_workers=2, thread_name_prefix="api")  # it may be stopped while it starts
 
-    def value(self, config: ValuationConfig, progress: Progress | None = None) -> RunSummary:
+    def __call__(self, config: ValuationConfig, progress: Progress | None = None) -> RunSummary:
         """Value one configuration."""
         from mixval.stages.publishing import up_to_date_run
 

@@ -34,7 +34,7 @@ class Line:
     rule: str
     sentence: str
     when: str
-    """`now`, or the time of an earlier decision that stands."""
+    """`now`, or the day of an earlier decision that stands."""
 
 
 def lines(outcomes: Sequence[DeliveryOutcome]) -> list[Line]:
@@ -58,7 +58,7 @@ def line_of(decision: Decision, decimals: int, is_new: bool = True) -> Line:
         interval=interval_words(value, decimals),
         rule=visible(decision.rule),
         sentence=visible(decision.sentence),
-        when="now" if is_new else f"since {decision.decided[:16].replace('T', ' ')}",
+        when="now" if is_new else decision.decided[:10],
     )
 
 

@@ -94,4 +94,8 @@ class IngestionConfig(FrozenModel):
                 "`valuation`: a gate adds up statistics, so it needs `ntk.method: sketched` and `value.method: "
                 f"ntk-regression`, found `{config.ntk.method}` and `{config.value.method}`. Leave them out"
             )
+        if config.value.replicates == 0:
+            raise ValueError(
+                "`valuation`: rules compare ends of intervals, so a gate needs `value.replicates`, found 0. Leave it out"
+            )
         return self

@@ -39,9 +39,9 @@ class Rule(FrozenModel):
     """What is compared (docs/ingestion.md)."""
     at: Literal["low", "value", "high"] = "value"
     """Which number is compared: the estimate, or an end of its interval. One that is unknown makes the rule not hold."""
-    above: float | None = None
+    above: float | None = Field(default=None, allow_inf_nan=False)
     """The rule holds where the number is above this."""
-    below: float | None = None
+    below: float | None = Field(default=None, allow_inf_nan=False)
     """The rule holds where the number is below this."""
     then: Action
     """The consequence."""
@@ -56,7 +56,7 @@ class Rule(FrozenModel):
 class Budget(FrozenModel):
     """Most that is accepted in a period; what comes after it waits in quarantine."""
 
-    most: float = Field(gt=0)
+    most: float = Field(gt=0, allow_inf_nan=False)
     """In units of `of`."""
     of: Literal["rows", "tokens", "price"] = "rows"
     """What is counted."""
@@ -104,6 +104,12 @@ class PolicyConfig(FrozenModel):
     """Column with the price of a row, which `marginal-value-per-price` and a budget of prices need."""
     shadow: bool = False
     """Decide and report, and change nothing."""
+
+    @model_validator(mode="after")
+    def _lies_ahead(self) -> PolicyConfig:
+        if self.freshness != "strict" and self.freshness < 0:
+            raise ValueError(f"`freshness`: expected `strict` or a number from 0, found {self.freshness}")
+        return self
 
     @model_validator(mode="after")
     def _names_differ(self) -> PolicyConfig:

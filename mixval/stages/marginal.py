@@ -16,12 +16,14 @@ from mixval.config.sample import SampleConfig
 from mixval.contracts.ingestion import Measured, PartValue, Quantity
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.parts import REAL
+from mixval.errors import NumericalError
 from mixval.stages.drift import drift_of
 from mixval.stages.held_batches import Batch
 from mixval.stages.holdings import Holdings
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.measured import multipliers
 from mixval.stages.regression_coalitions import looked_at_each, regression_target
+from mixval.stages.statistics_terms import FEWEST_DRAWN
 from mixval.terms.replicates import Keys
 from mixval.valuation.held_rows import LEAST_COMPARED, HeldRows
 from mixval.valuation.marginal import Estimated, Marginal, marginal_of, missing_share
@@ -99,6 +101,7 @@ def of_outcome(outcome: GateOutcome) -> Quantities:
 def _marginal(holdings: Holdings, batch: Batch, target: MeasureJob) -> Marginal | None:
     """None where rows of the batch are held and too few of it can be looked up to tell which."""
     own, side, most = batch.parts(), regression_target(target), looked_at_each(target, 2)
+    _require_drawn(batch, own)
     each = math.ceil(most / len(own))
     parts = {part: player_of({part: one}, target, each) for part, one in own.items()}
     if not holdings.parts:
@@ -112,6 +115,16 @@ def _marginal(holdings: Holdings, batch: Batch, target: MeasureJob) -> Marginal 
     found = marginal_of(held, parts, side, added, holdings.known.get(WORTH))
     holdings.known[WORTH] = found.before  # batches that come one after another are valued against the same
     return found
+
+
+def _require_drawn(batch: Batch, own: Mapping[str, SampledSums]) -> None:
+    for part, n in batch.n_by_part.items():
+        drawn = own[part].measured if part in own else 0
+        if drawn < min(n, FEWEST_DRAWN):
+            raise NumericalError(
+                f"expected at least {min(n, FEWEST_DRAWN)} of its {n:,} {part} rows to be drawn and measured, found {drawn}. "
+                "Raise `sample.fraction`, or set no `sample`."
+            )
 
 
 def new_rows(part: SampledSums, content: Keys, held: HeldRows) -> SampledSums | Untold | None:
@@ -153,6 +166,8 @@ def _looked_at(parts: Mapping[str, SampledSums], target: MeasureJob, most: int, 
 
 
 def _quantity(found: Estimated, confidence: float) -> Quantity:
+    if not math.isfinite(found.value):
+        return _unknown("its estimate is no number")
     low, high = found.ends(confidence)
     return Quantity(value=found.value, low=low, high=high)
 

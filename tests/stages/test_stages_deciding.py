@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
 
+from mixval.config.ingestion import IngestionConfig
 from mixval.config.policy import PolicyConfig, QuantityName
 from mixval.contracts.ingestion import Measured, Quantity, Ruling, Standing
 from mixval.stages.deciding import decide, spending
@@ -142,7 +144,7 @@ def test_a_new_contributor_may_bring_some_rows_unproven() -> None:
 
 
 def test_policies_that_say_nothing_clear_are_refused() -> None:
-    for rule in ({"quantity": "value"}, {"then": "ignore"}, {"below": 1}, {"at": "middle"}):
+    for rule in ({"quantity": "value"}, {"then": "ignore"}, {"below": 1}, {"at": "middle"}, {"above": math.nan}):
         given = {"name": "r", "quantity": "rows", "above": 0, "then": "accept"} | rule
         with pytest.raises(ValidationError):
             PolicyConfig.model_validate({"rules": [given]})
@@ -158,3 +160,12 @@ def test_every_quantity_can_be_told() -> None:
         assert sentence.startswith("rejected by `r`: ")
         assert "{}" not in sentence
         assert ("99.90 % (50 to 100 %)" in sentence) == (name.endswith("share") or name == "redundancy")
+
+
+def test_a_gate_without_intervals_is_refused() -> None:
+    given: dict[str, Any] = {name: name for name in ("inbox", "table", "target", "state")}
+    given |= {"task": "text-classification", "backbone": {"random_init": {"architecture": "ngrams"}}}
+    with pytest.raises(ValidationError, match=r"needs `value\.replicates`, found 0"):
+        IngestionConfig.model_validate(given | {"valuation": {"value": {"replicates": 0}}})
+    with pytest.raises(ValidationError, match="freshness"):
+        IngestionConfig.model_validate(given | {"policy": {"freshness": -1}})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from mixval.config.policy import PolicyConfig
 from mixval.contracts.ingestion import Measured, Standing
 from mixval.contracts.parts import PARTS
+from mixval.errors import NumericalError
 from mixval.stages.deciding import decide
 from mixval.stages.holdings import Holdings
 from mixval.stages.marginal import measure_given, new_rows, not_measured
@@ -157,6 +159,13 @@ def test_rates_and_what_is_unknown(reviews: Lake) -> None:
     failed = not_measured(outcome, 3, failed="no memory")
     assert decide(PolicyConfig(), failed, Standing()).rule == "failed"
     assert failed.quantities["rows"].value == n
+
+
+def test_a_part_of_which_no_row_was_drawn_is_not_passed_over(reviews: Lake) -> None:
+    batch = replace(reviews.batches["basil"], n_by_part={"real": 240, "synthetic": 5})
+    target, sample = reviews.prepared.target_job, reviews.config.sample
+    with pytest.raises(NumericalError, match="2 of its 5 synthetic rows to be drawn and measured, found 0"):
+        measure_given(Holdings(None), batch, reviews.outcomes["basil"], target, sample)
 
 
 def test_which_rows_are_new_is_not_said_of_too_few(reviews: Lake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,11 +70,6 @@ def repin(digest: str, name: str, ledger: Ledger) -> Location:
     return copy
 
 
-def unpin(digest: str, name: str, ledger: Ledger) -> None:
-    """Remove a pinned copy that nobody will read any more. The delivery itself is left alone."""
-    _copy(digest, name, ledger).delete(missing_ok=True)
-
-
 def _pinned(delivery: Delivery, noted: Noted, copy: Location) -> PinnedDelivery:
     return PinnedDelivery(delivery=delivery, digest=noted.digest, url=copy.url, supersedes=noted.supersedes)
 

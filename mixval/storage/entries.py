@@ -53,15 +53,6 @@ def entries_below(folder: Location) -> list[Entry]:
         ]
 
 
-def entry_of(file: Location) -> Entry:
-    """The entry of one file. Raises `StorageError` where there is none."""
-    with file.guard("look at a file"):
-        if path := file.local_path():
-            return _local_entry(path.name, path.lstat())
-        info = file.filesystem().info(file.path)
-        return Entry(file.name, int(info["size"] or 0), object_version(info), _time_of(info))
-
-
 def object_version(info: Any) -> str:
     """What a store calls one content of an object: its entity tag and, where it keeps them, its version."""
     tag = str(info.get("ETag") or info.get("etag") or "").strip('"')

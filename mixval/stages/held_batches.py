@@ -21,11 +21,12 @@ from mixval.contracts.record import ArtifactRef
 from mixval.errors import LostArtifactError
 from mixval.stages.gating import read_digests
 from mixval.stages.jobs import MeasureJob
+from mixval.stages.kept import LastMade
 from mixval.stages.regression_value import responses_of
 from mixval.stages.routes import route_of
 from mixval.stages.row_names import content_of, row_names
 from mixval.stages.shared_sketch import shared_sketch_ref
-from mixval.stages.statistics import read_statistics, statistics_ref
+from mixval.stages.statistics import PartStatistics, read_statistics, statistics_ref
 from mixval.stages.steps import MOST_LOST, Step, make_here
 from mixval.stages.target_gradients import read_target_gradients
 from mixval.terms.discrepancy.random_features import MeanEmbedding
@@ -39,6 +40,8 @@ from mixval.valuation.summed_rows import SampledSums
 VERSION = 1
 """Raised whenever what is stored of a batch changes."""
 BATCH = "batch.json"
+
+_READ = LastMade[PartStatistics]()
 
 Make = Callable[[Step], ArtifactRef]
 """Makes a step's artifact, in this process or on a cluster."""
@@ -88,6 +91,7 @@ def settings_of(target: MeasureJob, sample: SampleConfig) -> str:
         VERSION,
         **target.model_key(),
         columns=target.source.columns,
+        origin=target.source.origin,
         task=target.task,
         seed=target.seed,
         sample=sample,
@@ -162,7 +166,7 @@ def batch_ref(target: MeasureJob, sample: SampleConfig, name: str) -> ArtifactRe
 
 def _read(target: MeasureJob, ref: ArtifactRef, told: StoredBatch) -> Batch:
     statistics = ArtifactRef(kind=told.statistics[0], fingerprint=told.statistics[1], root=ref.root)
-    by_part, names = read_statistics(target, statistics), target.store.read_tensors(ref)
+    by_part, names = _statistics(target, statistics), target.store.read_tensors(ref)
     embeddings = [one.embedding for one in by_part.values()]
     tokens = sum(_tokens(one) * told.n_by_part[part] / one.n for part, one in by_part.items())
     return Batch(
@@ -178,8 +182,13 @@ def _read(target: MeasureJob, ref: ArtifactRef, told: StoredBatch) -> Batch:
 
 
 def _sums(target: MeasureJob, statistics: ArtifactRef, n_by_part: Mapping[str, int]) -> dict[str, SampledSums]:
-    objective, by_part = read_target_gradients(target).objective, read_statistics(target, statistics)
+    objective, by_part = read_target_gradients(target).objective, _statistics(target, statistics)
     return {part: _weighted(one, n_by_part[part], objective) for part, one in by_part.items()}
+
+
+def _statistics(target: MeasureJob, ref: ArtifactRef) -> PartStatistics:
+    """Of the batch read last, whose sums are often wanted next, they are in memory."""
+    return _READ.get(f"{ref.root} {ref.kind} {ref.fingerprint}", lambda: read_statistics(target, ref))
 
 
 def _weighted(one: SufficientStatistics, n_admitted: int, objective: TargetObjective) -> SampledSums:

@@ -9,8 +9,6 @@ import math
 from collections.abc import Mapping
 from typing import Literal
 
-import numpy as np
-
 from mixval.config.policy import QuantityName
 from mixval.config.sample import SampleConfig
 from mixval.contracts.ingestion import Measured, PartValue, Quantity
@@ -27,8 +25,7 @@ from mixval.stages.statistics_terms import FEWEST_DRAWN
 from mixval.terms.replicates import Keys
 from mixval.valuation.held_rows import LEAST_COMPARED, HeldRows
 from mixval.valuation.marginal import Estimated, Marginal, marginal_of, missing_share
-from mixval.valuation.players import Player
-from mixval.valuation.regression_coalitions import EffectRows
+from mixval.valuation.players import Player, player_of
 from mixval.valuation.summed_rows import SampledSums
 
 Quantities = dict[QuantityName, Quantity]
@@ -103,15 +100,15 @@ def _marginal(holdings: Holdings, batch: Batch, target: MeasureJob) -> Marginal 
     own, side, most = batch.parts(), regression_target(target), looked_at_each(target, 2)
     _require_drawn(batch, own)
     each = math.ceil(most / len(own))
-    parts = {part: player_of({part: one}, target, each) for part, one in own.items()}
+    parts = {part: _player({part: one}, target, each) for part, one in own.items()}
     if not holdings.parts:
         return marginal_of(None, parts, side)
-    held, added = player_of(holdings.parts, target, most), None
+    held, added = _player(holdings.parts, target, most), None
     if holdings.rows.told(batch.rows.keys)[1].any():
         new = {part: new_rows(one, batch.kept[part], holdings.rows) for part, one in own.items()}
         if UNTOLD in new.values():
             return None
-        added = {part: player_of({part: one}, target, each) for part, one in new.items() if isinstance(one, SampledSums)}
+        added = {part: _player({part: one}, target, each) for part, one in new.items() if isinstance(one, SampledSums)}
     found = marginal_of(held, parts, side, added, holdings.known.get(WORTH))
     holdings.known[WORTH] = found.before  # batches that come one after another are valued against the same
     return found
@@ -141,28 +138,9 @@ def new_rows(part: SampledSums, content: Keys, held: HeldRows) -> SampledSums | 
     return part.of_kept(new, max(n_new, round(part.admitted * n_new / n_known))) if n_new else None
 
 
-def player_of(parts: Mapping[str, SampledSums], target: MeasureJob, most: int) -> Player:
-    """One player of these parts, at least one, with `most` rows or a few more whose effects are taken."""
-    measured = sum(one.measured for one in parts.values())
-    return Player(
-        admitted=sum(one.admitted for one in parts.values()),
-        measured=measured,
-        gram=np.sum([one.gram for one in parts.values()], axis=0),
-        cross=np.sum([one.cross for one in parts.values()], axis=0),
-        rows=_looked_at(parts, target, most, measured) if target.value.replicates else None,
-    )
-
-
-def _looked_at(parts: Mapping[str, SampledSums], target: MeasureJob, most: int, measured: int) -> EffectRows:
-    chosen = [(part, one, *one.first(math.ceil(most * one.measured / measured))) for part, one in parts.items()]
-    return EffectRows(
-        features=np.concatenate([one.features[rows] for _, one, rows, _ in chosen]),
-        responses=np.concatenate([one.responses[rows] for _, one, rows, _ in chosen]),
-        multipliers=multipliers(target, np.concatenate([one.keys[rows] for _, one, rows, _ in chosen])),
-        weights=np.concatenate([one.weights[rows] for _, one, rows, _ in chosen]),
-        stand_for=np.concatenate([each for *_, each in chosen]),
-        is_real=np.concatenate([np.full(len(each), part == REAL) for part, *_, each in chosen]),
-    )
+def _player(parts: Mapping[str, SampledSums], target: MeasureJob, most: int) -> Player:
+    drawn = (lambda keys: multipliers(target, keys)) if target.value.replicates else None
+    return player_of(list(parts.values()), [part == REAL for part in parts], most, drawn)
 
 
 def _quantity(found: Estimated, confidence: float) -> Quantity:

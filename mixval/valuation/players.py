@@ -5,7 +5,8 @@ Letters: K players; q sketch features; C responses; N rows admitted, n of them m
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,10 @@ import numpy.typing as npt
 
 from mixval.errors import ShapeError
 from mixval.terms.ntk.objective import TargetObjective
+from mixval.terms.replicates import Keys
 from mixval.valuation.estimates import Floats
 from mixval.valuation.regression_coalitions import EffectRows, RegressionGame, RegressionSums, Spreads
+from mixval.valuation.summed_rows import SampledSums
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,29 @@ class TargetSide:
     """(R, m + 1): of T's rows, and of a row that is only guessed; R is 0 without replicates."""
     damping: float
     """Relative to the scale of the objective's mode."""
+
+
+def player_of(
+    parts: Sequence[SampledSums],
+    are_real: Sequence[bool],
+    most: int,
+    multipliers: Callable[[Keys], Floats] | None,  # of rows with these keys (u,): (R, u). None: without replicates
+) -> Player:
+    """One player of these parts, at least one. The effects of `most` rows or a few more are taken, in proportion to parts."""
+    measured = sum(one.measured for one in parts)
+    rows = None
+    if multipliers is not None:
+        chosen = [(one, *one.first(math.ceil(most * one.measured / measured))) for one in parts]
+        rows = EffectRows(
+            features=np.concatenate([one.features[rows] for one, rows, _ in chosen]),
+            responses=np.concatenate([one.responses[rows] for one, rows, _ in chosen]),
+            multipliers=multipliers(np.concatenate([one.keys[rows] for one, rows, _ in chosen])),
+            weights=np.concatenate([one.weights[rows] for one, rows, _ in chosen]),
+            stand_for=np.concatenate([each for *_, each in chosen]),
+            is_real=np.repeat(np.array(are_real, dtype=np.bool_), [len(each) for *_, each in chosen]),
+        )
+    gram, cross = (np.sum([getattr(one, name) for one in parts], axis=0) for name in ("gram", "cross"))
+    return Player(sum(one.admitted for one in parts), measured, gram, cross, rows)
 
 
 def game_of(

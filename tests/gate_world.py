@@ -15,6 +15,15 @@ import pyarrow.parquet as pq
 from mixval.config.ingestion import IngestionConfig
 from mixval.config.load import parse_config_as
 from mixval.config.valuation import merge
+from mixval.lake.delta import open_table
+from mixval.lake.inbox import list_inbox
+from mixval.lake.ledger import Ledger
+from mixval.lake.staging import pin
+from mixval.stages.account import Account
+from mixval.stages.deliveries import value_deliveries
+from mixval.stages.in_process import InProcess
+from mixval.stages.ledger_view import LedgerView
+from mixval.stages.settling import Settling
 
 WORDS = {0: ["gloomy", "broken", "bitter", "dull", "sour"], 1: ["bright", "lovely", "sweet", "warm", "clear"]}
 SCHEMA = pa.schema({"text": pa.string(), "label": pa.int64(), "origin": pa.string()})
@@ -74,6 +83,14 @@ class GateWorld:
         changed = file.stat().st_mtime - OLD
         os.utime(file, (changed, changed))
         return file
+
+
+def settling_of(config: IngestionConfig, name: str) -> Settling:
+    """A gate up to deciding one delivery of its inbox."""
+    ledger = Ledger(config)
+    [delivery] = [one for one in list_inbox(config).deliveries if one.name == name]
+    valued = value_deliveries(config, [pin(delivery, config, ledger)], InProcess(), Account())
+    return Settling(config, valued, ledger, open_table(config.table), LedgerView.of(ledger), InProcess().make)
 
 
 def table(content: list[dict[str, Any]], schema: pa.Schema = SCHEMA) -> pa.Table:

@@ -15,18 +15,12 @@ from mixval.config.ingestion import IngestionConfig
 from mixval.contracts.gate_run import GateRunSummary
 from mixval.errors import ConfigError, MixvalError, StorageError
 from mixval.lake.delta import open_table
-from mixval.lake.inbox import list_inbox
-from mixval.lake.ledger import Ledger
-from mixval.lake.staging import pin
 from mixval.stages.account import Account
-from mixval.stages.deliveries import value_deliveries
 from mixval.stages.gate_publishing import publish_gate
 from mixval.stages.in_process import InProcess
 from mixval.stages.ingesting import idle_run, run_gate
-from mixval.stages.ledger_view import LedgerView
 from mixval.stages.quarantine import decision_on, rule_on, waiting
-from mixval.stages.settling import Settling
-from tests.gate_world import GateWorld, parquet, planted, rows, table
+from tests.gate_world import GateWorld, parquet, planted, rows, settling_of, table
 
 PLANTED = {
     "ash/good.parquet": ("accept", "worth it"),
@@ -174,14 +168,6 @@ def test_a_delivery_is_decided_anew_where_the_table_moved_further_than_the_polic
     assert (outcome.action, outcome.decision.attempt) == ("accept", attempt)
     assert outcome.decision.measured.table_version == 1 + attempt
     assert len(texts(config)) == 60 + 40 + 20
-
-
-def settling_of(config: IngestionConfig, name: str) -> Settling:
-    """A run up to deciding the one open delivery."""
-    ledger = Ledger(config)
-    [delivery] = [one for one in list_inbox(config).deliveries if one.name == name]
-    valued = value_deliveries(config, [pin(delivery, config, ledger)], InProcess(), Account())
-    return Settling(config, valued, ledger, open_table(config.table), LedgerView.of(ledger), InProcess().make)
 
 
 def test_an_overwritten_name_waits(tmp_path: Path) -> None:

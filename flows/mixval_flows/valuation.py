@@ -8,7 +8,7 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from mixval.config.valuation import ValuationConfig
-from mixval.contracts.outcomes import GateOutcome, failed_outcome
+from mixval.contracts.outcomes import failed_outcome, planned_failures
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.run import RunSummary
 from mixval.errors import reason_of
@@ -77,10 +77,11 @@ class OnCluster:
         if n_missing:
             current_client()  # without a cluster the run fails, not each contributor
         tasks = {
-            gate_contributor.submit(opaque(config), opaque(one), prepared.target): one.name
-            for one in prepared.plan.contributors
+            gate_contributor.submit(opaque(config), opaque(one), prepared.target): one.name for one in prepared.plan.to_check
         }
-        outcomes, refs = dict[str, GateOutcome](), dict[str, ArtifactRef]()
+        outcomes, refs = planned_failures(prepared.plan), dict[str, ArtifactRef]()
+        for name in outcomes:
+            current().step("gate", f"{name}: failed")
         for future in as_completed(list(tasks)):
             name = tasks[future]
             if (reason := first_failure([future])) is None:

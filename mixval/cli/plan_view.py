@@ -39,7 +39,10 @@ def print_plan(prepared: PreparedRun, console: Console | None = None) -> None:
         console.print(f"Note: {note}.")
     problems = [(one.name, shard) for one in plan.contributors for shard in one.shards if shard.problem]
     for name, shard in problems:
-        console.print(escape(f"The gate will reject {visible(name)}: {visible(shard.name)}: {shard.problem}"))
+        console.print(escape(f"The gate will reject {visible(name)}: {visible(shard.name)}: {visible(str(shard.problem))}"))
+    for one in plan.contributors:
+        if one.problem is not None:
+            console.print(escape(f"{visible(one.name)} will fail: {visible(one.problem)}"))
 
 
 def print_contributors(planned: list[ContributorPlan], console: Console) -> None:

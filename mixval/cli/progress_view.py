@@ -14,6 +14,7 @@ from rich.progress import Progress as Bars
 
 from mixval.cli.interrupts import InterruptibleProgress
 from mixval.progress import TARGET, Progress, Silence
+from mixval.publish.names import visible
 
 WORDS = {
     "start": "starting up",
@@ -84,7 +85,7 @@ class TerminalBars:
 
     def _draw(self, stage: str, words: str) -> None:
         completed = len(self._done[stage]) + sum(self._parts[stage].values())
-        self._bars.update(self._ids[stage], completed=completed, words=escape(words[:60]))  # type: ignore[arg-type]
+        self._bars.update(self._ids[stage], completed=completed, words=escape(visible(words[:60])))  # type: ignore[arg-type]
 
     def end(self, stage: str, words: str) -> None:
         """Fill the stage's bar."""
@@ -126,7 +127,7 @@ class PlainLines:
 
     def _write(self, words: str) -> None:
         self._written = self._clock()
-        sys.stderr.write(f"[{self._written - self._began:7.1f} s] {words}\n")
+        sys.stderr.write(f"[{self._written - self._began:7.1f} s] {visible(words)}\n")
         sys.stderr.flush()
 
 

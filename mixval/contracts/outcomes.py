@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from mixval.config.base import FrozenModel
+from mixval.contracts.plan import WorkPlan
 
 Verdict = Literal["admitted", "trimmed", "rejected", "failed"]
 """`trimmed`: admitted after bad rows were dropped. `failed`: it could not be checked, or passed the gate and could not be
@@ -64,6 +65,11 @@ class GateOutcome(FrozenModel):
     def is_in(self) -> bool:
         """Whether it goes on to be measured."""
         return self.verdict in ("admitted", "trimmed")
+
+
+def planned_failures(plan: WorkPlan) -> dict[str, GateOutcome]:
+    """The outcomes that are known from the plan alone, by contributor: of those that no worker can measure."""
+    return {one.name: failed_outcome(one.name, one.problem) for one in plan.contributors if one.problem is not None}
 
 
 def failed_outcome(contributor: str, reason: str) -> GateOutcome:

@@ -60,6 +60,8 @@ class ContributorPlan(FrozenModel):
     """Projected peak bytes of the largest task."""
     seconds: float
     """Projected compute seconds on one worker."""
+    problem: str | None = None
+    """Why no worker can measure it, in words: it fails unread, and the others go on. None: it is checked and measured."""
     most_seconds: float | None = None
     """Seconds that each of its tasks, the check or a step of its measurement, may take on a worker. None: no limit."""
 
@@ -87,6 +89,11 @@ class WorkPlan(FrozenModel):
     workers: int
     notes: list[str] = Field(default_factory=list)
     """Notes for the reader, e.g. that all rows are read."""
+
+    @property
+    def to_check(self) -> list[ContributorPlan]:
+        """The contributors that are checked and, where the gate admits them, measured."""
+        return [one for one in self.contributors if one.problem is None]
 
     @property
     def measure_seconds(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mixval.config.valuation import ValuationConfig
-from mixval.contracts.outcomes import GateOutcome, failed_outcome
+from mixval.contracts.outcomes import failed_outcome, planned_failures
 from mixval.contracts.record import ArtifactRef
 from mixval.errors import reason_of
 from mixval.progress import RowsShown, current, watched_by
@@ -63,8 +63,10 @@ def gate_prepared(config: ValuationConfig, prepared: PreparedRun) -> GatedRun:
 
 def check_here(config: ValuationConfig, prepared: PreparedRun) -> Checked:
     """Check what is planned. A contributor that cannot be checked is `failed`, with the reason; the others go on."""
-    refs, found = dict[str, ArtifactRef](), dict[str, GateOutcome]()
-    for one in prepared.plan.contributors:
+    refs, found = dict[str, ArtifactRef](), planned_failures(prepared.plan)
+    for name in found:
+        current().step("gate", name)
+    for one in prepared.plan.to_check:
         try:
             ref = gating.gate_contributor(config, one, prepared.target)
             found[one.name] = gating.read_outcome(config, ref)

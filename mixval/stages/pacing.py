@@ -66,7 +66,7 @@ def row_passes(jobs: Sequence[MeasureJob], target: MeasureJob) -> dict[str, int]
 
 
 def _with_seconds(one: ContributorPlan, n_by_kind: dict[str, int], found: Seconds) -> ContributorPlan:
-    known = [(found[kind], n) for kind, n in n_by_kind.items() if kind in found and one.n_rows]
+    known = [(found[kind], n) for kind, n in n_by_kind.items() if kind in found and one.n_rows and one.problem is None]
     return one.model_copy(update={"seconds": sum(a + b * n for (a, b), n in known)})
 
 

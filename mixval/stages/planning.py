@@ -26,8 +26,10 @@ def make_plan(
 ) -> WorkPlan:
     """The run's work: rows, passes, bytes and seconds of each contributor.
 
+    A contributor that does not fit a worker has a `problem`; what its files say of themselves stops nobody else.
+
     Raises:
-        CapacityError: a task would not fit a worker.
+        CapacityError: a task of the target would not fit a worker, or no contributor would.
         ConfigError: the route cannot measure a term.
     """
     listed, target = inputs
@@ -35,17 +37,24 @@ def make_plan(
     sizes = Sizes(config, footprint, budget, sum(shard.n_rows for shard in target))
     route = route_of(config.ntk.method)
     require_measurements(route.name)
+    limit = int(USABLE_SHARE * worker_memory_bytes)
+
+    def planned(name: str, shards: list[ShardRef]) -> ContributorPlan:
+        one = route.plan_contributor(name, shards, sizes)
+        problem = route.misfit(one, sizes) or _too_large(one, limit, route.how_to_fit)
+        return one if problem is None else one.model_copy(update={"problem": problem, "seconds": 0.0})
+
     plan = WorkPlan(
-        contributors=[route.plan_contributor(name, shards, sizes) for name, shards in listed.items()],
+        contributors=[planned(name, shards) for name, shards in listed.items()],
         target=route.plan_target(target, sizes),
         n_parameters=footprint.n_parameters,
         worker_memory_bytes=worker_memory_bytes,
         workers=workers,
         notes=[*_notes(config), *_counting_notes([*listed.values(), target]), *route.notes(config)],
     )
-    plan = plan.model_copy(update={"notes": [*plan.notes, *_below_count(config.sample.count, plan.contributors)]})
+    plan = plan.model_copy(update={"notes": [*plan.notes, *_below_count(config.sample.count, plan.to_check)]})
     route.refuse(plan, sizes)
-    _refuse_what_does_not_fit(plan, route.how_to_fit)
+    _refuse_where_nothing_fits(plan, _too_large(plan.target, limit, route.how_to_fit))
     return plan
 
 
@@ -76,16 +85,21 @@ def _below_count(count: int | None, contributors: list[ContributorPlan]) -> list
     ]
 
 
-def _refuse_what_does_not_fit(plan: WorkPlan, how_to_fit: str) -> None:
-    limit = USABLE_SHARE * plan.worker_memory_bytes
-    too_big = [one for one in (*plan.contributors, plan.target) if one.task_bytes > limit]
-    if not too_big:
-        return
-    worst = max(too_big, key=lambda one: one.task_bytes)
-    raise CapacityError(
-        f"plan: {len(too_big)} contributor(s) do not fit a worker. Expected at most {limit / 2**30:.1f} GiB a task "
-        f"({USABLE_SHARE:.0%} of a worker's {plan.worker_memory_bytes / 2**30:.1f} GiB), found {worst.task_bytes / 2**30:.1f} "
-        f"GiB for {worst.name!r} ({worst.n_sampled} rows read, {worst.n_gradient_rows} gradients, of which "
-        f"{worst.gradient_bytes / 2**30:.1f} GiB may be in memory at a time). {how_to_fit}, or take fewer and larger "
-        "workers (`runtime.workers`)."
+def _too_large(one: ContributorPlan, limit: int, how_to_fit: str) -> str | None:
+    """Why a contributor, or the target, does not fit a worker; None where it does."""
+    if one.task_bytes <= limit:
+        return None
+    return (
+        f"{one.n_rows:,} rows of {visible(one.name)} do not fit a worker. Expected at most {limit / 2**30:.1f} GiB a task "
+        f"({USABLE_SHARE:.0%} of a worker's memory), found {one.task_bytes / 2**30:,.1f} GiB ({one.n_sampled:,} rows read, "
+        f"{one.n_gradient_rows:,} gradients, of which {one.gradient_bytes / 2**30:.1f} GiB may be in memory at a time). "
+        f"{how_to_fit}, or take fewer and larger workers (`runtime.workers`)."
     )
+
+
+def _refuse_where_nothing_fits(plan: WorkPlan, of_target: str | None) -> None:
+    with_rows = [one for one in plan.contributors if one.n_rows]
+    problems = [one.problem for one in with_rows if one.problem is not None]
+    found = problems[0] if of_target is None and len(problems) == len(with_rows) > 0 else of_target
+    if found is not None:
+        raise CapacityError(f"plan: {found}")

@@ -119,7 +119,7 @@ def publish_finished(run: FinishedRun, account: Account) -> RunSummary:
 def _gated(config: ValuationConfig, prepared: PreparedRun, maker: Maker, account: Account) -> GatedRun:
     contributors = prepared.plan.contributors
     with account.stage("gate", len(contributors)) as end_with:
-        missing = account.count("gate", [gate_ref(config, one, prepared.target) for one in contributors], config)
+        missing = account.count("gate", [gate_ref(config, one, prepared.target) for one in prepared.plan.to_check], config)
         gated = gated_run(config, prepared, maker.check(config, prepared, len(missing)))
         account.gate_refs = dict(gated.gate_refs)
         end_with(f"{sum(one.is_in for one in gated.outcomes.values())} of {len(gated.outcomes)} admitted")

@@ -18,12 +18,22 @@ import pyarrow.compute as pc
 from mixval.config.source import LimitsConfig, SourceConfig
 from mixval.contracts.arrow_types import text_array
 from mixval.contracts.plan import ShardRef
-from mixval.errors import ChangedFileError, ContractError, ShardError, StorageError, TargetError, TouchedFileError
+from mixval.errors import (
+    ChangedFileError,
+    ContractError,
+    MixvalError,
+    ShardError,
+    StorageError,
+    TargetError,
+    TouchedFileError,
+    reason_of,
+)
 from mixval.storage.claimed_names import contributor_folders
 from mixval.storage.failures import concerns_one_file
 from mixval.storage.formats import FORMATS, format_of, known_formats, open_format, open_shard
 from mixval.storage.held import held
 from mixval.storage.not_data import is_hidden, without_markers
+from mixval.storage.reading import unreadable
 from mixval.storage.root import Location, open_location
 from mixval.storage.tree import Entry, files_below, legible, refused
 
@@ -253,8 +263,14 @@ def _listed(file: Location, name: str, below: Location | None) -> ShardRef:
         try:
             with open_format(content) as opened:
                 n_rows, n_row_groups = opened.n_rows, opened.n_row_groups
+            if n_rows < 0:
+                raise unreadable(file, "data", f"it says that it has {n_rows:,} rows")
         except ShardError as error:
             problem = str(error)
+        except MixvalError:
+            raise
+        except Exception as error:  # whatever the content of one file raises in a reader
+            problem = str(unreadable(file, "data", reason_of(error)))
     return ShardRef(
         url=file.url,
         name=name,

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mixval.contracts.outcomes import planned_failures
 from mixval.contracts.plan import ShardRef, WorkPlan
 from mixval.errors import CapacityError
 from mixval.stages.footprint import Footprint
@@ -45,7 +46,7 @@ def planned(world: World, **changes: Any) -> WorkPlan:
 
 
 def test_a_gram_matrix_beyond_memory_is_refused_and_the_way_out_that_is_named_fits(world: World) -> None:
-    with pytest.raises(CapacityError, match=r"40000 gradients.*Set `ntk\.method: sketched`, which holds sums"):
+    with pytest.raises(CapacityError, match=r"40,000 gradients.*Set `ntk\.method: sketched`, which holds sums"):
         planned(world, sample=ALL, ntk={"sample": ALL})
     plan = planned(world, sample=ALL, ntk={"method": "sketched"})
     assert plan.contributors[0].n_gradient_rows == N_ROWS
@@ -72,3 +73,37 @@ def test_the_machine_has_no_more_memory_than_its_container(tmp_path: Path) -> No
     without = machine_bytes([unlimited, tmp_path / "none"])
     assert without > 2**20
     assert machine_bytes([unlimited, limited]) == 2**20
+
+
+def test_who_does_not_fit_is_told_and_stops_nobody(world: World) -> None:
+    inputs = {"large": shards("large", N_ROWS // 4), "small": shards("small", 10)}, shards("target", 100)
+    plan = make_plan(world.config(sample=ALL, ntk={"sample": ALL}), inputs, FOOTPRINT, 2, WORKER_BYTES)
+    large, small = plan.contributors
+    assert "40,000 rows of large do not fit a worker" in str(large.problem)
+    assert (large.seconds, small.problem) == (0.0, None)
+    assert small.seconds > 0
+    assert plan.to_check == [small]
+    assert {name: (one.verdict, one.reason) for name, one in planned_failures(plan).items()} == {
+        "large": ("failed", large.problem)
+    }
+
+
+@pytest.mark.parametrize("n_rows", [10**8, 2**62])
+@pytest.mark.parametrize("ntk", [{"sample": ALL}, {"method": "sketched"}])
+def test_rows_that_are_only_said_stop_nobody(world: World, n_rows: int, ntk: dict[str, Any]) -> None:
+    said = [ShardRef(url="s3://lake/said", name="said", size_bytes=685_000, digest="00", n_rows=n_rows)]
+    inputs = {"said": said, "small": shards("small", 10)}, shards("target", 100)
+    plan = make_plan(world.config(ntk=ntk), inputs, FOOTPRINT, 2, WORKER_BYTES)
+    assert plan.contributors[1].problem is None
+    assert (plan.contributors[0].problem is None) == ("method" in ntk)
+
+
+def test_a_budget_below_one_batch_of_gradients_fails_those_alone_who_have_so_many_rows(world: World) -> None:
+    config = world.config(runtime={"gradient_bytes": 2**21, "batch_rows": 32}, ntk={"sample": ALL})
+    inputs = {"more": shards("more", 10), "few": shards("few", 1)[:1]}, shards("target", 100)
+    plan = make_plan(config, inputs, FOOTPRINT, 2, WORKER_BYTES)
+    assert "do not fit the budget" in str(plan.contributors[0].problem)
+    assert plan.contributors[1].problem is None
+    alone = {"more": inputs[0]["more"]}, inputs[1]
+    with pytest.raises(CapacityError, match="do not fit the budget"):
+        make_plan(config, alone, FOOTPRINT, 2, WORKER_BYTES)

@@ -103,9 +103,12 @@ class Route(ABC, Generic[Stored]):
     def row_passes(self, one: ContributorPlan, value: ValueConfig, n_target: int) -> dict[str, int]:
         """Kind of artifact -> rows that making a contributor's takes passes or time for; `n_target` rows of T are sampled."""
 
-    @abstractmethod
+    def misfit(self, one: ContributorPlan, sizes: Sizes) -> str | None:  # noqa: ARG002  a route with further limits overrides it
+        """Why a contributor cannot be measured in a way that the size of its task does not show; None where it can."""
+        return None
+
     def refuse(self, plan: WorkPlan, sizes: Sizes) -> None:
-        """Raise `CapacityError` where the plan exceeds memory in a way that the size of a single task does not show."""
+        """Raise `CapacityError` where what is made of all contributors together exceeds memory."""
 
     @abstractmethod
     def notes(self, config: ValuationConfig) -> list[str]:

@@ -13,9 +13,8 @@ import numpy as np
 
 from mixval.config.valuation import ValuationConfig
 from mixval.config.value import ValueConfig
-from mixval.contracts.plan import ContributorPlan, ShardRef, WorkPlan
+from mixval.contracts.plan import ContributorPlan, ShardRef
 from mixval.contracts.record import ArtifactRef
-from mixval.errors import CapacityError
 from mixval.publish.paper_deviations import RouteDeviations, limit_words, terms_from
 from mixval.stages.forward import forward_pass, forward_ref
 from mixval.stages.frozen_head import head_bytes
@@ -74,19 +73,18 @@ class ExactRoute(Route[Blocks]):
         n_kernel = one.n_gradient_rows + (n_target if value.method == "ntk-regression" else 0)
         return {"forward": one.n_sampled, "gram": n_kernel * max(1, one.n_passes), "terms": one.n_gradient_rows}
 
-    def refuse(self, plan: WorkPlan, sizes: Sizes) -> None:
+    def misfit(self, one: ContributorPlan, sizes: Sizes) -> str | None:
         """The widest weight's gradients of one batch must fit the budget."""
-        config, weights, budget = sizes.config, sizes.footprint.weight_bytes, sizes.budget_bytes
-        most_rows = max((one.n_gradient_rows for one in plan.contributors), default=0) + sizes.beside(config.ntk.sample)
-        batch_rows = config.runtime.batch_rows
-        least = least_bytes(weights, most_rows, batch_rows)
-        if budget < least:
-            raise CapacityError(
-                f"plan: the gradients of {min(most_rows, batch_rows)} rows over the widest weight do not fit the budget. "
-                f"Expected at least {least / 2**20:,.1f} MiB, found {budget / 2**20:,.1f} MiB (`runtime.gradient_bytes`, by "
-                "default a quarter of a worker's memory). Raise it, lower `runtime.batch_rows`, or choose other "
-                "`ntk.parameters`."
-            )
+        config, budget = sizes.config, sizes.budget_bytes
+        n_rows, batch_rows = one.n_gradient_rows + sizes.beside(config.ntk.sample), config.runtime.batch_rows
+        least = least_bytes(sizes.footprint.weight_bytes, n_rows, batch_rows)
+        if not one.n_rows or budget >= least:
+            return None
+        return (
+            f"the gradients of {min(n_rows, batch_rows)} rows over the widest weight do not fit the budget. "
+            f"Expected at least {least / 2**20:,.1f} MiB, found {budget / 2**20:,.1f} MiB (`runtime.gradient_bytes`, by "
+            "default a quarter of a worker's memory). Raise it, lower `runtime.batch_rows`, or choose other `ntk.parameters`."
+        )
 
     def notes(self, config: ValuationConfig) -> list[str]:
         """Of all gradients."""

@@ -49,6 +49,15 @@ def lay_out_hostile(folder: Path) -> list[Hostile]:
     return [*_names(source), *_no_files(source), *_links(folder), *_shapes(source), *_sizes(source), *_columns(source)]
 
 
+def lay_out_said_rows(folder: Path, n_millions: int = 100) -> Hostile:
+    """Write a contributor of some kilobytes that says it has so many rows, all null; none fits a worker by the exact route."""
+    nulls = pa.table({"text": pa.nulls(10**6, pa.string()), "origin": pa.nulls(10**6, pa.string())})
+    with pq.ParquetWriter(_of(folder / "source", "said-rows") / PART, nulls.schema, compression="zstd") as file:
+        for _ in range(n_millions):
+            file.write_table(nulls)
+    return Hostile("said-rows", "failed", "do not fit a worker")
+
+
 def rows(seed: int, n: int = N_ROWS) -> pa.Table:
     """Rows that would be admitted."""
     return pa.table({"text": sentences(n, 0.2, [seed, 7]), "origin": ["real"] * n})

@@ -22,7 +22,7 @@ CONTRIBUTORS = {"near": (0.0, 30), "close": (0.3, 24), "mixed": (0.5, 20), "far"
 """Name -> share of strange words, rows of each of two shards. `mixed` has a row without text, which the gate drops."""
 ROUTES: dict[str, dict[str, Any]] = {
     "sketched": {"ntk": {"method": "sketched", "sketch_features": 64}, "value": {"replicates": 8}},
-    "exact": {"ntk": {"sample": {"count": 16}}, "value": {"method": "eq8", "replicates": 8}},
+    "exact": {"ntk": {"method": "exact", "sample": {"count": 16}}, "value": {"method": "eq8", "replicates": 8}},
 }
 OTHER_DAMPING: dict[str, dict[str, Any]] = {"sketched": {"value": {"damping": 0.7}}, "exact": {"ntk": {"damping": 0.7}}}
 """What makes a run read the passes that are there."""

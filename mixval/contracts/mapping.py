@@ -24,6 +24,7 @@ from mixval.errors import ConfigError
 
 MISSING: Literal["missing-column"] = "missing-column"
 WRONG: Literal["wrong-type"] = "wrong-type"
+NAMES_SHOWN, NAME_CHARS = 12, 60
 _BLANK_LINE = "\n\n"
 
 
@@ -65,6 +66,10 @@ class RowMapping:
                     return found
                 if column.kind == "label" and (found := self._unnamed(schema, column, name)) is not None:
                     return found
+        for name in filter(None, (self.id, self.tools)):
+            if (count := schema.names.count(name)) > 1:
+                words = f"column '{name}' is expected once at most, it stands there {count} times"
+                return Mismatch(WRONG, name, words, "Rename all but one, or leave them out.")
         if (found := _lookup_tools(schema, self.tools)) is not None or self.origin is None:
             return found
         return _lookup(schema, ORIGIN, self.origin, False, None)
@@ -169,11 +174,18 @@ def row_mapping(
     )
 
 
+def column_words(names: Sequence[str]) -> str:
+    """Names of columns as a message lists them: the first of many, and the beginning of long ones."""
+    shown = [name if len(name) <= NAME_CHARS else f"{name[:NAME_CHARS]}…" for name in names[:NAMES_SHOWN]]
+    more = f", … ({len(names):,} in all)" if len(names) > NAMES_SHOWN else ""
+    return ", ".join(shown) + more if names else "none"
+
+
 def _lookup(schema: pa.Schema, column: ContractColumn, name: str, joined: bool, chat: str | None) -> Mismatch | None:
     count = schema.names.count(name)
     of = "" if name == column.name else f", which gives '{column.name}',"
     if count != 1:
-        came = f"found {', '.join(schema.names) or 'none'}" if count == 0 else f"it stands there {count} times"
+        came = f"found {column_words(schema.names)}" if count == 0 else f"it stands there {count} times"
         return Mismatch(MISSING, column.name, f"column '{name}'{of} is expected once, {came}")
     found = schema.field(name).type
     if name == chat:
@@ -187,10 +199,8 @@ def _lookup(schema: pa.Schema, column: ContractColumn, name: str, joined: bool, 
 
 
 def _lookup_tools(schema: pa.Schema, name: str | None) -> Mismatch | None:
-    if name is None or not (count := schema.names.count(name)):
+    if name is None or name not in schema.names:
         return None
-    if count > 1:
-        return Mismatch(MISSING, "tools", f"column '{name}' is expected once, it stands there {count} times")
     found = plain_type(schema.field(name).type)
     if is_text(found) or (pat.is_list(found) and (is_text(found.value_type) or pat.is_struct(found.value_type))):
         return None

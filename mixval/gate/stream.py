@@ -19,6 +19,7 @@ from mixval.config.gate import GateConfig
 from mixval.config.tasks import Task, spec_of
 from mixval.contracts.batches import RowBatch
 from mixval.contracts.class_names import ClassNames, first_disagreement
+from mixval.contracts.mapping import column_words
 from mixval.contracts.parts import PARTS
 from mixval.contracts.rows import ORIGIN, accepts
 from mixval.errors import ShardError
@@ -179,7 +180,7 @@ def require_contract(batch: RowBatch, task: Task) -> None:
     have = batch.table.schema
     for column in (*spec_of(task).columns, ORIGIN):
         if column.name not in have.names:
-            message = f"column '{column.name}' must exist, found {', '.join(have.names) or 'no columns'}"
+            message = f"column '{column.name}' must exist, found {column_words(have.names)}"
             raise ShardError(message, column=column.name, kind="missing-column")
         if not accepts(column, have.field(column.name).type):
             message = f"column '{column.name}' must be {column.expected}, found {have.field(column.name).type}"

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from mixval.config.source import LimitsConfig, SourceConfig
 from mixval.contracts.arrow_types import text_array
+from mixval.contracts.mapping import column_words
 from mixval.contracts.plan import ShardRef
 from mixval.errors import (
     ChangedFileError,
@@ -172,10 +173,10 @@ def _rows_by_contributor(shard: ShardRef, source: SourceConfig) -> dict[str, int
     column = source.contributor_column
     counts: Counter[str | None] = Counter()
     with open_shard(shard, source.storage) as file:
-        if column not in file.schema.names:
+        if file.schema.names.count(column) != 1:
             raise ShardError(
-                f"shard '{shard.name}' ({shard.url}): column '{column}' is expected to name the contributor, found "
-                f"{', '.join(file.schema.names)}. Set `source.contributor_column`.",
+                f"shard '{shard.name}' ({shard.url}): one column '{column}' is expected to name the contributor, found "
+                f"{column_words(file.schema.names)}. Set `source.contributor_column`.",
                 shard=shard.url, column=column, kind="missing-column",
             )  # fmt: skip
         for batch in file.batches([column], _COUNT_BATCH_ROWS):

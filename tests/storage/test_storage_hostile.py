@@ -12,17 +12,18 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from benchmarks.torture.hostile import HOSTILE, MOST_FILES, lay_out_hostile, rows
+from benchmarks.torture.hostile import HOSTILE, MOST_FILES, SAVED, lay_out_hostile, rows
 from benchmarks.torture.world import CONTRIBUTORS, config_of, lay_out
 from mixval.config.source import LimitsConfig, SourceConfig
 from mixval.contracts.plan import ShardRef
-from mixval.errors import ChangedFileError, NotAFileError, StorageError, TouchedFileError
+from mixval.errors import ChangedFileError, NotAFileError, ShardError, StorageError, TouchedFileError
 from mixval.storage import listing
 from mixval.storage.formats import open_shard
 from mixval.storage.held import held
 from mixval.storage.listing import list_contributors
 from mixval.storage.local import open_regular
 from mixval.storage.root import Location, open_location
+from mixval.storage.shards import stream_rows
 
 Write = Callable[..., None]
 
@@ -203,3 +204,56 @@ def test_a_file_that_grows_while_it_is_read_has_an_end(tmp_path: Path, part: Cal
 
     with pytest.raises(ChangedFileError, match="while it was read"):
         read_while_it_grows()
+
+
+ODD = ("", "\n", "__index_level_0__", "a.b", "image.bytes", "text.x", "'; DROP TABLE", "\x1b[2J", "\u202e", "n" * 5000)
+"""Names of columns that mean nothing to anybody, and are not read."""
+
+
+@pytest.mark.parametrize("ending", sorted(SAVED))
+def test_columns_that_are_not_read_may_have_any_name(tmp_path: Path, ending: str) -> None:
+    table = rows(1)
+    for name in ODD:
+        table = table.append_column(name, table["text"])
+    (tmp_path / "a").mkdir()
+    SAVED[ending](table, tmp_path / f"a/x.{ending}")
+    source = SourceConfig(contributors=str(tmp_path), target="t")
+    shards = list_contributors(source)["a"]
+    (batch,) = stream_rows(shards, source, "language-modelling")
+    assert batch.table["text"].to_pylist() == table["text"].to_pylist()
+
+
+@pytest.mark.parametrize("ending", sorted(SAVED))
+@pytest.mark.parametrize("column", ["id", "text", "origin", "other"])
+def test_a_column_that_is_there_twice_is_refused_where_it_is_read(tmp_path: Path, ending: str, column: str) -> None:
+    table = rows(1)
+    for _ in range(2 - (column in table.column_names)):
+        table = table.append_column(column, table["text"])
+    (tmp_path / "a").mkdir()
+    SAVED[ending](table, tmp_path / f"a/x.{ending}")
+    source = SourceConfig(contributors=str(tmp_path), target="t")
+    shards = list_contributors(source)["a"]
+    if column == "other" and ending != "jsonl":  # pyarrow reads no JSON in which a name stands twice
+        assert sum(batch.table.num_rows for batch in stream_rows(shards, source, "language-modelling")) == 24
+        return
+    with pytest.raises(ShardError, match=f"column '{column}' is expected once.* 2 times|specified twice"):
+        list(stream_rows(shards, source, "language-modelling"))
+
+
+@pytest.mark.parametrize("ending", sorted(SAVED))
+def test_thousands_of_columns_are_refused_in_a_short_sentence(tmp_path: Path, ending: str) -> None:
+    wide = pa.table({f"column-{number}": pa.nulls(2, pa.string()) for number in range(3_000)})
+    (tmp_path / "a").mkdir()
+    SAVED[ending](wide, tmp_path / f"a/x.{ending}")
+    source = SourceConfig(contributors=str(tmp_path), target="t")
+    with pytest.raises(ShardError, match=r"found column-0, .*3,000 in all") as caught:
+        list(stream_rows(list_contributors(source)["a"], source, "language-modelling"))
+    assert len(str(caught.value)) < 1_000
+
+
+def test_a_name_of_contributors_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    table = rows(1).append_column("who", rows(1)["origin"]).append_column("who", rows(1)["origin"])
+    pa.parquet.write_table(table, tmp_path / "x.parquet")
+    source = SourceConfig(contributors=str(tmp_path), target="t", layout="column", contributor_column="who")
+    with pytest.raises(ShardError, match="one column 'who' is expected to name the contributor"):
+        list_contributors(source)

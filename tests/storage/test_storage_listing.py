@@ -120,7 +120,7 @@ def test_column_layout(root: Location, write_shard: Write) -> None:
 @pytest.mark.parametrize(
     ("columns", "words"),
     [
-        ({"text": ["a"]}, "column 'who' is expected to name the contributor, found text"),
+        ({"text": ["a"]}, "one column 'who' is expected to name the contributor, found text"),
         ({"who": ["a", None]}, "found 1 rows without one"),
         ({"who": [["a"]]}, "must be string to name contributors, found list"),
         ({"who": NOT_UTF8}, r"must be string to name contributors, found string \(Invalid UTF8"),

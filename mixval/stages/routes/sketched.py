@@ -106,7 +106,8 @@ class SketchedRoute(Route[PartStatistics]):
 
     def refuse(self, plan: WorkPlan, sizes: Sizes) -> None:
         """Values of coalitions need every contributor's Gram matrix in memory, in float32, and a few in float64."""
-        players, q = min(len(plan.to_check), SummedContributors.most_players), most_features(sizes.config.ntk)
+        measurable = [one for one in plan.to_check if not any(shard.problem for shard in one.shards)]
+        players, q = min(len(measurable), SummedContributors.most_players), most_features(sizes.config.ntk)
         needed = PROCESS_BYTES + (4 * players + 8 * STATISTICS_MATRICES) * q * q
         limit = USABLE_SHARE * plan.worker_memory_bytes
         if sizes.config.value.coalitions and players > 1 and needed > limit:

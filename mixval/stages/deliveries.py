@@ -72,7 +72,9 @@ def value_deliveries(config: IngestionConfig, pinned: Sequence[PinnedDelivery], 
         end_with(f"{len(labels)} deliveries")
     contributors = prepared.plan.contributors
     with account.stage("gate", len(contributors)) as end_with:
-        missing = account.count("gate", [gate_ref(valuation, one, prepared.target) for one in contributors], valuation)
+        missing = account.count(
+            "gate", [gate_ref(valuation, one, prepared.target) for one in prepared.plan.to_check], valuation
+        )
         checked = maker.check(valuation, prepared, len(missing))
         end_with(f"{sum(one.is_in for one in checked.outcomes.values())} of {len(checked.outcomes)} admitted")
     jobs = admitted_jobs(valuation, prepared, checked.outcomes)

@@ -87,7 +87,7 @@ def product_values(config: ValuationConfig) -> ProductValues:
 def _gated(config: ValuationConfig) -> GatedRun:
     prepared = prepare_here(config)
     current().begin("gate", len(prepared.plan.contributors))
-    for one in prepared.plan.contributors:
+    for one in prepared.plan.to_check:
         found_whole(config, gate_ref(config, one, prepared.target))  # a damaged one is made again
     gated = gate_prepared(config, prepared)
     current().end("gate", f"{len(gated.jobs)} of {len(gated.outcomes)} admitted")

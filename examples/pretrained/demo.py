@@ -97,7 +97,7 @@ def show(name: str, part: Part, weights: Path, console: Console) -> None:
     target = pq.read_table(data / "target").slice(0, part.n_rows)
     sections = pretrained_configuration(part.task, weights, part.n_classes)
     output = EXAMPLES / "pretrained" / "out" / name
-    runtime = {"threads_per_worker": 2}
+    runtime = sections.pop("runtime") | {"threads_per_worker": 2}
     result = mixval.value(contributors, target, output=str(output), runtime=runtime, progress=True, **sections)
     print_run(open_run(result.url), console)
     console.print(escape(f"Planted: {part.planted}\n"))

@@ -8,6 +8,7 @@ from string import Template
 from textwrap import dedent, indent
 
 from mixval.config.base import FrozenModel
+from mixval.config.runtime import RuntimeConfig
 from mixval.config.schema import json_schema
 from mixval.config.tasks import ExampleBackbone, TaskSpec, spec_of
 from mixval.config.valuation import ValuationConfig
@@ -70,8 +71,10 @@ value:
   confidence: 0.95
   coalitions: 1000                               # most coalitions valued for Shapley values; 0: none
 
-# runtime:
-#   gradient_bytes: 2000000000                   # exact: gradients in memory per task; less means more passes
+runtime:
+  batch_rows: ${batch_rows}                                 # rows of a pass; memory grows with them, by 0.6 GiB a row of 256
+                                                 # tokens under a language model of 135 million weights
+  # gradient_bytes: 2000000000                   # exact: gradients in memory per task; less means more passes
 
 seed: 0
 """)
@@ -133,7 +136,8 @@ def write_template(folder: Path, task: str, is_offline: bool, kind: Kind = VALUA
     spec = spec_of(task, "--task")
     rows = ", ".join(column.example for column in (*spec.columns, ORIGIN))
     backbone = _backbone(spec.example_backbone, is_offline)
-    texts = {"task": task, "rows": rows, "columns": _columns(spec), "backbone": backbone}
+    batch_rows = RuntimeConfig().batch_rows if is_offline else spec.example_backbone.batch_rows
+    texts = {"task": task, "rows": rows, "columns": _columns(spec), "backbone": backbone, "batch_rows": f"{batch_rows:<2}"}
     texts |= {"columns_at_top": dedent(texts["columns"]), "file": kind.file, "schema": kind.schema}
     (folder / kind.schema).write_text(json.dumps(json_schema(kind.model), indent=1) + "\n", encoding="utf-8")
     file.write_text(kind.text.substitute(texts), encoding="utf-8")

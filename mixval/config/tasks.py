@@ -51,6 +51,8 @@ class ExampleBackbone:
     """What the one without the hub tells apart, in a few words."""
     offline: str
     """Keys of `backbone` without the hub, one a line."""
+    batch_rows: int = 32
+    """Rows of a pass of the pretrained one, so that a worker of 4 GiB takes it."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,7 @@ _CAUSAL_BACKBONE = ExampleBackbone(
     settings=_SHORT_TEXTS,
     offline_about="it has learnt no language, and compares texts by which bytes and words follow one another",
     offline=_NGRAMS,
+    batch_rows=4,
 )
 _CHAT_BACKBONE = replace(
     _CAUSAL_BACKBONE,

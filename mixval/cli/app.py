@@ -19,7 +19,7 @@ import typer
 from mixval import __version__
 from mixval.cli.exits import errors_shown
 from mixval.cli.flows import FlowCommand, registry, run_flow
-from mixval.cli.gating import gate, quarantine
+from mixval.cli.gating import gate, history, quarantine
 from mixval.cli.options import ConfigFile, Json, Output, Settings, changes_of
 from mixval.cli.stored import diff, explain, list_runs, print_union, report, show
 from mixval.config.tasks import EVERY_TASK
@@ -192,6 +192,7 @@ app.command("list")(list_runs)
 for command in (show, diff, report, explain):
     app.command()(command)
 app.command()(gate)
+app.command()(history)
 app.add_typer(quarantine, name="quarantine")
 
 

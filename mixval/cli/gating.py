@@ -71,6 +71,34 @@ def print_explanation(config: Path, delivery: str, changes: Sequence[Override], 
     typer.echo(found.model_dump_json(indent=2) if as_json else explained(found))
 
 
+def history(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="GATE",
+            help="A gate's configuration, or the URL of its table of decisions (STATE/tables/decisions).",
+            show_default=False,
+        ),
+    ],
+    file: Annotated[Path, typer.Option("--file", help="Where to write the page.")] = Path("history.html"),
+    as_json: Json = False,
+) -> None:
+    """Draw what a gate has decided as one HTML file: value and decisions over time a contributor, redundancy, drift, rows."""
+    with errors_shown(as_json):
+        from mixval.lake.decision_table import decision_table, read_decisions
+        from mixval.lake.delta import open_table
+        from mixval.publish.gate_page.history import render_history
+
+        if source.endswith((".yaml", ".yml")):
+            config = _loaded(Path(source), [])
+            table, budget = decision_table(config), config.policy.budget
+        else:
+            table, budget = open_table(source), None
+        most = budget.most if budget is not None and budget.of == "rows" else None
+        file.write_text(render_history(read_decisions(table), table.url, most), encoding="utf-8")
+        typer.echo(json.dumps({"history": str(file)}) if as_json else f"wrote {file}")
+
+
 @quarantine.command("list")
 def list_waiting(config: GateFile, settings: Settings = None, as_json: Json = False) -> None:
     """List what waits in quarantine, with the rule that stopped it."""

@@ -8,6 +8,8 @@ from mixval.config.fingerprint import fingerprint
 from mixval.config.ingestion import IngestionConfig
 from mixval.contracts.gate_run import GateRunSummary
 from mixval.contracts.schemas import SCHEMAS, versions_of
+from mixval.errors import MixvalError, reason_of
+from mixval.lake.decision_table import decision_table, record_decisions
 from mixval.progress import current
 from mixval.publish.gate_page.words import headline
 from mixval.publish.gate_run import GateManifest, GateResults
@@ -29,6 +31,7 @@ def publish_gate(run: GateRun) -> GateRunSummary:
     root = open_location(run.config.state, run.config.storage)
     expected = standing_latest(root)
     summary = _summary(run)
+    summary = summary.model_copy(update={"findings": [*summary.findings, *_tabled(run)]})
     if not run.has_news and not run.failed:
         url = root.url if expected is None else Layout(root).run(expected.run_id).url
         return summary.model_copy(update={"url": url})
@@ -47,6 +50,16 @@ def publish_gate(run: GateRun) -> GateRunSummary:
     publish_run(root, GateResults(_manifest(run.config, summary, name)), WRITERS, expected)
     current().end("publish", "")
     return summary
+
+
+def _tabled(run: GateRun) -> list[str]:
+    """Bring the table of decisions up to the ledger. Where that fails it is said, and nothing else: the ledger has them."""
+    try:
+        if run.outcomes:
+            record_decisions(run.ledger, decision_table(run.config))
+    except MixvalError as error:
+        return [f"The table of decisions was not brought up to date, and will be by the next run: {reason_of(error)}"]
+    return []
 
 
 def _summary(run: GateRun) -> GateRunSummary:

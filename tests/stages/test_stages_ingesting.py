@@ -14,6 +14,7 @@ import pytest
 from mixval.config.ingestion import IngestionConfig
 from mixval.contracts.gate_run import GateRunSummary
 from mixval.errors import ConfigError, MixvalError, StorageError
+from mixval.lake.decision_table import decision_table, record_decisions
 from mixval.lake.delta import open_table
 from mixval.stages.account import Account
 from mixval.stages.gate_publishing import publish_gate
@@ -87,6 +88,17 @@ def test_values_are_given_what_the_table_held_by_then(ran: Ran) -> None:
     assert copy["overlap-share"].value == 1.0
     assert copy["standalone-value"].value == pytest.approx(good["standalone-value"].value, rel=1e-6)
     assert wrong["marginal-value"].high < -0.3
+
+
+def test_decisions_are_a_table_of_their_own_with_one_row_an_attempt(ran: Ran) -> None:
+    config = ran.config
+    rows_of_table = deltalake.DeltaTable(f"{config.state}/tables/decisions").to_pyarrow_table().to_pylist()
+    found = {row["name"]: row for row in rows_of_table}
+    assert {name: (row["action"], row["rule"]) for name, row in found.items()} == PLANTED
+    good = next(one.decision for one in ran.summary.deliveries if one.decision.name == "ash/good.parquet")
+    assert found["ash/good.parquet"]["marginal_low"] == good.measured.quantities["marginal-value"].low
+    assert found["elm/cut.parquet"]["marginal_value"] is None
+    assert record_decisions(Ledger(config), decision_table(config)) == 0
 
 
 def test_messages_name_the_delivery_and_not_its_copy(ran: Ran) -> None:

@@ -1,0 +1,141 @@
+"""A gate's report and its history: what they say, that names from outside stay text, and how they look in a browser."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from mixval.config.policy import Action
+from mixval.contracts.gate_run import DeliveryOutcome, GateRunSummary
+from mixval.contracts.ingestion import Decision, Measured, Quantity
+from mixval.lake.decision_table import decisions_schema
+from mixval.publish.gate_page.history import render_history
+from mixval.publish.gate_page.render import render_gate_report
+from mixval.publish.gate_page.words import headline
+from mixval.publish.gate_run import GateManifest, GateResults
+from tests.browser import complaints, open_page
+
+EVIL = '<script>alert(1)</script>/"ü\u202e$x$.parquet'
+ACTIONS: tuple[Action, ...] = ("accept", "quarantine", "reject")
+MARKS = """
+const svg = document.querySelector(`svg[data-chart="${arguments[0]}"][data-layout="${arguments[1]}"]`);
+const box = svg.getBoundingClientRect();
+return {shown: box.width > 300, dots: [...svg.querySelectorAll('g[id]')].filter(g => g.id.includes('-dot-')).map(g => {
+  const b = g.getBoundingClientRect(); return b.x >= box.x - 1 && b.right <= box.right + 1 && b.width > 2; })};
+"""
+
+
+def decision(place: int, name: str) -> Decision:
+    """The decision on delivery number `place`; every third has no value."""
+    action = ACTIONS[place % 3]
+    value = Quantity(value=0.01 * (2 - place % 5), low=-0.02, high=0.04)
+    return Decision(
+        digest=f"{place:064x}",
+        attempt=0,
+        contributor=name.partition("/")[0],
+        name=name,
+        action=action,
+        rule="worth it",
+        sentence=f"because of {name}",
+        measured=Measured(
+            quantities={} if place % 4 == 3 else {"marginal-value": value}, table_version=place, n_rows=100, n_dropped=0
+        ),
+        policy="p" * 32,
+        seed=0,
+        decided="2026-11-30T02:15:00+00:00",
+    )
+
+
+def report(names: list[str]) -> str:
+    """The report of a run that decided these deliveries."""
+    outcomes = [DeliveryOutcome(decision=decision(place, name), is_new=place > 0) for place, name in enumerate(names)]
+    summary = GateRunSummary(
+        headline=headline(outcomes, 1, 100, shadow=False),
+        run_id="20261130T021500Z-00000000",
+        url="file:///state/runs/1",
+        table="file:///table",
+        version=7,
+        n_appended=100,
+        deliveries=outcomes,
+        failed={EVIL: "it changed <b>while</b> it was copied"},
+        ignored={"_x": "hidden"},
+        findings=["found <i>something</i>"],
+    )
+    manifest = GateManifest(
+        run_id="20261130T021500Z-00000000",
+        fingerprint="0" * 32,
+        created="2026-11-30T02:16:00+00:00",
+        config={"inbox": EVIL},
+        policy="p" * 32,
+        summary=summary,
+    )
+    return render_gate_report(GateResults(manifest))
+
+
+def history(n: int) -> str:
+    """The history of `n` decisions on deliveries of three contributors, one an hour."""
+    began = datetime(2026, 11, 1, tzinfo=UTC)
+    rows: list[dict[str, Any]] = []
+    for place in range(n):
+        name = EVIL if place == 1 else f"{'abc'[place % 3]}/{place}.parquet"
+        known = place % 4 != 3
+        rows.append(
+            {
+                "digest": f"{place:064x}", "attempt": 0, "contributor": name.partition("/")[0], "name": name,
+                "action": ACTIONS[place % 3], "rule": "worth it", "sentence": "s", "decided_by": "policy", "why": "",
+                "policy": "p", "shadow": False, "seed": 0, "n_rows": 100, "n_dropped": 0, "table_version": place,
+                "decided": began + timedelta(hours=7 * place), "marginal_value": 0.01 * (place % 5) if known else None,
+                "marginal_low": -0.01 if known else None, "marginal_high": 0.05 if known else None,
+                "redundancy": min(1.0, place / n) if known else None, "drift": 1.5 if known else None,
+            }
+        )  # fmt: skip
+    return render_history(pa.Table.from_pylist(rows, schema=decisions_schema()), "file:///state/tables/decisions", budget=500)
+
+
+def test_a_report_names_outcomes_reasons_and_what_was_not_decided() -> None:
+    page = report(["ash/a.parquet", "beech/b.parquet", EVIL, "elm/d.parquet"])
+    assert "5 deliveries: 2 accepted, 1 quarantined, 1 rejected, 1 not decided; 100 rows entered the table." in page
+    for words in ("because of ash/a.parquet", "version 7", "hidden", "Without 1 that have no value."):
+        assert words in page
+
+
+def test_names_from_outside_stay_text() -> None:
+    for page in (report([EVIL, "a/b.parquet"]), history(6)):
+        assert "<script" not in page
+        assert "&lt;script&gt;" in page
+        assert "\u202e" not in page
+    assert "<b>while" not in report([EVIL])
+
+
+def test_the_history_counts_what_entered() -> None:
+    page = history(30)
+    assert "30 decisions on 30 deliveries" in page
+    assert "<dd>1,000</dd>" in page  # ten of a hundred rows
+    assert page.count('data-chart="value"') == page.count('data-chart="table"') == 2
+
+
+def test_nothing_decided_is_a_page_too() -> None:
+    assert "Nothing was decided yet." in render_history(decisions_schema().empty_table(), "file:///x")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1280, 390])
+def test_pages_fit_their_screen_and_ask_nobody(width: int, browser: Any, tmp_path: Path) -> None:
+    layout = "wide" if width > 720 else "narrow"
+    names = [f"{'abc'[place % 3]}/delivery-number-{place:03d}.parquet" for place in range(12)] + [EVIL]
+    for name, page, charts in (
+        ("report", report(names), {"deliveries": 10}),
+        ("history", history(40), {"value": 30, "table": 60}),
+    ):
+        file = tmp_path / f"{name}.html"
+        file.write_text(page, encoding="utf-8")
+        open_page(browser, file, width)
+        assert complaints(browser, width) == []
+        for chart, n_dots in charts.items():
+            drawn = browser.execute_script(MARKS, chart, layout)
+            assert drawn["shown"]
+            assert (len(drawn["dots"]), all(drawn["dots"])) == (n_dots, True), (name, chart)

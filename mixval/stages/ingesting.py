@@ -12,12 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import cast
 
 from mixval.config.ingestion import IngestionConfig
 from mixval.contracts.gate_run import DeliveryOutcome
 from mixval.contracts.ingestion import Decision, Delivery, PinnedDelivery
-from mixval.errors import MixvalError, reason_of
+from mixval.errors import ConflictError, MixvalError, reason_of
 from mixval.lake.delta import open_table
 from mixval.lake.inbox import list_inbox
 from mixval.lake.ledger import Ledger
@@ -41,7 +40,8 @@ class GateRun:
     """A run of the gate on its way, and what it has found."""
 
     config: IngestionConfig
-    maker: Maker
+    maker: Maker | None
+    """None: nobody values, and what is to be valued is only noted."""
     account: Account
     ledger: Ledger
     table: LakeTable
@@ -68,21 +68,8 @@ def idle_run(config: IngestionConfig) -> GateRun | None:
 
     Raises as `run_gate` does.
     """
-    try:
-        return run_gate(config, cast("Maker", _Nobody()), Account())
-    except _ToBeValuedError:
-        return None
-
-
-class _ToBeValuedError(Exception):
-    """Something is to be valued. No failure, and caught by nobody else."""
-
-
-class _Nobody:
-    """Stands where whoever makes artifacts would; asked for a plan first of all."""
-
-    def prepare(self, _config: object) -> None:
-        raise _ToBeValuedError
+    run = _begun(config, None, Account())
+    return None if _todo(run)[1] else run
 
 
 def run_gate(config: IngestionConfig, maker: Maker, account: Account) -> GateRun:
@@ -91,16 +78,26 @@ def run_gate(config: IngestionConfig, maker: Maker, account: Account) -> GateRun
     Raises ConfigError for places that are not apart, TargetError, ModelError and the like where nothing can be valued,
     ContractError for a table whose rows cannot be, and StorageError where inbox, state or table cannot be reached or written.
     """
+    run = _begun(config, maker, account)
+    view, todo = _todo(run)
+    if todo:
+        _settle(run, maker, view, todo)
+        _reconcile(run)
+    return run
+
+
+def _begun(config: IngestionConfig, maker: Maker | None, account: Account) -> GateRun:
     run = GateRun(config, maker, account, Ledger(config), open_table(config.table, config.storage))
     run.table.version()  # what is no table is said before anything is read
+    return run
+
+
+def _todo(run: GateRun) -> tuple[LedgerView, dict[str, PinnedDelivery]]:
+    """Earlier decisions, and what is to be decided: all that comes before a model is needed."""
     pinned = _pinned(run)
     passed = _reconcile(run)
     view = LedgerView.of(run.ledger)
-    todo = _open_deliveries(run, view, pinned, passed)
-    if todo:
-        _settle(run, view, todo)
-        _reconcile(run)
-    return run
+    return view, _open_deliveries(run, view, pinned, passed)
 
 
 def pinned_before(config: IngestionConfig, ledger: Ledger, decision: Decision) -> PinnedDelivery:
@@ -118,6 +115,10 @@ def pinned_before(config: IngestionConfig, ledger: Ledger, decision: Decision) -
 
 def append_decided(run: GateRun, decision: Decision) -> Appended:
     """Append what was accepted before: its rows are those that the gate admitted then. Raises as `append` does."""
+    if run.maker is None:
+        raise ConflictError(
+            f"'{decision.name}': expected somebody who can value, found that nobody was asked to. Run the gate."
+        )
     pinned = pinned_before(run.config, run.ledger, decision)
     [one] = value_deliveries(run.config, [pinned], run.maker, run.account).deliveries
     appended = append(run.config, run.table, one, decision)
@@ -180,7 +181,7 @@ def _open_deliveries(
     return dict(sorted(todo.items(), key=lambda item: (item[1].delivery.name, item[0])))
 
 
-def _settle(run: GateRun, view: LedgerView, todo: Mapping[str, PinnedDelivery]) -> None:
+def _settle(run: GateRun, maker: Maker, view: LedgerView, todo: Mapping[str, PinnedDelivery]) -> None:
     """Value all that nobody else works on together, then decide one after the other."""
     mine = {digest: one for digest, one in todo.items() if run.ledger.claim(digest)}
     for digest in todo.keys() - mine.keys():
@@ -188,8 +189,8 @@ def _settle(run: GateRun, view: LedgerView, todo: Mapping[str, PinnedDelivery]) 
     if not mine:
         return
     try:
-        valued = value_deliveries(run.config, list(mine.values()), run.maker, run.account)
-        _decide(run, Settling(run.config, valued, run.ledger, run.table, view, run.maker.make))
+        valued = value_deliveries(run.config, list(mine.values()), maker, run.account)
+        _decide(run, Settling(run.config, valued, run.ledger, run.table, view, maker.make))
     finally:
         for digest in mine:
             run.ledger.release(digest)

@@ -26,6 +26,7 @@ HAND_ON = {
 ENDS_PROCESSES = {
     "mixval/cli/app.py",
     "mixval/cli/exits.py",
+    "mixval/cli/gating.py",
     "mixval/cli/interrupts.py",
     "mixval/cli/leave.py",
     "flows/mixval_flows/entry.py",

@@ -16,6 +16,7 @@ from mixval.contracts.gate_run import GateRunSummary
 from mixval.errors import ConfigError, MixvalError, StorageError
 from mixval.lake.decision_table import decision_table, record_decisions
 from mixval.lake.delta import open_table
+from mixval.lake.ledger import Ledger
 from mixval.stages.account import Account
 from mixval.stages.gate_publishing import publish_gate
 from mixval.stages.in_process import InProcess

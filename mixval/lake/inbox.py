@@ -7,12 +7,14 @@ ends (Parquet, Arrow) counts when its end can be read, another when it has not c
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from urllib.parse import unquote
 
 from mixval.config.ingestion import IngestionConfig
+from mixval.config.source import LimitsConfig
 from mixval.contracts.ingestion import Delivery
 from mixval.errors import ConfigError, MixvalError, StorageError
 from mixval.storage.entries import Entry, entries_below
@@ -20,11 +22,13 @@ from mixval.storage.formats import format_of, known_formats, open_format
 from mixval.storage.held import held
 from mixval.storage.not_data import is_hidden, without_markers
 from mixval.storage.root import Location, open_location
+from mixval.storage.tree import legible
 
 UPLOAD_SECONDS = 60.0
 """Seconds without a change after which a file whose end cannot be read counts as delivered, and as damaged."""
 SETTLED_SECONDS = 2.0
 """Seconds without a change after which a file that does not say where it ends counts as delivered."""
+LIMITS = LimitsConfig()
 _HIVE = "contributor="
 
 
@@ -33,7 +37,7 @@ class LeftAlone:
     """A name in the inbox that is no delivery now."""
 
     name: str
-    """Path below the inbox; bytes that are no UTF-8 as `\\udcXX`, escaped."""
+    """Path below the inbox; bytes that are no UTF-8 are spelt out."""
     reason: str
 
 
@@ -62,19 +66,21 @@ def require_apart(config: IngestionConfig) -> None:
             )
 
 
-def list_inbox(config: IngestionConfig) -> InboxListing:
-    """What lies in the inbox now. Reads the ends of local files alone.
+def list_inbox(config: IngestionConfig, limits: LimitsConfig = LIMITS) -> InboxListing:
+    """What lies in the inbox now, within limits for each contributor. Reads the ends of local files alone.
 
     A delivery is a file below `contributor=NAME/` (percent-decoded, as Hive writes it) or `NAME/`. Raises ConfigError as
     `require_apart` does, StorageError for an inbox that is missing or cannot be listed.
     """
     require_apart(config)
     inbox = open_location(config.inbox, config.storage)
-    found = entries_below(inbox)
-    ignored = {entry.name: reason for entry in found if (reason := _no_data(entry))}
+    found = entries_below(inbox, limits)
+    beyond = _beyond(found, limits)
+    found = [entry for entry in found if _folder(entry.name) not in beyond]
+    ignored = {entry.name: reason for entry in found if (reason := _no_data(entry, limits))}
     ignored |= _markers([entry for entry in found if entry.name not in ignored])
     left = [entry for entry in found if entry.name not in ignored]
-    waiting = _two_folders(left)
+    waiting = {f"{folder}/": reason for folder, reason in beyond.items()} | _two_folders(left)
     ready, now = [], time.time()
     for entry in left:
         if entry.name in waiting:
@@ -88,8 +94,33 @@ def list_inbox(config: IngestionConfig) -> InboxListing:
 
 def contributor_of(name: str) -> str:
     """Whose delivery this is, by its path below the inbox."""
-    folder = name.partition("/")[0]
+    folder = _folder(name)
     return unquote(folder.removeprefix(_HIVE)) if folder.startswith(_HIVE) else folder
+
+
+def _folder(name: str) -> str:
+    return name.partition("/")[0]
+
+
+def _beyond(entries: Sequence[Entry], limits: LimitsConfig) -> dict[str, str]:
+    """Folders of contributors that hold more than the limits allow, with the reason; of those nothing is taken."""
+    files, sizes, reasons = Counter[str](), Counter[str](), dict[str, str]()
+    for entry in (one for one in entries if "/" in one.name):
+        folder = _folder(entry.name)
+        files[folder] += 1
+        sizes[folder] += entry.size_bytes
+        if entry.name.rstrip("/").count("/") > limits.levels:
+            reasons[folder] = f"at most {limits.levels:,} levels of folders are expected, found more. Deliver them flat"
+    reasons |= {
+        name: f"at most {limits.files:,} files are expected of a contributor at a time, found more. Deliver fewer at a time"
+        for name, n in files.items()
+        if n > limits.files
+    }
+    return reasons | {
+        name: f"at most {limits.total_bytes:,} bytes are expected of a contributor at a time, found {n:,}. Deliver fewer"
+        for name, n in sizes.items()
+        if n > limits.total_bytes
+    }
 
 
 def _delivery(inbox: Location, entry: Entry) -> Delivery:
@@ -102,15 +133,17 @@ def _delivery(inbox: Location, entry: Entry) -> Delivery:
     )
 
 
-def _no_data(entry: Entry) -> str:
+def _no_data(entry: Entry, limits: LimitsConfig) -> str:
     """Why a name is no data; empty for what may be."""
+    too_large = f"at most {limits.file_bytes:,} bytes are expected in a file, found {entry.size_bytes:,}. Divide it"
     is_odd = any(part in ("", ".", "..") for part in entry.name.split("/"))
     said = [
-        (_is_not_text(entry.name), "the bytes of its name are no UTF-8. Rename it"),
+        (legible(entry.name) != entry.name, "the bytes of its name are no UTF-8. Rename it"),
         (bool(entry.other), f"it is {entry.other}, and only files are read. Put the file itself there"),
         (is_hidden(entry.name), "its name, or that of a folder above it, begins with `_` or `.`: such names are not data"),
         ("/" not in entry.name, "it belongs to no contributor. Move it into a contributor's folder"),
         (not contributor_of(entry.name).strip(), "its folder names no contributor. Rename the folder"),
+        (entry.size_bytes > limits.file_bytes, too_large),
         (is_odd, "its path has an empty part, `.` or `..`. Rename it"),
     ]
     return next((reason for holds, reason in said if holds), "")
@@ -130,7 +163,7 @@ def _two_folders(entries: Sequence[Entry]) -> dict[str, str]:
     """Names in folders that name the same contributor, which all wait until one is renamed."""
     folders: dict[str, set[str]] = {}
     for entry in entries:
-        folders.setdefault(contributor_of(entry.name), set()).add(entry.name.partition("/")[0])
+        folders.setdefault(contributor_of(entry.name), set()).add(_folder(entry.name))
     return {
         entry.name: f"two folders name the contributor {whose!r}: {', '.join(sorted(folders[whose]))}. Rename one"
         for entry in entries
@@ -156,15 +189,7 @@ def _incomplete(file: Location, entry: Entry, now: float) -> str:
 
 
 def _left_alone(names: dict[str, str]) -> tuple[LeftAlone, ...]:
-    return tuple(LeftAlone(_shown(name), names[name]) for name in sorted(names))
-
-
-def _is_not_text(name: str) -> bool:
-    return any("\ud800" <= letter <= "\udfff" for letter in name)
-
-
-def _shown(name: str) -> str:
-    return name.encode("utf-8", "backslashreplace").decode()
+    return tuple(LeftAlone(legible(name), names[name]) for name in sorted(names))
 
 
 def _plain(location: Location) -> str:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from mixval.config.source import LimitsConfig
 from mixval.errors import StorageError
+from mixval.storage.local import other_kind
 from mixval.storage.root import Location
-
-_KINDS = ((stat.S_ISLNK, "a link"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
 
 
 @dataclass(frozen=True)
@@ -30,14 +32,15 @@ class Entry:
     """What it is instead of a plain file, e.g. `a link`; empty for a file."""
 
 
-def entries_below(folder: Location) -> list[Entry]:
-    """All files below a folder, sorted by name. Links are named and not followed.
+def entries_below(folder: Location, limits: LimitsConfig) -> list[Entry]:
+    """All files below a folder, sorted by name. Links are named and not followed; of each folder directly below, one file and
+    one level more than its limits are looked at, so that whoever reads this sees that there is more.
 
     Raises `StorageError` where there is no such folder; where a store has no folders, one without objects is empty.
     """
     with folder.guard("list a folder"):
         if path := folder.local_path():
-            return sorted(_local_entries(path), key=lambda one: one.name)
+            return sorted(_local_entries(path, limits), key=lambda one: one.name)
         filesystem = folder.filesystem()
         found = filesystem.find(folder.path, detail=True)
         above = str(filesystem._strip_protocol(folder.url)).rstrip("/") + "/"
@@ -66,24 +69,46 @@ def disk_version(found: os.stat_result) -> str:
     return f"{found.st_dev}-{found.st_ino}-{found.st_size}-{found.st_mtime_ns}-{found.st_ctime_ns}"
 
 
-def _local_entries(folder: Path) -> Iterator[Entry]:
-    def fail(error: OSError) -> None:
-        raise error
+def _local_entries(top: Path, limits: LimitsConfig) -> Iterator[Entry]:
+    with os.scandir(top) as items:
+        names = sorted(item.name for item in items)
+    for name in names:
+        try:
+            found = os.lstat(top / name)
+        except FileNotFoundError:  # removed since the folder was read
+            continue
+        if stat.S_ISDIR(found.st_mode):
+            yield from islice(_below(top, name, limits.levels), limits.files + 1)
+        else:
+            yield _local_entry(name, found)
 
-    for root, folders, names in os.walk(folder, onerror=fail):
-        below = os.path.relpath(root, folder)
-        links = [name for name in folders if os.path.islink(os.path.join(root, name))]
-        for name in [*names, *links]:
-            shown = name if below == "." else f"{below}/{name}"
+
+def _below(top: Path, first: str, levels: int) -> Iterator[Entry]:
+    """What lies below a folder in `top`, as far down as one level more than `levels`. A folder that cannot be read is named."""
+    todo = [first]
+    while todo:
+        above = todo.pop()
+        try:
+            with os.scandir(top / above) as items:
+                names = sorted(item.name for item in items)
+        except OSError as error:
+            yield Entry(above, 0, "", None, f"a folder that cannot be read ({os.strerror(error.errno or errno.EIO)})")
+            continue
+        for name in (f"{above}/{one}" for one in names):
             try:
-                yield _local_entry(shown, os.lstat(os.path.join(root, name)))
-            except FileNotFoundError:  # removed since the folder was read
+                found = os.lstat(top / name)
+            except FileNotFoundError:
                 continue
+            if not stat.S_ISDIR(found.st_mode):
+                yield _local_entry(name, found)
+            elif name.count("/") <= levels:
+                todo.append(name)
+            else:
+                yield Entry(f"{name}/", 0, "", None, "a folder too far down")
 
 
 def _local_entry(name: str, found: os.stat_result) -> Entry:
-    other = "" if stat.S_ISREG(found.st_mode) else next((said for kind, said in _KINDS if kind(found.st_mode)), "no file")
-    return Entry(name, found.st_size, disk_version(found), found.st_mtime, other)
+    return Entry(name, found.st_size, disk_version(found), found.st_mtime, other_kind(found.st_mode) or "")
 
 
 def _time_of(info: Any) -> float | None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks.gate.scene import Gate, accepted, deliver, shard
+from mixval.config.source import LimitsConfig
 from mixval.contracts.ingestion import Delivery
 from mixval.errors import ChangedFileError, ConfigError, StorageError
 from mixval.lake.inbox import UPLOAD_SECONDS, InboxListing, list_inbox
@@ -77,13 +78,34 @@ def test_names_that_are_no_data_are_recorded_with_the_reason(gate: Gate, tmp_pat
         "stray.parquet": "belongs to no contributor",
         "a/README.md": "description",
         "a/x.xlsx": "none of the formats",
-        "a/pipe.parquet": "a pipe",
+        "a/pipe.parquet": "a FIFO",
         "a/link.parquet": "a link",
         "a/linked": "a link",
-        "a/\\udcff.parquet": "no UTF-8",
+        "a/\\xff.parquet": "no UTF-8",
     }.items():
         assert words in reasons.pop(name), name
     assert reasons == {}
+
+
+def test_contributors_that_deliver_too_much_wait_and_others_go_on(gate: Gate) -> None:
+    limits = LimitsConfig(files=3, levels=2, file_bytes=2_000, total_bytes=4_500)
+    for at in range(5):
+        deliver(gate.config, f"many/{at}.parquet", shard("m", 1))
+    deliver(gate.config, "deep/1/2/3/x.parquet", shard("d", 1))
+    for name, size in {"large/x": 2_001, "heavy/0": 2_000, "heavy/1": 2_000, "heavy/2": 2_000}.items():
+        file = inbox_of(gate) / f"{name}.parquet"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"x" * size)
+    deliver(gate.config, "good/1/x.parquet", shard("g", 1))
+    found = list_inbox(gate.config, limits)
+    assert [one.name for one in found.deliveries] == ["good/1/x.parquet"]
+    waiting = {one.name: one.reason for one in found.waiting}
+    assert {name: reason.split(" are")[0] for name, reason in waiting.items()} == {
+        "deep/": "at most 2 levels of folders",
+        "heavy/": "at most 4,500 bytes",
+        "many/": "at most 3 files",
+    }
+    assert [(one.name, one.reason.split(" are")[0]) for one in found.ignored] == [("large/x.parquet", "at most 2,000 bytes")]
 
 
 def test_two_folders_of_one_contributor_wait_and_others_go_on(gate: Gate) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
@@ -18,6 +19,7 @@ from mixval.stages import held_batches, holdings
 from mixval.stages.drift import drift_of
 from mixval.stages.held_batches import stored_batch
 from mixval.stages.holdings import Holdings
+from mixval.valuation.held_rows import HeldShare
 from tests.stages.planted_lake import Lake, measured_lake
 from tests.worlds import World, rows
 
@@ -37,7 +39,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Lake:
         "ash": rows(TASK, 24, 100),
         "beech": rows(TASK, 12, 200) + rows(TASK, 16, 300, is_near=False, origin="synthetic"),
         "cedar": rows(TASK, 20, 400, is_near=False, origin="synthetic"),
-        "dogwood": rows(TASK, 24, 500),
+        "dogwood": [*rows(TASK, 11, 500), {"text": "no label", "label": None, "origin": "real"}, *rows(TASK, 13, 511)],
     }
     tables = {name: pa.Table.from_pylist(content, schema=world.schema()) for name, content in given.items()}
     return measured_lake(root, TASK, tables, world.hold_out(rows(TASK, 30, 0)).parent, VALUATION, "ngrams")
@@ -88,6 +90,17 @@ def test_versions_are_summed_by_addition(lake: Lake) -> None:
     assert (found.version, found.n_rows, found.notes) == (version, 72, ())
     assert found.recent == {name: [f"digest-{name}"] for name in ("ash", "beech", "cedar")}
     same(lake.holdings(version), found)
+
+
+def test_rows_that_the_gate_leaves_out_count_nowhere(lake: Lake) -> None:
+    batch, admitted = lake.batches["dogwood"], lake.deliveries["dogwood"].filter(pc.is_valid(pc.field("label")))
+    assert (batch.n_rows, len(batch.rows.keys)) == (24, 24)
+    found = lake.holdings(lake.append_rows("digest-dogwood", admitted))
+    assert found.rows.share_of(batch.kept["real"], 0.95) == HeldShare(1, 1, 1, 24)
+    # Its rows as somebody else's file are the same rows.
+    alone = lake.holdings(lake.append_foreign(admitted))
+    np.testing.assert_array_equal(alone.rows.keys, found.rows.keys)
+    assert alone.n_rows == 48
 
 
 def test_what_somebody_else_appends_is_measured_alone(lake: Lake) -> None:

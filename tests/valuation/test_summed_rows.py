@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from functools import reduce
 from operator import add
 
@@ -42,6 +43,13 @@ def test_the_order_of_additions_changes_nothing() -> None:
         same(orders[0], other)
     whole = np.concatenate([one.keys for one in sources])
     np.testing.assert_array_equal(orders[0].keys, np.sort(whole)[:10])
+
+
+def test_of_copies_at_the_limit_the_same_stays_whatever_came_first() -> None:
+    one = source(1, 8, limit=5)
+    copy = replace(one, weights=3 * one.weights)
+    same(one + copy, copy + one)
+    assert (one + copy).weights.tolist() == [1, 3, 1, 3, 1]
 
 
 def test_what_was_stored_is_read_back() -> None:

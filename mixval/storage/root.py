@@ -208,15 +208,19 @@ class Location:
         return True
 
     def remote_files(self, recursive: bool = True, most: int | None = None) -> Iterator[tuple[str, int]]:
-        """Names and bytes of the files below, where they are not on this machine; on S3 no more than `most` are asked for."""
+        """Names and bytes of the files below, where they are not on this machine.
+
+        On S3 no more than `most` objects are asked for; where so many are there, those that are no files come too.
+        """
         filesystem = self.filesystem()
         bounded = {"max_items": most} if self.scheme == "s3" and most is not None and recursive else {}
         found = filesystem.find(self.path, maxdepth=None if recursive else 1, detail=True, **bounded)
         if not found:
             self._info()  # raises when there is nothing, rather than an empty folder
         above = str(filesystem._strip_protocol(self.url)).rstrip("/") + "/"
+        is_cut = bool(bounded) and len(found) >= bounded["max_items"]
         for name, entry in found.items():
-            if entry["type"] == "file" and not name.endswith("/") and name.startswith(above):
+            if is_cut or (entry["type"] == "file" and not name.endswith("/") and name.startswith(above)):
                 yield name.removeprefix(above), int(entry["size"] or 0)
 
     def _file_names(self, recursive: bool) -> Iterator[str]:

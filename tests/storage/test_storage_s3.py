@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.csv as pc
 import pytest
 
-from mixval.config.source import SourceConfig, StorageConfig
+from mixval.config.source import LimitsConfig, SourceConfig, StorageConfig
 from mixval.errors import ChangedFileError, ConflictError, LostArtifactError, StorageError
 from mixval.storage import s3
 from mixval.storage.commit import ArtifactStore
@@ -152,6 +152,20 @@ def test_an_object_that_changes_before_or_while_it_is_read_is_told(place: Locati
         list(batches)
     with pytest.raises(ChangedFileError):
         next(stream_rows(shards, source, "language-modelling", 50))
+
+
+def test_more_objects_than_are_read_refuse_their_contributor_whatever_they_are(place: Location, write_shard: Write) -> None:
+    for name in ("few", "many"):
+        write_shard(place.child("in", name, "z.parquet"), {"text": ["a"], "origin": ["real"]})
+    bucket, _, prefix = place.path.partition("/")
+    for number in range(4):  # markers of folders, which are no files, come first
+        place.filesystem().call_s3("put_object", Bucket=bucket, Key=f"{prefix}/in/many/{number}/", Body=b"")
+    source = SourceConfig(contributors=place.child("in").url, target=place.child("t").url, limits={"files": 3})
+    found = {name: [shard.problem for shard in shards] for name, shards in list_contributors(source).items()}
+    assert found["few"] == [None]
+    assert "at most 3 files" in str(found["many"])
+    whole = source.model_copy(update={"limits": LimitsConfig(files=5)})
+    assert [shard.name for shard in list_contributors(whole)["many"]] == ["z.parquet"]
 
 
 def test_every_format_is_listed_streamed_and_drawn(place: Location) -> None:

@@ -1,10 +1,11 @@
-"""Whether a gate in front of a table loses or doubles anything, measured with real processes over real stores.
+"""Whether a gate in front of a table loses or doubles anything, and what a decision costs, measured over real stores.
 
-    python -m benchmarks.gate [races] [kills] [--races 10] [--kills 200]
+    python -m benchmarks.gate [races] [kills] [speed] [--races 10] [--kills 200]
 
 `races`: eight gates race the same ten shards of ten rows into a table of one, on a disk and over the wire. `kills`: gates are
 killed at every step of the protocol and at random moments, on a disk and, a tenth of them, over the wire, and another goes
-through. Both by default. What other commands have stored in `benchmarks/results/gate.json` is kept.
+through. `speed`: as `python -m benchmarks.gate.speed`. All by default. What other commands have stored in
+`benchmarks/results/gate.json` is kept.
 """
 
 from __future__ import annotations
@@ -15,20 +16,27 @@ import sys
 from benchmarks.figures import write_beside
 from benchmarks.gate import kills, races
 
+PARTS = ("races", "kills", "speed")
+
 
 def main(arguments: list[str]) -> None:
     """Measure what is named, and store it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help="any of races, kills; both by default")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"any of {', '.join(PARTS)}; all by default")
     parser.add_argument("--races", type=int, default=10, help="on a disk, and as many over the wire")
     parser.add_argument("--kills", type=int, default=200, help="at random moments")
     given = parser.parse_args(arguments)
-    if unknown := sorted(set(given.parts) - {"races", "kills"}):
-        parser.error(f"expected races or kills, found {', '.join(unknown)}")
-    if "races" in given.parts or not given.parts:
+    if unknown := sorted(set(given.parts) - set(PARTS)):
+        parser.error(f"expected any of {', '.join(PARTS)}, found {', '.join(unknown)}")
+    parts = given.parts or PARTS
+    if "races" in parts:
         write_beside("gate", races.figures(given.races), races.COMMAND)
-    if "kills" in given.parts or not given.parts:
+    if "kills" in parts:
         write_beside("gate", kills.figures(given.kills, given.kills // 10), kills.COMMAND)
+    if "speed" in parts:
+        from benchmarks.gate import speed  # which takes torch along
+
+        speed.main([])
 
 
 if __name__ == "__main__":

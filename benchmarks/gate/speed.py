@@ -11,6 +11,7 @@ are processor time, the least of some repeats; the exponent is the slope of thei
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -132,15 +133,15 @@ def figures(found: dict[int, float], command: str) -> list[Figure]:
     return [figure("holdings_exponent", float(slope), "<= 0.05", "", command), *ends]
 
 
-def main() -> None:
+def main(arguments: list[str]) -> None:
     """Measure, and store the figures."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--features", type=int, default=2048)
     parser.add_argument("--repeats", type=int, default=3)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     found = measured(given.features, given.repeats)
     write_beside("gate", figures(found, COMMAND), COMMAND)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +17,7 @@ from mixval.config.runtime import RuntimeConfig
 from mixval.config.source import StorageConfig
 from mixval.contracts.record import ArtifactRef
 from mixval.errors import LostArtifactError, StorageError
+from mixval.storage import records
 from mixval.storage.commit import ArtifactStore
 from mixval.storage.damage import take_damage
 from mixval.storage.layout import Layout
@@ -255,3 +258,24 @@ def test_a_document_that_is_not_what_is_asked_for_is_discarded(root: Location) -
         store.read_model(refs[2], "d.json", RuntimeConfig)
     assert [store.committed(ref) is not None for ref in refs] == [True, False, False]
     assert len(take_damage(root.url)) == 2
+
+
+def test_a_file_that_nobody_touches_is_read_for_its_digest_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = ArtifactStore(open_location(str(tmp_path)))
+    ref = store.ref("loss", 1, rows="abc")
+    store.commit(ref, inputs={}, tensors={"losses": np.arange(99.0)})
+    (file,) = tmp_path.rglob("*.safetensors")
+    whole, read = file.read_bytes(), records._digest.cache_info
+
+    def looked(settled: int) -> int:
+        monkeypatch.setattr(records, "SETTLED_NS", settled)
+        before = read().misses
+        np.testing.assert_array_equal(store.read_tensors(ref)["losses"], np.arange(99.0))
+        return read().misses - before
+
+    just_written, long_ago = 10**18, -(10**18)
+    assert [looked(just_written), looked(long_ago), looked(long_ago)] == [0, 1, 0]
+    file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    os.utime(file, ns=(1, 1))  # another time than before, however the clock of this file system ticks
+    with pytest.raises(LostArtifactError, match="expected the content"):
+        store.read_tensors(ref)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from mixval.config.runtime import RuntimeConfig
@@ -12,8 +14,14 @@ from mixval.config.source import StorageConfig
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.results import ranking_schema
 from mixval.publish.stored_run import open_run
+from mixval.stages.account import Account
+from mixval.stages.in_process import InProcess
+from mixval.stages.jobs import MeasureJob
+from mixval.stages.preparing import PreparedRun
+from mixval.stages.runs import GatedRun
+from mixval.stages.whole_run import FinishedRun, publish_finished, run_here, run_stages
 from mixval.storage.pointer import read_latest
-from mixval.storage.root import open_location
+from mixval.storage.root import Location, open_location
 from mixval_flows.runner import LazyCluster
 from mixval_flows.valuation import valuation
 from mixval_tasks.cluster import use_cluster
@@ -63,3 +71,48 @@ def test_a_run_reads_from_and_publishes_to_s3(
     manifest = stored.folder.child("manifest.json").read_bytes().decode()
     assert s3_bucket.secret not in manifest
     assert s3_bucket.key not in manifest
+
+
+class WhileItChanges(InProcess):
+    """A run within which an object is written anew, between its plan and its gate, or its gate and its measuring."""
+
+    def __init__(self, moment: str, file: Location) -> None:
+        self._moment, self._file = moment, file
+
+    def gate(self, config: ValuationConfig, prepared: PreparedRun, n_missing: int) -> GatedRun:
+        """Perhaps after a change."""
+        self._change("gate")
+        return super().gate(config, prepared, n_missing)
+
+    def measure(self, jobs: Sequence[MeasureJob], target: MeasureJob) -> dict[str, str]:
+        """Perhaps after a change."""
+        self._change("measure")
+        return super().measure(jobs, target)
+
+    def _change(self, stage: str) -> None:
+        if stage == self._moment:
+            table = pq.read_table(pa.BufferReader(self._file.read_bytes()))
+            written = pa.BufferOutputStream()
+            pq.write_table(table.take(pa.array(range(table.num_rows)[::-1])), written)
+            self._file.write_bytes(written.getvalue().to_pybytes())
+
+
+@pytest.mark.parametrize("moment", ["gate", "measure"])
+def test_an_object_that_changes_within_a_run_fails_its_contributor_by_name(
+    remote: tuple[World, ValuationConfig], s3_bucket: S3Bucket, moment: str
+) -> None:
+    _, config = remote
+    config = config.model_copy(update={"output": f"{config.output}-{moment}"})
+    file = open_location(s3_bucket.url).child("source", "contributor=near", "part-0.parquet")
+    whole, account = file.read_bytes(), Account()
+    run = run_stages(config, WhileItChanges(moment, file), account)
+    assert isinstance(run, FinishedRun)
+    stored = open_run(publish_finished(run, account).url)
+    outcomes = {one.contributor: (one.verdict, one.reason or "") for one in stored.manifest.outcomes}
+    assert outcomes["near"][0] == "failed"
+    assert "contributor=near/part-0.parquet: expected its content" in outcomes["near"][1]
+    assert "as it was listed" in outcomes["near"][1]
+    assert set(stored.ranking["contributor"].to_pylist()) == {"mixed", "far"}
+    file.write_bytes(whole)
+    again = run_here(config)
+    assert (again.n_ranked, again.n_failed, again.recomputed_contributors) == (3, 0, ["near"])

@@ -13,7 +13,7 @@ from rich.table import Table
 from mixval.config.policy import Action
 from mixval.contracts.gate_run import DeliveryOutcome, GateRunSummary
 from mixval.contracts.ingestion import Decision
-from mixval.publish.gate_page.words import exit_words, lines, quantity_words
+from mixval.publish.gate_page.words import exit_words, lines, measured_words
 from mixval.publish.names import visible
 
 STYLES: dict[Action, str] = {"accept": "green", "quarantine": "yellow", "reject": "red"}
@@ -90,6 +90,6 @@ def explained(decision: Decision) -> str:
         f"  rows: {measured.n_rows:,} to append, {measured.n_dropped:,} left out",
     ]
     rows += [f"  why: {visible(decision.why)}"] if decision.why else []
-    rows += [f"  {visible(quantity_words(name, found))}" for name, found in measured.quantities.items()]
+    rows += [f"  {words}" for words in measured_words(measured)]
     rows += [f"  refused by the row gate: {visible(measured.rejected)}"] if measured.rejected else []
     return "\n".join([*rows, f"  policy {decision.policy[:16]}{', in shadow mode' if decision.shadow else ''}"])

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from mixval.config.value import ValueConfig
 from mixval.publish.gate_page.value_chart import drawn, value_chart
-from mixval.publish.gate_page.words import DONE, SHOWN, lines, quantity_words
+from mixval.publish.gate_page.words import DONE, SHOWN, lines, measured_words
 from mixval.publish.gate_run import GateResults
 from mixval.publish.names import visible
 from mixval.publish.numerals import count
@@ -43,10 +43,7 @@ def render_gate_report(results: GateResults) -> str:
         charts=[value_chart(rows, layout) for layout in LAYOUTS] if rows else [],
         level=level_words(manifest.config),
         n_hidden=f"Without {n_hidden} that have no value." if n_hidden else "",
-        numbers={
-            one.digest[:16]: [visible(quantity_words(name, found)) for name, found in one.measured.quantities.items()]
-            for one in decisions
-        },
+        numbers={one.digest[:16]: measured_words(one.measured) for one in decisions},
         others=[(visible(name), visible(reason)) for name, reason in others],
         commands=COMMANDS,
         configuration=visible_lines(yaml.safe_dump(manifest.config, sort_keys=False, allow_unicode=True)),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mixval.config.policy import Action
 from mixval.contracts.gate_run import DeliveryOutcome, GateRunSummary
-from mixval.contracts.ingestion import Decision, Quantity
+from mixval.contracts.ingestion import Decision, Measured, Quantity
 from mixval.publish.names import visible
 from mixval.publish.numerals import MINUS, count, counted, decimals_for, fixed, signed
 
@@ -100,6 +100,16 @@ def exit_words(summary: GateRunSummary) -> str:
     said += [f"{refused} rejected"] if refused else []
     said += [f"{len(summary.failed)} not decided"] if summary.failed else []
     return f"Exit code {summary.exit_code}: {', '.join(said)}." if said else ""
+
+
+def measured_words(measured: Measured) -> list[str]:
+    """All that was measured of a delivery: a line a quantity, then what its real and its synthetic rows add, then notes."""
+    said = [quantity_words(name, found) for name, found in measured.quantities.items()]
+    for part, found in measured.parts.items():
+        said.append(quantity_words(f"marginal value of its {part} rows ({found.n_rows:,})", found.given_holdings))
+        if len(measured.parts) > 1:
+            said.append(quantity_words("the same given its other rows", found.given_rest))
+    return [visible(words) for words in (*said, *measured.notes)]
 
 
 def quantity_words(name: str, found: Quantity) -> str:

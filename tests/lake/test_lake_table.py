@@ -78,6 +78,35 @@ def test_another_writer_between_is_a_conflict_and_nothing_is_written(table: Lake
     assert table.append_once(other, source(key=other), 1, 2).version == 4
 
 
+def meddled(rows: RowSource, meddle: Callable[[], object]) -> RowSource:
+    """Rows that are opened once the table was looked at and found fit: then somebody comes between, once."""
+    left = [meddle]
+
+    def opened() -> pa.RecordBatchReader:
+        if left:
+            left.pop()()
+        return rows()
+
+    return opened
+
+
+def test_a_writer_that_comes_between_the_last_look_and_the_commit_is_a_conflict(table: LakeTable) -> None:
+    other = CommitKey("e" * 64, 0)
+    with pytest.raises(ConflictError, match="found 1 up to version 2"):
+        table.append_once(other, meddled(source(key=other), lambda: foreign(table)), 1)
+    assert (table.version(), table.attempt(other.delivery)) == (2, None)
+    appended = table.append_once(other, meddled(source(key=other), lambda: foreign(table)), 2, ahead=1)
+    assert (appended.version, appended.was_there, table.rows_by_key(4)) == (4, False, {KEY: 3, other: 3})
+
+
+@pytest.mark.parametrize("attempt", [0, 1])
+def test_a_gate_that_comes_between_the_last_look_and_the_commit_is_found(table: LakeTable, attempt: int) -> None:
+    mine, other = CommitKey("e" * 64, 0), CommitKey("e" * 64, attempt)
+    rows = meddled(source(key=mine), lambda: table.append_once(other, source(key=other), 1))
+    appended = table.append_once(mine, rows, 1, ahead=5)
+    assert (appended.version, appended.was_there, table.rows_by_key(2)) == (2, True, {KEY: 3, other: 3})
+
+
 def test_versions_that_change_no_rows_are_no_other_writer(table: LakeTable) -> None:
     foreign(table)
     assert table.widen(pa.schema([("note", pa.string())])) == 3

@@ -11,10 +11,13 @@ from distributed import Worker, WorkerPlugin
 
 from mixval.progress import watch_rows
 from mixval.stages.memory import limit_memory
+from mixval.storage.allowance import hold_to_allowances
 
 ROWS_TOPIC = "mixval-rows"
 """Topic of the events in which workers tell how many rows have passed, by contributor."""
 TELL_SECONDS = 0.5
+DECODING_SHARE = 0.5
+"""Of a worker's memory, for decoding a piece of a file."""
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION")
 
 
@@ -43,7 +46,8 @@ class RowsTold:
 
 
 class Prepare(WorkerPlugin):  # type: ignore[misc]  # Dask has no types
-    """Sets torch's threads, passes storage credentials, limits memory, and imports what every task needs."""
+    """Sets torch's threads, passes storage credentials, limits memory and what decoders take of it, and imports what every task
+    needs."""
 
     name = "mixval-prepare"
 
@@ -64,6 +68,8 @@ class Prepare(WorkerPlugin):  # type: ignore[misc]  # Dask has no types
         torch.set_num_threads(self._threads)
         import_passes()
         limit = worker.memory_manager.memory_limit
+        if self._is_own:
+            hold_to_allowances(int(limit * DECODING_SHARE) if limit else None)
         if self._is_own and limit and not torch.cuda.is_available():  # CUDA reserves address space by the machine's memory
             limit_memory(limit)
 

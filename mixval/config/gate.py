@@ -33,7 +33,15 @@ class GateConfig(FrozenModel):
     min_image_side_pixels: int = Field(default=8, gt=0)
     """Smallest side of an image in pixels."""
     max_image_side_pixels: int = Field(default=8192, gt=0)
-    """Largest side of an image in pixels. Larger ones are never decoded (protection against decompression bombs)."""
+    """Largest side of an image in pixels. Larger ones are never decoded."""
+    max_image_pixels: int = Field(default=2**25, gt=0)
+    """Most pixels of an image, height times width. Larger ones are never decoded: 1.4 kB may hold 67 million of them."""
+    max_image_scans: int = Field(default=32, gt=0)
+    """Most scans of a JPEG, each of which goes over all pixels. Encoders write up to 14; images of more are never decoded."""
+    max_rows: int = Field(default=20_000_000, gt=0)
+    """Most rows of a contributor. With more it is rejected unread: the gate keeps some 100 bytes a row to find repeats."""
+    max_unfolding: int = Field(default=2000, gt=0)
+    """Most bytes that a contributor may have once decoded, pixels included, per byte of its files, beyond the first GiB."""
     batch_rows: int = Field(default=4096, gt=0)
     """Rows validated at a time."""
     samples_kept: int = Field(default=5, ge=1, le=100)

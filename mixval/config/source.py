@@ -11,7 +11,8 @@ OriginRule = Literal["column", "folder", "real", "synthetic"]
 
 
 class StorageConfig(FrozenModel):
-    """How URLs are opened. Secrets are never fields: they come from the environment or from a Prefect block."""
+    """How URLs are opened, and how much of a file is decoded. Secrets are never fields: they come from the environment or from
+    a Prefect block."""
 
     endpoint_url: str | None = None
     """An S3-compatible endpoint, e.g. `http://127.0.0.1:9000`. None: `AWS_ENDPOINT_URL` of the environment, else AWS."""
@@ -21,6 +22,11 @@ class StorageConfig(FrozenModel):
     """Whether to read public buckets without credentials."""
     credentials_block: str | None = None
     """Name of a Prefect `aws-credentials` block with the keys (extra `s3`). None: the credentials of the environment."""
+    max_cell_bytes: int = Field(default=64 << 20, gt=0)
+    """Most bytes of a cell once decoded: a text, an image, a conversation. A row with a larger one is a bad row."""
+    max_decoding_bytes: int = Field(default=2 << 30, gt=0)
+    """Most bytes of memory that decoding a piece of a file may take. A file that takes more cannot be read. On a cluster's
+    workers (Linux) the system holds it, at half of a worker's memory in any case; elsewhere it goes by what the file says."""
 
 
 class LimitsConfig(FrozenModel):

@@ -99,17 +99,20 @@ class RowMapping:
         names = {name for _, group in self.sources for name in group} | {self.origin, self.id, self.tools} - {None}
         return [path for field in schema if field.name in names for path in _leaves(field, self.chat)]
 
-    def apply(self, rows: pa.RecordBatch, origin: str | None, own_names: ClassNames = ()) -> pa.Table:
+    def apply(
+        self, rows: pa.RecordBatch, origin: str | None, own_names: ClassNames = (), large: Mapping[int, str] | None = None
+    ) -> pa.Table:
         """Rows in contract columns, then `origin` (string) and, where the data has it, `id` (string).
 
         `rows` have plain types (`arrow_types.py`). `origin` is the constant for data without an origin column, `own_names` are
-        the shard's `class_names`. Where labels are read from names, `label_found` (string) has those that T does not. Where a
-        row can be one that is not read although its types fit, `refusal` (string) says why; its cells are null. A chat column
+        the shard's `class_names`; `large` says of which rows a cell was left out, and why. Where labels are read from names,
+        `label_found` (string) has those that T does not. Where a row can be one that is not read although its types fit,
+        `refusal` (string) says why; its cells are null. A chat column
         also gives `answer` (string): the last message as JSON, where it is more than text. Raises `pa.ArrowInvalid` for values
         that do not fit their type: numbers beyond int64, strings that are not UTF-8.
         """
         made: dict[str, pa.Array] = {}
-        refused: Refused = {}
+        refused: Refused = dict(large or {})
         from_chat = {column.name for column, names in self.sources if names == (self.chat,)}
         if from_chat:
             made |= split_chat(rows.column(self.chat), from_chat, refused)
@@ -125,7 +128,12 @@ class RowMapping:
         made["origin"] = constant if self.origin is None else _text(rows.column(self.origin), refused)
         if self.id in rows.schema.names:
             made["id"] = _text(rows.column(self.id), refused)
-        if has_tools or any(_may_refuse(rows.schema.field(name).type) for _, names in self.sources for name in names):
+        refused |= large or {}
+        if (
+            refused
+            or has_tools
+            or any(_may_refuse(rows.schema.field(name).type) for _, names in self.sources for name in names)
+        ):
             made["refusal"] = pa.array([refused.get(at) for at in range(rows.num_rows)], pa.string())
         return pa.table(made)
 

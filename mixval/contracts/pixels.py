@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import struct
 
 import numpy as np
@@ -21,7 +22,12 @@ from mixval.errors import ContractError
 VERSION = 2
 """Raised whenever an image is read as other pixels: part of every fingerprint of a pass over images."""
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
-_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error)
+_FEW_SCANS = 8
+"""Up to so many are counted with those of pictures within the picture."""
+_SCAN, _END, _WITHOUT_LENGTH = 0xDA, 0xD9, {0x01, *range(0xD0, 0xD9)}
+"""Markers of JPEG (ITU-T T.81, table B.1): start of scan, end of image, and those that no length follows."""
+_NEXT_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
+_ERRORS = (MemoryError, OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error)
 """What Pillow raises on broken files, by its documentation and by experiment."""
 _COLOURS = ("1", "L", "LA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "P", "PA")
 
@@ -39,11 +45,19 @@ class EncodedImage:
         else:
             begins = f"{len(data):,} bytes that begin with {data[:8].hex(' ')}" if data else "0 bytes"
             raise ContractError(f"a PNG or JPEG was expected, found {begins}. Write the image again, or drop the row.")
-        self._n_bytes = len(data)
+        self._data = data
         try:
             self._image = opener(io.BytesIO(data))
         except _ERRORS as error:
             raise self._broken(error) from error
+
+    @property
+    def n_scans(self) -> int:
+        """Passes over all pixels that decoding takes: the scans of a JPEG, up to 8 with those of its thumbnails; else 1."""
+        if self.format != "JPEG":
+            return 1
+        n = self._data.count(bytes((0xFF, _SCAN)))
+        return n if n <= _FEW_SCANS else _count_scans(self._data)
 
     @property
     def stored_size(self) -> tuple[int, int]:
@@ -61,7 +75,7 @@ class EncodedImage:
 
     def _broken(self, error: Exception) -> ContractError:
         return ContractError(
-            f"a PNG or JPEG that decodes was expected, found {self.format} of {self._n_bytes:,} bytes that do not: {error}. "
+            f"a PNG or JPEG that decodes was expected, found {self.format} of {len(self._data):,} bytes that do not: {error}. "
             "Write the image again, or drop the row."
         )
 
@@ -69,7 +83,9 @@ class EncodedImage:
 def in_unit_interval(pixels: np.ndarray) -> np.ndarray:  # float32, same shape
     """Pixels as floats in [0, 1]: unsigned integers over their largest value, floats as they are."""
     if pixels.dtype.kind == "u":
-        return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+        floats = pixels.astype(np.float32)
+        floats /= np.float32(np.iinfo(pixels.dtype).max)  # in its place: an image may take hundreds of megabytes
+        return floats
     return pixels.astype(np.float32)
 
 
@@ -78,13 +94,29 @@ def as_eight_bits(pixels: np.ndarray) -> np.ndarray:  # (H, W, C) -> (H, W, 1 or
     values = pixels[:, :, :3] if pixels.shape[2] == 4 else pixels
     if values.dtype != np.uint8:
         values = np.rint(np.nan_to_num(in_unit_interval(values)).clip(0, 1) * 255).astype(np.uint8)
-    return values[:, :, :1] if (values == values[:, :, :1]).all() else values
+    is_grey = all(np.array_equal(values[:, :, at], values[:, :, 0]) for at in range(1, values.shape[2]))
+    return values[:, :, :1] if is_grey else values
 
 
 def pixels_digest(pixels: np.ndarray) -> bytes:
     """16 bytes that are the same for images that look the same, however they are encoded."""
     seen = np.ascontiguousarray(as_eight_bits(pixels))
-    return hashlib.blake2b(str(seen.shape).encode() + seen.tobytes(), digest_size=16).digest()
+    name = hashlib.blake2b(str(seen.shape).encode(), digest_size=16)
+    name.update(seen.data)
+    return name.digest()
+
+
+def _count_scans(data: bytes) -> int:
+    """Scans before the end of a JPEG, as a decoder meets them."""
+    n, at = 0, 2
+    while (found := _NEXT_MARKER.search(data, at)) is not None:
+        marker, at = data[found.end() - 1], found.end()
+        if marker == _END:
+            break
+        n += marker == _SCAN
+        if marker not in _WITHOUT_LENGTH:
+            at += int.from_bytes(data[at : at + 2], "big")
+    return n
 
 
 def _values(image: Image.Image) -> np.ndarray:

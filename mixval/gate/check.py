@@ -19,6 +19,7 @@ from mixval.errors import ShardError
 from mixval.gate.aggregate import contributor_facts
 from mixval.gate.derive import TokenCounter
 from mixval.gate.engine import inspect
+from mixval.gate.extent import Extent
 from mixval.gate.findings import row_findings, whole_findings
 from mixval.gate.profile import TargetProfile
 from mixval.gate.row_suite import Known, row_checks
@@ -59,20 +60,25 @@ def check_contributor(
     """The outcome for one contributor whose rows come as `batches`.
 
     Bad rows are dropped and counted. Too many of them, too few remaining rows, or one shard that does not fit the row contract
-    reject the contributor. Bad data raise no error, so other contributors are checked all the same. The counts of a rejected
-    contributor are those of the rows that were read. StorageError and other failures that are not the data's pass through.
+    reject the contributor; rows that could not change that are not read. Bad data raise no error, so other contributors are
+    checked all the same. The counts of a rejected contributor are those of the rows that were read. StorageError and other
+    failures that are not the data's pass through.
     """
     known = Known(list(target.labels) or None, target.image_size, target.class_names)
     checks = row_checks(task, limits, known, has_tokens=count_tokens is not None, max_length=max_length, overlong=overlong)
-    stream = RowStream(task, limits, checks, target.digests, count_tokens, class_names=target.class_names)
+    extent = Extent.of(shards)
+    most = extent.most_bytes(limits.max_unfolding)
+    stream = RowStream(task, limits, checks, target.digests, count_tokens, most_bytes=most, class_names=target.class_names)
     where = f"contributor {quoted(name)}"
-    problem = listed_problem(shards) or _read(stream, batches, shards)
+    problem, is_whole = listed_problem(shards), True
+    if problem is None:
+        problem, is_whole = _read(stream, batches, shards, extent)
     shard_suite, findings = inspect_shards(shards, problem, task, limits, where)
     names = [shard.name for shard in shards]
     findings += row_findings(stream.rows, where, names) + row_findings(stream.repeats, where, names)
     suites = [shard_suite, stream.rows, stream.repeats]
     if problem is None:
-        whole, refusals = _check_whole(stream, len(shards), where)
+        whole, refusals = _check_whole(stream, extent, is_whole, where)
         suites, findings = [*suites, whole], [*refusals, *findings]
     return GateCheck(
         outcome=_outcome(name, shards, stream, findings, target),
@@ -83,22 +89,29 @@ def check_contributor(
     )
 
 
-def _read(stream: RowStream, batches: Iterable[RowBatch], shards: Sequence[ShardRef]) -> ShardProblem | None:
-    """Runs the rows through the stream, up to the first shard that breaks the contract."""
+def _read(
+    stream: RowStream, batches: Iterable[RowBatch], shards: Sequence[ShardRef], extent: Extent
+) -> tuple[ShardProblem | None, bool]:
+    """Runs the rows through the stream, up to the first shard that breaks the contract, which comes first, or until what was
+    read rejects the contributor; whether all rows were read comes second."""
     index: int | None = None
+    is_decided = extent.is_decided(stream)
     try:
         for batch in batches:
+            if is_decided:
+                return None, False
             index = batch.shard_index
             stream.add(batch)
             index = None
+            is_decided = extent.is_decided(stream)
     except ShardError as error:
-        return read_problem(error, shards, index)
-    return None
+        return read_problem(error, shards, index), False
+    return None, True
 
 
-def _check_whole(stream: RowStream, n_shards: int, where: str) -> tuple[SuiteTally, list[Finding]]:
+def _check_whole(stream: RowStream, extent: Extent, is_whole: bool, where: str) -> tuple[SuiteTally, list[Finding]]:
     """The contributor's suite on its row of figures, and its findings."""
-    frame, found = contributor_facts(stream, n_shards)
+    frame, found = contributor_facts(stream, extent, is_whole)
     suite = SuiteTally("contributor", stream.limits.samples_kept)
     suite.add(inspect(contributor_checks(stream.task, stream.limits), frame), frame, np.zeros(1, dtype=np.int64))
     return suite, whole_findings(suite, where, found)

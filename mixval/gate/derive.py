@@ -5,9 +5,10 @@ Letters: N rows of a batch. The frame's index is the row's position in the batch
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from mixval.config.gate import GateConfig
 from mixval.config.tasks import Task, for_column, spec_of
 from mixval.contracts.digests import input_digest
 from mixval.errors import ShapeError
-from mixval.gate.images import image_cells, image_facts
+from mixval.gate.images import Most, image_cells, image_facts
 from mixval.gate.prints import IMAGE_WIDTH, text_print
 from mixval.gate.spelling import joined_text
 from mixval.gate.texts import text_facts
@@ -54,6 +55,8 @@ class DerivedRows:
     """(N, 16) uint8: names of the rows' inputs."""
     prints: list[np.ndarray] | None
     """(N,) prints of the rows' inputs (`prints.py`); None where they were not asked for."""
+    pixel_bytes: int = 0
+    """Decoded bytes of the images."""
 
 
 @dataclass(frozen=True)
@@ -64,19 +67,32 @@ class _Derived:
     """(N,) bool where a cell is complete enough to be tokenised."""
     prints: list[np.ndarray | None] | None = None
     """(N,) of images; None of others: the texts of a row have one print together."""
+    pixel_bytes: int = 0
+
+
+class _Asked(NamedTuple):
+    limits: GateConfig
+    has_prints: bool
+    most_pixel_bytes: float
 
 
 def derive_rows(
-    table: pa.Table, task: Task, limits: GateConfig, count_tokens: TokenCounter | None, has_prints: bool = False
+    table: pa.Table,
+    task: Task,
+    limits: GateConfig,
+    count_tokens: TokenCounter | None,
+    has_prints: bool = False,
+    most_pixel_bytes: float = math.inf,
 ) -> DerivedRows:
     """The derived columns and input digests of a batch in contract columns, and prints where they are asked for. Nulls and
-    broken values are derived, too, and raise nothing."""
+    broken values are derived, too, and raise nothing. When the images that were decoded have more bytes than
+    `most_pixel_bytes`, no more are."""
     columns: dict[str, list[Any] | np.ndarray] = {}
     inputs: list[_Derived] = []
     complete = np.ones(table.num_rows, dtype=bool)
     for column in spec_of(task).columns:
         derive = for_column(_DERIVED, column, "facts for the gate")
-        derived = derive(columns, column.name, table.column(column.name), limits, has_prints)
+        derived = derive(columns, column.name, table.column(column.name), _Asked(limits, has_prints, most_pixel_bytes))
         inputs += [derived] if column.is_input else []
         complete &= derived.usable
     columns["origin"] = [fact.shown for fact in text_facts(table.column("origin"))]
@@ -86,7 +102,7 @@ def derive_rows(
         _derive_tokens(columns, table, complete, count_tokens)
     frame = pd.DataFrame({name: pd.Series(values, dtype=_dtype(values)) for name, values in columns.items()})
     digests = as_digests([input_digest(row) for row in zip(*(one.values for one in inputs), strict=True)])
-    return DerivedRows(frame, digests, _prints(inputs) if has_prints else None)
+    return DerivedRows(frame, digests, _prints(inputs) if has_prints else None, sum(one.pixel_bytes for one in inputs))
 
 
 def _prints(inputs: list[_Derived]) -> list[np.ndarray]:
@@ -112,13 +128,15 @@ def _dtype(values: list[Any] | np.ndarray) -> Any:
     return values.dtype if isinstance(values, np.ndarray) else object
 
 
-def _derive_label(columns: dict[str, Any], name: str, data: pa.ChunkedArray, _limits: GateConfig, _: bool) -> _Derived:
+def _derive_label(columns: dict[str, Any], name: str, data: pa.ChunkedArray, _asked: _Asked) -> _Derived:
     columns[name] = data.to_pylist()
     return _Derived(columns[name], np.ones(len(data), dtype=bool))
 
 
-def _derive_image(columns: dict[str, Any], name: str, data: pa.ChunkedArray, limits: GateConfig, has_prints: bool) -> _Derived:
-    facts = image_facts(image_cells(data), limits.max_image_side_pixels, has_prints)
+def _derive_image(columns: dict[str, Any], name: str, data: pa.ChunkedArray, asked: _Asked) -> _Derived:
+    limits = asked.limits
+    most = Most(limits.max_image_side_pixels, limits.max_image_pixels, limits.max_image_scans)
+    facts = image_facts(image_cells(data), most, asked.has_prints, asked.most_pixel_bytes)
     columns[name] = [fact.shown for fact in facts]
     columns[f"{name}_decodes"] = [fact.decodes for fact in facts]
     columns[f"{name}_pixels_finite"] = [fact.is_finite for fact in facts]
@@ -126,21 +144,24 @@ def _derive_image(columns: dict[str, Any], name: str, data: pa.ChunkedArray, lim
     columns[f"{name}_size"] = [fact.size for fact in facts]
     columns[f"{name}_short_side_pixels"] = _floats([fact.short_side_pixels for fact in facts])
     columns[f"{name}_long_side_pixels"] = _floats([fact.long_side_pixels for fact in facts])
-    return _Derived([fact.identity for fact in facts], np.ones(len(data), dtype=bool), [fact.print for fact in facts])
+    columns[f"{name}_pixels"] = _floats([fact.n_pixels for fact in facts])
+    columns[f"{name}_scans"] = _floats([fact.n_scans for fact in facts])
+    named, prints = [fact.identity for fact in facts], [fact.print for fact in facts]
+    return _Derived(named, np.ones(len(data), dtype=bool), prints, sum(fact.n_bytes for fact in facts))
 
 
-def _derive_text(columns: dict[str, Any], name: str, data: pa.ChunkedArray, limits: GateConfig, _: bool) -> _Derived:
+def _derive_text(columns: dict[str, Any], name: str, data: pa.ChunkedArray, asked: _Asked) -> _Derived:
     facts = text_facts(data)
     chars = _floats([fact.n_chars for fact in facts])
     columns[name] = [fact.shown for fact in facts]
     columns[f"{name}_is_whole"] = [fact.is_whole for fact in facts]
     columns[f"{name}_chars"] = chars
     whole = np.array([fact.is_whole is True for fact in facts], dtype=bool)
-    usable = whole & (chars >= limits.min_text_chars) & (chars <= limits.max_text_chars)
+    usable = whole & (chars >= asked.limits.min_text_chars) & (chars <= asked.limits.max_text_chars)
     return _Derived([fact.plain for fact in facts], usable)
 
 
-_DERIVED: dict[str, Callable[[dict[str, Any], str, pa.ChunkedArray, GateConfig, bool], _Derived]] = {
+_DERIVED: dict[str, Callable[[dict[str, Any], str, pa.ChunkedArray, _Asked], _Derived]] = {
     "image": _derive_image,
     "label": _derive_label,
     "text": _derive_text,

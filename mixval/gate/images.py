@@ -1,12 +1,14 @@
 """Facts about image cells: whether they decode, their size, whether their pixels are numbers of an image.
 
-Their size is read from the header before a pixel is decoded, so a decompression bomb costs nothing.
+Size and scans are read from the file before a pixel is decoded, so a decompression bomb costs nothing.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -26,9 +28,15 @@ class ImageFacts:
     shown: str | None
     """In words, for samples. None for a null cell."""
     decodes: bool | None = None
-    """None also for an image that is too large to be decoded."""
+    """None also for an image that has too many pixels or scans to be decoded."""
     short_side_pixels: int | None = None
     long_side_pixels: int | None = None
+    n_pixels: int | None = None
+    """Height times width."""
+    n_bytes: int = 0
+    """Of its pixels, where they were decoded."""
+    n_scans: int | None = None
+    """Passes over all pixels that decoding takes."""
     size: str | None = None
     """Height and width of the upright image, as `size_words`."""
     is_finite: bool | None = None
@@ -57,9 +65,24 @@ def image_cells(column: pa.ChunkedArray) -> list[bytes | np.ndarray | None]:
     return list(column.to_pylist())
 
 
-def image_facts(cells: Sequence[bytes | np.ndarray | None], max_side_pixels: int, has_prints: bool = False) -> list[ImageFacts]:
-    """The facts of each cell. Images with a longer side than `max_side_pixels` are not decoded."""
-    return [_facts(cell, max_side_pixels, has_prints) for cell in cells]
+class Most(NamedTuple):
+    """What an image that is decoded has at most."""
+
+    side_pixels: int
+    pixels: int
+    scans: int
+
+
+def image_facts(
+    cells: Sequence[bytes | np.ndarray | None], most: Most, has_prints: bool = False, most_bytes: float = math.inf
+) -> list[ImageFacts]:
+    """The facts of each cell. Images with a longer side, more pixels or more scans than `most` are not decoded, nor those
+    after the first whose pixels have more than `most_bytes` together."""
+    facts, n_bytes = [], 0
+    for cell in cells:
+        facts.append(_facts(cell, most, has_prints) if n_bytes <= most_bytes else ImageFacts("not decoded"))
+        n_bytes += facts[-1].n_bytes
+    return facts
 
 
 def _tensors(chunk: pa.Array) -> list[np.ndarray | None]:
@@ -76,10 +99,10 @@ def _tensors(chunk: pa.Array) -> list[np.ndarray | None]:
     return [next(arrays) if is_valid else None for is_valid in valid]
 
 
-def _facts(cell: bytes | np.ndarray | None, max_side_pixels: int, has_print: bool) -> ImageFacts:
+def _facts(cell: bytes | np.ndarray | None, most: Most, has_print: bool) -> ImageFacts:
     if cell is None:
         return ImageFacts(None)
-    return _of_tensor(cell, has_print) if isinstance(cell, np.ndarray) else _of_bytes(cell, max_side_pixels, has_print)
+    return _of_tensor(cell, has_print) if isinstance(cell, np.ndarray) else _of_bytes(cell, most, has_print)
 
 
 def _of_tensor(cell: np.ndarray, has_print: bool) -> ImageFacts:
@@ -91,23 +114,40 @@ def _of_tensor(cell: np.ndarray, has_print: bool) -> ImageFacts:
     return _sized(cell, shown, is_finite, is_in_range, has_print)
 
 
-def _of_bytes(data: bytes, max_side_pixels: int, has_print: bool) -> ImageFacts:
+def _of_bytes(data: bytes, most: Most, has_print: bool) -> ImageFacts:
     try:
         image = EncodedImage(data)
-        short, long = sorted(image.stored_size)
-        if long > max_side_pixels:
-            return ImageFacts(f"{image.format} {size_words(*image.stored_size)}", None, short, long, identity=data)
+        (height, width), n_scans = image.stored_size, image.n_scans
+        is_large = max(height, width) > most.side_pixels or height * width > most.pixels
+        if is_large or n_scans > most.scans:
+            shown = f"{image.format} {size_words(height, width)}" + (f" in {n_scans:,} scans" if n_scans > 1 else "")
+            return _measured(ImageFacts(shown, identity=data), height, width, n_scans)
         pixels = image.pixels()
     except ContractError as error:
         return ImageFacts(shorten(printable(_found(str(error)))), decodes=False, identity=data)
-    return _sized(pixels, f"{image.format} {size_words(*pixels.shape[:2])}", True, True, has_print)
+    return _sized(pixels, f"{image.format} {size_words(*pixels.shape[:2])}", True, True, has_print, n_scans)
 
 
-def _sized(pixels: np.ndarray, shown: str, is_finite: bool, is_in_range: bool | None, has_print: bool) -> ImageFacts:
+def _sized(
+    pixels: np.ndarray, shown: str, is_finite: bool, is_in_range: bool | None, has_print: bool, n_scans: int = 1
+) -> ImageFacts:
     height, width = pixels.shape[:2]
+    facts = ImageFacts(
+        shown,
+        decodes=True,
+        size=size_words(height, width),
+        is_finite=is_finite,
+        is_in_range=is_in_range,
+        n_bytes=pixels.nbytes,
+        identity=pixels_digest(pixels),
+        print=image_print(pixels) if has_print else None,
+    )
+    return _measured(facts, height, width, n_scans)
+
+
+def _measured(facts: ImageFacts, height: int, width: int, n_scans: int) -> ImageFacts:
     short, long = sorted((height, width))
-    look = image_print(pixels) if has_print else None
-    return ImageFacts(shown, True, short, long, size_words(height, width), is_finite, is_in_range, pixels_digest(pixels), look)
+    return replace(facts, short_side_pixels=short, long_side_pixels=long, n_pixels=height * width, n_scans=n_scans)
 
 
 def _found(message: str) -> str:

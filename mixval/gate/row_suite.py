@@ -137,6 +137,22 @@ def _image_checks(name: str, limits: GateConfig, known: Known) -> list[Check]:
             high=high,
             about=name,
         ),
+        must_lie(
+            f"{name}_pixels",
+            "drop",
+            f"an image must have at most {limits.max_image_pixels:,} pixels (gate.max_image_pixels)",
+            "Scale the image down, or raise the limit.",
+            high=limits.max_image_pixels,
+            about=name,
+        ),
+        must_lie(
+            f"{name}_scans",
+            "drop",
+            f"a JPEG must have at most {limits.max_image_scans:,} scans (gate.max_image_scans)",
+            "Write the image again, or raise the limit.",
+            high=limits.max_image_scans,
+            about=name,
+        ),
         *([] if known.image_size is None else [_size_check(name, known.image_size)]),
     ]
 

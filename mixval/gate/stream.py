@@ -7,6 +7,7 @@ Memory: one batch, one digest per admitted row, one line per bad row.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,10 +50,14 @@ class RowStream:
     count_tokens: TokenCounter | None = None
     keep_repeats: bool = False
     """Whether rows that repeat others stay, as they do in the target set."""
+    most_bytes: float = math.inf
+    """Decoded bytes above which images are not decoded any more: the contributor is rejected for them."""
     class_names: ClassNames = ()
     """What labels are called: by the target, else by the first shard that says."""
 
     n_rows: int = 0
+    n_bytes: int = 0
+    """Decoded bytes of these rows, with the pixels of their images."""
     n_bad: int = 0
     n_repeats: int = 0
     n_in_target: int = 0
@@ -90,15 +95,16 @@ class RowStream:
         n = batch.table.num_rows
         if n == 0:
             return
-        derived = derive_rows(
-            batch.table, self.task, self.limits, self.count_tokens, has_prints=len(self._prints) < MOST_PRINTED
-        )
+        self.n_bytes += batch.table.nbytes
+        has_prints, bytes_left = len(self._prints) < MOST_PRINTED, self.most_bytes - self.n_bytes
+        derived = derive_rows(batch.table, self.task, self.limits, self.count_tokens, has_prints, bytes_left)
         rows = batch.row_offset + np.arange(n, dtype=np.int64)
         reasons: dict[int, list[str]] = defaultdict(list)
         found = inspect(self.checks, derived.frame)
         self.rows.add(found, derived.frame, rows, batch.shard_index)
         _collect(reasons, found, np.arange(n))
         self.n_rows += n
+        self.n_bytes += derived.pixel_bytes
         self.n_bad += len(reasons)
 
         passed = np.setdiff1d(np.arange(n), np.fromiter(reasons, dtype=np.int64, count=len(reasons)))

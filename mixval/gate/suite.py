@@ -82,6 +82,20 @@ def contributor_checks(task: Task, limits: GateConfig) -> list[Check]:
             low=1,
         ),
         must_lie(
+            "n_rows_in_all",
+            "reject",
+            f"a contributor must have at most {limits.max_rows:,} rows (gate.max_rows)",
+            "Leave rows out, or raise the limit: each takes some 100 bytes of memory.",
+            high=limits.max_rows,
+        ),
+        must_lie(
+            "unfolding",
+            "reject",
+            f"rows must have at most {limits.max_unfolding:,} bytes once decoded per byte of their files (gate.max_unfolding)",
+            "Look for values that are repeated by dictionary, and write each row with its own.",
+            high=limits.max_unfolding,
+        ),
+        must_lie(
             "n_left",
             "reject",
             "at least 1 row must pass the row checks",

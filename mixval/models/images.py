@@ -1,5 +1,6 @@
 """Images of a table as float arrays in [0, 1]: PNG and JPEG bytes decoded, tensors read, channels and size made equal."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -22,13 +23,11 @@ def read_images(rows: pa.Table, n_channels: int, image_size: int | None) -> Tens
     antialiased, aspect not kept). Raises ContractError by row for an image that is missing or cannot be decoded, ModelError
     when sizes differ and no `image_size` is given.
     """
-    arrays = _arrays(rows)
+    # One image at a time: floats of a large one take hundreds of megabytes, and are freed when it has been resized.
     tensors = [
-        torch.from_numpy(np.ascontiguousarray(_channels(array, n_channels, row_name(rows, i)).transpose(2, 0, 1)))
-        for i, array in enumerate(arrays)
+        _sized(torch.from_numpy(_planes(_channels(array, n_channels, row_name(rows, i)))), image_size)
+        for i, array in enumerate(_arrays(rows))
     ]
-    if image_size is not None:
-        tensors = [_resized(tensor, image_size) for tensor in tensors]
     sizes = sorted({(tensor.shape[1], tensor.shape[2]) for tensor in tensors})
     if len(sizes) > 1:
         raise ModelError(
@@ -38,7 +37,7 @@ def read_images(rows: pa.Table, n_channels: int, image_size: int | None) -> Tens
     return torch.stack(tensors)
 
 
-def _arrays(rows: pa.Table) -> list[np.ndarray]:
+def _arrays(rows: pa.Table) -> Iterable[np.ndarray]:
     """(N,) arrays (H, W, C) float32 in [0, 1]."""
     values = column(rows, "image")
     for index in range(len(values)) if values.null_count else ():
@@ -48,7 +47,7 @@ def _arrays(rows: pa.Table) -> list[np.ndarray]:
         return _tensor_arrays(rows, values)
     if pa.types.is_struct(values.type):
         values = pc.struct_field(values, "bytes")
-    return [_decoded(data, row_name(rows, i)) for i, data in enumerate(values.to_pylist())]
+    return (_decoded(data, row_name(rows, i)) for i, data in enumerate(values.to_pylist()))
 
 
 def _tensor_arrays(rows: pa.Table, values: pa.ChunkedArray) -> list[np.ndarray]:
@@ -93,8 +92,12 @@ def _channels(array: np.ndarray, n_channels: int, where: str) -> np.ndarray:
     )
 
 
-def _resized(image: Tensor, size: int) -> Tensor:  # (C, H, W) -> (C, size, size)
-    if image.shape[1:] == (size, size):
+def _planes(array: np.ndarray) -> np.ndarray:  # (H, W, C) -> (C, H, W)
+    return np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def _sized(image: Tensor, size: int | None) -> Tensor:  # (C, H, W) -> (C, size, size), or as it is
+    if size is None or image.shape[1:] == (size, size):
         return image
     resized = torch.nn.functional.interpolate(image.unsqueeze(0), (size, size), mode="bilinear", antialias=True)
     return resized.squeeze(0).clamp(0, 1)

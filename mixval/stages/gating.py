@@ -32,7 +32,7 @@ from mixval.storage.commit import ArtifactStore
 from mixval.storage.root import open_location
 from mixval.storage.shards import named_classes, stream_rows
 
-VERSION = 6
+VERSION = 7
 """Raised whenever the verdicts, or what is stored of them, change."""
 
 DOCS_PAGE = "data-docs.html"
@@ -205,7 +205,8 @@ def _commit_bad_rows(store: ArtifactStore, check: GateCheck) -> str | None:
 
 def _source_key(config: ValuationConfig) -> dict[str, object]:
     source = config.source
-    return {"task": config.task, "columns": source.columns, "origin": source.origin, **source.naming_key()}
+    reading = [source.storage.max_cell_bytes, source.storage.max_decoding_bytes]
+    return {"task": config.task, "columns": source.columns, "origin": source.origin, "reading": reading, **source.naming_key()}
 
 
 def _content(shards: list[ShardRef]) -> list[tuple[str, str]]:

@@ -5,17 +5,18 @@ Arrow trusts what such a file says of itself, so each batch is validated before 
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
 
+from mixval.errors import ContractError
+from mixval.storage.arrow_messages import FILE_MAGIC, Body, bodies
 from mixval.storage.held import HeldFile
-from mixval.storage.reading import columns_of, guarded, in_pieces, reading
+from mixval.storage.reading import columns_of, guarded, reading, unreadable
 from mixval.storage.root import Location
-
-_MAGIC = b"ARROW1"
 
 
 class ArrowFile:
@@ -53,21 +54,39 @@ class OpenArrow:
 
     @property
     def n_rows(self) -> int:
-        """Rows, counted."""
-        first = self.schema.names[:1]
-        return sum(batch.num_rows for batch in guarded(self._batches(first), self._location, ArrowFile.name))
+        """Rows, by the headers of all record batches. Raises `ShardError` for one that is too large to be decoded."""
+        with reading(self._location, ArrowFile.name):
+            return sum(body.n_rows for body in self._bodies())
+
+    def _bodies(self) -> Iterator[Body]:
+        most = self._location.options.max_decoding_bytes
+        found = bodies(self._file)
+        while True:
+            try:
+                body = next(found, None)
+            except (ContractError, struct.error) as error:
+                raise unreadable(self._location, ArrowFile.name, f"a message's header: {error}") from error
+            if body is None:
+                return
+            if body.n_bytes > most:
+                words = (
+                    f"a record batch has {body.n_bytes:,} bytes once decompressed, and at most {most:,} are decoded at a time "
+                    "(source.storage.max_decoding_bytes): write smaller ones"
+                )
+                raise unreadable(self._location, ArrowFile.name, words)
+            yield body
 
     def batches(
         self, paths: Sequence[str], batch_rows: int, _holding: tuple[str, str] | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """Batches of at most `batch_rows` rows."""
-        yield from guarded(self._read(columns_of(self.schema, paths), batch_rows), self._location, ArrowFile.name)
+        """Batches as `OpenShard` gives them."""
+        yield from guarded(self._read(columns_of(self.schema, paths)), self._location, ArrowFile.name, batch_rows)
 
-    def _read(self, columns: list[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
+    def _read(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
         for whole in self._batches(columns):
             batch = whole.select(columns)
             batch.validate(full=True)
-            yield from in_pieces(batch, batch_rows)
+            yield batch
 
     def _batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Whole record batches, of a file with a footer with these columns alone."""
@@ -80,8 +99,8 @@ class OpenArrow:
     def _reader(self, fields: Sequence[int] = ()) -> Any:
         options = pa.ipc.IpcReadOptions(use_threads=False, included_fields=list(fields))
         self._file.seek(0)
-        magic = self._file.read(len(_MAGIC))
+        magic = self._file.read(len(FILE_MAGIC))
         self._file.seek(0)
-        if magic == _MAGIC:
+        if magic == FILE_MAGIC:
             return pa.ipc.open_file(self._file, options=options)
         return pa.ipc.open_stream(self._file)

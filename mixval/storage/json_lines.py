@@ -6,35 +6,32 @@ piece. Memory is one piece and its rows.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.json as pj
 import pyarrow.types as pat
 
+from mixval.errors import ContractError
 from mixval.storage.compressed import open_stream, with_codecs
 from mixval.storage.held import HeldFile
-from mixval.storage.reading import columns_of, guarded, in_pieces, reading, unreadable
+from mixval.storage.json_structure import structure_of
+from mixval.storage.reading import MAX_FIELDS, columns_of, guarded, reading, unreadable
 from mixval.storage.root import Location
 
 PIECE_BYTES = 8 << 20
 """Bytes of lines that are parsed at a time."""
 MAX_LINE_BYTES = 64 << 20
 MAX_DEPTH = 100
-"""Brackets within brackets. pyarrow overflows its stack at some tens of thousands, and takes the process with it."""
-MAX_FIELDS = 10_000
-"""Names of a file's objects, nested ones too: each is a column."""
+"""Brackets within brackets."""
 _ARRAY = (
     "it is a JSON array, which can only be read as a whole. Write one object a line, as `jq -c '.[]' rows.json > rows.jsonl` "
     'does, or Parquet, as `pandas.read_json("rows.json").to_parquet("rows.parquet")` does'
 )
 _BOM = b"\xef\xbb\xbf"
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
 
 class JsonLines:
@@ -80,14 +77,13 @@ class OpenJsonLines:
     def batches(
         self, paths: Sequence[str], batch_rows: int, _holding: tuple[str, str] | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """Batches of at most `batch_rows` rows in the file's types."""
-        yield from guarded(self._read(columns_of(self.schema, paths), batch_rows), self._location, JsonLines.name)
+        """Batches as `OpenShard` gives them, in the file's types."""
+        yield from guarded(self._read(columns_of(self.schema, paths)), self._location, JsonLines.name, batch_rows)
 
-    def _read(self, columns: list[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
+    def _read(self, columns: list[str]) -> Iterator[pa.RecordBatch]:
         wanted = pa.schema([self.schema.field(name) for name in columns])
         for piece in _pieces(self._file):
-            for batch in _parsed(piece, wanted).select(columns).to_batches():
-                yield from in_pieces(batch, batch_rows)
+            yield from _parsed(piece, wanted).select(columns).to_batches()
 
 
 @lru_cache(maxsize=1024)
@@ -128,31 +124,27 @@ def _pieces(file: HeldFile) -> Iterator[bytes]:
             is_first = False
             cut = data.rfind(b"\n") + 1
             if cut:
-                yield _shallow(location, data[:cut])
+                yield from _parts(location, data[:cut])
             rest = data[cut:]
             if len(rest) > MAX_LINE_BYTES:
                 raise unreadable(location, JsonLines.name, f"a line has more than {MAX_LINE_BYTES >> 20} MiB")
     if rest.strip():
-        yield _shallow(location, rest)
+        yield from _parts(location, rest)
 
 
-def _shallow(location: Location, piece: bytes) -> bytes:
-    """The same bytes. Raises `ShardError` where brackets are nested deeper than pyarrow can be given."""
-    if _depth(piece) > MAX_DEPTH and (found := _depth(_STRINGS.sub(b"", piece))) > MAX_DEPTH:
-        raise unreadable(location, JsonLines.name, f"brackets are nested {found:,} deep, and {MAX_DEPTH} are read")
-    return piece
+def _parts(location: Location, piece: bytes) -> Iterator[bytes]:
+    """The same lines in parts that can be parsed. Raises `ShardError` where one cannot."""
+    found = structure_of(piece)
+    if (depth := found.depth) > MAX_DEPTH:
+        raise unreadable(location, JsonLines.name, f"brackets are nested {depth:,} deep, and {MAX_DEPTH} are read")
+    try:
+        yield from found.parts()
+    except ContractError as error:
+        raise unreadable(location, JsonLines.name, str(error)) from error
 
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:240]
-
-
-def _depth(piece: bytes) -> int:
-    letters = np.frombuffer(piece, dtype=np.uint8)
-    opens = (letters == ord("[")) | (letters == ord("{"))
-    closes = (letters == ord("]")) | (letters == ord("}"))
-    at = np.flatnonzero(opens | closes)
-    return int(np.cumsum(np.where(opens[at], 1, -1)).max(initial=0))
 
 
 def _settled(schema: pa.Schema) -> pa.Schema:

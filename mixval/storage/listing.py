@@ -14,9 +14,11 @@ from itertools import islice
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.types as pat
 
 from mixval.config.source import LimitsConfig, SourceConfig
-from mixval.contracts.arrow_types import text_array
+from mixval.contracts.arrow_types import plain_type, text_array
+from mixval.contracts.cell_bytes import without_large_cells
 from mixval.contracts.mapping import column_words
 from mixval.contracts.plan import ShardRef
 from mixval.errors import (
@@ -48,6 +50,8 @@ _FOLDERS_TOGETHER = 32
 _COUNT_BATCH_ROWS = 65_536
 _OWN = LimitsConfig(files=10**8, levels=10**3, file_bytes=2**62, total_bytes=2**62)
 """Of folders that are the user's own, such as the target's."""
+MOST_NAME_BYTES, MOST_NAMES = 1024, 1_000_000
+"""Of contributors that a column names: it is read in the run's own process."""
 
 
 def list_inputs(source: SourceConfig) -> Inputs:
@@ -179,9 +183,16 @@ def _rows_by_contributor(shard: ShardRef, source: SourceConfig) -> dict[str, int
                 f"{column_words(file.schema.names)}. Set `source.contributor_column`.",
                 shard=shard.url, column=column, kind="missing-column",
             )  # fmt: skip
-        for batch in file.batches([column], _COUNT_BATCH_ROWS):
+        if pat.is_nested(plain_type(file.schema.field(column).type)):
+            raise _no_names(shard, column, f"found {file.schema.field(column).type}")
+        for whole in file.batches([column], _COUNT_BATCH_ROWS):
+            batch, too_long = without_large_cells(whole, MOST_NAME_BYTES)
+            if too_long:
+                raise _no_names(shard, column, f"found one of more than {MOST_NAME_BYTES:,} bytes")
             for entry in pc.value_counts(contributor_names(batch.column(column), shard, column)).to_pylist():
                 counts[entry["values"]] += entry["counts"]
+            if len(counts) > MOST_NAMES:
+                raise _no_names(shard, column, f"found more than {MOST_NAMES:,} different ones")
     if n_unnamed := counts.pop(None, 0):
         raise ShardError(
             f"shard '{shard.name}' ({shard.url}): column '{column}' must name a contributor in every row, found {n_unnamed} "
@@ -196,11 +207,17 @@ def contributor_names(column: pa.Array, shard: ShardRef, name: str) -> pa.Array:
     try:
         return text_array(column)
     except pa.ArrowException as error:
-        raise ShardError(
-            f"shard '{shard.name}' ({shard.url}): column '{name}' must be string to name contributors, found {column.type} "
-            f"({' '.join(str(error).split())[:120]}). Convert it, or name another column in `source.contributor_column`.",
-            shard=shard.url, column=name, kind="wrong-type",
-        ) from error  # fmt: skip
+        raise _no_names(shard, name, f"found {column.type} ({' '.join(str(error).split())[:120]})") from error
+
+
+def _no_names(shard: ShardRef, column: str, found: str) -> ShardError:
+    return ShardError(
+        f"shard '{shard.name}' ({shard.url}): column '{column}' must be string to name contributors, {found}. Convert it, or "
+        "name another column in `source.contributor_column`.",
+        shard=shard.url,
+        column=column,
+        kind="wrong-type",
+    )
 
 
 def list_shards(root: Location, limits: LimitsConfig = _OWN, follow_links: bool = True) -> list[ShardRef]:

@@ -9,12 +9,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mixval.contracts.arrow_types import is_text
-from mixval.storage.footer import RowGroup, row_groups
+from mixval.errors import ContractError
+from mixval.storage.footer import Chunk, RowGroup, row_groups
 from mixval.storage.held import HeldFile
+from mixval.storage.parquet_pages import largest_value_bytes
 from mixval.storage.reading import MAX_BATCH_BYTES, guarded, reading, unreadable
 
 READ_BUFFER_BYTES = 1 << 20
 """Bytes of a column chunk read ahead. A row group of any size is read through buffers of this size."""
+MAX_READ_BYTES = 128 << 20
+"""Bytes that the rows read at a time may have at most, were each value as long as one can be by the headers of its pages."""
 
 
 class Parquet:
@@ -49,15 +53,36 @@ class OpenParquet:
     def batches(
         self, paths: Sequence[str], batch_rows: int, holding: tuple[str, str] | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """Batches of at most `batch_rows` rows and about `MAX_BATCH_BYTES`; row groups without the value are left out."""
+        """Batches as `OpenShard` gives them; row groups without the value are left out."""
         metadata, groups = self._file.metadata, self._row_groups()
         chosen = list(range(len(groups)))
         if holding is not None and self._is_text(holding[0]):
             leaves = _leaves(metadata, [holding[0]])
             chosen = [at for at in chosen if _may_hold(groups[at], leaves, holding[1])]
-        rows = min(batch_rows, _affordable_rows([groups[at] for at in chosen], _leaves(metadata, paths)))
+        with reading(self._location, Parquet.name):
+            rows = self._affordable_rows([groups[at] for at in chosen], _leaves(metadata, paths), batch_rows)
         stream = self._file.iter_batches(rows, row_groups=chosen, columns=list(paths), use_threads=False)
-        yield from guarded(stream, self._location, Parquet.name)
+        yield from guarded(stream, self._location, Parquet.name, batch_rows)
+
+    def _affordable_rows(self, groups: Sequence[RowGroup], leaves: Sequence[int], batch_rows: int) -> int:
+        """Rows to read at a time. The footer's sizes are a hint; what a dictionary unfolds to only the pages tell."""
+        rows = min(batch_rows, max((group.n_rows for group in groups), default=0))
+        for group in groups:
+            n_rows = max(group.n_rows, 1)
+            chunks = [group.chunks[at] for at in leaves if at < len(group.chunks)]
+            heaviest = sum(chunk.uncompressed_bytes for chunk in chunks) / n_rows
+            longest = sum(self._value_bytes(chunk, rows) * max(1, -(-chunk.n_values // n_rows)) for chunk in chunks)
+            rows = min(rows, int(MAX_BATCH_BYTES / max(heaviest, 1)), MAX_READ_BYTES // max(longest, 1))
+        return max(1, rows)
+
+    def _value_bytes(self, chunk: Chunk, n_rows: int) -> int:
+        is_far = self._location.scheme == "s3"  # each look is a request
+        if not chunk.is_bytes or (is_far and chunk.uncompressed_bytes * n_rows <= MAX_READ_BYTES):
+            return 0
+        try:
+            return largest_value_bytes(self._source.read_at, chunk, is_whole=not is_far)
+        except ContractError as error:
+            raise unreadable(self._location, Parquet.name, str(error)) from error
 
     def _row_groups(self) -> list[RowGroup]:
         with reading(self._location, Parquet.name):
@@ -85,14 +110,6 @@ def _may_hold(group: RowGroup, leaves: Sequence[int], value: str) -> bool:
     """False when the row group's statistics of a column exclude `value`."""
     bounds = [group.chunks[at].bounds for at in leaves if at < len(group.chunks)]
     return not any(one is not None and not one[0] <= value.encode() <= one[1] for one in bounds)
-
-
-def _affordable_rows(groups: Sequence[RowGroup], leaves: Sequence[int]) -> int:
-    rows, heaviest = max((group.n_rows for group in groups), default=0), 1.0
-    for group in groups:
-        size = sum(group.chunks[at].uncompressed_bytes for at in leaves if at < len(group.chunks))
-        heaviest = max(heaviest, size / max(group.n_rows, 1))
-    return max(1, min(int(MAX_BATCH_BYTES / heaviest), max(rows, 1)))
 
 
 def _under(path: str, wanted: Sequence[str]) -> bool:

@@ -9,14 +9,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
 
-from mixval.errors import ShardError
+from mixval.contracts.cell_bytes import cell_bytes
+from mixval.errors import CapacityError, ShardError
+from mixval.storage.allowance import allowance
 from mixval.storage.held import HeldFile
 from mixval.storage.root import Location
 
 MAX_BATCH_BYTES = 32 << 20
-"""Bytes of a batch above which it gets fewer rows than asked."""
+"""Decoded bytes of a batch above which it gets fewer rows than asked."""
+MAX_FIELDS = 10_000
+"""Names of a file's columns, of text formats also nested ones. Each takes kilobytes, whatever stands in it."""
 
 
 class OpenShard(Protocol):
@@ -37,8 +42,9 @@ class OpenShard(Protocol):
     def batches(
         self, paths: Sequence[str], batch_rows: int, holding: tuple[str, str] | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """Batches of at most `batch_rows` rows of these column paths (`image.bytes`: one field, where a format can read it
-        alone). `holding` names a column and a value: parts that cannot have it may be left out."""
+        """Batches of at most `batch_rows` rows, and of about `MAX_BATCH_BYTES` once decoded, of these column paths
+        (`image.bytes`: one field, where a format can read it alone). `holding` names a column and a value: parts that cannot
+        have it may be left out."""
 
 
 class Format(Protocol):
@@ -64,12 +70,27 @@ class Format(Protocol):
 def reading(location: Location, kind: str) -> Iterator[None]:
     """Turns what pyarrow raises while reading into `ShardError` (the content) or `StorageError` (the store)."""
     with location.guard(f"read a {kind} file"):
+        asked = given = location.options.max_decoding_bytes
         try:
-            yield
+            with allowance(asked) as given:
+                yield
+        except MemoryError as error:
+            raise _too_large(location, kind, asked, given) from error
         except Exception as error:
             if not _is_content(error):
                 raise
             raise unreadable(location, kind, f"{type(error).__name__}: {' '.join(str(error).split())[:240]}") from error
+
+
+def _too_large(location: Location, kind: str, asked: int, given: int) -> ShardError | CapacityError:
+    if given == asked:
+        words = f"decoding a piece of it takes more than {asked:,} bytes of memory (source.storage.max_decoding_bytes)"
+        return unreadable(location, kind, words)
+    return CapacityError(
+        f"shard '{location.name}' ({location.url}): expected pieces that are decoded within {given:,} bytes, half of a "
+        "worker's memory, found one that takes more. Write the file in smaller pieces (row groups, record batches, pages), or "
+        "take fewer and larger workers (`runtime.workers`)."
+    )
 
 
 def unreadable(location: Location, kind: str, found: str) -> ShardError:
@@ -82,23 +103,29 @@ def unreadable(location: Location, kind: str, found: str) -> ShardError:
     )
 
 
-def guarded(batches: Iterator[pa.RecordBatch], location: Location, kind: str) -> Iterator[pa.RecordBatch]:
-    """The same batches, those without rows left out; failures as `reading` gives them."""
+def guarded(batches: Iterator[pa.RecordBatch], location: Location, kind: str, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches as `OpenShard.batches` gives them; failures as `reading` gives them."""
     while True:
         with reading(location, kind):
             batch = next(batches, None)
         if batch is None:
             return
-        if batch.num_rows:
-            yield batch
+        yield from in_pieces(batch, batch_rows)
 
 
 def in_pieces(batch: pa.RecordBatch, batch_rows: int) -> Iterator[pa.RecordBatch]:
-    """A batch in consecutive pieces of at most `batch_rows` rows and about `MAX_BATCH_BYTES`."""
-    affordable = int(MAX_BATCH_BYTES * batch.num_rows / max(batch.nbytes, 1))
-    step = max(1, min(batch_rows, affordable))
-    for start in range(0, batch.num_rows, step):
-        yield batch.slice(start, step)
+    """A valid batch in consecutive pieces of at most `batch_rows` rows, and of about `MAX_BATCH_BYTES` once decoded; a row that
+    has more is alone."""
+    for start in range(0, batch.num_rows, batch_rows):
+        rows = batch.slice(start, batch_rows)
+        sizes = sum((cell_bytes(column) for column in rows.columns), np.zeros(rows.num_rows, np.int64))
+        ends = np.cumsum(sizes)
+        first = 0
+        while first < rows.num_rows:
+            before = int(ends[first - 1]) if first else 0
+            last = max(first + 1, int(np.searchsorted(ends, before + MAX_BATCH_BYTES, side="right")))
+            yield rows.slice(first, last - first)
+            first = last
 
 
 def columns_of(schema: pa.Schema, paths: Sequence[str]) -> list[str]:

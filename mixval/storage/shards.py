@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pat
@@ -15,6 +16,7 @@ from mixval.config.source import SourceConfig
 from mixval.config.tasks import Task, spec_of
 from mixval.contracts.arrow_types import plain_batch, plain_type, text_array
 from mixval.contracts.batches import RowBatch
+from mixval.contracts.cell_bytes import without_large_cells
 from mixval.contracts.class_names import ClassNames
 from mixval.contracts.labels import NO_NAMES, TargetClasses, target_classes
 from mixval.contracts.mapping import MISSING, WRONG, RowMapping, row_mapping
@@ -91,10 +93,10 @@ def _shard_rows(
         names = mapping.class_names(file.schema)
         # Where T's labels are names, the shard's integers have been read by theirs.
         compared = () if mapping.classes.are_labels else names
-        for batch in _own_rows(shard, source, file, mapping.read_paths(file.schema), batch_rows):
+        for batch, refused in _own_rows(shard, source, file, mapping.read_paths(file.schema), batch_rows):
             try:
                 plain = plain_batch(batch)
-                rows = mapping.apply(plain, origin, names)
+                rows = mapping.apply(plain, origin, names, refused)
             except (pa.ArrowException, UnicodeDecodeError) as error:
                 raise _unfit(shard, error) from error
             yield rows, compared, mapping.is_unsaid(plain, names)
@@ -109,19 +111,24 @@ def _names(labels: pa.Array, shard: ShardRef) -> set[str]:
 
 def _own_rows(
     shard: ShardRef, source: SourceConfig, file: OpenShard, paths: list[str], batch_rows: int
-) -> Iterator[pa.RecordBatch]:
+) -> Iterator[tuple[pa.RecordBatch, dict[int, str]]]:
+    """Batches with null in the place of cells that are too large, and why by row."""
+    most = source.storage.max_cell_bytes
     if shard.rows_of is None:
-        yield from file.batches(paths, batch_rows)
+        for batch in file.batches(paths, batch_rows):
+            yield without_large_cells(batch, most)
         return
     by = source.contributor_column
-    for batch in file.batches(sorted({*paths, by}), batch_rows, (by, shard.rows_of)):
-        names = contributor_names(batch.column(by), shard, by)
+    for whole in file.batches(sorted({*paths, by}), batch_rows, (by, shard.rows_of)):
+        batch, refused = without_large_cells(whole, most)
+        is_own = pc.fill_null(pc.equal(contributor_names(batch.column(by), shard, by), shard.rows_of), False)
         try:
-            own = plain_batch(batch).filter(pc.equal(names, shard.rows_of))
+            own = plain_batch(batch).filter(is_own)
         except pa.ArrowException as error:
             raise _unfit(shard, error) from error
         if own.num_rows:
-            yield own
+            places = enumerate(np.flatnonzero(np.asarray(is_own)).tolist())
+            yield own, {now: refused[before] for now, before in places if before in refused}
 
 
 def _constant_origin(shard: ShardRef, source: SourceConfig) -> str | None:

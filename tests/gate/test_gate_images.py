@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from mixval.gate.images import image_cells, image_facts
+from mixval.gate.images import Most, image_cells, image_facts
 
 
 def one(cell, max_side=64):
-    return image_facts([cell], max_side)[0]
+    return image_facts([cell], Most(max_side, 1 << 20, 10))[0]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
@@ -75,5 +75,5 @@ def test_tensors_with_null_cells_and_null_pixels():
     assert np.array_equal(cells[3], pixels[1])
     kind = pa.fixed_shape_tensor(pa.uint8(), (2, 2, 1))
     holes = pa.array([[1, None, 3, 4], [1, 2, 3, 4]], pa.list_(pa.uint8(), 4))
-    facts = image_facts(image_cells(pa.chunked_array([pa.ExtensionArray.from_storage(kind, holes)])), 64)
+    facts = image_facts(image_cells(pa.chunked_array([pa.ExtensionArray.from_storage(kind, holes)])), Most(64, 64, 1))
     assert [fact.is_finite for fact in facts] == [False, True]

@@ -6,6 +6,8 @@ its workers go with it, and Dask starts others: it takes them for dead, and woul
 
 import os
 import signal
+import socket
+from pathlib import Path
 
 from mixval.models.memory_limit import without_inherited_limit
 from mixval_flows.lifeline import end_with_forker, end_with_parent
@@ -27,10 +29,22 @@ def _forked() -> None:
         end_with_forker(FORKER)
 
 
+def _listeners_folder() -> str | None:
+    """The temporary folder with the socket at which workers are asked for; the run's process removes it, unless killed."""
+    for handle in Path("/proc/self/fd").iterdir():
+        if not handle.is_socket():
+            continue
+        with socket.socket(fileno=os.dup(int(handle.name))) as held:
+            place = Path(str(held.getsockname())).parent
+            if held.family == socket.AF_UNIX and place.name.startswith("pymp-"):
+                return str(place)
+    return None
+
+
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # blocked by the starter until here
 if os.getsid(0) != FORKER:
     os.setsid()
-end_with_parent()
+end_with_parent(_listeners_folder())
 without_inherited_limit()
 os.register_at_fork(before=_before, after_in_child=_forked)

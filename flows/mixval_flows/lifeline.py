@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -29,12 +30,15 @@ def signal_at_parents_end(signum: int) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signum), 0, 0, 0)
 
 
-def end_with_parent() -> None:
-    """End this process when its parent does. It must run no other thread's work and hold nothing worth clearing away."""
+def end_with_parent(left: str | None = None) -> None:
+    """End this process when its parent does, and remove what that one would have left: a folder. It must run no other thread's
+    work and hold nothing worth clearing away."""
     parent = os.getppid()
 
     def ended(*_: object) -> None:
         if os.getppid() != parent:
+            if left is not None:
+                shutil.rmtree(left, ignore_errors=True)
             os._exit(1)
 
     signal.signal(signal.SIGUSR1, ended)

@@ -49,7 +49,8 @@ def running(folder: Path) -> Iterator[tuple[subprocess.Popen[str], IO[str], dict
     """A run, what it prints, and the processes that it has started."""
     script = folder / "starts.py"
     script.write_text(STARTS)
-    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as process:
+    environment = os.environ | {"TMPDIR": str(folder)}
+    with subprocess.Popen([sys.executable, str(script)], env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield process, process.stdout, json.loads(process.stdout.readline())
 
@@ -71,8 +72,10 @@ def test_what_a_run_starts_has_sessions_of_its_own_and_ends_with_it(tmp_path: Pa
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
 def test_workers_end_with_a_run_that_is_killed(tmp_path: Path) -> None:
     with running(tmp_path) as (process, _, started):
+        assert list(tmp_path.glob("pymp-*"))
         process.kill()
     wait_for_end(list(started.values()))
+    assert not list(tmp_path.glob("pymp-*"))  # where the killed process listened for the fork server
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from mixval.config.fingerprint import fingerprint
 from mixval.config.ingestion import IngestionConfig
-from mixval.config.policy import Budget
+from mixval.config.policy import Budget, PolicyConfig
 from mixval.contracts.ingestion import Decision, PinnedDelivery, Standing
 from mixval.errors import DamagedRecordError
 from mixval.lake.ledger import Ledger
@@ -53,18 +53,14 @@ class LedgerView:
         found = {one.digest: one for one in ledger.decisions(note)}
         return cls({digest: one for digest, one in found.items() if digest not in broken}, broken)
 
-    @property
-    def accepted(self) -> list[Decision]:
-        """Those whose rows are in the table, or are about to be."""
-        return [one for one in self.standing.values() if one.action == "accept" and not one.shadow]
-
-    def for_delivery(self, pinned: PinnedDelivery, budget: Budget | None, now: datetime) -> Standing:
-        """What a policy is told of earlier decisions, for this delivery."""
-        others = [one for one in self.accepted if one.digest != pinned.digest]
+    def for_delivery(self, pinned: PinnedDelivery, policy: PolicyConfig, now: datetime) -> Standing:
+        """What a policy is told of earlier decisions, for this delivery: of what entered; in shadow mode, of what would."""
+        accepted = [one for one in self.standing.values() if one.action == "accept" and (policy.shadow or not one.shadow)]
+        others = [one for one in accepted if one.digest != pinned.digest]
         own = [one for one in others if one.contributor == pinned.delivery.contributor]
         before = self.standing.get(pinned.digest)
         return Standing(
-            spent=0.0 if budget is None else _spent(others, budget, now),
+            spent=0.0 if policy.budget is None else _spent(others, policy.budget, now),
             accepted_rows=sum(one.measured.n_rows for one in own),
             overwrites=pinned.supersedes is not None or (before is not None and before.rule == OVERWRITE),
         )

@@ -106,9 +106,7 @@ class Settling:
         """
         measured = self._measured(one, holdings)
         pinned, now, policy = one.pinned, self.clock(), self.config.policy
-        ruling = self._schema_ruling(one, measured) or decide(
-            policy, measured, self.view.for_delivery(pinned, policy.budget, now)
-        )
+        ruling = self._schema_ruling(one, measured) or decide(policy, measured, self.view.for_delivery(pinned, policy, now))
         known = self.view.standing.get(pinned.digest)
         decision = self.ledger.decide(
             Decision(

@@ -222,6 +222,34 @@ def test_a_budget_of_prices_is_spent_by_what_was_accepted(tmp_path: Path) -> Non
     assert "price" in found["ash/d.parquet"].sentence
 
 
+def test_a_table_that_somebody_else_made_counts_as_what_is_held(tmp_path: Path) -> None:
+    world = GateWorld(tmp_path)
+    config = world.config()
+    deltalake.write_deltalake(config.table, table(rows(80, start=1_000)))
+    world.deliver("beech/copy.jsonl", rows(80, start=1_000)[::-1])
+    world.deliver("cedar/wrong.parquet", rows(80, start=2_000, wrong=True))
+    found = run(config)
+    assert decided(found) == {"beech/copy.jsonl": ("quarantine", "held already"), "cedar/wrong.parquet": ("reject", "harmful")}
+    assert found.deliveries[0].decision.measured.table_version == 0
+    assert len(texts(config)) == 80
+
+
+def test_rows_that_a_restore_took_out_come_in_again_by_a_persons_word_alone(tmp_path: Path) -> None:
+    world = GateWorld(tmp_path)
+    config = world.config(policy=ANY)
+    world.deliver("ash/a.parquet", rows(30, start=1_000))
+    world.deliver("ash/b.parquet", rows(20, start=2_000))
+    run(config)
+    deltalake.DeltaTable(config.table).restore(1)
+    assert len(texts(config)) == 30
+    again = run(config)
+    assert (again.n_appended, len(again.findings)) == (0, 1)
+    assert "restored" in again.findings[0]
+    rule_on(config, "ash/b.parquet", "replay", "the restore was a mistake", InProcess())
+    assert run(config).n_appended == 20
+    assert len(texts(config)) == 50
+
+
 def test_a_persons_word_is_another_attempt_with_the_reason(tmp_path: Path) -> None:
     world = GateWorld(tmp_path)
     config = world.config()

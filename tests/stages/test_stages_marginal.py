@@ -49,6 +49,7 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> Lake:
         "garnet": garnet,
         "copy": amber.slice(0, 200),
         "wrong": relabelled(basil),
+        "other": pa.concat_tables([amber.slice(0, 20), relabelled(amber).slice(20, 40)]),
         "padded": pa.concat_tables([amber.slice(0, 110), relabelled(basil).slice(0, 100)]),
     }
     target = EXAMPLES / "reviews" / "data" / "target"
@@ -133,6 +134,8 @@ def test_copies_of_what_is_held_add_nothing_and_hide_nothing(reviews: Lake) -> N
     assert ends(copy, "marginal-value") == ends(copy, "marginal-value-per-row") == (0, 0)
     assert ends(copy, "redundancy") == pytest.approx((1, 1), abs=1e-9)
     assert copy.quantities["overlap-share"].value == 1
+    # The same text with another label is another row.
+    assert given(reviews, "other").quantities["overlap-share"].value == pytest.approx(20 / 60, abs=0.02)
     padded = given(reviews, "padded")
     assert padded.quantities["overlap-share"].value == pytest.approx(110 / 210, abs=0.01)
     assert ends(padded, "marginal-value")[1] < 0

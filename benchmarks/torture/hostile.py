@@ -50,12 +50,22 @@ def lay_out_hostile(folder: Path) -> list[Hostile]:
 
 
 def lay_out_said_rows(folder: Path, n_millions: int = 100) -> Hostile:
-    """Write a contributor of some kilobytes that says it has so many rows, all null; none fits a worker by the exact route."""
-    nulls = pa.table({"text": pa.nulls(10**6, pa.string()), "origin": pa.nulls(10**6, pa.string())})
-    with pq.ParquetWriter(_of(folder / "source", "said-rows") / PART, nulls.schema, compression="zstd") as file:
-        for _ in range(n_millions):
-            file.write_table(nulls)
+    """Write a contributor of so many rows, all null, that none fits a worker by the exact route without `sample.count`.
+
+    A column of noise that is not read gives the file a byte for every eight rows.
+    """
+    _save_nulls(_of(folder / "source", "said-rows") / PART, n_millions, os.urandom(n_millions * 10**6 // 6))
     return Hostile("said-rows", "failed", "do not fit a worker")
+
+
+def _save_nulls(path: Path, n_millions: int, noise: bytes = b"") -> None:
+    columns = {"text": pa.nulls(10**6, pa.string()), "origin": pa.nulls(10**6, pa.string())}
+    first = pa.array([noise], pa.binary()) if noise else pa.nulls(1, pa.binary())
+    nulls = pa.table(columns | {"noise": pa.concat_arrays([first, pa.nulls(10**6 - 1, pa.binary())])})
+    rest = nulls.set_column(2, "noise", pa.nulls(10**6, pa.binary()))
+    with pq.ParquetWriter(path, nulls.schema, compression="zstd") as file:
+        for number in range(n_millions):
+            file.write_table(rest if number else nulls)
 
 
 def rows(seed: int, n: int = N_ROWS) -> pa.Table:
@@ -151,7 +161,8 @@ def _sizes(source: Path) -> list[Hostile]:
         file.truncate(SAID_BYTES - len(data))
         file.seek(SAID_BYTES - len(data))
         file.write(data)  # whose footer finds its pages at the beginning
-    return [Hostile("said-large", "rejected", "GiB")]
+    _save_nulls(_of(source, "many-nulls") / PART, 5)
+    return [Hostile("said-large", "rejected", "GiB"), Hostile("many-nulls", "rejected", "5,000,000 rows in")]
 
 
 def _columns(source: Path) -> list[Hostile]:

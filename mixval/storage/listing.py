@@ -47,6 +47,8 @@ _THREADS = 8
 """Listings, or shards, that are read at a time."""
 _FOLDERS_TOGETHER = 32
 """Contributors whose files are held as locations while their shards are opened."""
+MOST_ROWS_A_BYTE = 8
+"""Rows that differ take more than a bit each; millions of equal ones, or of nulls, take days to be checked row by row."""
 _COUNT_BATCH_ROWS = 65_536
 _OWN = LimitsConfig(files=10**8, levels=10**3, file_bytes=2**62, total_bytes=2**62)
 """Of folders that are the user's own, such as the target's."""
@@ -281,8 +283,8 @@ def _listed(file: Location, name: str, below: Location | None) -> ShardRef:
         try:
             with open_format(content) as opened:
                 n_rows, n_row_groups = opened.n_rows, opened.n_row_groups
-            if n_rows < 0:
-                raise unreadable(file, "data", f"it says that it has {n_rows:,} rows")
+            if not 0 <= n_rows <= MOST_ROWS_A_BYTE * content.size_bytes:
+                raise unreadable(file, "data", f"it says that it has {n_rows:,} rows in {content.size_bytes:,} bytes")
         except ShardError as error:
             problem = str(error)
         except MixvalError:

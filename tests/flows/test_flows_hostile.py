@@ -13,7 +13,7 @@ from mixval.publish.stored_run import StoredRun, open_run
 from mixval.storage.layout import safe_name
 from tests.flows.conftest import Value
 
-MEMORY = {"runtime": {"worker_memory_bytes": 2**31}}
+MEMORY = {"runtime": {"worker_memory_bytes": 2**31}, "sample": {"count": None}}
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,5 @@
 """All parts of the torture, one after another, for so long together: kills, signals, damaged artifacts, changed inputs, mutated
-Parquet and strangers' folders.
+Parquet, strangers' folders and bombs.
 
     python -m benchmarks.torture [--seconds 3600] [--long] [--reduced] [--part kills]
 
@@ -20,8 +20,9 @@ PARTS: dict[str, float] = {
     "changed_inputs": 0.1,
     "mutated": 0.25,
     "strangers": 0.05,
+    "bombs": 0.0,
 }
-"""Module of each part -> its share of the time."""
+"""Module of each part -> its share of the time. Each bomb explodes once, however long that takes."""
 FILES, FILES_LONG = 2_000, 100_000
 REDUCED: dict[str, list[str]] = {
     "kills": ["--seconds", "1"],
@@ -30,16 +31,19 @@ REDUCED: dict[str, list[str]] = {
     "changed_inputs": ["--seconds", "10", "--route", "sketched"],
     "mutated": ["--files", "26", "--task", "text-classification"],
     "strangers": ["--seconds", "1"],
+    "bombs": ["dictionary"],
 }
 
 
 def arguments(part: str, given: argparse.Namespace) -> list[str]:
     """What a part is called with."""
+    if part == "bombs":
+        return REDUCED[part] if given.reduced else []
     if given.reduced:
         return [*REDUCED[part], "--no-figures"]
     if part == "mutated" and given.long:
         return ["--files", str(FILES_LONG)]
-    return ["--seconds", f"{PARTS[part] * given.seconds / sum(PARTS[one] for one in given.part or PARTS):.0f}"]
+    return ["--seconds", f"{PARTS[part] * given.seconds / (sum(PARTS[one] for one in given.part or PARTS) or 1):.0f}"]
 
 
 def main() -> None:

@@ -23,7 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from distributed.system import MEMORY_LIMIT
 
-from benchmarks.figures import figure, write_beside
+from benchmarks.figures import figure
+from benchmarks.torture import told
 from benchmarks.torture.bomb_files import BOMBS, NAME_BOMBS, good_rows
 from benchmarks.torture.world import LLAMA, ranking_of, sentences
 from mixval.config.load import parse_config
@@ -199,7 +200,7 @@ def main() -> None:
             wrong += [f"{task}: {name} has another value" for name in wrong_values(Path(scratch) / f"all-{task}", task, own)]
     print("\n".join(wrong))
     if given.names:
-        return
+        raise SystemExit(int(bool(wrong)))
     figures = {
         "bombs/bombs": (len(names), ">= 20", ""),
         "bombs/bombs_peak_over_budget": (max(peaks.values()) / given.budget, "<= 1", "of a worker's memory"),
@@ -207,7 +208,7 @@ def main() -> None:
         "bombs/seconds": (max(seconds.values()), "-", "CPU s"),
         "bombs/wrong": (len(wrong), "0", ""),
     }
-    write_beside("torture", [figure(name, *one, COMMAND) for name, one in figures.items()], COMMAND)
+    told.tell([figure(name, *one, COMMAND) for name, one in figures.items()], COMMAND, is_stored=True)
 
 
 if __name__ == "__main__":

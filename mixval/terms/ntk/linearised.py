@@ -39,16 +39,12 @@ class Linearised:
     """(m, C) derivative of the coordinate by F."""
     target_moves: Floats
     """(m,) how far the coordinate falls as each row of T leaves."""
+    guess_move: float
+    """How far it falls as one row joins T that is only guessed: the doubt that is left where every row is right."""
     guess: float | None
     """log C; None where the coordinate is the value."""
     left_out: float
     """Nats that rows lose by the scale of the others; 0 where s is not above 0."""
-
-    def guess_move(self, m: int) -> float:
-        """How far it falls as one row that is only guessed joins m different ones: the doubt that is left of right ones."""
-        if self.guess is None:
-            return 0.0
-        return abs(self.coordinate) - math.asin(math.sqrt(math.sin(self.coordinate) ** 2 * m / (m + 1)))
 
     def shifts(self, moved: Floats) -> Floats:
         """Changes of the value, in nats, by changes of the coordinate."""
@@ -68,7 +64,7 @@ def linear_gain(outputs: Floats, tokens: Floats) -> Linearised:  # (m, 1), (m,)
     mean = float(tokens @ gains) / total
     rest = total - tokens
     moves = np.divide(tokens * (gains - mean), rest, out=np.zeros_like(gains), where=rest > 0)
-    return Linearised(mean, (tokens / total)[:, None], moves, None, 0.0)
+    return Linearised(mean, (tokens / total)[:, None], moves, 0.0, None, 0.0)
 
 
 def fitted_gain(outputs: Floats, labels: npt.NDArray[np.int64], norms: Floats | None) -> Linearised:  # (m, C), (m,), (m,)
@@ -81,9 +77,10 @@ def fitted_gain(outputs: Floats, labels: npt.NDArray[np.int64], norms: Floats | 
     gain = min(max(guess - float(found.rows.mean()), 0.0), guess)
     angle = sign * _angle(np.array([gain / guess]))[0]
     if found.scale == 0 and found.curvature == 0:
-        return Linearised(0.0, np.full_like(outputs, math.nan), np.zeros(m), guess, 0.0)
+        return Linearised(0.0, np.full_like(outputs, math.nan), np.zeros(m), 0.0, guess, 0.0)
     others = guess - found.without / max(m - 1, 1)
     moves = angle - found.signs * _angle(np.clip(others / guess, 0.0, 1.0))
+    joined = abs(angle) - _angle(np.array([gain * m / (m + 1) / guess]))[0]
     against = outputs - outputs[np.arange(m), labels][:, None]
     p = _softmax(found.scale * against)
     p[np.arange(m), labels] -= 1
@@ -95,7 +92,7 @@ def fitted_gain(outputs: Floats, labels: npt.NDArray[np.int64], norms: Floats | 
     if norms is not None:
         gradient = np.divide(gradient, norms[:, None], out=np.zeros_like(gradient), where=norms[:, None] > 0)
     left_out = float(found.losses.mean() - found.rows.mean()) if found.scale > 0 else 0.0
-    return Linearised(float(angle), gradient, moves, guess, left_out)
+    return Linearised(float(angle), gradient, moves, float(joined), guess, left_out)
 
 
 def _angle(shares: Floats) -> Floats:

@@ -107,7 +107,7 @@ def value_spread(
     centred = of_pairs - of_pairs.mean(axis=0) - of_pairs.mean(axis=1, keepdims=True) + of_pairs.mean()
     both = min(float((centred**2).sum()), rows.variance)
     alone = rows.scaled(math.sqrt(1 - both / rows.variance) if both > 0 else 1.0)
-    guessed = Effects(np.array([linear.guess_move(len(places))]), target[:, -1:], of_target.freedom)
+    guessed = Effects(np.array([linear.guess_move]), target[:, -1:], of_target.freedom)
     moved = None
     if has_one and found.change.displacement > 0:
         moved = effects_of(shorter(reach, found.change.displacement) * scales, own.multipliers, own.strata)

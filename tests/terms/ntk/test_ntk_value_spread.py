@@ -187,23 +187,3 @@ def test_a_target_written_out_several_times_is_known_no_better(n_classes: int) -
 
     once, often = by_target(np.arange(24)), by_target(np.tile(np.arange(24), 6))
     assert often == pytest.approx(once, rel=0.15)  # as so many draws it would be 1 / sqrt(6) of it
-
-
-def test_two_right_rows_written_out_often_leave_the_doubt_of_two() -> None:
-    """Every row of T is right, so that only the row that is guessed says how far the value may be off."""
-    places, drawn = np.array([0, 1] * 30), np.random.default_rng(0)
-    own, of_rows = SampledRows(slice(0, 40), drawn.normal(size=(200, 40))), drawn.normal(size=(200, 3))
-    of_target, labels_t = 5.0 * np.eye(2), np.array([0, 1])
-    labels = drawn.integers(0, 2, 40)
-    phi = of_target[labels]
-
-    def low(chosen: np.ndarray) -> float:
-        rows = of_target[chosen]
-        objective = TargetObjective(labels=labels_t[chosen], n_classes=2, norms=lengths(rows))
-        regression = kernel_regression(phi @ phi.T, rows @ phi.T, one_hot(labels, 2))
-        found = regression_value(regression, objective, 1.0)
-        spread = value_spread(regression, found, objective, own, of_rows[:, np.append(chosen, 2)])
-        return interval(found.value, spread.deviations, 0.95)[0] or 0.0
-
-    assert low(places) == pytest.approx(low(np.array([0, 1])), abs=0.02)
-    assert low(places) < -0.2

@@ -36,7 +36,7 @@ from mixval.valuation.regression_coalitions import RegressionGame
 from mixval.valuation.shapley import greedy, leave_one_out, without_both
 from mixval.valuation.shapley_budget import shapley
 
-VERSION = 6
+VERSION = 5
 """Raised whenever the numbers change."""
 GREEDY_STEPS = 5
 """Contributors that the greedy search takes."""

@@ -84,20 +84,6 @@ def effects_of(moves: Floats, multipliers: Floats, strata: npt.NDArray[np.bool_ 
     return Effects(values, multipliers, _freedom(values, float(len(values) - len(groups))))
 
 
-def distinct(multipliers: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:  # (R, N)
-    """Places (D,) of rows of different content, and (N,) of which of these each row has the content.
-
-    Rows of one content have one number in each replicate. They are known as one: their effects are to be summed, not counted
-    as those of so many draws.
-    """
-    n = multipliers.shape[1]
-    if len(multipliers):
-        _, places, of = np.unique(multipliers[0], return_index=True, return_inverse=True)
-        if len(places) < n:
-            return places, of
-    return np.arange(n), np.arange(n)
-
-
 def eased(moves: Floats, free: Floats) -> Floats:  # (N,), (N,) 0 to 1
     """Exact moves as rows leave, made such that their variance is the mean of the jackknife's and HC2's.
 

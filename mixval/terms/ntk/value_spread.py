@@ -13,9 +13,8 @@ T: that part of the variance, the sum of the double-centred b_ji squared, is in 
 (`discrepancy/variance.py` has the same correction). It is taken off S's, since two contributors are compared on the same rows
 of T: what pairs add to the difference is in T's effects already.
 
-Rows of T act through the scale that fits them, and through the row that is only guessed (`Linearised.guess_move`). Rows of T of
-one content are one draw: two rows, written out thirty times each, say no more than the two. The spread is measured in a and
-mapped to nats. Cost: one solve of m + u right-hand sides with the factor at hand.
+Rows of T act through the scale that fits them, and through the row that is only guessed (`Linearised.guess_move`). The spread
+is measured in a and mapped to nats. Cost: one solve of m + u right-hand sides with the factor at hand.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from mixval.terms.ntk.linearised import Linearised
 from mixval.terms.ntk.objective import TargetObjective
 from mixval.terms.ntk.regression import KernelRegression, Reach, RowsOfS
 from mixval.terms.ntk.value import RegressionValue
-from mixval.terms.replicates import Effects, deviations, distinct, eased, effects_of
+from mixval.terms.replicates import Effects, deviations, eased, effects_of
 
 
 @dataclass(frozen=True)
@@ -101,10 +100,8 @@ def value_spread(
     weighted = reach.residuals * (raised * scales)[:, None]
     pairs = reach.outputs[:m] * (linear.gradient @ weighted.T)
     rows = effects_of(pairs.sum(axis=0), own.multipliers, own.strata)
-    places, of = distinct(target[:, :-1])
-    of_target = effects_of(_summed(linear.target_moves, of, len(places)) * ((m - 1) / m), target[:, places])
-    of_pairs = _summed(pairs, of, len(places))
-    centred = of_pairs - of_pairs.mean(axis=0) - of_pairs.mean(axis=1, keepdims=True) + of_pairs.mean()
+    of_target = effects_of(linear.target_moves * ((m - 1) / m), target[:, :-1])
+    centred = pairs - pairs.mean(axis=0) - pairs.mean(axis=1, keepdims=True) + pairs.mean()
     both = min(float((centred**2).sum()), rows.variance)
     alone = rows.scaled(math.sqrt(1 - both / rows.variance) if both > 0 else 1.0)
     guessed = Effects(np.array([linear.guess_move]), target[:, -1:], of_target.freedom)
@@ -112,15 +109,6 @@ def value_spread(
     if has_one and found.change.displacement > 0:
         moved = effects_of(shorter(reach, found.change.displacement) * scales, own.multipliers, own.strata)
     return ValueSpread(linear, rows, alone, (of_target, guessed), moved)
-
-
-def _summed(moves: Floats, of: npt.NDArray[np.intp], n: int) -> Floats:
-    """(n, ...) sums of (m, ...) moves over the rows of T of one content."""
-    if n == len(moves):
-        return moves
-    found = np.zeros((n, *moves.shape[1:]))
-    np.add.at(found, of, moves)
-    return found
 
 
 def shorter(reach: Reach, displacement: float) -> Floats:

@@ -167,23 +167,3 @@ def test_the_spread_is_that_of_fresh_draws(task: str) -> None:
     # 120 draws know a standard deviation to 6.5 %.
     assert math.sqrt(np.mean(errors)) / np.std(values) == pytest.approx(1.1, abs=0.3)
     assert np.mean(own) < np.mean(errors)
-
-
-@pytest.mark.parametrize("n_classes", [C, 0])
-def test_a_target_written_out_several_times_is_known_no_better(n_classes: int) -> None:
-    phi, of_target, labels, labels_t = world(60, 24)
-    right = one_hot(labels, C) if n_classes else np.random.default_rng(1).random((60, 1))
-    drawn = np.random.default_rng(0)
-    own, of_rows = SampledRows(slice(0, 60), drawn.normal(size=(400, 60))), drawn.normal(size=(400, 25))
-
-    def by_target(places: np.ndarray) -> float:
-        rows = of_target[places]
-        tokens = np.ones(len(rows))
-        objective = labelled(rows, labels_t[places]) if n_classes else TargetObjective(tokens=tokens)
-        regression = kernel_regression(phi @ phi.T, rows @ phi.T, right)
-        found = regression_value(regression, objective, 1.0)
-        spread = value_spread(regression, found, objective, own, of_rows[:, np.append(places, 24)])
-        return float(np.std(spread.by_target))
-
-    once, often = by_target(np.arange(24)), by_target(np.tile(np.arange(24), 6))
-    assert often == pytest.approx(once, rel=0.15)  # as so many draws it would be 1 / sqrt(6) of it

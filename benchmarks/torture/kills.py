@@ -42,6 +42,8 @@ MOST_STARTS = 5
 MOST_KILLS = 3
 """Of one start."""
 LOOK_SECONDS = 0.05
+LASTING = ("global.lock", "purge.lock")
+"""Files that Dask keeps in its folder of temporary ones, for whoever comes next."""
 REFUSED = "tiny"
 """A contributor that the gate rejects."""
 PLANNED = {*CONTRIBUTORS, REFUSED}
@@ -94,8 +96,8 @@ class Scene:
             while code != 0 and seen.n_starts < MOST_STARTS and not seen.hung:
                 code = self._start(output, temporary, draw, seen)
         self._compare(output, seen)
-        held = [*output.rglob(".*.tmp"), *(one for one in temporary.rglob("*") if one.is_file())]
-        seen.temporary = sorted(str(one.relative_to(folder)) for one in held)
+        held = [*output.rglob(".*.tmp"), *(one for one in temporary.rglob("*") if one.is_file() or one.is_socket())]
+        seen.temporary = sorted(str(one.relative_to(folder)) for one in held if one.name not in LASTING)
         shutil.rmtree(folder)
         return seen
 

@@ -14,22 +14,13 @@ from PIL import Image
 
 from benchmarks.torture.world import LLAMA, WORDS, sentences
 from mixval.config.load import parse_config
-from mixval.config.tasks import Task
+from mixval.config.tasks import EVERY_TASK, Task, spec_of
 from mixval.config.valuation import ValuationConfig
 
 HONEST = "honest"
 SIDE = 8
 N_TARGET, N_HONEST = 24, 24
-BACKBONES: dict[Task, dict[str, Any]] = {
-    "image-classification": {
-        "random_init": {"architecture": "resnet", "settings": {"embedding_size": 4, "hidden_sizes": [4, 8], "depths": [1, 1]}},
-        "stem": "3x3",
-    },
-    "text-classification": {"random_init": LLAMA | {"architecture": "bert"}, "tokenizer": "byte", "max_length": 48},
-    "instruction": {"random_init": LLAMA, "tokenizer": "byte", "max_length": 96},
-    "language-modelling": {"random_init": LLAMA, "tokenizer": "byte", "max_length": 48},
-}
-TASKS: tuple[Task, ...] = tuple(BACKBONES)
+TASKS: tuple[Task, ...] = EVERY_TASK
 MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 TYPES: dict[str, tuple[pa.DataType, ...]] = {
     "image": (pa.binary(), pa.large_binary(), pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
@@ -50,14 +41,14 @@ ENCODINGS = {
 
 def rows(task: Task, n: int, start: int) -> dict[str, list[Any]]:
     """`n` rows of a task, as columns; rows of different `start` differ."""
-    texts = sentences(n, 0.3, [start, n])
+    spec, texts = spec_of(task), sentences(n, 0.3, [start, n])
     labels = [i % 4 for i in range(n)]
     columns: dict[str, list[Any]] = {"origin": ["real" if i % 3 else "synthetic" for i in range(n)]}
-    if task == "image-classification":
-        return columns | {"image": [_image(start + i, label) for i, label in enumerate(labels)], "label": labels}
-    if task == "text-classification":
-        return columns | {"text": texts, "label": labels}
-    if task == "language-modelling":
+    if spec.has_labels:
+        columns["label"] = labels
+    if spec.is_image:
+        return columns | {"image": [_image(start + i, label) for i, label in enumerate(labels)]}
+    if not spec.has_prompt:
         return columns | {"text": texts}
     return columns | {
         "messages": [
@@ -65,6 +56,16 @@ def rows(task: Task, n: int, start: int) -> dict[str, list[Any]]:
             for i, text in enumerate(texts)
         ]
     }
+
+
+def _backbone(task: Task) -> dict[str, Any]:
+    """A tiny one with weights from a seed."""
+    spec = spec_of(task)
+    if spec.is_image:
+        settings = {"embedding_size": 4, "hidden_sizes": [4, 8], "depths": [1, 1]}
+        return {"random_init": {"architecture": "resnet", "settings": settings}, "stem": "3x3"}
+    made = LLAMA if spec.is_causal else LLAMA | {"architecture": "bert"}
+    return {"random_init": made, "tokenizer": "byte", "max_length": 96 if spec.has_prompt else 48}
 
 
 def table(columns: dict[str, list[Any]], draw: random.Random | None = None) -> pa.Table:
@@ -113,7 +114,7 @@ def lay_out(folder: Path, task: Task) -> None:
 
 def config_of(folder: Path, task: Task) -> ValuationConfig:
     """The configuration of that world, with results in `out`."""
-    columns = {"messages": "messages"} if task == "instruction" else {}
+    columns = {"messages": "messages"} if spec_of(task).has_prompt else {}
     return parse_config(
         {
             "task": task,
@@ -124,7 +125,7 @@ def config_of(folder: Path, task: Task) -> ValuationConfig:
                 "columns": columns,
             },
             "output": str(folder / "out"),
-            "backbone": BACKBONES[task],
+            "backbone": _backbone(task),
             "gate": {"min_rows": 4, "min_rows_per_part": 2, "data_docs": False},
             "ntk": {"method": "sketched", "sketch_features": 32},
             "value": {"replicates": 4},

@@ -89,7 +89,7 @@ class IngestionConfig(FrozenModel):
         if unknown := sorted(set(self.valuation) - allowed):
             raise ValueError(f"`valuation`: expected any of {', '.join(sorted(allowed))}, found {', '.join(unknown)}")
         config = self.valuing({})
-        if config.ntk.method != "sketched" or config.value.method != "ntk-regression":
+        if config.ntk.stores_rows or config.value.method != "ntk-regression":
             raise ValueError(
                 "`valuation`: a gate adds up statistics, so it needs `ntk.method: sketched` and `value.method: "
                 f"ntk-regression`, found `{config.ntk.method}` and `{config.value.method}`. Leave them out"

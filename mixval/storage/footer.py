@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mixval.errors import ContractError
 from mixval.storage.thrift import BINARY, I32, I64, LIST, STRUCTURE, Compact
 
 MAX_FOOTER_BYTES = 32 << 20
@@ -49,13 +50,13 @@ class RowGroup:
 def row_groups(read_at: Callable[[int, int], bytes], size_bytes: int) -> list[RowGroup]:
     """The row groups that the footer of a file describes; `read_at(n, place)` gives bytes of it.
 
-    Raises ValueError for a footer that is larger than `MAX_FOOTER_BYTES`, or is none.
+    Raises ContractError for a footer that is larger than `MAX_FOOTER_BYTES`, or is none.
     """
     start = max(0, size_bytes - _READ_BYTES)
     end = read_at(size_bytes - start, start)
     length = int.from_bytes(end[-_TAIL_BYTES:-4], "little")
     if length > MAX_FOOTER_BYTES:
-        raise ValueError(
+        raise ContractError(
             f"its footer has {length:,} bytes, more than {MAX_FOOTER_BYTES:,}; fewer row groups need a smaller one"
         )
     if length + _TAIL_BYTES > len(end):
@@ -63,9 +64,9 @@ def row_groups(read_at: Callable[[int, int], bytes], size_bytes: int) -> list[Ro
     try:
         return _Footer(end[-length - _TAIL_BYTES : -_TAIL_BYTES]).row_groups()
     except IndexError as error:
-        raise ValueError("its footer ends within a value") from error
-    except ValueError as error:
-        raise ValueError(f"its footer cannot be read: {error}") from error
+        raise ContractError("its footer ends within a value") from error
+    except ContractError as error:
+        raise ContractError(f"its footer cannot be read: {error}") from error
 
 
 class _Footer(Compact):

@@ -22,22 +22,17 @@ from mixval.contracts.cell_bytes import without_large_cells
 from mixval.contracts.mapping import column_words
 from mixval.contracts.plan import ShardRef
 from mixval.errors import (
-    ChangedFileError,
     ContractError,
-    MixvalError,
     ShardError,
     StorageError,
     TargetError,
-    TouchedFileError,
-    reason_of,
 )
 from mixval.storage.claimed_names import contributor_folders
 from mixval.storage.failures import concerns_one_file
-from mixval.storage.formats import FORMATS, format_of, known_formats, open_format, open_shard
-from mixval.storage.held import held
+from mixval.storage.formats import FORMATS, format_of, known_formats, open_shard
 from mixval.storage.not_data import is_hidden, without_markers
-from mixval.storage.reading import unreadable
 from mixval.storage.root import Location, open_location
+from mixval.storage.shard_refs import shard_of, unlisted
 from mixval.storage.tree import Entry, files_below, legible, refused
 
 Inputs = tuple[dict[str, list[ShardRef]], list[ShardRef]]
@@ -47,8 +42,6 @@ _THREADS = 8
 """Listings, or shards, that are read at a time."""
 _FOLDERS_TOGETHER = 32
 """Contributors whose files are held as locations while their shards are opened."""
-MOST_ROWS_A_BYTE = 8
-"""Rows that differ take more than a bit each; millions of equal ones, or of nulls, take days to be checked row by row."""
 _COUNT_BATCH_ROWS = 65_536
 _OWN = LimitsConfig(files=10**8, levels=10**3, file_bytes=2**62, total_bytes=2**62)
 """Of folders that are the user's own, such as the target's."""
@@ -110,14 +103,14 @@ def _by_name(urls: Mapping[str, str], source: SourceConfig) -> dict[str, list[Sh
     for name, root in roots.items():
         try:
             if root.is_file():
-                found[name] = [_shard(Entry(root, root.name), None)]
+                found[name] = [shard_of(Entry(root, root.name), None)]
             else:
                 folders[name] = root
         except StorageError as error:
             if not concerns_one_file(error):
                 raise
             missing.append(error)
-            found[name] = [_unlisted(root, root.name, f"shard '{root.name}' {error}")]
+            found[name] = [unlisted(root, root.name, f"shard '{root.name}' {error}")]
     if len(missing) == len(roots):  # nobody's files are there: the configuration's fault, not theirs
         raise missing[0]
     found |= _shards_by_name(folders, source.limits, source.follow_links)
@@ -129,7 +122,7 @@ def _by_folder(root: Location, source: SourceConfig) -> dict[str, list[ShardRef]
     _refuse_strays(root, target)
     folders, refusals = contributor_folders(root, target, source.follow_links)
     listed = _shards_by_name(folders, source.limits, source.follow_links)
-    listed |= {name: [_shard(entry, None) for entry in entries] for name, entries in refusals.items()}
+    listed |= {name: [shard_of(entry, None) for entry in entries] for name, entries in refusals.items()}
     return {name: listed[name] for name in sorted(listed)}
 
 
@@ -139,7 +132,7 @@ def _shards_by_name(folders: Mapping[str, Location], limits: LimitsConfig, follo
 
     def listed(placed: tuple[Entry, Location]) -> ShardRef:
         entry, folder = placed
-        return _shard(entry, None if follow_links else folder)
+        return shard_of(entry, None if follow_links else folder)
 
     with ThreadPoolExecutor(_THREADS) as pool:
         for start in range(0, len(names), _FOLDERS_TOGETHER):
@@ -228,7 +221,7 @@ def list_shards(root: Location, limits: LimitsConfig = _OWN, follow_links: bool 
     Raises `StorageError` for a URL that cannot be listed.
     """
     if root.is_file():
-        return [_shard(Entry(root, root.name), None)]
+        return [shard_of(Entry(root, root.name), None)]
     return _shards_by_name({"": root}, limits, follow_links)[""]
 
 
@@ -250,54 +243,4 @@ def _mixed(found: str, main: str) -> str:
     return (
         f"expected the files of a contributor to be of one format, found {found} beside {main}. Convert it, or move it away "
         "where it is no data."
-    )
-
-
-def _shard(entry: Entry, below: Location | None) -> ShardRef:
-    """The shard of an entry. No link is followed out of `below`, where there is one."""
-    file, name = entry.file, entry.name
-    if entry.problem is not None:
-        return _unlisted(file, name, entry.problem)
-    try:
-        return _listed(file, name, below)
-    except (ChangedFileError, TouchedFileError):  # somebody writes just now
-        pass
-    except StorageError as error:
-        # One unreadable file concerns its contributor; a store that does not answer concerns the run.
-        if not concerns_one_file(error):
-            raise
-        return _unlisted(file, name, f"shard '{name}' {error}")
-    try:
-        return _listed(file, name, below)
-    except (ChangedFileError, TouchedFileError) as error:
-        return _unlisted(file, name, f"shard '{name}' is being written. {error}")
-
-
-def _unlisted(file: Location, name: str, problem: str) -> ShardRef:
-    return ShardRef(url=file.url, name=name, size_bytes=0, digest="unreadable", problem=problem)
-
-
-def _listed(file: Location, name: str, below: Location | None) -> ShardRef:
-    n_rows, n_row_groups, problem = 0, 0, None
-    with held(file, below=below) as content:
-        try:
-            with open_format(content) as opened:
-                n_rows, n_row_groups = opened.n_rows, opened.n_row_groups
-            if not 0 <= n_rows <= MOST_ROWS_A_BYTE * content.size_bytes:
-                raise unreadable(file, "data", f"it says that it has {n_rows:,} rows in {content.size_bytes:,} bytes")
-        except ShardError as error:
-            problem = str(error)
-        except MixvalError:
-            raise
-        except Exception as error:  # whatever the content of one file raises in a reader
-            problem = str(unreadable(file, "data", reason_of(error)))
-    return ShardRef(
-        url=file.url,
-        name=name,
-        size_bytes=content.size_bytes,
-        digest=content.digest,
-        n_rows=n_rows,
-        n_row_groups=n_row_groups,
-        problem=problem,
-        version=content.version,
     )

@@ -88,7 +88,7 @@ class OpenParquet:
         with reading(self._location, Parquet.name):
             try:
                 found = row_groups(self._source.read_at, self._size_bytes)
-            except ValueError as error:
+            except ContractError as error:
                 raise unreadable(self._location, Parquet.name, str(error)) from error
         if len(found) != self.n_row_groups:
             raise unreadable(

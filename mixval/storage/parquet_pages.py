@@ -70,7 +70,7 @@ def _header(read_at: Callable[[int, int], bytes], at: int) -> tuple[Page, int]:
             if len(data) < n_bytes or n_bytes >= _MOST_BYTES:
                 raise ContractError(f"expected a page header at byte {at:,}, found its end missing") from error
             n_bytes *= 16
-        except ValueError as error:
+        except ContractError as error:
             raise ContractError(f"expected a page header at byte {at:,}, found that {error}") from error
     kind, n_uncompressed, n_compressed = (fields.get(field, -1) for field in (1, 2, 3))
     values, encoding = fields.get(5) or fields.get(8) or (0, None)

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mixval.errors import ContractError
+
 TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET = range(1, 11)
 STRUCTURE = 12
 """Kinds of values; of those that are left out, Parquet has none."""
@@ -17,7 +19,7 @@ Fields = Mapping[int, tuple[int, Callable[[], Any]]]
 
 
 class Compact:
-    """Reads values one after another. Raises IndexError where the data end within a value, ValueError for what is none."""
+    """Reads values one after another. Raises IndexError where the data end within a value, ContractError for what is none."""
 
     def __init__(self, data: bytes) -> None:
         """At the beginning of a structure."""
@@ -57,7 +59,7 @@ class Compact:
 
     def _pass_over(self, kind: int, depth: int) -> None:
         if depth > _DEEPEST:
-            raise ValueError(f"it has more than {_DEEPEST} structures in each other")
+            raise ContractError(f"it has more than {_DEEPEST} structures in each other")
         if kind in (I16, I32, I64):
             self._number()
         elif kind == BINARY:
@@ -71,7 +73,7 @@ class Compact:
         elif kind in (TRUE, FALSE, BYTE, DOUBLE):  # the first two have a byte each in lists
             self._move(8 if kind == DOUBLE else 1)
         else:
-            raise ValueError(f"it has a value of the unknown kind {kind}")
+            raise ContractError(f"it has a value of the unknown kind {kind}")
 
     def _list(self) -> tuple[int, int]:
         """Kind and number of its values."""
@@ -88,7 +90,7 @@ class Compact:
                 return value
             shift += 7
             if shift > _MOST_BITS:
-                raise ValueError("it has a number without an end")
+                raise ContractError("it has a number without an end")
 
     def _byte(self) -> int:
         byte = self._data[self.at]

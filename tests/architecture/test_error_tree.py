@@ -21,6 +21,7 @@ HAND_ON = {
     ("mixval/stopping.py", "KeyboardInterrupt"),
     ("mixval/cli/app.py", "typer.Exit"),
     ("mixval/models/time_limit.py", "TimeoutError"),  # caught where the limit is set
+    ("mixval/storage/thrift.py", "IndexError"),  # caught where more bytes are read
 }
 """What Python and typer themselves expect to be raised there."""
 ENDS_PROCESSES = {

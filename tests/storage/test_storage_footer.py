@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mixval.config.source import SourceConfig
-from mixval.errors import ShardError
+from mixval.errors import ContractError, ShardError
 from mixval.storage.footer import MAX_FOOTER_BYTES, row_groups
 from mixval.storage.formats import open_format
 from mixval.storage.held import held
@@ -90,11 +90,11 @@ def test_a_footer_that_contradicts_itself_is_its_contributors_problem(root: Loca
 )
 def test_what_is_no_footer_is_told(footer: bytes, words: str) -> None:
     data = footer + len(footer).to_bytes(4, "little") + b"PAR1"
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ContractError, match=words):
         row_groups(lambda n, place: data[place : place + n], len(data))
 
 
 def test_a_footer_that_would_take_minutes_is_refused_unread() -> None:
     data = bytes(70_000) + (MAX_FOOTER_BYTES + 1).to_bytes(4, "little") + b"PAR1"
-    with pytest.raises(ValueError, match="fewer row groups"):
+    with pytest.raises(ContractError, match="fewer row groups"):
         row_groups(lambda n, place: data[place : place + n], len(data))

@@ -307,13 +307,14 @@ def test_help_of_run_lists_the_flows_and_every_other_name_is_refused_with_them(v
     helped = " ".join(invoke("run", "--help").stdout.split())
     assert "valuation: Rank contributors" in helped
     assert "calibration: Train on each contributor" in helped
+    assert "ingestion: " in helped
     again = invoke("run", "valuation", valued.config, "--json")
     assert again.exit_code == 0
     assert json.loads(again.stdout)["up_to_date"] is True
     assert again.stdout == invoke("value", valued.config, "--json").stdout
     refused = invoke("run", "evaluation", valued.config)
     assert refused.exit_code == 2
-    assert "expected one of valuation, calibration, found 'evaluation'" in refused.stderr
+    assert "expected one of valuation, calibration, ingestion, found 'evaluation'" in refused.stderr
 
 
 def test_completion_can_be_shown() -> None:

@@ -23,8 +23,17 @@ class Raising:
         signal.raise_signal(signal.SIGINT)
 
 
+@pytest.fixture(autouse=True)
+def none_ignored() -> Iterator[None]:
+    """In a process that ignores none of the signals, as one that `nohup` started does."""
+    before = {one: signal.signal(one, signal.SIG_DFL) for one in SIGNALS if signal.getsignal(one) == signal.SIG_IGN}
+    yield
+    for one, handler in before.items():
+        signal.signal(one, handler)
+
+
 @pytest.fixture
-def in_stoppable() -> Iterator[None]:
+def in_stoppable(none_ignored: None) -> Iterator[None]:
     """Within a process that can be stopped."""
     with stoppable():
         yield

@@ -77,7 +77,8 @@ def test_the_deployment_holds_the_whole_configuration(config: ValuationConfig) -
 def test_the_worker_finds_the_flow_by_its_module_and_the_flow_its_configuration(
     flow: RegisteredFlow, calibration_file: Path
 ) -> None:
-    given = flow.load_config(calibration_file if flow is CALIBRATION else EXAMPLE)
+    files = {"calibration": calibration_file, "ingestion": EXAMPLE.with_name("gate.yaml")}
+    given = flow.load_config(files.get(flow.name, EXAMPLE))
     made = build_deployment(flow, given, "nightly")
     found = load_flow_from_entrypoint(str(made.entrypoint))
     assert found.name == made.flow_name == flow.name

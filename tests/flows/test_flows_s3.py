@@ -18,7 +18,8 @@ from mixval.stages.account import Account
 from mixval.stages.in_process import InProcess
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.preparing import PreparedRun
-from mixval.stages.runs import GatedRun
+from mixval.stages.runs import Checked
+from mixval.stages.terms import StepsOf, contributor_steps
 from mixval.stages.whole_run import FinishedRun, publish_finished, run_here, run_stages
 from mixval.storage.pointer import read_latest
 from mixval.storage.root import Location, open_location
@@ -79,15 +80,15 @@ class WhileItChanges(InProcess):
     def __init__(self, moment: str, file: Location) -> None:
         self._moment, self._file = moment, file
 
-    def gate(self, config: ValuationConfig, prepared: PreparedRun, n_missing: int) -> GatedRun:
+    def check(self, config: ValuationConfig, prepared: PreparedRun, n_missing: int) -> Checked:
         """Perhaps after a change."""
         self._change("gate")
-        return super().gate(config, prepared, n_missing)
+        return super().check(config, prepared, n_missing)
 
-    def measure(self, jobs: Sequence[MeasureJob], target: MeasureJob) -> dict[str, str]:
+    def measure(self, jobs: Sequence[MeasureJob], target: MeasureJob, steps_of: StepsOf = contributor_steps) -> dict[str, str]:
         """Perhaps after a change."""
         self._change("measure")
-        return super().measure(jobs, target)
+        return super().measure(jobs, target, steps_of)
 
     def _change(self, stage: str) -> None:
         if stage == self._moment:

@@ -139,7 +139,7 @@ def test_a_budget_that_no_weight_fits(world: World) -> None:
 
 
 def test_a_sketch_whose_coalitions_no_worker_can_hold(world: World) -> None:
-    asked = {"ntk": {"method": "sketched", "sketch_features": 8192}, "runtime": {"worker_memory_bytes": 2**32}}
+    asked = {"ntk": {"method": "sketched", "sketch_features": 8192}, "runtime": {"worker_memory_bytes": 7 * 2**30}}
     said = refusal(world, CapacityError, **asked)
     assert "for sketches of 8,192 features" in said
     assert "`value.coalitions: 0`" in said

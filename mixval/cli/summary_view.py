@@ -6,6 +6,7 @@ from rich.markup import escape
 from mixval.contracts.run import RunSummary
 from mixval.publish.stored_run import open_run
 from mixval.publish.terminal import print_ranking
+from mixval.publish.warning_words import warning_words
 
 
 def print_summary(summary: RunSummary, console: Console | None = None) -> None:
@@ -14,6 +15,9 @@ def print_summary(summary: RunSummary, console: Console | None = None) -> None:
     stored = open_run(summary.url)
     print_ranking(stored, console)
     console.print(escape(_work(summary)))
+    for one in summary.warnings:
+        if one not in stored.manifest.warnings:  # found when the run was published
+            console.print(escape(f"{one.severity}: {warning_words(one)}"), soft_wrap=True)
     console.print(escape(f"Report: {summary.url}/report.html"), soft_wrap=True)
 
 

@@ -21,6 +21,7 @@ Config = TypeVar("Config", bound=FrozenModel)
 
 PATH_FIELDS = (
     ("output",),
+    ("tables",),
     ("source", "contributors"),
     ("source", "target"),
     ("backbone", "path"),

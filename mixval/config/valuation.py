@@ -51,6 +51,9 @@ class ValuationConfig(FrozenModel):
     """Contributors and target set: where the rows are."""
     output: str
     """URL under which runs, artifacts and `latest.json` are written."""
+    tables: str | None = None
+    """URL below which ranking and terms of each run are appended to the Delta tables `ranking` and `terms`, once a run: a local
+    folder, or under `s3://`. Valuations may share them. None: none are written."""
     backbone: BackboneConfig
     """The model at its initial checkpoint."""
     preset: Literal["davinz"] | None = None

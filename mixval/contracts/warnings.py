@@ -46,6 +46,7 @@ WARNING_KINDS: dict[str, Severity] = {
     "full-sketch-coalitions": "caution",
     "coalitions-failed": "caution",
     "writer-failed": "caution",
+    "tables-behind": "caution",
     "unequal-gradient-rows": "caution",
     "dropped-rows": "caution",
     "truncated-rows": "caution",

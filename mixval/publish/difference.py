@@ -18,7 +18,7 @@ from mixval.publish.names import listed
 from mixval.publish.stored_run import StoredRun
 from mixval.publish.value_kind import kind_of
 
-NO_SETTINGS = ("output", "runtime")
+NO_SETTINGS = ("output", "runtime", "tables")
 """Sections that change no result."""
 Row = dict[str, Any]
 Verdict = Literal["rose", "fell", "unchanged", "cannot say", "new", "gone"]

@@ -22,6 +22,7 @@ from mixval.stages.gating import profile
 from mixval.stages.jobs import MeasureJob, target_job
 from mixval.stages.limits import with_limits
 from mixval.stages.planning import make_plan
+from mixval.stages.result_tables import result_tables
 from mixval.storage.listing import Inputs, list_inputs
 from mixval.storage.root import open_location
 
@@ -48,6 +49,8 @@ class PreparedRun:
 
 def prepare_run(config: ValuationConfig, workers: int, worker_memory_bytes: int, inputs: Inputs | None = None) -> PreparedRun:
     """List, profile the target, probe the backbone, plan. Raises, before a cluster is up, as each of them does."""
+    if config.tables is not None:
+        result_tables(config.tables, config.source.storage)  # refused before anything is paid for
     inputs = inputs or list_inputs(config.source)
     target_shards = inputs[1]
     target, profiled = profile(config, target_shards)
@@ -87,7 +90,7 @@ def run_fingerprint(config: ValuationConfig, inputs: Inputs, fitted: str | None 
     or terms is published again, from the artifacts that are there.
     """
     contributors, target = inputs
-    settings = config.model_dump(mode="json", exclude={"runtime", "output"})
+    settings = config.model_dump(mode="json", exclude={"runtime", "output", "tables"})
     content = sorted([name, content_digest(shards)] for name, shards in contributors.items())
     return fingerprint(
         "run",

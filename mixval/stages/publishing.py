@@ -33,6 +33,7 @@ from mixval.stages.coalitions import CoalitionResults
 from mixval.stages.gating import read_docs_page, read_validations
 from mixval.stages.preparing import PreparedRun
 from mixval.stages.reducing import Reduced
+from mixval.stages.result_tables import append_results
 from mixval.stages.routes import route_of
 from mixval.storage.commit import ArtifactStore
 from mixval.storage.damage import take_damage, tell_damage
@@ -84,7 +85,9 @@ def up_to_date_run(config: ValuationConfig, fingerprint: str) -> RunSummary | No
     unions = [ref.model_copy(update={"root": output.url}) for ref in stored.manifest.artifacts if ref.kind == UNIONS]
     if summary.n_failed or any(ArtifactStore(output).committed(ref) is None for ref in unions):
         return None
-    return summary.model_copy(update={"up_to_date": True, "recomputed": {}, "recomputed_contributors": []})
+    behind = append_results(config, stored.manifest, stored.ranking, stored.terms)
+    told = {"recomputed": {}, "recomputed_contributors": [], "warnings": by_severity([*summary.warnings, *behind])}
+    return summary.model_copy(update={"up_to_date": True, **told})
 
 
 def publish(
@@ -116,7 +119,9 @@ def publish(
     results = write_by_installed(write_files(root, results, WRITERS), results)
     folder = finish_run(root, results.manifest, expected)
     summary = run_summary(results.manifest, results.ranking, folder)
-    return summary.model_copy(update={"recomputed_contributors": account.recomputed_contributors})
+    behind = append_results(config, results.manifest, results.ranking, results.terms)
+    warnings = by_severity([*summary.warnings, *behind])
+    return summary.model_copy(update={"recomputed_contributors": account.recomputed_contributors, "warnings": warnings})
 
 
 def _manifest(

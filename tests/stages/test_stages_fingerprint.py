@@ -61,7 +61,11 @@ def test_a_raised_schema_version_is_another_run(folder: Path, monkeypatch: pytes
 def test_where_and_how_wide_it_computes_is_the_same_run(folder: Path) -> None:
     config = load_config(folder / "config.yaml")
     elsewhere = config.model_copy(
-        update={"output": "memory://elsewhere", "runtime": config.runtime.model_copy(update={"workers": 7, "batch_rows": 3})}
+        update={
+            "output": "memory://elsewhere",
+            "tables": "s3://elsewhere",
+            "runtime": config.runtime.model_copy(update={"workers": 7, "batch_rows": 3}),
+        }
     )
     assert fingerprint_of(elsewhere) == fingerprint_of(config)
 

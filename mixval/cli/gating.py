@@ -14,6 +14,7 @@ from mixval.cli.exits import errors_shown
 from mixval.cli.flows import run_flow
 from mixval.cli.options import Json, Settings, changes_of
 from mixval.config.overrides import Override
+from mixval.errors import ConfigError
 
 if TYPE_CHECKING:
     from mixval.config.ingestion import IngestionConfig
@@ -94,6 +95,11 @@ def history(
             table, budget = decision_table(config), config.policy.budget
         else:
             table, budget = open_table(source), None
+            if table.version() is None:
+                raise ConfigError(
+                    f"{table.url}: expected a gate's configuration, or its table of decisions, found no table. Give GATE.yaml, "
+                    "or STATE/tables/decisions, which the gate's first run writes."
+                )
         most = budget.most if budget is not None and budget.of == "rows" else None
         file.write_text(render_history(read_decisions(table), table.url, most), encoding="utf-8")
         typer.echo(json.dumps({"history": str(file)}) if as_json else f"wrote {file}")

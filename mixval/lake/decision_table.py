@@ -18,6 +18,7 @@ from mixval.config.ingestion import IngestionConfig
 from mixval.contracts.ingestion import Decision
 from mixval.contracts.schemas import table_schema
 from mixval.errors import ConflictError, SchemaError
+from mixval.lake.columns import LINEAGE
 from mixval.lake.delta import open_table
 from mixval.lake.ledger import Ledger
 from mixval.lake.table import CommitKey, LakeTable
@@ -81,15 +82,21 @@ def record_decisions(ledger: Ledger, table: LakeTable) -> int:
 def read_decisions(table: LakeTable) -> pa.Table:
     """The table of decisions as it is now; without rows where there is none yet.
 
-    Raises SchemaError where it is a table of something else.
+    Raises SchemaError where it is a table of something else, such as the one that rows enter.
     """
     schema = decisions_schema()
     if (version := table.version()) is None:
         return schema.empty_table()
-    if lacking := sorted(set(schema.names) - set(table.schema(version).names)):
+    held = set(table.schema(version).names)
+    if lacking := sorted(set(schema.names) - held):
+        found = (
+            "the table that a gate's rows enter, which does not hold what was decided"
+            if set(LINEAGE.names) <= held
+            else f"one without {', '.join(lacking[:5])}"
+        )
         raise SchemaError(
-            f"{table.url}: expected the table of a gate's decisions, found one without {', '.join(lacking[:5])}. Give the "
-            "gate's configuration, or STATE/tables/decisions."
+            f"{table.url}: expected the table of a gate's decisions, found {found}. Give the gate's configuration, or "
+            "STATE/tables/decisions, where STATE is its `state`."
         )
     return pa.Table.from_batches(list(table.read(version, schema.names))).select(schema.names).cast(schema)
 

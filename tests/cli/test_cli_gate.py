@@ -115,3 +115,15 @@ def test_a_gate_that_cannot_be_run_as_written_is_refused(change: dict[str, objec
     file.write_text(yaml.safe_dump(given))
     found = invoke("gate", file)
     assert (found.exit_code, said in found.stderr) == (2, True), found.stderr
+
+
+def test_history_is_of_decisions_and_says_so_of_any_other_table(ran: Path, tmp_path: Path) -> None:
+    page, state = tmp_path / "history.html", ran.parent / "state"
+    for source in (ran, state / "tables" / "decisions"):
+        assert invoke("history", source, "--file", page).exit_code == 0
+        assert "ash/good.parquet" in page.read_text()
+    entered, nothing = "the table that a gate's rows enter", "found no table"
+    for source, found, code in ((ran.parent / "table", entered, 4), (tmp_path / "none", nothing, 2)):
+        said = invoke("history", source, "--file", tmp_path / "other.html")
+        assert (said.exit_code, found in said.stderr, "STATE/tables/decisions" in said.stderr) == (code, True, True)
+    assert not (tmp_path / "other.html").exists()

@@ -17,7 +17,7 @@ from benchmarks.torture.world import CONTRIBUTORS, config_of, lay_out
 from mixval.config.source import LimitsConfig, SourceConfig
 from mixval.contracts.plan import ShardRef
 from mixval.errors import ChangedFileError, NotAFileError, ShardError, StorageError, TouchedFileError
-from mixval.storage import listing
+from mixval.storage import shard_refs
 from mixval.storage.formats import open_shard
 from mixval.storage.held import held
 from mixval.storage.listing import list_contributors
@@ -177,7 +177,7 @@ def test_a_file_that_is_touched_all_the_time_is_its_contributors_problem(
 ) -> None:
     touched = part()
     part("b/x.parquet")
-    opens = listing.open_format
+    opens = shard_refs.open_format
 
     def touching(file: Any) -> Any:
         if file.location.local_path() == touched:
@@ -186,7 +186,7 @@ def test_a_file_that_is_touched_all_the_time_is_its_contributors_problem(
 
     with pytest.raises(TouchedFileError, match="left alone"), held(open_location(touched)) as file:
         touching(file)
-    monkeypatch.setattr(listing, "open_format", touching)
+    monkeypatch.setattr(shard_refs, "open_format", touching)
     found = listed(tmp_path)
     assert "left alone" in str(found["a"][0].problem)
     assert found["b"][0].problem is None

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from mixval.gate.checks import must_be_in, must_be_there, must_be_true, must_lie
-from mixval.gate.engine import inspect
+from mixval.gate.engine import great_expectations, inspect
 from mixval.gate.findings import row_findings
 from mixval.gate.tally import SuiteTally
 
@@ -72,3 +72,19 @@ def test_the_gate_imports_without_great_expectations():
     code = "import sys, mixval.gate.check, mixval.gate.docs, mixval.gate.shared; print('great_expectations' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "False"
+
+
+def test_an_expectation_is_described_once_and_others_as_before(monkeypatch):
+    owner, described = great_expectations().expectations.Expectation, []
+    anew = owner.configuration.fget
+
+    def counted(expectation):
+        described.append(expectation)  # which keeps it, so that no other has its id
+        return anew(expectation)
+
+    watched = property(counted)
+    monkeypatch.setattr(owner, "configuration", watched)
+    found = inspect(CHECKS, frame())
+    assert len({id(one) for one in described}) == len(described) > len(CHECKS)
+    assert [item.failed.tolist() for item in found] == [[0, 3], [4], [1, 4], [2]]
+    assert owner.configuration is watched

@@ -16,7 +16,7 @@ standalone is told from 0, and nothing is said where it is not.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -134,8 +134,13 @@ class _Worth:
 
     game: RegressionGame
     names: Sequence[str]
+    known: dict[frozenset[str], Estimated] = field(default_factory=dict)
 
     def of(self, members: Sequence[str]) -> Estimated:
-        mask = np.array([name in members for name in self.names], dtype=np.bool_)
-        deviations = self.game.deviations(mask)  # first: its factor gives the value, too
-        return Estimated(self.game.value(mask) if mask.any() else self.game.empty(), deviations)
+        """Each union is computed once: a batch of one part asks for the same ones by several names."""
+        union = frozenset(members)
+        if union not in self.known:
+            mask = np.array([name in union for name in self.names], dtype=np.bool_)
+            deviations = self.game.deviations(mask)  # first: its factor gives the value, too
+            self.known[union] = Estimated(self.game.value(mask) if mask.any() else self.game.empty(), deviations)
+        return self.known[union]

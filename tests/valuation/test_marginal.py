@@ -16,7 +16,7 @@ from mixval.terms.ntk.target_metrics import one_hot
 from mixval.terms.replicates import row_multipliers
 from mixval.valuation.marginal import Estimated, Marginal, marginal_of, missing_share
 from mixval.valuation.players import Player, TargetSide, game_of, player_of
-from mixval.valuation.regression_coalitions import EffectRows
+from mixval.valuation.regression_coalitions import EffectRows, RegressionGame
 from mixval.valuation.summed_rows import SampledSums
 
 Q, C, DAMPING, CONFIDENCE = 24, 3, 0.5, 0.95
@@ -199,3 +199,17 @@ def test_players_that_do_not_fit_are_refused() -> None:
         game_of([Player(1, 1, np.eye(3), np.ones((3, C)))], 1, target)
     with pytest.raises(ShapeError, match="all or none"):
         game_of([REAL.player(10), HELD.player()], 2, target)
+
+
+@pytest.mark.parametrize(("names", "unions"), [(("real",), 4), (("real", "synthetic"), 6)])
+def test_each_union_is_computed_once(monkeypatch, names, unions):
+    asked, deviations = [], RegressionGame.deviations
+
+    def counted(game, mask):
+        asked.append(mask.tobytes())
+        return deviations(game, mask)
+
+    monkeypatch.setattr(RegressionGame, "deviations", counted)
+    parts = {name: Rows(3 + at, 20).player(20) for at, name in enumerate(names)}
+    marginal_of(Rows(1, 40).player(20), parts, side(Rows(2, 30), 20))
+    assert len(asked) == len(set(asked)) == unions

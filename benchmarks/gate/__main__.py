@@ -1,11 +1,12 @@
 """Whether a gate in front of a table loses or doubles anything, and what a decision costs, measured over real stores.
 
-    python -m benchmarks.gate [races] [kills] [speed] [--races 10] [--kills 200]
+    python -m benchmarks.gate [races] [kills] [speed] [overhead] [demo] [--races 10] [--kills 200]
 
 `races`: eight gates race the same ten shards of ten rows into a table of one, on a disk and over the wire. `kills`: gates are
 killed at every step of the protocol and at random moments, on a disk and, a tenth of them, over the wire, and another goes
-through. `speed`: as `python -m benchmarks.gate.speed`. All by default. What other commands have stored in
-`benchmarks/results/gate.json` is kept.
+through. `speed`: as `python -m benchmarks.gate.speed`. `overhead`: a hundred small deliveries beside their model compute
+(`overhead.py`). `demo`: seconds of `python -m examples.demo gate`, by the clock. All by default. What other commands have
+stored in `benchmarks/results/gate.json` is kept.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import argparse
 import sys
 
 from benchmarks.figures import write_beside
-from benchmarks.gate import kills, races
+from benchmarks.gate import demo, kills, races
 
-PARTS = ("races", "kills", "speed")
+PARTS = ("races", "kills", "speed", "overhead", "demo")
 
 
 def main(arguments: list[str]) -> None:
@@ -37,6 +38,12 @@ def main(arguments: list[str]) -> None:
         from benchmarks.gate import speed  # which takes torch along
 
         speed.main([])
+    if "overhead" in parts:
+        from benchmarks.gate import overhead
+
+        write_beside("gate", overhead.figures(), overhead.COMMAND)
+    if "demo" in parts:
+        write_beside("gate", demo.figures(), demo.COMMAND)
 
 
 if __name__ == "__main__":

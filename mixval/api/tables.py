@@ -36,15 +36,15 @@ class ArrowTable(Protocol):
         """The stream, as the Arrow PyCapsule interface has it."""
 
 
+@runtime_checkable
 class HuggingFaceDataset(Protocol):
-    """A `datasets.Dataset`. A streamed one has no `data`."""
-
-    @property
-    def data(self) -> Any:
-        """Its Arrow table."""
+    """A `datasets.Dataset`. A streamed one has no length."""
 
     def with_format(self, type: str | None = None) -> Any:  # noqa: A002  the library's own name
         """The same rows, given out in another format."""
+
+    def __len__(self) -> int:
+        """Rows."""
 
 
 Table: TypeAlias = "pd.DataFrame | ArrowTable | HuggingFaceDataset"
@@ -54,17 +54,12 @@ Table: TypeAlias = "pd.DataFrame | ArrowTable | HuggingFaceDataset"
 def is_table(given: object) -> bool:
     """Whether it is a table in memory, and no URL."""
     # A DatasetDict has all that a Dataset has, by split.
-    return _is_pandas(given) or ((isinstance(given, ArrowTable) or _is_dataset(given)) and not isinstance(given, Mapping))
+    return _is_pandas(given) or (isinstance(given, ArrowTable | HuggingFaceDataset) and not isinstance(given, Mapping))
 
 
 def held(table: Table) -> Any:
     """The table as a `pandas.DataFrame` or `datasets.Dataset`, or else as a `pyarrow.Table`: a stream is read once."""
-    return table if _is_pandas(table) or _is_dataset(table) else pa.table(table)
-
-
-def _is_dataset(given: object) -> bool:
-    # In this order: a column of pyarrow's warns of being asked for `data`.
-    return hasattr(given, "with_format") and hasattr(given, "data")
+    return table if _is_pandas(table) or isinstance(table, HuggingFaceDataset) else pa.table(table)
 
 
 def column_names(table: Any) -> list[str]:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -121,7 +121,7 @@ def _of_bytes(data: bytes, most: Most, has_print: bool) -> ImageFacts:
         is_large = max(height, width) > most.side_pixels or height * width > most.pixels
         if is_large or n_scans > most.scans:
             shown = f"{image.format} {size_words(height, width)}" + (f" in {n_scans:,} scans" if n_scans > 1 else "")
-            return _measured(ImageFacts(shown, identity=data), height, width, n_scans)
+            return ImageFacts(shown, identity=data, n_scans=n_scans, **_measures(height, width))
         pixels = image.pixels()
     except ContractError as error:
         return ImageFacts(shorten(printable(_found(str(error)))), decodes=False, identity=data)
@@ -132,22 +132,28 @@ def _sized(
     pixels: np.ndarray, shown: str, is_finite: bool, is_in_range: bool | None, has_print: bool, n_scans: int = 1
 ) -> ImageFacts:
     height, width = pixels.shape[:2]
-    facts = ImageFacts(
+    return ImageFacts(
         shown,
         decodes=True,
+        n_bytes=pixels.nbytes,
+        n_scans=n_scans,
         size=size_words(height, width),
         is_finite=is_finite,
         is_in_range=is_in_range,
-        n_bytes=pixels.nbytes,
         identity=pixels_digest(pixels),
         print=image_print(pixels) if has_print else None,
+        **_measures(height, width),
     )
-    return _measured(facts, height, width, n_scans)
 
 
-def _measured(facts: ImageFacts, height: int, width: int, n_scans: int) -> ImageFacts:
-    short, long = sorted((height, width))
-    return replace(facts, short_side_pixels=short, long_side_pixels=long, n_pixels=height * width, n_scans=n_scans)
+class _Measures(TypedDict):
+    short_side_pixels: int
+    long_side_pixels: int
+    n_pixels: int
+
+
+def _measures(height: int, width: int) -> _Measures:
+    return {"short_side_pixels": min(height, width), "long_side_pixels": max(height, width), "n_pixels": height * width}
 
 
 def _found(message: str) -> str:

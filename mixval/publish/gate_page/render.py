@@ -42,7 +42,7 @@ def render_gate_report(results: GateResults) -> str:
         lines=lines(summary.deliveries),
         charts=[value_chart(rows, layout) for layout in LAYOUTS] if rows else [],
         level=level_words(manifest.config),
-        n_hidden=f"Without {n_hidden} that have no value." if n_hidden else "",
+        n_hidden=f"Not drawn, without a value: {n_hidden}." if n_hidden else "",
         numbers={one.digest[:16]: measured_words(one.measured) for one in decisions},
         others=[(visible(name), visible(reason)) for name, reason in others],
         commands=COMMANDS,

@@ -99,7 +99,7 @@ def history(n: int) -> str:
 def test_a_report_names_outcomes_reasons_and_what_was_not_decided() -> None:
     page = report(["ash/a.parquet", "beech/b.parquet", EVIL, "elm/d.parquet"])
     assert "5 deliveries: 2 accepted, 1 quarantined, 1 rejected, 1 not decided; 100 rows entered the table." in page
-    for words in ("because of ash/a.parquet", "version 7", "hidden", "Without 1 that have no value."):
+    for words in ("because of ash/a.parquet", "version 7", "hidden", "Not drawn, without a value: 1."):
         assert words in page
 
 

@@ -49,6 +49,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     waiting = (
         "flows",
         "commands",
+        "hostile",
         "s3",
         "tests/flows/test_flows_server.py",
     )  # the longest groups first, or one process ends long after the others
@@ -59,6 +60,8 @@ def group_of(nodeid: str) -> str:
     """The tests that run in one process: those of a file, but for those that share services."""
     file = nodeid.partition("::")[0]
     folder = file.removeprefix("tests/").partition("/")[0]
+    if file.endswith(("_hostile.py", "_limits.py")) and folder == "flows":  # half a minute each, with workers that end
+        return "hostile"
     if folder == "architecture" or (folder == "flows" and not file.endswith("_server.py")):  # which starts servers of its own
         return folder
     if folder in {"cli", "deployments"}:

@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
-from urllib.parse import unquote
 
 from mixval.config.ingestion import IngestionConfig
 from mixval.config.source import LimitsConfig
 from mixval.contracts.ingestion import Delivery
 from mixval.errors import ConfigError, MixvalError, StorageError
+from mixval.storage.claimed_names import contributor_named
 from mixval.storage.entries import Entry, entries_below
 from mixval.storage.formats import format_of, known_formats, open_format
 from mixval.storage.held import held
@@ -29,7 +29,6 @@ UPLOAD_SECONDS = 60.0
 SETTLED_SECONDS = 2.0
 """Seconds without a change after which a file that does not say where it ends counts as delivered."""
 LIMITS = LimitsConfig()
-_HIVE = "contributor="
 
 
 @dataclass(frozen=True)
@@ -94,8 +93,7 @@ def list_inbox(config: IngestionConfig, limits: LimitsConfig = LIMITS) -> InboxL
 
 def contributor_of(name: str) -> str:
     """Whose delivery this is, by its path below the inbox."""
-    folder = _folder(name)
-    return unquote(folder.removeprefix(_HIVE)) if folder.startswith(_HIVE) else folder
+    return contributor_named(_folder(name))
 
 
 def _folder(name: str) -> str:

@@ -37,11 +37,15 @@ def contributor_folders(
     return folders, refusals
 
 
+def contributor_named(folder: str, errors: str = "replace") -> str:
+    """The contributor that a folder's name says: what follows `contributor=`, percent-decoded as Hive writes it, or the name
+    itself. `errors` is what becomes of escaped bytes that are not UTF-8, as for `bytes.decode`."""
+    return unquote(folder.removeprefix(_HIVE), errors=errors) if folder.startswith(_HIVE) else folder
+
+
 def _claimed(root: Location, entry: Entry) -> tuple[str, Entry]:
     """The contributor that a folder names, with the folder: a problem where its name is not UTF-8 once it is decoded."""
-    if not entry.name.startswith(_HIVE):
-        return entry.name, entry
-    raw = unquote(entry.name.removeprefix(_HIVE), errors="surrogateescape")
+    raw = contributor_named(entry.name, errors="surrogateescape")
     if (name := legible(raw)) != raw:
         words = "a name in UTF-8 is expected, found bytes that are none in percent escapes. Rename it."
         return name, refused(root, entry.name, words)

@@ -26,7 +26,7 @@ from mixval.stages.regression_value import responses_of
 from mixval.stages.routes import route_of
 from mixval.stages.row_names import content_of, row_names
 from mixval.stages.shared_sketch import shared_sketch_ref
-from mixval.stages.statistics import PartStatistics, read_statistics, statistics_ref
+from mixval.stages.statistics import PartStatistics, most_kept, read_statistics, statistics_ref
 from mixval.stages.steps import MOST_LOST, Step, make_here
 from mixval.stages.target_gradients import read_target_gradients
 from mixval.terms.discrepancy.random_features import MeanEmbedding
@@ -98,7 +98,7 @@ def settings_of(target: MeasureJob, sample: SampleConfig) -> str:
         shared=shared_sketch_ref(target).fingerprint,
         ntk=[target.ntk.output, target.ntk.residual, sorted(target.ntk.parameters)],
         discrepancy=target.discrepancy.model_dump(include={"features", "frequencies", "combine"}),
-        kept=_most_kept(target),
+        kept=most_kept(target),
     )
 
 
@@ -209,7 +209,3 @@ def _weighted(one: SufficientStatistics, n_admitted: int, objective: TargetObjec
 def _tokens(one: SufficientStatistics) -> float:
     """Answer tokens of the measured rows."""
     return float(one.losses.groups[:, COLUMNS.index("count")].sum())
-
-
-def _most_kept(target: MeasureJob) -> int:
-    return target.value.replicate_rows if target.value.replicates else 0

@@ -184,7 +184,7 @@ def _shared(job: MeasureJob, target: MeasureJob) -> str:
         shared=shared_sketch_ref(target).fingerprint,
         ntk=[job.ntk.output, job.ntk.residual, sorted(job.ntk.parameters)],
         discrepancy=job.discrepancy.model_dump(include={"features", "frequencies", "combine"}),
-        kept=_most_kept(job),
+        kept=most_kept(job),
     )
 
 
@@ -199,7 +199,8 @@ def _inputs(job: MeasureJob, piece: Piece, dropped: dict[int, list[int]], shared
     }
 
 
-def _most_kept(job: MeasureJob) -> int:
+def most_kept(job: MeasureJob) -> int:
+    """Rows of a part that its statistics keep for replicates, at most; 0 without replicates."""
     return job.value.replicate_rows if job.value.replicates else 0
 
 
@@ -243,7 +244,7 @@ def _of(job: MeasureJob, target: MeasureJob, rows: pa.Table) -> PartStatistics:
     fourier = frequencies_of(target, measured.features.shape[1])
     is_real = real_rows(rows).astype(bool)
     split = {part: measured.take(rows) for part, rows in parts_with_rows(is_real)}
-    return {part: SufficientStatistics.of(own, fourier, _most_kept(job)) for part, own in split.items()}
+    return {part: SufficientStatistics.of(own, fourier, most_kept(job)) for part, own in split.items()}
 
 
 def _as_numbers(by_part: PartStatistics) -> dict[str, float]:

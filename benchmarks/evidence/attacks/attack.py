@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -87,12 +87,6 @@ def counted(strength: float, table: pa.Table, most: int | None = None) -> int:
 def taken(table: pa.Table, places: np.ndarray) -> pa.Table:
     """The rows at these places."""
     return table.take(pa.array(places, pa.int64()))
-
-
-def replaced(table: pa.Table, name: str, values: Sequence[Any]) -> pa.Table:
-    """The table with another column of that name, of the same type."""
-    at = table.column_names.index(name)
-    return table.set_column(at, table.schema.field(at), pa.array(values, table.schema.field(at).type))
 
 
 def joined(table: pa.Table, more: pa.Table) -> pa.Table:

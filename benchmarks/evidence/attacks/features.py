@@ -17,8 +17,9 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from benchmarks.evidence.attacks.attack import AttackerView, counted, replaced, seen, taken
-from benchmarks.evidence.attacks.disguise import png
+from benchmarks.evidence.attacks.attack import AttackerView, counted, seen, taken
+from benchmarks.evidence.worlds.disguise import png
+from benchmarks.evidence.worlds.spoiling import replaced
 from mixval.config.tasks import spec_of
 from mixval.errors import ConfigError
 from mixval.evidence.baselines import forward_pass

@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from benchmarks.evidence.attacks.attack import AttackerView, counted, replaced, seen
+from benchmarks.evidence.attacks.attack import AttackerView, counted, seen
 from benchmarks.evidence.attacks.rows import hardest_first
+from benchmarks.evidence.worlds.spoiling import replaced
 from mixval.config.tasks import spec_of
 from mixval.models.backbone import Backbone
 from mixval.models.causal import CausalFamily

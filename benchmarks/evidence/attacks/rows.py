@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.evidence.attacks.attack import AttackerView, counted, joined, replaced, seen, taken
-from benchmarks.evidence.attacks.disguise import disguised
+from benchmarks.evidence.attacks.attack import AttackerView, counted, joined, seen, taken
+from benchmarks.evidence.worlds.disguise import disguised
+from benchmarks.evidence.worlds.spoiling import replaced
 from mixval.contracts.parts import REAL
 from mixval.evidence.baselines import forward_pass
 

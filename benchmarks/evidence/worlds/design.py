@@ -22,6 +22,8 @@ Shift = ImageShift | TextShift
 AnswerNoise = Literal["swapped", "cut"]
 IMAGE_SHIFTS: tuple[ImageShift, ...] = ("blur", "contrast", "quantise")
 TEXT_SHIFTS: tuple[TextShift, ...] = ("word-dropout", "upper-case")
+LARGE_FROM, SMALL_TO = 0.8, 1 / 3
+"""Of the range of sizes, in logarithms, where `n_large` is given."""
 ANSWER_NOISES: tuple[AnswerNoise, ...] = ("swapped", "cut")
 
 
@@ -53,6 +55,12 @@ class WorldDesign(FrozenModel):
     """Of every draw."""
     size: tuple[int, int] = (100, 1000)
     """Fewest and most rows of a contributor; drawn log-uniformly."""
+    n_large: int = Field(default=0, ge=0)
+    """So many contributors have sizes in the upper fifth of the range, in logarithms, and the others in its lower third. 0:
+    sizes are spread over the whole range."""
+    families: int | None = Field(default=None, ge=1)
+    """So many families of contributors that share a generator: what is planted in one member, but for its size, copies and
+    rows, is planted in all. None: every contributor is drawn by itself."""
     real_share: tuple[float, float] = (0.0, 1.0)
     """Smallest and largest share of real rows, pi; drawn uniformly."""
     one_part: float = Field(default=0.0, ge=0, le=1)
@@ -70,6 +78,9 @@ class WorldDesign(FrozenModel):
     """Share of rows that repeat another row of the contributor."""
     overlap: Factor = Factor()
     """Share of rows that another contributor holds too. `high` at most 0.5."""
+    near_copies: Factor = Factor()
+    """Share of rows that are another contributor's, slightly altered: one pixel by one level, one letter twice. `high` at most
+    0.5."""
     shift: Factor = Factor()
     """Strength of a domain shift of all own rows: images are blurred, lose contrast or grey levels; texts lose words, or
     have words in upper case."""
@@ -85,8 +96,14 @@ class WorldDesign(FrozenModel):
                 raise ValueError(f"`{name}` must be a smallest and a largest value in that order, found {bounds}")
         if self.real_share[1] > 1:
             raise ValueError(f"`real_share` must end at 1 or below, found {self.real_share[1]}")
-        if self.overlap.high > 0.5 or self.overlap.affected > 0.5:
-            raise ValueError("`overlap.high` and `overlap.affected` may be at most 0.5: every copy needs an original")
+        borrowed = self.overlap, self.near_copies
+        if sum(one.high for one in borrowed) > 0.5 or sum(one.affected for one in borrowed) > 0.5:
+            raise ValueError(
+                "`overlap` and `near_copies` may have `high` and `affected` of at most 0.5 together: every copy needs an "
+                "original"
+            )
+        if self.n_large >= self.contributors:
+            raise ValueError(f"`n_large` must leave small ones among {self.contributors} contributors, found {self.n_large}")
         return self
 
 
@@ -94,6 +111,8 @@ class Planting(FrozenModel):
     """What is planted in one contributor. Shares are of its rows, and hold in each part up to rounding."""
 
     name: str
+    family: str
+    """Its own name, or that of the first of its family: names the draw of its sources."""
     n_rows: int
     real_share: float
     n_real_groups: int | None
@@ -104,6 +123,7 @@ class Planting(FrozenModel):
     """How a response is spoilt. Means nothing outside of `instruction`."""
     duplicates: float
     overlap: float
+    near_copies: float
     shift: float
     shift_kind: Shift
 
@@ -111,16 +131,16 @@ class Planting(FrozenModel):
 def draw_plantings(design: WorldDesign) -> list[Planting]:
     """K plantings, by name in order."""
     K = design.contributors
-    low, high = np.log(design.size[0]), np.log(design.size[1] + 0.0)
-    sizes = np.rint(np.exp(low + (high - low) * _strata(design, "size"))).astype(int)
+    sizes = _sizes(design)
     shares = _real_shares(design)
     kinds = for_modality({"image": IMAGE_SHIFTS, "text": TEXT_SHIFTS}, spec_of(design.task), "domain shifts")
-    amounts = {name: _amounts(design, name) for name in ("noise", "duplicates", "overlap", "shift")}
+    amounts = {name: _amounts(design, name) for name in ("noise", "duplicates", "overlap", "near_copies", "shift")}
     counts = {name: _counts(design, name) for name in ("real_groups", "synthetic_groups", "sources")}
     picks = {name: generator(design.seed, "world", name).permutation(K) for name in ("shift-kind", "answer-noise")}
-    return [
+    plantings = [
         Planting(
             name=f"c{k:03d}",
+            family=f"c{k:03d}",
             n_rows=int(sizes[k]),
             real_share=float(shares[k]),
             n_real_groups=counts["real_groups"][k],
@@ -132,6 +152,25 @@ def draw_plantings(design: WorldDesign) -> list[Planting]:
         )
         for k in range(K)
     ]
+    return plantings if design.families is None else _in_families(design, design.families, plantings)
+
+
+def _in_families(design: WorldDesign, n: int, plantings: list[Planting]) -> list[Planting]:
+    """The same with what is a generator's taken from the first of each family."""
+    places = generator(design.seed, "world", "families").permutation(len(plantings)) % n
+    first = {place: one for one, place in reversed(list(zip(plantings, places, strict=True)))}
+    own = {"name", "n_rows", "duplicates", "overlap", "near_copies"}
+    return [first[place].model_copy(update=one.model_dump(include=own)) for one, place in zip(plantings, places, strict=True)]
+
+
+def _sizes(design: WorldDesign) -> np.ndarray:  # (K,) int
+    low, high = np.log(design.size[0]), np.log(design.size[1] + 0.0)
+    at = _strata(design, "size")
+    if design.n_large:
+        is_large = np.zeros(design.contributors, dtype=bool)
+        is_large[generator(design.seed, "world", "large").permutation(design.contributors)[: design.n_large]] = True
+        at = np.where(is_large, LARGE_FROM + (1 - LARGE_FROM) * at, SMALL_TO * at)
+    return np.rint(np.exp(low + (high - low) * at)).astype(int)
 
 
 def _strata(design: WorldDesign, name: str) -> np.ndarray:  # (K,) in [0, 1)

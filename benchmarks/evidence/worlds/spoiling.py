@@ -30,11 +30,11 @@ class Spoiler:
             return rows
         if "label" in rows.column_names:
             labels = flip_labels(rows["label"].to_numpy(), chosen, self.classes, random)
-            return _with(rows, "label", labels.tolist())
+            return replaced(rows, "label", labels.tolist())
         if spec_of(self.task).has_prompt:
             spoil = swap_answers if planting.answer_noise == "swapped" else cut_answers
-            return _with(rows, "response", spoil(rows["response"].to_pylist(), chosen))
-        return _with(rows, "text", shuffle_words(rows["text"].to_pylist(), chosen, random))
+            return replaced(rows, "response", spoil(rows["response"].to_pylist(), chosen))
+        return replaced(rows, "text", shuffle_words(rows["text"].to_pylist(), chosen, random))
 
     def shift(self, rows: pa.Table, planting: Planting, random: np.random.Generator) -> pa.Table:
         """The rows, every one under the contributor's domain shift."""
@@ -44,7 +44,7 @@ class Spoiler:
             kind = rows.schema.field(name).type
             if not (pa.types.is_binary(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
                 raise ContractError(f"a domain shift needs {name!r} as binary or string, found {kind}. Cast it, or plant none.")
-            rows = _with(rows, name, [self._shifted(value, planting, random) for value in rows[name].to_pylist()])
+            rows = replaced(rows, name, [self._shifted(value, planting, random) for value in rows[name].to_pylist()])
         return rows
 
     def _shifted(self, value: Any, planting: Planting, random: np.random.Generator) -> Any:
@@ -53,6 +53,7 @@ class Spoiler:
         return shift_text(value, cast("TextShift", planting.shift_kind), planting.shift, random)
 
 
-def _with(rows: pa.Table, name: str, values: Sequence[Any]) -> pa.Table:
+def replaced(rows: pa.Table, name: str, values: Sequence[Any]) -> pa.Table:
+    """The rows with another column of that name, of the same type."""
     at = rows.column_names.index(name)
     return rows.set_column(at, rows.schema.field(at), pa.array(values, rows.schema.field(at).type))

@@ -2,7 +2,7 @@
 
 How a contributor of n rows is made, in each part (real, synthetic) apart, so that every planted share holds in both:
 
-    shared   round(overlap n) rows, as they stand in a donor
+    shared   round(overlap n) rows, as they stand in a donor; round(near_copies n) more of its rows, slightly altered
     copies   round(duplicates n) rows, repeats of the others
     fresh    the rest, out of the pool; round(noise fresh) of them are spoilt, and the domain shift is on all of them
 
@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from benchmarks.evidence.worlds.design import Planting, WorldDesign, draw_plantings
+from benchmarks.evidence.worlds.disguise import disguised
 from benchmarks.evidence.worlds.pools import Pool, check_pools
 from benchmarks.evidence.worlds.spoiling import Spoiler
 from mixval.config.tasks import Task, spec_of
@@ -27,7 +28,7 @@ from mixval.contracts.rows import accepts
 from mixval.errors import ContractError
 from mixval.seeds import generator
 
-FLAGS = ("is_noisy", "is_shared", "is_copy")
+FLAGS = ("is_noisy", "is_shared", "is_near_copy", "is_copy")
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class PlannedContributor:
     facts: dict[str, Any]
     """`planting`, what was asked for, and what was counted in the rows."""
     ledger: pa.Table
-    """Row by row, in the table's order: `id`, `origin`, `is_noisy`, `is_shared`, `is_copy`."""
+    """Row by row, in the table's order: `id`, `origin`, and whether it `is_noisy`, `is_shared`, `is_near_copy`, `is_copy`."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,8 @@ class _Parts:
 
 def _donors(design: WorldDesign, plantings: list[Planting]) -> dict[str, str]:
     """Who copies -> from whom: another contributor that copies nothing."""
-    copiers = [planting.name for planting in plantings if planting.overlap > 0]
-    originals = [planting.name for planting in plantings if planting.overlap == 0]
+    copiers = [one.name for one in plantings if one.overlap > 0 or one.near_copies > 0]
+    originals = [one.name for one in plantings if one.name not in copiers]
     picks = generator(design.seed, "world", "donors").permutation(len(originals))
     return {name: originals[picks[at % len(originals)]] for at, name in enumerate(copiers)}
 
@@ -122,10 +123,12 @@ def _build_part(
         return generator(design.seed, "world", planting.name, pool.name, what)
 
     n_shared = 0 if donated is None else min(round(planting.overlap * n), donated.num_rows)
-    n_copies = min(round(planting.duplicates * n), max(0, n - n_shared - 1))
-    n_fresh = n - n_shared - n_copies
+    n_near = 0 if donated is None else min(round(planting.near_copies * n), donated.num_rows - n_shared)
+    n_copies = min(round(planting.duplicates * n), max(0, n - n_shared - n_near - 1))
+    n_fresh = n - n_shared - n_near - n_copies
     is_real = pool.name == REAL
-    sources = None if is_real else _sources(planting, pool, random("sources"))
+    of_family = generator(design.seed, "world", planting.family, pool.name, "sources")
+    sources = None if is_real else _sources(planting, pool, of_family)
     n_groups = planting.n_real_groups if is_real else planting.n_synthetic_groups
     drawn = pool.draw(n_fresh, random("rows"), n_groups, sources, keep=design.pools == "independent")
     fresh = pool.rows.take(pa.array(drawn, pa.int64()))
@@ -135,8 +138,10 @@ def _build_part(
     if donated is None:
         whole = fresh
     else:
-        lent = donated.take(pa.array(random("shared").permutation(donated.num_rows)[:n_shared]))
-        whole = pa.concat_tables([fresh, _marked(lent, "is_shared")])
+        order = random("shared").permutation(donated.num_rows)
+        lent, seen = (donated.take(pa.array(places)) for places in (order[:n_shared], order[n_shared : n_shared + n_near]))
+        altered = disguised(seen, design.task, random("near-copies")) if n_near else seen
+        whole = pa.concat_tables([fresh, _marked(lent, "is_shared"), _marked(altered, "is_near_copy")])
     repeated = random("copies").integers(max(whole.num_rows, 1), size=n_copies)
     return pa.concat_tables([whole, _marked(whole.take(pa.array(repeated)), "is_copy")]), fresh
 

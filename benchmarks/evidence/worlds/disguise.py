@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from benchmarks.evidence.attacks.attack import replaced
+from benchmarks.evidence.worlds.spoiling import replaced
 from mixval.config.tasks import Task, spec_of
 from mixval.errors import ContractError
 

@@ -1,6 +1,7 @@
 """Pretrains the small causal language model of the evidence, tokenizer included, into a folder that `backbone.path` takes.
 
     python -m benchmarks.evidence.worlds.pretrain --data DIR --out FOLDER [--steps 1400] [--seed 0]
+        [--width 192] [--layers 4] [--vocabulary 2048]
 
 It reads the pretraining part of the data sets (`datasets.py`), no row of which stands in a world: passages, instructions and
 worked solutions. Training stops at `--steps`, and the schedule ends there; `pretrain.json` next to the weights has the loss
@@ -31,17 +32,23 @@ VOCABULARY_TOKENS = 2048
 CONTEXT_TOKENS = 192
 PIECE_TOKENS = 128
 """Tokens of a training piece: pieces are cut from one stream of texts, so that none is padded."""
-SETTINGS: dict[str, Any] = {
-    "hidden_size": 192,
-    "num_hidden_layers": 4,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 4,
-    "intermediate_size": 512,
-    "max_position_embeddings": CONTEXT_TOKENS,
-    "tie_word_embeddings": True,
-}
+WIDTH, LAYERS = 192, 4
+HEAD_WIDTH = 48
 PEAK_RATE, WEIGHT_DECAY, WARMUP_SHARE, CLIP_NORM = 3e-3, 0.05, 0.05, 1.0
 BATCH_PIECES = 12
+
+
+def settings(width: int, n_layers: int) -> dict[str, Any]:
+    """Those of the transformers config."""
+    return {
+        "hidden_size": width,
+        "num_hidden_layers": n_layers,
+        "num_attention_heads": width // HEAD_WIDTH,
+        "num_key_value_heads": width // HEAD_WIDTH,
+        "intermediate_size": width * 8 // 3,
+        "max_position_embeddings": CONTEXT_TOKENS,
+        "tie_word_embeddings": True,
+    }
 
 
 def read_texts(data: Path) -> tuple[list[str], list[str]]:
@@ -118,12 +125,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
     parser.add_argument("--steps", type=int, default=1400, help="optimisation steps of 12 pieces of 128 tokens")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--width", type=int, default=WIDTH, help=f"of the hidden states, a multiple of {HEAD_WIDTH}")
+    parser.add_argument("--layers", type=int, default=LAYERS)
+    parser.add_argument("--vocabulary", type=int, default=VOCABULARY_TOKENS, help="tokens")
     given = parser.parse_args()
+    if given.width % HEAD_WIDTH:
+        parser.error(f"--width must be a multiple of {HEAD_WIDTH}, found {given.width}")
     torch.set_num_threads(1)
     began = time.process_time()
     train, held_out = read_texts(given.data)
-    train_tokenizer(train, VOCABULARY_TOKENS, given.out)
-    init = {"architecture": "llama", "settings": SETTINGS, "seed": given.seed}
+    train_tokenizer(train, given.vocabulary, given.out)
+    init = {"architecture": "llama", "settings": settings(given.width, given.layers), "seed": given.seed}
     config = BackboneConfig.model_validate({"random_init": init, "tokenizer": str(given.out), "max_length": CONTEXT_TOKENS})
     backbone = load_backbone(config, "language-modelling", None)
     tokenizer = _tokenizer(backbone)

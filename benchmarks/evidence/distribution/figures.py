@@ -1,0 +1,39 @@
+"""The figures of the distribution for `benchmarks/results/evidence.json`: judged worlds alone.
+
+    world_mean_spearman, world_mean_spearman_low, world_mean_spearman/TASK, rival_margin_low/RIVAL
+
+of the headline form of truth; those of the other forms have `truth/FORM/` before their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.evidence.distribution.opening import FORMS, HEADLINE
+from benchmarks.evidence.distribution.over_worlds import OverWorlds, over_worlds
+from benchmarks.evidence.distribution.results import DistributionResult
+from benchmarks.figures import Figure, figure
+
+MARGIN_TARGET = "> 0"
+
+
+def distribution_figures(results: Sequence[DistributionResult], command: str) -> list[Figure]:
+    """All of them. Raises ContractError where no judged world has the headline form."""
+    judged = [one for one in results if one.role == "judged"]
+    figures = _of_form(over_worlds(judged, HEADLINE), "", command)
+    for form in FORMS:
+        if form != HEADLINE and any(form in one.truth for one in judged):
+            figures += _of_form(over_worlds(judged, form), f"truth/{form}/", command)
+    figures.append(figure("worlds/judged", len(judged), ">= 24", "worlds", command))
+    figures.append(figure("worlds/judged/pretrained", sum(one.is_pretrained for one in judged), "-", "worlds", command))
+    return figures
+
+
+def _of_form(found: OverWorlds, prefix: str, command: str) -> list[Figure]:
+    claims: list[tuple[str, float, str]] = [
+        ("world_mean_spearman", found.mean.value, "-"),
+        ("world_mean_spearman_low", found.mean.low, "-"),
+        *((f"world_mean_spearman/{task}", value, "-") for task, value in found.by_task.items()),
+        *((f"rival_margin_low/{one.method}", one.margin.low, MARGIN_TARGET) for one in found.rivals),
+    ]
+    return [figure(f"{prefix}{name}", value, target, "1", command) for name, value, target in claims]

@@ -231,3 +231,48 @@ def test_what_cannot_be_drawn_is_refused_in_words() -> None:
         make_world(WorldDesign(task="text-classification", contributors=8), real, made.select(made.column_names[::-1]), held)
     with pytest.raises(ValidationError, match="every copy needs an original"):
         WorldDesign(task="instruction", contributors=8, overlap=Factor(affected=0.9, low=0.1, high=0.2))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_near_copies_are_a_donors_rows_slightly_altered(task: Task) -> None:
+    made = world(task, near_copies=Factor(affected=0.4, low=0.3, high=0.5))
+    by_name = {one.name: one for one in made.contributors}
+    inputs = spec_of(task).inputs[0]
+    n_near = 0
+    for contributor in made.contributors:
+        flags = contributor.ledger["is_near_copy"].to_pylist()
+        assert sum(flags) == contributor.facts["n_near_copy"]
+        if not any(flags):
+            continue
+        donor = by_name[contributor.facts["donor"]]
+        assert donor.facts["planting"]["near_copies"] == 0
+        lent = {one["id"]: one for one in donor.table.to_pylist()}
+        for one, is_near in zip(contributor.table.to_pylist(), flags, strict=True):
+            if is_near:
+                n_near += 1
+                assert {name for name in one if one[name] != lent[one["id"]][name]} == {inputs}
+    assert n_near > 20
+
+
+def test_families_share_a_generator_and_its_faults_but_not_their_sizes() -> None:
+    made = world("language-modelling", families=3, sources=(1, 1), noise=Factor(affected=1.0, low=0.1, high=0.5))
+    families: dict[str, list[dict[str, Any]]] = {}
+    for one in made.contributors:
+        families.setdefault(one.facts["planting"]["family"], []).append(one.facts)
+    assert sorted(map(len, families.values())) == [4, 4, 4]
+    for members in families.values():
+        assert len({one["planting"]["noise"] for one in members}) == 1
+        assert len({one["planting"]["real_share"] for one in members}) == 1
+        assert len({one["n_rows"] for one in members}) > 1
+        generators = [{name for name in one["sources"] if name.startswith("made")} for one in members]
+        assert len(set.union(*generators)) == 1
+    assert len({members[0]["planting"]["noise"] for members in families.values()}) == 3
+
+
+def test_few_contributors_are_large_and_the_others_small() -> None:
+    design = WorldDesign(task="image-classification", contributors=12, size=(10, 1000), n_large=3, seed=5)
+    sizes = sorted(one.n_rows for one in draw_plantings(design))
+    assert sizes[8] <= 47  # 10 (1000 / 10)^(1/3)
+    assert sizes[9] >= 398  # 10 (1000 / 10)^0.8
+    with pytest.raises(ValidationError, match="must leave small ones"):
+        WorldDesign(task="image-classification", contributors=3, n_large=3)

@@ -170,7 +170,8 @@ def _sizes(design: WorldDesign) -> np.ndarray:  # (K,) int
         is_large = np.zeros(design.contributors, dtype=bool)
         is_large[generator(design.seed, "world", "large").permutation(design.contributors)[: design.n_large]] = True
         at = np.where(is_large, LARGE_FROM + (1 - LARGE_FROM) * at, SMALL_TO * at)
-    return np.rint(np.exp(low + (high - low) * at)).astype(int)
+    sizes: np.ndarray = np.rint(np.exp(low + (high - low) * at)).astype(int)
+    return sizes
 
 
 def _strata(design: WorldDesign, name: str) -> np.ndarray:  # (K,) in [0, 1)

@@ -8,7 +8,7 @@ A rival is compared on the worlds in which it has scores, and ours on the same o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,9 +71,9 @@ class OverWorlds:
         return sorted(found, key=lambda pair: pair[1].margins[pair[0]])
 
 
-def record(margins: Sequence[float] | object) -> tuple[int, int]:
+def record(margins: Iterable[float]) -> tuple[int, int]:
     """How many margins are won, and how many lost."""
-    found = np.array(list(margins), dtype=np.float64)  # type: ignore[call-overload]
+    found = np.array(list(margins), dtype=np.float64)
     return int((found > NEAR).sum()), int((found < -NEAR).sum())
 
 

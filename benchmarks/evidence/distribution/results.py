@@ -59,19 +59,16 @@ class DistributionResult(FrozenModel):
 
     @model_validator(mode="after")
     def _of_all(self) -> DistributionResult:
-        lists = [
-            *self.scores.values(),
-            *self.facts.values(),
-            *(own for seeds in self.truth.values() for own in seeds),
-            self.rows,
-        ]
-        if any(len(one) != len(self.names) for one in lists) or len(self.names) < 2 or not self.truth:
+        of_seeds = [own for seeds in self.truth.values() for own in seeds]
+        lengths = {len(self.rows), *map(len, (*self.scores.values(), *self.facts.values(), *of_seeds))}
+        if lengths != {len(self.names)} or len(self.names) < 2 or not self.truth:
             raise ValueError("`truth`, `scores`, `facts` and `rows` must hold a number for each of at least two contributors")
         return self
 
     def mean_truth(self, form: str) -> Floats:
         """(K,) mean over seeds."""
-        return np.array(self.truth[form], dtype=np.float64).mean(0)
+        mean: Floats = np.array(self.truth[form], dtype=np.float64).mean(0)
+        return mean
 
     def agreement(self, form: str) -> float:
         """Spearman between two trainings, mean over pairs of seeds."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from benchmarks.evidence.distribution.opening import FORMS, HEADLINE
 from benchmarks.evidence.distribution.over_worlds import OverWorlds, Rival, by_design, over_worlds
@@ -65,7 +65,10 @@ def designs_table(found: OverWorlds) -> str:
     """Worlds won and lost against the nearest rivals by design, and by backbone."""
     rivals = ordered(found.rivals)[:SHOWN_RIVALS]
     lines = [["worlds with", *(f"`{one.method}`" for one in rivals)]]
-    groups = {"design": lambda one: one.design, "backbone": lambda one: one.backbone}
+    groups: dict[str, Callable[[DistributionResult], str]] = {
+        "design": lambda one: one.design,
+        "backbone": lambda one: one.backbone,
+    }
     for word, of in groups.items():
         held = [by_design(found, rival, of) for rival in rivals]
         for name in sorted({of(one) for one in found.worlds}):

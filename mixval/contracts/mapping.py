@@ -25,6 +25,7 @@ from mixval.errors import ConfigError
 MISSING: Literal["missing-column"] = "missing-column"
 WRONG: Literal["wrong-type"] = "wrong-type"
 NAMES_SHOWN, NAME_CHARS = 12, 60
+ORIGIN_REMEDY = "by a column `origin`, or for all rows by `source.origin: real` or `synthetic`"
 _BLANK_LINE = "\n\n"
 
 
@@ -59,7 +60,9 @@ class RowMapping:
     """The data's column of functions that may be called, taken where it is there; None where rows are no conversations."""
 
     def find_mismatch(self, schema: pa.Schema) -> Mismatch | None:
-        """The first thing in a shard's schema that does not fit, or None when all fits."""
+        """The first thing in a shard's schema that does not fit, or None when all fits. All missing columns are one thing."""
+        if (found := self._missing(schema)) is not None:
+            return found
         for column, names in self.sources:
             for name in names:
                 if (found := _lookup(schema, column, name, len(names) > 1, self.chat)) is not None:
@@ -73,6 +76,21 @@ class RowMapping:
         if (found := _lookup_tools(schema, self.tools)) is not None or self.origin is None:
             return found
         return _lookup(schema, ORIGIN, self.origin, False, None)
+
+    def _missing(self, schema: pa.Schema) -> Mismatch | None:
+        """Two or more contract columns that are not there under their own names, so that all are told at once."""
+        absent = [column.name for column, names in self.sources if names == (column.name,) and column.name not in schema.names]
+        of_rows = len(absent)
+        if self.origin == ORIGIN.name and ORIGIN.name not in schema.names:
+            absent.append(ORIGIN.name)
+        if len(absent) < 2:
+            return None
+        words = f"columns {', '.join(absent)} are expected once each, found {column_words(schema.names)}"
+        mapped = ", ".join(f"{name}: YOUR_COLUMN" for name in absent[:of_rows])
+        remedy = f"Say which of yours they are, as `source.columns: {{{mapped}}}`"
+        if of_rows < len(absent):
+            remedy += f", and whether rows are real or synthetic: {ORIGIN_REMEDY}"
+        return Mismatch(MISSING, absent[0], words, f"{remedy}.")
 
     def class_names(self, schema: pa.Schema) -> ClassNames:
         """What a shard's schema calls its labels; empty where it does not say, or rows have none."""

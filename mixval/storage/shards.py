@@ -19,7 +19,7 @@ from mixval.contracts.batches import RowBatch
 from mixval.contracts.cell_bytes import without_large_cells
 from mixval.contracts.class_names import ClassNames
 from mixval.contracts.labels import NO_NAMES, TargetClasses, target_classes
-from mixval.contracts.mapping import MISSING, WRONG, RowMapping, row_mapping
+from mixval.contracts.mapping import MISSING, ORIGIN_REMEDY, WRONG, RowMapping, row_mapping
 from mixval.contracts.plan import ShardRef
 from mixval.errors import ShardError
 from mixval.storage.formats import open_shard
@@ -150,11 +150,11 @@ def _unfit(shard: ShardRef, error: Exception) -> ShardError:
 
 def _mismatch(shard: ShardRef, kind: str, column: str | None, message: str, advice: str | None = None) -> ShardError:
     remedy = {
-        MISSING: "Add it, map another one in `source.columns`, or leave the shard out of the catalogue.",
+        MISSING: advice or f"Map one of yours, as `source.columns: {{{column}: YOUR_COLUMN}}`, add it, or leave the shard out.",
         WRONG: advice or "Convert it, or leave the shard out of the catalogue.",
     }
     if column == "origin":
-        remedy[MISSING] = "Add it, or say where the origin stands in `source.origin`."
+        remedy[MISSING] = advice or f"Say whether rows are real or synthetic: {ORIGIN_REMEDY}."
     return ShardError(
         f"shard '{shard.name}' ({shard.url}): {message}. {remedy[kind]}", shard=shard.url, column=column, kind=kind
     )

@@ -195,7 +195,7 @@ def test_rows_of_one_contributor_among_several(root: Location, write_shard: Writ
             "integer or string",
         ),
         ("text-classification", {"label": [1], "origin": ["real"]}, "missing-column", "text", "found label, origin"),
-        ("text-classification", {"text": ["a"], "label": [1]}, "missing-column", "origin", "`source.origin`"),
+        ("text-classification", {"text": ["a"], "label": [1]}, "missing-column", "origin", "`source.origin: real`"),
         ("text-classification", {"text": ["a"], "label": [1], "origin": [1]}, "wrong-type", "origin", "must be string"),
         ("image-classification", {"image": ["a"], "label": [1], "origin": ["real"]}, "wrong-type", "image", "binary PNG/JPEG"),
         (

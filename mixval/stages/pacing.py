@@ -14,7 +14,7 @@ from mixval.config.sample import SampleConfig
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.parts import PARTS
 from mixval.contracts.plan import ContributorPlan, WorkPlan
-from mixval.errors import MixvalError
+from mixval.errors import MixvalError, NumericalError
 from mixval.progress import TARGET
 from mixval.stages.footprint import probe_footprint
 from mixval.stages.jobs import MeasureJob
@@ -44,7 +44,12 @@ def paced(config: ValuationConfig, prepared: PreparedRun) -> WorkPlan:
             found = _measured(prepared.target_job)
     except MixvalError as error:
         return plan.model_copy(
-            update={"notes": [*plan.notes, f"seconds are a guess from four rows, since a trial on more failed: {error}"]}
+            update={
+                "notes": [
+                    *plan.notes,
+                    f"seconds are a guess from four rows, since a trial on more failed: {str(error).rstrip('.')}",
+                ]
+            }
         )
     appended = rows_drawn(plan.target.n_rows, config.ntk.sample)
     contributors = [_with_seconds(one, route.row_passes(one, config.value, appended), found) for one in plan.contributors]
@@ -74,16 +79,32 @@ def _measured(target: MeasureJob) -> Seconds:
     n_rows = target.contributor.n_rows
     guess = probe_footprint(target).gradient_seconds_per_row
     larger = min(n_rows, max(LEAST_ROWS, min(int(PROBE_SECONDS / guess), 2 * target.batch_rows)))
-    smaller = max(2, larger // SMALLER)
-    first = _timed(target, smaller)
-    large, small = _timed(target, larger), _timed(target, min(smaller + 1, n_rows))  # one row more: no artifact is there yet
+    smaller, first = _first_timed(target, max(2, larger // SMALLER))
+    larger = min(n_rows, max(larger, 2 * smaller))
+    # Where T has no more rows than the first trial took, its artifacts are there and only its seconds are known.
+    large = _timed(target, larger) or first
+    small = _timed(target, min(smaller + 1, n_rows)) or first  # one row more: no artifact is there yet
     found = {}
     for kind, (n, seconds) in large.items():
-        fewer, less = small[kind]
+        fewer, less = small.get(kind, (n, seconds))
         a_row = max(0.0, (seconds - less) / (n - fewer)) if n > fewer else seconds / max(n, 1)
         found[kind] = (max(0.0, seconds - a_row * n), a_row)
     beyond = sum(seconds for _, seconds in first.values()) - sum(seconds for _, seconds in small.values())
     return found | {WARMING: (max(0.0, beyond), 0.0)}
+
+
+def _first_timed(target: MeasureJob, n: int) -> tuple[int, dict[str, tuple[int, float]]]:
+    """Rows and timings of the first trial: on n rows, or on so many times two that an estimate has enough of them.
+
+    A share draws n rows on average, of few at times none. A larger share draws the same rows and more.
+    """
+    while True:
+        try:
+            return n, _timed(target, n)
+        except NumericalError:
+            if n >= target.contributor.n_rows:
+                raise
+            n = min(2 * n, target.contributor.n_rows)
 
 
 def _timed(target: MeasureJob, n: int) -> dict[str, tuple[int, float]]:

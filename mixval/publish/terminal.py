@@ -180,12 +180,12 @@ def _refused(rejected: pa.Table) -> Table:
     view = _grid("Without a value")
     view.add_column("contributor", overflow="fold")
     view.add_column("verdict", style="red", no_wrap=True)
-    view.add_column("rows", justify="right", overflow="fold")
+    view.add_column("violations", justify="right", overflow="fold")
     view.add_column("reason", overflow="fold", ratio=1)
     for row in rejected.to_pylist():
-        rows = f"{count(row['count'])} of {count(row['n_checked'])}"
+        broken = f"{count(row['count'])} of {count(row['n_checked'])}"
         reason = escape(shortened(row["reason"], 400))
-        view.add_row(escape(shortened(row["contributor"], NAME_LIMIT)), escape(row["verdict"]), rows, reason)
+        view.add_row(escape(shortened(row["contributor"], NAME_LIMIT)), escape(row["verdict"]), broken, reason)
     return view
 
 

@@ -61,6 +61,8 @@ valuation:
     confidence: 0.95
   sample: {count: 2000}                          # most rows of a delivery that pass through the backbone
 
+${runtime}
+
 seed: 0
 """)
 

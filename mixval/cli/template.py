@@ -18,6 +18,10 @@ from mixval.models.hub import HUB_SECONDS, is_cached, missing_from_hub
 
 FILE = "mixval.yaml"
 
+RUNTIME = """\
+runtime:
+  batch_rows: {batch_rows:<2}                                 # rows of a pass; memory grows with them, by 0.6 GiB a row of 256
+                                                 # tokens under a language model of 135 million weights"""
 COMMENTS = 49
 """Characters before a comment beside a key."""
 
@@ -71,9 +75,7 @@ value:
   confidence: 0.95
   coalitions: 1000                               # most coalitions valued for Shapley values; 0: none
 
-runtime:
-  batch_rows: ${batch_rows}                                 # rows of a pass; memory grows with them, by 0.6 GiB a row of 256
-                                                 # tokens under a language model of 135 million weights
+${runtime}
   # gradient_bytes: 2000000000                   # exact: gradients in memory per task; less means more passes
 
 seed: 0
@@ -137,7 +139,8 @@ def write_template(folder: Path, task: str, is_offline: bool, kind: Kind = VALUA
     rows = ", ".join(column.example for column in (*spec.columns, ORIGIN))
     backbone = _backbone(spec.example_backbone, is_offline)
     batch_rows = RuntimeConfig().batch_rows if is_offline else spec.example_backbone.batch_rows
-    texts = {"task": task, "rows": rows, "columns": _columns(spec), "backbone": backbone, "batch_rows": f"{batch_rows:<2}"}
+    texts = {"task": task, "rows": rows, "columns": _columns(spec), "backbone": backbone}
+    texts |= {"runtime": RUNTIME.format(batch_rows=batch_rows)}
     texts |= {"columns_at_top": dedent(texts["columns"]), "file": kind.file, "schema": kind.schema}
     (folder / kind.schema).write_text(json.dumps(json_schema(kind.model), indent=1) + "\n", encoding="utf-8")
     file.write_text(kind.text.substitute(texts), encoding="utf-8")
@@ -162,6 +165,8 @@ def _columns(spec: TaskSpec) -> str:
 def _backbone(example: ExampleBackbone, is_offline: bool) -> str:
     """The lines under `backbone`: one of the two as it is, the other one commented out."""
     pretrained = f"path: {example.path}\nrevision: {example.revision}\n{example.settings}"
+    if is_offline and example.batch_rows != RuntimeConfig().batch_rows:
+        pretrained += f"\n# With it: `batch_rows: {example.batch_rows}` under `runtime` below."
     above = f"Pretrained, downloaded once: {example.about}."
     below = (
         f"Without the hub, made from a seed: {example.offline_about}.\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -11,8 +12,10 @@ import pytest
 import yaml
 from jsonschema import validate
 
-from mixval.config.load import load_config
+from mixval.config.ingestion import IngestionConfig
+from mixval.config.load import load_config, load_config_as
 from mixval.config.overrides import Override
+from mixval.config.runtime import RuntimeConfig
 from mixval.config.tasks import Task, spec_of
 from tests.cli.command_line import invoke, write
 from tests.worlds import planted
@@ -56,6 +59,19 @@ def test_init_names_a_pretrained_model_at_its_commit_and_one_without_the_hub(tas
     assert "HF_HUB_OFFLINE is set, so its backbone is made from a seed" in said.stdout
     assert f"Asking the Hugging Face hub for {hub.path}" in said.stderr
     assert load_config(tmp_path / "new" / "mixval.yaml").backbone == offline
+
+
+@pytest.mark.parametrize("task", get_args(Task))
+def test_a_pretrained_backbone_comes_with_the_rows_of_a_pass_that_memory_allows(task: Task, tmp_path: Path) -> None:
+    wanted = spec_of(task).example_backbone.batch_rows
+    for kind, load in {"mixval.yaml": load_config, "gate.yaml": partial(load_config_as, IngestionConfig)}.items():
+        options = ["--gate"] if kind == "gate.yaml" else []
+        assert invoke("init", tmp_path / "hub", "--task", task, "--hub", *options).exit_code == 0
+        assert load(tmp_path / "hub" / kind).runtime.batch_rows == wanted
+        assert invoke("init", tmp_path / "off", "--task", task, "--offline", *options).exit_code == 0
+        assert load(tmp_path / "off" / kind).runtime.batch_rows == RuntimeConfig().batch_rows
+        is_told = f"batch_rows: {wanted}` under `runtime`" in (tmp_path / "off" / kind).read_text()
+        assert is_told == (wanted != RuntimeConfig().batch_rows)
 
 
 def test_a_hub_that_does_not_answer_is_an_error_that_says_what_to_write(tmp_path: Path) -> None:

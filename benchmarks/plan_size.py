@@ -35,6 +35,7 @@ FOOTPRINT = Footprint(
     model_bytes=44_700_000,
     n_dimensions=512,
     weight_bytes={f"weight-{i}": 290_000 for i in range(21)},
+    activation_bytes=20_000_000,
     forward_seconds_per_row=0.01,
     gradient_seconds_per_row=0.03,
 )

@@ -56,6 +56,8 @@ class ContributorPlan(FrozenModel):
     """Passes over the gradient rows: one for each group of layers that fits `gradient_bytes`."""
     gradient_bytes: int = 2**30
     """Bytes of gradients and their factors that a task has in memory at a time."""
+    pass_bytes: int = 0
+    """Bytes that the backbone keeps of a batch in a gradient pass, beside the gradients."""
     task_bytes: int
     """Projected peak bytes of the largest task."""
     seconds: float

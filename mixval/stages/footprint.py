@@ -1,20 +1,30 @@
-"""Cost of a backbone a row, measured on a few rows of the target: bytes of gradients by weight, seconds, features.
+"""Cost of a backbone a row, measured on a few rows of the target: bytes of gradients and activations, seconds, features.
 
 Measured once for each backbone and choice of parameters, then committed; the plan multiplies it by the rows.
 """
 
-import time
-from collections.abc import Mapping
-from typing import Any
+from __future__ import annotations
 
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from mixval.config.base import FrozenModel
 from mixval.contracts.record import ArtifactRef
 from mixval.stages.jobs import MeasureJob
 
-VERSION = 3
+if TYPE_CHECKING:
+    import torch
+
+VERSION = 4
 PROBE_ROWS = 4
+ROWS_SEARCHED = 256
+"""First rows of T among which the longest is taken, whose activations are measured."""
 _WEIGHT, _NOTE = "weight_bytes/", "note/"
 """Before a weight's name, or a note's kind, among a record's numbers."""
 
@@ -30,10 +40,14 @@ class Footprint(FrozenModel):
     """Features of a row."""
     weight_bytes: dict[str, int]
     """Gradients of one row by weight, in the form that they are stored in, in the order of the backward pass."""
+    activation_bytes: int
+    """Most that a gradient pass keeps of one row beside its gradients, in the worker's own memory: 0 on a GPU."""
     forward_seconds_per_row: float
     """One forward pass, on the machine that planned."""
     gradient_seconds_per_row: float
     """One forward and backward pass with capture, on the machine that planned."""
+    is_alone: bool = False
+    """Whether rows go through the backbone one by one, whatever `runtime.batch_rows` says."""
     notes: dict[str, str] = Field(default_factory=dict)
     """What a run must say of the backbone, see `Backbone.notes`."""
 
@@ -103,15 +117,52 @@ def _probe(job: MeasureJob) -> Footprint:
     sizes = weight_bytes(backbone.module, select_parameters(backbone.module, job.ntk.parameters), scalar, backbone.encode(rows))
     _finish(backbone.device)
     gradient_seconds = time.perf_counter() - started
+    longest = longest_row(first_rows(job, ROWS_SEARCHED))
+    kept = 0
+    if backbone.device.type == "cpu":
+        kept = activation_bytes(
+            backbone.module, lambda: weight_bytes(backbone.module, list(sizes), scalar, backbone.encode(longest))
+        )
     return Footprint(
         n_parameters=sum(backbone.module.get_parameter(name).numel() for name in sizes),
         model_bytes=sum(p.numel() * p.element_size() for p in backbone.module.parameters()),
         n_dimensions=compared.shape[1],
         weight_bytes=sizes,
+        activation_bytes=kept,
         forward_seconds_per_row=forward_seconds / rows.num_rows,
         gradient_seconds_per_row=gradient_seconds / rows.num_rows,
+        is_alone=backbone.is_alone,
         notes=dict(backbone.notes),
     )
+
+
+def longest_row(rows: pa.Table) -> pa.Table:
+    """The row with the most bytes: its texts have about the most tokens, and a batch is padded to its longest row."""
+    sizes = np.zeros(rows.num_rows, dtype=np.int64)
+    for column in rows.columns:
+        if any(is_kind(column.type) for is_kind in (pa.types.is_string, pa.types.is_large_string)):
+            sizes += np.asarray(pc.fill_null(pc.binary_length(column), 0), dtype=np.int64)
+    return rows.slice(int(sizes.argmax()), 1)
+
+
+def activation_bytes(module: torch.nn.Module, gradient_pass: Callable[[], object]) -> int:
+    """Bytes that a gradient pass through the module keeps at most, beside its weights: what autograd saves for the backward
+    pass, and twice the largest part of it for the gradients on the way. For language models that part is the logits of all
+    tokens."""
+    import torch
+
+    weights = {tensor.untyped_storage().data_ptr() for tensor in (*module.parameters(), *module.buffers())}
+    kept: dict[int, int] = {}
+
+    def save(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()  # views of one storage count once
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
+        gradient_pass()
+    return sum(kept.values()) + 2 * max(kept.values(), default=0)
 
 
 def _finish(device: Any) -> None:

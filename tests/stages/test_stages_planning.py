@@ -20,6 +20,7 @@ FOOTPRINT = Footprint(
     model_bytes=44_000_000,
     n_dimensions=512,
     weight_bytes={f"weight-{i}": 290_000 for i in range(21)},
+    activation_bytes=20_000_000,
     forward_seconds_per_row=0.01,
     gradient_seconds_per_row=0.03,
 )
@@ -107,3 +108,16 @@ def test_a_budget_below_one_batch_of_gradients_fails_those_alone_who_have_so_man
     alone = {"more": inputs[0]["more"]}, inputs[1]
     with pytest.raises(CapacityError, match="do not fit the budget"):
         make_plan(config, alone, FOOTPRINT, 2, WORKER_BYTES)
+
+
+def test_a_pass_beyond_memory_is_refused_and_fewer_rows_of_it_fit(world: World) -> None:
+    """As of a language model of 135 million weights, which keeps half a GiB of each row of 256 tokens."""
+    large = FOOTPRINT.model_copy(update={"activation_bytes": 2**29})
+    inputs = {"a": shards("a", 100)}, shards("target", 100)
+    with pytest.raises(CapacityError, match=r"16\.0 GiB for a pass of `runtime\.batch_rows` rows.*`runtime\.batch_rows`"):
+        make_plan(world.config(ntk={"method": "sketched"}), inputs, large, 1, WORKER_BYTES)
+    few = world.config(ntk={"method": "sketched"}, runtime={"batch_rows": 4})
+    plan = make_plan(few, inputs, large, 1, WORKER_BYTES)
+    assert plan.contributors[0].pass_bytes == plan.target.pass_bytes == 2**31
+    alone = large.model_copy(update={"is_alone": True})
+    assert make_plan(world.config(), inputs, alone, 1, WORKER_BYTES).contributors[0].pass_bytes == 2**29

@@ -50,6 +50,11 @@ class Sizes:
         """Rows of T's gradient sample that are appended to a contributor's: where the value is by NTK regression."""
         return rows_drawn(self.n_target, sample) if self.config.value.method == "ntk-regression" else 0
 
+    def pass_bytes(self, n_rows: int) -> int:
+        """Bytes that a gradient pass over so many rows keeps of a batch, beside the gradients."""
+        batch_rows = 1 if self.footprint.is_alone else self.config.runtime.batch_rows
+        return min(batch_rows, n_rows) * self.footprint.activation_bytes
+
 
 class Coalitions(Protocol):
     """Values of coalitions of contributors from what a route has stored of each."""
@@ -83,6 +88,7 @@ class Route(ABC, Generic[Stored]):
         n_rows = sum(shard.n_rows for shard in shards)
         n_sampled = rows_drawn(n_rows, sizes.config.discrepancy.target_sample)
         row_memory = row_bytes(shards, n_sampled, n_sampled, sizes.footprint)
+        pass_bytes = sizes.pass_bytes(n_sampled)
         return ContributorPlan(
             name="target",
             shards=shards,
@@ -91,7 +97,8 @@ class Route(ABC, Generic[Stored]):
             n_gradient_rows=0,
             n_passes=0,
             gradient_bytes=sizes.budget_bytes,
-            task_bytes=int(PROCESS_BYTES + row_memory + sizes.footprint.model_bytes + self.target_bytes(sizes)),
+            pass_bytes=pass_bytes,
+            task_bytes=int(PROCESS_BYTES + row_memory + pass_bytes + sizes.footprint.model_bytes + self.target_bytes(sizes)),
             seconds=sizes.footprint.seconds(n_sampled, 0),
         )
 

@@ -40,7 +40,7 @@ class ExactRoute(Route[Blocks]):
     name = "exact"
     how_to_fit = (
         "Set `ntk.method: sketched`, which holds sums instead of a Gram matrix, whatever the rows; or lower `sample.count`, "
-        "`ntk.sample.count` or `runtime.gradient_bytes`"
+        "`ntk.sample.count`, `runtime.batch_rows` or `runtime.gradient_bytes`"
     )
 
     def plan_contributor(self, name: str, shards: list[ShardRef], sizes: Sizes) -> ContributorPlan:
@@ -56,6 +56,7 @@ class ExactRoute(Route[Blocks]):
         has_head = config.values_rows_read and 0 < n_gradient < n_sampled
         kernels = max(GRAM_COPIES * 8 * n_kernel * n_kernel, head_bytes(n_sampled) if has_head else 0)
         groups = layer_groups(footprint.weight_bytes, n_kernel, budget) if n_kernel else []
+        pass_bytes = sizes.pass_bytes(max(n_sampled, n_kernel))
         return ContributorPlan(
             name=name,
             shards=shards,
@@ -64,7 +65,8 @@ class ExactRoute(Route[Blocks]):
             n_gradient_rows=n_gradient,
             n_passes=len(groups),
             gradient_bytes=budget,
-            task_bytes=int(PROCESS_BYTES + row_memory + taken + kernels + footprint.model_bytes),
+            pass_bytes=pass_bytes,
+            task_bytes=int(PROCESS_BYTES + row_memory + taken + kernels + footprint.model_bytes + pass_bytes),
             seconds=footprint.seconds(n_sampled, n_kernel * max(1, len(groups))) if n_rows else 0.0,
         )
 

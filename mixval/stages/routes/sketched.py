@@ -85,6 +85,7 @@ class SketchedRoute(Route[PartStatistics]):
         task_bytes = PROCESS_BYTES + row_memory + batch + STATISTICS_MATRICES * 8 * q * q + footprint.model_bytes
         task_bytes += sizes.beside(config.discrepancy.target_sample) * SKETCH_BYTES * q
         drawn = round(share * n_rows)
+        pass_bytes = sizes.pass_bytes(drawn)
         return ContributorPlan(
             name=name,
             shards=shards,
@@ -92,7 +93,8 @@ class SketchedRoute(Route[PartStatistics]):
             n_sampled=drawn,
             n_gradient_rows=drawn,
             n_passes=1,
-            task_bytes=int(task_bytes),
+            pass_bytes=pass_bytes,
+            task_bytes=int(task_bytes + pass_bytes),
             seconds=footprint.gradient_seconds_per_row * drawn,
         )
 

@@ -6,27 +6,44 @@ import itertools
 import math
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from scipy import sparse
 from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
+from scipy.special import softmax
 
 from mixval.evidence.baselines import eq8
 from mixval.evidence.baselines.davinz import balanced, davinz
 from mixval.evidence.baselines.deviation import deviations
 from mixval.evidence.baselines.discrepancies import data_distribution_valuation, pooled_mmd
+from mixval.evidence.baselines.gradient_shapley import shapley_values
+from mixval.evidence.baselines.hog import hog
 from mixval.evidence.baselines.inputs import Inputs
 from mixval.evidence.baselines.kernel_mean_matching import matching_weights
 from mixval.evidence.baselines.knn_shapley import row_values
-from mixval.evidence.baselines.linear_probe import probabilities
+from mixval.evidence.baselines.logistic import fold_of_each, probabilities
 from mixval.evidence.baselines.nearest_neighbours import nearest_first
-from mixval.evidence.baselines.ngram import END, START, KneserNey
+from mixval.evidence.baselines.ngram import END, START, KneserNey, discounts
 from mixval.evidence.baselines.optimal_transport import class_wise_distance
-from mixval.evidence.baselines.raw_inputs import Document
+from mixval.evidence.baselines.raw_inputs import Document, outlines
 from mixval.evidence.baselines.raw_ridge import raw_ridge
-from mixval.evidence.baselines.supervised import value_of
+from mixval.evidence.baselines.supervised import accuracy, log_likelihood, tempered
 from mixval.evidence.baselines.tracin import tracin_initial
 from mixval.evidence.baselines.trak import row_scores
+from mixval.evidence.baselines.unigram import PRIORS, content_counts, smoothed
 from tests.evidence.planted_contributors import planted_inputs
+from tests.evidence.planted_tables import picture
+
+# fmt: off
+SCIKIT_IMAGE = [
+    0.26491  , 0.2779521, 0.2909051, 0.       , 0.2909051, 0.       , 0.030382 , 0.       , 0.       , 0.1710447, 0.1277069,
+    0.2909051, 0.       , 0.2909051, 0.       , 0.1144765, 0.       , 0.0593793, 0.1383176, 0.       , 0.2909051, 0.0617512,
+    0.2909051, 0.0593793, 0.       , 0.       , 0.       , 0.172083 , 0.0993503, 0.2909051, 0.       , 0.2909051, 0.       ,
+    0.2156064, 0.       , 0.,
+]
+# fmt: on
+"""`hog` of scikit-image 0.26 with 9 orientations, cells of 5 by 5, blocks of 2 by 2 and "L2-Hys", of the image in the test."""
 
 
 @pytest.fixture(scope="module")
@@ -204,10 +221,10 @@ def test_raw_ridge_is_kernel_ridge_on_pixels(images: Inputs) -> None:
 def test_a_model_that_has_not_seen_a_class_is_judged_all_the_same() -> None:
     alone = probabilities(np.zeros((3, 2)), np.array([2, 2, 2]), np.zeros((4, 2)), 3)
     np.testing.assert_array_equal(alone, np.tile([0.0, 0.0, 1.0], (4, 1)))
-    assert value_of(alone, 3, np.array([2, 2, 0, 1]), "accuracy") == 0.5
+    assert accuracy(alone, 3, np.array([2, 2, 0, 1])) == 0.5
     expected = (2 * math.log(4 / 6) + 2 * math.log(1 / 6)) / 4  # one row a class is added to three
-    assert value_of(alone, 3, np.array([2, 2, 0, 1]), "cross-entropy") == pytest.approx(expected)
-    assert value_of(np.full((2, 4), 0.25), 1, np.array([0, 3]), "accuracy") == 0.25
+    assert log_likelihood(alone, 3, np.array([2, 2, 0, 1])) == pytest.approx(expected)
+    assert accuracy(np.full((2, 4), 0.25), 1, np.array([0, 3])) == 0.25
     random = np.random.default_rng(6)
     features = random.standard_normal((40, 2))
     labels = np.where(features[:, 0] > 0, 3, 1)
@@ -217,10 +234,21 @@ def test_a_model_that_has_not_seen_a_class_is_judged_all_the_same() -> None:
     assert (found.argmax(axis=1) == labels).mean() > 0.95
 
 
+def test_certainty_does_not_count_but_what_it_is_about() -> None:
+    random = np.random.default_rng(11)
+    logits, n = random.standard_normal((300, 3)), 10**9
+    labels = np.array([random.choice(3, p=p) for p in softmax(logits, axis=1)])
+    calm, certain = (tempered(softmax(scale * logits, axis=1), n, labels) for scale in (1, 4))
+    assert calm == pytest.approx(certain, abs=1e-4)
+    assert calm == pytest.approx(log_likelihood(softmax(logits, axis=1), n, labels), abs=0.02)
+    assert log_likelihood(softmax(4 * logits, axis=1), n, labels) < calm - 0.3
+    assert tempered(np.full((300, 3), 1 / 3), n, labels) == pytest.approx(-math.log(3))
+
+
 def test_kneser_ney_sums_to_one_and_counts_by_hand() -> None:
     documents = [Document("", "a b a c"), Document("b", "a b")]
     vocabulary = ["a", "b", "c", END, "unseen"]
-    model = KneserNey(documents, len(vocabulary))
+    model = KneserNey([document.words() for document in documents], len(vocabulary))
     for context in itertools.product([START, *vocabulary], repeat=2):
         assert sum(model.probability(context, word) for word in vocabulary) == pytest.approx(1)
     # Different words before: a 2 (start, b), b 2 (start, a), c 1 (a), end 2 (c, b): 7, of 4 words.
@@ -233,8 +261,101 @@ def test_kneser_ney_sums_to_one_and_counts_by_hand() -> None:
 
 
 def test_words_of_a_prompt_are_not_foretold() -> None:
-    model = KneserNey([Document("what is it", "a cat")], 8)
-    found = model.log_probabilities(Document("what is it", "a dog"))
+    model = KneserNey([Document("what is it", "a cat").words()], 8)
+    found = model.log_probabilities(Document("what is it", "a dog").words())
     assert len(found) == 3  # a, dog, the end
     assert found[0] == pytest.approx(math.log(model.probability(("is", "it"), "a")))
     assert found[0] > found[1]
+
+
+def test_a_penalty_is_chosen_that_fits_how_often_labels_are_right() -> None:
+    random = np.random.default_rng(7)
+    features = random.standard_normal((120, 60))
+    right = (features[:, 0] > 0).astype(np.int64)
+    wrong = np.where(random.random(120) < 0.45, 1 - right, right)
+    of_target = random.standard_normal((400, 60))
+    labels = (of_target[:, 0] > 0).astype(np.int64)
+    clean, noisy = (log_likelihood(probabilities(features, said, of_target, 2), 120, labels) for said in (right, wrong))
+    assert clean > -0.45
+    assert noisy > -0.75  # nearly no statement at all, where a fit of all labels is confidently wrong
+
+
+def test_folds_spread_classes_and_keep_equal_rows_together() -> None:
+    random = np.random.default_rng(8)
+    features, labels = random.standard_normal((40, 3)), np.repeat([0, 1], [30, 10])
+    twice, said = np.concatenate([features, features[:20]]), np.concatenate([labels, labels[:20]])
+    for given in (twice, sparse.csr_matrix(twice)):
+        folds = fold_of_each(given, said)
+        np.testing.assert_array_equal(folds[40:], folds[:20])
+        for label, n in ((0, 6), (1, 2)):
+            np.testing.assert_array_equal(np.bincount(folds[:40][labels == label], minlength=5), n)
+    np.testing.assert_array_equal(fold_of_each(np.ones((4, 2)), np.array([0, 1, 0, 1])), 0)
+    same = probabilities(np.ones((4, 2)), np.array([0, 1, 0, 1]), np.ones((1, 2)), 2)
+    np.testing.assert_allclose(same, 0.5, atol=1e-6)
+
+
+def test_hog_is_that_of_scikit_image() -> None:
+    y, x = np.mgrid[0:10, 0:10]
+    image = 0.5 + 0.5 * np.sin(np.stack([y * x + 0.3, 2 * y + 3 * x, 3 * y * y + x], axis=2))
+    found = hog(image[None], 5)
+    assert found.shape == (1, 36)
+    np.testing.assert_allclose(found[0], SCIKIT_IMAGE, atol=1e-6)
+    np.testing.assert_array_equal(hog(np.full((1, 8, 8, 1), 0.5), 4), 0)
+    rows = pa.table({"image": [picture(0, 1), picture(1, 2)]})
+    assert outlines(rows).shape == (2, 324)
+
+
+def test_a_unigram_model_is_smoothed_by_what_its_own_words_say() -> None:
+    own = content_counts([Document("never this", "a a b"), Document("", "a.")])
+    assert own == {"a": 3, "b": 1, ".": 1}
+    counts, shares = np.array([3.0, 1.0, 1.0, 0.0]), np.array([0.4, 0.3, 0.2, 0.1])
+
+    def left_out(mu: float) -> float:
+        return sum(
+            c * math.log((c - 1 + mu * p) / (counts.sum() - 1 + mu)) for c, p in zip(counts, shares, strict=True) if c > 0
+        )
+
+    mu = max(PRIORS, key=left_out)
+    found = smoothed(counts, shares)
+    np.testing.assert_allclose(found, (counts + mu * shares) / (5 + mu))
+    assert found.sum() == pytest.approx(1)
+
+
+def test_discounts_are_those_of_the_counts_of_counts() -> None:
+    # Six once, three twice, two thrice, one four times: Y = 6 / 12.
+    assert discounts([1] * 6 + [2] * 3 + [3] * 2 + [4]) == pytest.approx(
+        (0, 1 - 2 * 0.5 / 2, 2 - 3 * 0.5 * 2 / 3, 3 - 4 * 0.5 / 2)
+    )
+    assert discounts([1, 2, 3]) == (0, 0.75, 0.75, 0.75)
+    random = np.random.default_rng(9)
+    texts = [([str(one) for one in random.geometric(0.1, 30)], 30) for _ in range(20)]
+    vocabulary = sorted({token for tokens, _ in texts for token in tokens} | {END})
+    model = KneserNey(texts, len(vocabulary), 2)
+    assert len(set(model._discounts[1][1:])) == 3
+    for context in vocabulary:
+        assert sum(model.probability((context,), token) for token in vocabulary) == pytest.approx(1)
+
+
+def test_characters_are_foretold_in_their_case_after_a_prompt() -> None:
+    assert Document("Q", "Ab").characters() == (["Q", "\n", "A", "b"], 2)
+    assert Document("", "Ab").characters() == (["A", "b"], 2)
+
+
+def test_gradient_shapley_equals_the_mean_over_all_orders() -> None:
+    random = np.random.default_rng(10)
+    sums, target = random.standard_normal((4, 5)), random.standard_normal(5)
+
+    def utility(members: tuple[int, ...]) -> float:
+        together = sums[list(members)].sum(axis=0)
+        return float(together @ target / np.linalg.norm(together) / np.linalg.norm(target)) if members else 0.0
+
+    orders = np.array(list(itertools.permutations(range(4))))
+    expected = np.zeros(4)
+    for order in orders.tolist():
+        for at, one in enumerate(order):
+            expected[one] += (utility(tuple(order[: at + 1])) - utility(tuple(order[:at]))) / len(orders)
+    found = shapley_values(sums @ sums.T, sums @ target, float(np.linalg.norm(target)), orders)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    assert found.sum() == pytest.approx(utility((0, 1, 2, 3)))
+    nobody = shapley_values(np.zeros((2, 2)), np.zeros(2), 1.0, np.array([[0, 1]]))
+    np.testing.assert_array_equal(nobody, 0)

@@ -144,6 +144,10 @@ class Inputs:
         """(N, H*W*C) pixels, 0 to 1."""
         return self._each("pixels", lambda rows: self.backbone.pixels(rows).double().numpy())
 
+    def outlines(self) -> Sides[Floats]:
+        """(N, F) histograms of oriented gradients of images."""
+        return self._each("outlines", raw_inputs.outlines)
+
     def texts(self) -> Sides[list[raw_inputs.Document]]:
         """Each row's text, and which part of it is to be learnt."""
         return self._each("texts", lambda rows: raw_inputs.documents(rows, self.task))

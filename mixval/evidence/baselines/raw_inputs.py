@@ -1,4 +1,4 @@
-"""Rows for methods without a backbone: class labels, texts, TF-IDF vectors."""
+"""Rows for methods without a backbone: class labels, outlines of images, texts, TF-IDF vectors."""
 
 from __future__ import annotations
 
@@ -12,9 +12,17 @@ import pyarrow as pa
 from mixval.config.tasks import Task, spec_of
 from mixval.evidence.baselines.extras import optional
 from mixval.evidence.baselines.grouping import runs
+from mixval.evidence.baselines.hog import hog
 from mixval.models.backbone import Backbone
+from mixval.models.images import read_images
 from mixval.models.rows import class_indices, prompts, strings
+from mixval.stages.rows import in_batches
+from mixval.terms.arrays import Floats
 
+OUTLINED, CELL = 32, 8
+"""Pixels on a side, of images and of their cells."""
+OUTLINED_ROWS = 64
+"""At a time: 10 MB of floats each way."""
 _WORDS = re.compile(r"\w+|[^\w\s]")
 
 
@@ -31,6 +39,11 @@ class Document(NamedTuple):
         content = _WORDS.findall(self.content.lower())
         return [*_WORDS.findall(self.context.lower()), *content], len(content)
 
+    def characters(self) -> tuple[list[str], int]:
+        """The same of characters as they are written, context and content on lines of their own."""
+        context = f"{self.context}\n" if self.context else ""
+        return [*context, *self.content], len(self.content)
+
 
 def n_classes(backbone: Backbone) -> int:
     """Classes that the backbone has outputs for."""
@@ -41,6 +54,12 @@ def n_classes(backbone: Backbone) -> int:
 def class_labels(backbone: Backbone, rows: pa.Table) -> np.ndarray:  # (N,) int64
     """Class index of each row."""
     return class_indices(rows, backbone.classes, n_classes(backbone))
+
+
+def outlines(rows: pa.Table) -> Floats:
+    """(N, F) HOG features of images, each brought to `OUTLINED` pixels a side, in cells of `CELL`."""
+    batches = in_batches(rows, OUTLINED_ROWS)
+    return np.concatenate([hog(read_images(one, 3, OUTLINED).permute(0, 2, 3, 1).double().numpy(), CELL) for one in batches])
 
 
 def documents(rows: pa.Table, task: Task) -> list[Document]:

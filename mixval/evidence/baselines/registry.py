@@ -17,6 +17,7 @@ from mixval.evidence.baselines import counts, discrepancies, eq8
 from mixval.evidence.baselines.davinz import davinz
 from mixval.evidence.baselines.deviation import deviation
 from mixval.evidence.baselines.ekfac import ekfac
+from mixval.evidence.baselines.gradient_shapley import gradient_shapley
 from mixval.evidence.baselines.inputs import Inputs
 from mixval.evidence.baselines.kernel_mean_matching import kernel_mean_matching
 from mixval.evidence.baselines.knn_shapley import knn_shapley
@@ -24,13 +25,15 @@ from mixval.evidence.baselines.linear_probe import linear_probe
 from mixval.evidence.baselines.logra import logra
 from mixval.evidence.baselines.method import Method, Need
 from mixval.evidence.baselines.nearest_neighbours import nearest_neighbours
-from mixval.evidence.baselines.ngram import ngram
+from mixval.evidence.baselines.ngram import character_ngram, ngram
 from mixval.evidence.baselines.ntk_regression import first_order_gain, ntk_regression, regression_accuracy
 from mixval.evidence.baselines.optimal_transport import optimal_transport
+from mixval.evidence.baselines.raw_probe import raw_probe
 from mixval.evidence.baselines.raw_ridge import raw_ridge
 from mixval.evidence.baselines.supervised import Metric
 from mixval.evidence.baselines.tracin import tracin, tracin_initial
 from mixval.evidence.baselines.trak import trak
+from mixval.evidence.baselines.unigram import unigram
 from mixval.evidence.baselines.wide_head_regression import wide_head_regression
 from mixval.evidence.baselines.word_similarity import word_similarity
 from mixval.terms.arrays import Floats
@@ -42,6 +45,7 @@ _TRAINING: frozenset[Need] = frozenset({"training"})
 _TRAINED: frozenset[Need] = frozenset({"gradients", "checkpoints", "training"})
 _BOTH = _FEATURES | _GRADIENTS
 _TFIDF = ("sklearn.feature_extraction.text",)
+_LOGISTIC = ("sklearn.linear_model", *_TFIDF)
 _EQ8 = "arXiv 2511.13640, Eq. 8"
 
 
@@ -69,18 +73,34 @@ _ALL: tuple[Method, ...] = (
         libraries=_TFIDF,
     ),
     Method(
+        "raw-probe",
+        _on_target(raw_probe, "cross-entropy"),
+        _LABELS | _TRAINING,
+        source="logistic regression on HOG or TF-IDF",
+        libraries=_LOGISTIC,
+    ),
+    Method(
+        "raw-probe-accuracy",
+        _on_target(raw_probe, "accuracy"),
+        _LABELS | _TRAINING,
+        source="the same, accuracy",
+        libraries=_LOGISTIC,
+    ),
+    Method(
         "linear-probe",
         _on_target(linear_probe, "cross-entropy"),
         _LABELS | _FEATURES | _TRAINING,
         source="logistic regression on frozen features",
-        libraries=("sklearn.linear_model",),
+        libraries=_LOGISTIC,
+        revision=1,
     ),
     Method(
         "linear-probe-accuracy",
         _on_target(linear_probe, "accuracy"),
         _LABELS | _FEATURES | _TRAINING,
         source="the same, accuracy",
-        libraries=("sklearn.linear_model",),
+        libraries=_LOGISTIC,
+        revision=1,
     ),
     Method("knn", _on_target(nearest_neighbours, "accuracy"), _LABELS | _FEATURES, source="five nearest in frozen features"),
     Method(
@@ -95,7 +115,9 @@ _ALL: tuple[Method, ...] = (
     ),
     Method("deviation", deviation, _LABELS | _TRAINING, source="Lin et al., ICML 2024", libraries=_TFIDF),
     Method("word-similarity", word_similarity, tasks=TEXTS, source="TF-IDF", libraries=_TFIDF),
-    Method("ngram", ngram, _TRAINING, CAUSAL, "interpolated Kneser-Ney trigrams"),
+    Method("unigram", unigram, tasks=TEXTS, source="cross-entropy of T's words under those of a contributor"),
+    Method("ngram", ngram, _TRAINING, CAUSAL, "interpolated Kneser-Ney trigrams", revision=1),
+    Method("character-ngram", character_ngram, _TRAINING, CAUSAL, "the same of five characters in a row"),
     *(
         Method(one.method, partial(eq8.single, term=one.measure), one.needs, source=f"{_EQ8}, its {TERMS[term].word} term")
         for term, one in eq8.SINGLE_TERMS.items()
@@ -112,6 +134,7 @@ _ALL: tuple[Method, ...] = (
     Method(
         "ekfac", ekfac, _TRAINED, source="Grosse et al., arXiv 2308.03296, by kronfluence", libraries=("kronfluence.analyzer",)
     ),
+    Method("gradient-shapley", gradient_shapley, _GRADIENTS, source="after NESTLE, openreview qk6AxjhFVR"),
     Method("kernel-mean-matching", kernel_mean_matching, _GRADIENTS, source="Zeng et al., arXiv 2605.16704"),
     Method(
         "ntk-regression",

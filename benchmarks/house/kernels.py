@@ -38,6 +38,19 @@ ROOT = Path(__file__).parents[2]
 COMMAND = "python -m benchmarks.house.kernels"
 NUMERIC = ("tests/terms", "tests/valuation", "tests/stages", "tests/models", "tests/evidence")
 """Where numbers are computed and compared. The other tests read, write, start and publish; flows repeat the stages' numbers."""
+WITHOUT_NUMBERS = (
+    "tests/stages/test_stages_changed.py",
+    "tests/stages/test_stages_failures.py",
+    "tests/stages/test_stages_fingerprint.py",
+    "tests/stages/test_stages_ingesting_once.py",
+    "tests/stages/test_stages_ingesting_s3.py",
+    "tests/stages/test_stages_kept.py",
+    "tests/stages/test_stages_published.py",
+    "tests/stages/test_stages_unread.py",
+    "tests/models/test_models_time_limit.py",
+    "tests/evidence/test_evidence_table_page.py",
+)
+"""Files in there about files, words and pages, which no kernel changes: `make test` runs them once, and that is enough."""
 OVERLOAD = 4
 """Busy processes by core in the setting `loaded`."""
 CHOOSERS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_CBWR")
@@ -156,12 +169,13 @@ def in_use(environment: Mapping[str, str]) -> dict[str, object]:
 
 
 def tested(setting: Setting, folders: Sequence[str]) -> Outcome:
-    """What the tests of the folders come to under the setting, in two processes as `make test` has it."""
+    """What the tests of the folders come to under the setting, in as many processes as `make test` has."""
     environment = environment_of(setting)
     print(f"{setting.name}: {json.dumps(in_use(environment))}", flush=True)
     with tempfile.TemporaryDirectory() as folder, load(OVERLOAD if setting.is_loaded else 0):
         report = Path(folder) / "junit.xml"
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--junitxml={report}", *folders]
+        left_out = [f"--ignore={file}" for file in WITHOUT_NUMBERS]
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--junitxml={report}", *left_out, *folders]
         subprocess.run(command, cwd=ROOT, env=environment, check=False)
         if not report.exists():
             raise RuntimeError(f"expected pytest to report under {setting.name}, found nothing; see its output")

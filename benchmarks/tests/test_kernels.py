@@ -54,6 +54,10 @@ def test_what_a_setting_chooses_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "OPENBLAS_CORETYPE" not in kernels.environment_of(kernels.SETTINGS["loaded"])
 
 
+def test_what_is_left_out_is_there_to_be_left_out() -> None:
+    assert all(file.startswith(kernels.NUMERIC) and (kernels.ROOT / file).is_file() for file in kernels.WITHOUT_NUMBERS)
+
+
 def test_failures_and_errors_are_counted_by_name(tmp_path: Path) -> None:
     (tmp_path / "junit.xml").write_text(REPORT)
     found = kernels.counted(tmp_path / "junit.xml")

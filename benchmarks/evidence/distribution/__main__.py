@@ -1,7 +1,8 @@
 """Measures worlds of the distribution, and compares our ranking with its rivals over all that are stored.
 
     python -m benchmarks.evidence.distribution [WORLD ...] [--role development] --data DIR --out FOLDER
-        [--encoder DIR] [--language-model DIR] [--weights DIR] [--methods METHOD ...] [--results DIR] [--figures]
+        [--encoder DIR] [--language-model DIR] [--weights DIR] [--methods METHOD ...] [--skip METHOD ...]
+        [--results DIR] [--figures]
 
 Without a world and a role, nothing is measured: the tables are made from the results that are stored. Resumable: truth and
 scores below --out are not made again, nor what a stored result has of the same rows, recipe and backbone.
@@ -40,6 +41,7 @@ def parsed(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--language-model", type=Path, help="from benchmarks.evidence.worlds.pretrain")
     parser.add_argument("--weights", type=Path, help="from examples.pretrained.unpack")
     parser.add_argument("--methods", nargs="+", choices=sorted(METHODS), metavar="METHOD", help="scored now; none: what lacks")
+    parser.add_argument("--skip", nargs="+", choices=sorted(METHODS), default=[], metavar="METHOD", help="not scored now")
     parser.add_argument("--figures", action="store_true", help="write benchmarks/results/evidence.json")
     given = parser.parse_args(words)
     given.listed = [world_named(name) for name in given.worlds] or (listed(given.role) if given.role else [])
@@ -54,7 +56,7 @@ def main(words: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     folders = Folders(given.encoder, given.language_model, given.weights)
     for one in given.listed:
-        measure(one, Places(given.data, given.out, given.results, folders), given.methods)
+        measure(one, Places(given.data, given.out, given.results, folders), given.methods, given.skip)
         print(f"\r{one.name}: measured", file=sys.stderr)
     results = read_all(given.results)
     print(distribution_text(results))

@@ -53,8 +53,13 @@ def cheap_methods(task: Task) -> list[Method]:
     ]
 
 
-def measure(listed: ListedWorld, places: Places, wanted: Collection[str] | None = None) -> DistributionResult:
-    """The world's result, stored. `wanted` methods are scored now; None: the cheap ones without scores of this revision."""
+def measure(
+    listed: ListedWorld, places: Places, wanted: Collection[str] | None = None, skipped: Collection[str] = ()
+) -> DistributionResult:
+    """The world's result, stored. `wanted` methods are scored now, or the cheap ones without scores of this revision.
+
+    Those in `skipped` are left for another time.
+    """
     file = result_file(places.results, listed)
     with opened(listed, places.data, places.out, places.folders) as world:
         held = read(file) if file.is_file() else None
@@ -66,7 +71,7 @@ def measure(listed: ListedWorld, places: Places, wanted: Collection[str] | None 
             truth, seconds = trained(world, lambda done, of: _progress(f"{listed.name}: training {done} of {of}"))
             held = _without_scores(world, truth, seconds)
             write(held, file)
-        result = _with_scores(held, world, places.out / listed.name, wanted)
+        result = _with_scores(held, world, places.out / listed.name, wanted, skipped)
     write(result, file)
     return result
 
@@ -114,10 +119,11 @@ def _without_scores(world: OpenWorld, truth: dict[str, Truth], seconds: float) -
 
 
 def _with_scores(
-    held: DistributionResult, world: OpenWorld, folder: Path, wanted: Collection[str] | None
+    held: DistributionResult, world: OpenWorld, folder: Path, wanted: Collection[str] | None, left: Collection[str]
 ) -> DistributionResult:
     kept = {name for name, revision in held.revisions.items() if name in METHODS and METHODS[name].revision == revision}
     chosen = {one.name for one in cheap_methods(world.inputs.task)} - kept if wanted is None else set(wanted)
+    chosen -= set(left)
     store = _store(world, folder)
     truth: Truth = {name: [0.0, float(at)] for at, name in enumerate(held.names)}  # `rank` compares with one; none is used
     scores, seconds, skipped = dict(held.scores), dict(held.seconds), dict(held.skipped)

@@ -31,6 +31,8 @@ OF_METHODS = (
     "ceiling",
     "seed_agreement",
 )
+OF_DISTRIBUTION = ("world_mean_spearman", "world_mean_spearman_low", "rival_margin_low", "truth", "worlds")
+"""Of the distribution of worlds, whose tables are made from its results."""
 BEST, ALWAYS = 4, ("eq8-fitted", "eq8-equal-z", "davinz", "size")
 """Of the summary: so many of the best rivals, and who stands in it wherever they are."""
 
@@ -41,7 +43,8 @@ def evidence(figures: Sequence[Figure]) -> str:
     reduced = {_plain(one["name"]): one for one in figures if _is_reduced(one["name"])}
     small = [f"{title} in the reduced worlds" for title in STUDIES]
     parts = [*_sections(full, ["The worlds", *STUDIES]), *_sections(reduced, ["The reduced worlds", *small])]
-    others = [one for name, one in full.items() if name.partition("/")[0] not in OF_METHODS and not is_of_study(name)]
+    shown = (*OF_METHODS, *OF_DISTRIBUTION)
+    others = [one for name, one in full.items() if name.partition("/")[0] not in shown and not is_of_study(name)]
     return "\n\n".join([*parts, *([grouped(others)] if others else [])])
 
 

@@ -10,7 +10,7 @@ written by hand.
     docs/reports.md                `ties`: how often letters and intervals order pairs as training does, of the same file
     docs/method.md                 `sketch-errors`: how far off the sketched NTK term is; `coverage`: how often intervals hold
     docs/images/sketch_error.svg   the sketch's error over q
-    docs/evidence.md               all of evidence.json
+    docs/evidence.md               all of evidence.json; `distribution`: the small worlds of evidence/distribution/*.json
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from benchmarks.evidence.distribution.results import read_all
+from benchmarks.evidence.distribution.tables import distribution_text
 from docs import coverage_table, engine_tables, evidence_tables, sketch_plot
 from docs.engine_tables import Figure, cell
 from docs.marked import rewrite
@@ -36,6 +38,7 @@ EVIDENCE = ROOT / "docs" / "evidence.md"
 EVIDENCE_RESULTS = RESULTS.with_name("evidence.json")
 RECORDED_BEFORE = {"engine.json", "evidence.json"}
 """Files with figures of trees with changes, from before these were refused; measured again, a file leaves this set."""
+DISTRIBUTION = RESULTS.parent / "evidence" / "distribution"
 CLI = ROOT / "docs" / "cli.md"
 REPORTS = ROOT / "docs" / "reports.md"
 FIRST_EVENING = RESULTS.with_name("first_evening.json")
@@ -70,6 +73,11 @@ def coverage(results: Path = FIRST_EVENING) -> str:
     """How often intervals hold what is true, by quantity."""
     wanted = [one for one in read_figures(results) if cell(one["name"]).startswith(coverage_table.PREFIX)]
     return "\n\n".join([coverage_table.coverage_table(wanted), provenance(wanted, results.name)]) if wanted else NOT_MEASURED
+
+
+def distribution(results: Path = DISTRIBUTION) -> str:
+    """The small worlds: means over worlds, margins, and where ours loses."""
+    return distribution_text(read_all(results)) if any(results.glob("*.json")) else NOT_MEASURED
 
 
 def plot_points(results: Path = ENGINE_RESULTS) -> sketch_plot.Points:
@@ -112,6 +120,7 @@ BLOCKS: tuple[tuple[Path, str, Callable[[], str]], ...] = (
     (README, "evidence", partial(block, evidence_tables.summary, EVIDENCE_RESULTS)),
     (ENGINE, "figures", partial(block, engine_tables.grouped, ENGINE_RESULTS)),
     (EVIDENCE, "figures", partial(block, evidence_tables.evidence, EVIDENCE_RESULTS)),
+    (EVIDENCE, "distribution", distribution),
     (METHOD, "sketch-errors", sketch_errors),
     (METHOD, "coverage", coverage),
     (CLI, "first-evening", partial(first_evening, "pairs", "seconds_")),

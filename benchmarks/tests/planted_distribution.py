@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.evidence.distribution.catalogue import Role
-from benchmarks.evidence.distribution.opening import HEADLINE
-from benchmarks.evidence.distribution.results import DistributionResult
+from benchmarks.evidence.distribution.results import HEADLINE, DistributionResult
 from mixval.config.tasks import Task
 
 K = 6

@@ -15,8 +15,7 @@ from benchmarks.evidence.distribution.backbones import KINDS, BackboneKind, Fold
 from benchmarks.evidence.distribution.catalogue import UNSEEN_DESIGNS, listed, unseen_pairs, world_named
 from benchmarks.evidence.distribution.designs import DESIGNS, design_fields
 from benchmarks.evidence.distribution.measure import Places, cheap_methods, measure
-from benchmarks.evidence.distribution.opening import HEADLINE
-from benchmarks.evidence.distribution.results import read, read_all, write
+from benchmarks.evidence.distribution.results import FORMS, HEADLINE, read, read_all, write
 from benchmarks.tests.planted_distribution import ordered, planted
 from mixval.errors import ConfigError, ContractError
 from mixval.evidence.recipe import TrainingRecipe
@@ -93,7 +92,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
 def test_a_world_is_measured_once_and_added_to(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     first = measure(world_named(NAME), places, ["size", "knn"])
     assert set(first.scores) == {"size", "knn"}
-    assert sorted(first.truth) == sorted(opening.FORMS)
+    assert sorted(first.truth) == sorted(FORMS)
     assert [len(seeds) for seeds in first.truth.values()] == [2, 2, 2, 2]
     assert first.facts["n_rows"] == first.scores["size"]
     assert KINDS["ngrams"].contributors == len(first.names) == 4

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks.evidence.distribution.figures import distribution_figures
-from benchmarks.evidence.distribution.opening import FORMS, HEADLINE
 from benchmarks.evidence.distribution.over_worlds import by_design, clustered_means, over_worlds, record
+from benchmarks.evidence.distribution.results import FORMS, HEADLINE
 from benchmarks.evidence.distribution.tables import distribution_text, losses_table
 from benchmarks.tests.planted_distribution import ordered, planted
 from mixval.errors import ContractError

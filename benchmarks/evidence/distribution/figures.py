@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.evidence.distribution.opening import FORMS, HEADLINE
 from benchmarks.evidence.distribution.over_worlds import OverWorlds, over_worlds
-from benchmarks.evidence.distribution.results import DistributionResult
+from benchmarks.evidence.distribution.results import FORMS, HEADLINE, DistributionResult
 from benchmarks.figures import Figure, figure
 
 MARGIN_TARGET = "> 0"

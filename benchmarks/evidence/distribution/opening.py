@@ -39,10 +39,6 @@ SEEDS = 2
 CLASSES_OF_100 = 20
 """Of CIFAR-100: with all hundred, a contributor of sixty rows has none of most."""
 STOPPINGS = ("early-stopping", "planned-steps")
-HEADLINE = "log-likelihood/early-stopping"
-"""The form of truth that values in nats are judged by first, fixed before any was measured."""
-FORMS = (HEADLINE, "log-likelihood/planned-steps", "accuracy/early-stopping", "accuracy/planned-steps")
-"""What is measured on the test set, and whether training stops by held-out rows. Causal models have no accuracy."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,10 @@ from mixval.errors import ContractError
 from mixval.evidence.agreement import seed_agreement
 from mixval.terms.arrays import Floats
 
+HEADLINE = "log-likelihood/early-stopping"
+"""The form of truth that values in nats are judged by first, fixed before any was measured."""
+FORMS = (HEADLINE, "log-likelihood/planned-steps", "accuracy/early-stopping", "accuracy/planned-steps")
+"""What is measured on the test set, and whether training stops by held-out rows. Causal models have no accuracy."""
 DIGITS = 7
 FACTS = ("n_rows", "real_share", "n_noisy", "n_shared", "n_near_copy", "n_copy")
 

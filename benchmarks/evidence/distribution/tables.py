@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from benchmarks.evidence.distribution.opening import FORMS, HEADLINE
 from benchmarks.evidence.distribution.over_worlds import OverWorlds, Rival, by_design, over_worlds
-from benchmarks.evidence.distribution.results import DistributionResult
+from benchmarks.evidence.distribution.results import FORMS, HEADLINE, DistributionResult
 from mixval.evidence.bootstrap import Interval
 from mixval.evidence.comparison import OURS
 
@@ -20,9 +19,12 @@ FEWEST_WORLDS = 4
 
 def distribution_text(results: Sequence[DistributionResult]) -> str:
     """Judged worlds in every form of truth, and development worlds in the headline form."""
-    judged = [one for one in results if one.role == "judged"]
-    development = [one for one in results if one.role == "development"]
+    valued = [one for one in results if OURS in one.scores]
+    judged = [one for one in valued if one.role == "judged"]
+    development = [one for one in valued if one.role == "development"]
     parts = [_counted(judged, development)]
+    if len(valued) < len(results):
+        parts += [f"{len(results) - len(valued)} more have truth and no scores of `{OURS}` yet; nothing is said of them."]
     if judged:
         parts += _judged(judged)
     if development:

@@ -86,6 +86,11 @@ class NtkConfig(FrozenModel):
     logit."""
     parameters: list[ParameterKind] = list(PARAMETERS)
     """Kinds of parameters whose gradients form the kernel. `linear` and `conv` are weights only; `bias` adds their biases."""
+    preconditioner: Literal["none", "target"] = "none"
+    """Geometry of the kernel. `none`: gradients as they are. `target`: divided by the root of their second moments on T,
+    factored over rows and columns of each weight."""
+    preconditioner_floor: float = Field(default=0.1, gt=0)
+    """`preconditioner: target` only: what is added to the second moments, as a share of their mean."""
     damping: float = Field(default=1e-2, gt=0)
     """lambda, added to the diagonal of Theta: a multiple of its mean, or in units of Theta; see `damping_mode`."""
     damping_mode: Literal["relative", "absolute"] = "relative"

@@ -152,6 +152,12 @@ def _ntk(config: ValuationConfig, of_route: list[str]) -> list[str]:
             f"NTK: f is the {chosen.output} and r is {chosen.residual}; DAVINZ takes the logit of the row's label and r = 1 - "
             "f."
         )
+    if chosen.preconditioner == "target":
+        found.append(
+            "NTK: gradients are divided by the root of their second moments on the target, factored over rows and "
+            f"columns of each weight and floored at {percent(chosen.preconditioner_floor)} of their mean; the paper takes them "
+            "as they are."
+        )
     found += of_route
     if chosen.n_blocks > 1:
         found.append(

@@ -22,6 +22,7 @@ from mixval.models.outputs import OutputKind
 from mixval.stages.footprint import probe_footprint
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.memory import peak_bytes
+from mixval.stages.preconditioning import preconditioner_key, read_preconditioner
 from mixval.stages.resident import resident_backbone
 from mixval.stages.rows import class_indices, counted, in_batches, real_rows, sampled_rows
 from mixval.stages.steps import Work
@@ -122,6 +123,18 @@ def _part_inputs(job: MeasureJob, groups: Groups, target: MeasureJob | None) -> 
     return _inputs(job, target) | {"groups": [list(group) for group in groups]}
 
 
+def _preconditioned(job: MeasureJob, target: MeasureJob | None) -> MeasureJob | None:
+    """The target where gradients are preconditioned by its own, else None."""
+    if job.ntk.preconditioner == "none":
+        return None
+    if target is None:
+        raise ConfigError(
+            f"contributor {job.contributor.name!r}: `ntk.preconditioner: target` needs the target's gradients, found no "
+            "target. Give its job."
+        )
+    return target
+
+
 def _required_target(job: MeasureJob, target: MeasureJob | None) -> MeasureJob | None:
     """The target where the value is by NTK regression, else None."""
     if not job.is_ntk_regression:
@@ -137,7 +150,8 @@ def _required_target(job: MeasureJob, target: MeasureJob | None) -> MeasureJob |
 def _inputs(job: MeasureJob, target: MeasureJob | None) -> dict[str, object]:
     switches = {"output": job.ntk.output, "parameters": sorted(job.ntk.parameters), "sample": job.ntk.sample}
     appended = _required_target(job, target)
-    return job.rows_key() | job.model_key() | switches | ({} if appended is None else {"target": appended.rows_key()})
+    made = job.rows_key() | job.model_key() | switches | ({} if appended is None else {"target": appended.rows_key()})
+    return made | preconditioner_key(_preconditioned(job, target))
 
 
 class KernelBatches:
@@ -197,7 +211,10 @@ def _computed(job: MeasureJob, target: MeasureJob | None, groups: Groups) -> dic
     backbone, n = resident_backbone(job), rows.num_rows
     batches = KernelBatches(backbone, job.ntk.output, rows, job.batch_rows, job.seed, below)
     from_row = lambda start: counted(job.contributor.name, batches.from_row(start))  # noqa: E731
-    kernel = exact_kernel(backbone.module, groups, batches.scalar, from_row, batches.n_rows, budget_bytes(job))
+    scaled = read_preconditioner(_preconditioned(job, target))
+    kernel = exact_kernel(
+        backbone.module, groups, batches.scalar, from_row, batches.n_rows, budget_bytes(job), preconditioner=scaled
+    )
     theta = kernel.theta.cpu().numpy()
     tensors = {
         "theta": np.ascontiguousarray(theta[:n, :n]),

@@ -12,6 +12,7 @@ from mixval.config.fingerprint import fingerprint
 from mixval.models.backbone import Backbone, Batch, Forward
 from mixval.stages.forward import pass_with_features
 from mixval.stages.jobs import MeasureJob
+from mixval.stages.preconditioning import preconditioner_key, read_preconditioner
 from mixval.stages.resident import resident_backbone
 from mixval.stages.rows import counted, in_batches
 from mixval.terms.ntk.residual import residual
@@ -22,13 +23,18 @@ _VERIFIED: set[str] = set()
 """Sketches that this process has compared with exact gradients. Once is enough: a run has one plan and one backbone."""
 
 
-def measured_rows(job: MeasureJob, rows: pa.Table, plan: SketchPlan) -> MeasuredRows:
-    """All quantities of these rows, N >= 1. Memory: N sketches and N features, and one batch."""
+def measured_rows(job: MeasureJob, target: MeasureJob, rows: pa.Table, plan: SketchPlan) -> MeasuredRows:
+    """All quantities of these rows, N >= 1, in the sketch that the target shares. Memory: N sketches and N features, and one
+    batch.
+    """
     backbone = resident_backbone(job)
     pieces = counted(job.contributor.name, in_batches(rows, backbone.rows_a_pass(job.batch_rows)))
     recorded = _RecordedBatches(job, backbone, pieces)
-    name = fingerprint("verified", 1, **job.model_key(), output=job.ntk.output, plan=[plan.width, plan.seed, dict(plan.routes)])
-    taken = sketch(backbone.module, plan, recorded.scalar, recorded, verify=name not in _VERIFIED)
+    scaled = preconditioner_key(target)
+    planned = [plan.width, plan.seed, dict(plan.routes)]
+    name = fingerprint("verified", 1, **job.model_key(), output=job.ntk.output, plan=planned, **scaled)
+    is_new = name not in _VERIFIED
+    taken = sketch(backbone.module, plan, recorded.scalar, recorded, is_new, read_preconditioner(target))
     _VERIFIED.add(name)
     probabilities, counts = np.concatenate(recorded.probabilities), np.concatenate(recorded.counts)
     residuals = residual(taken.outputs.cpu(), probabilities, job.ntk.residual)

@@ -18,6 +18,7 @@ from mixval.errors import MixvalError, NumericalError
 from mixval.progress import TARGET
 from mixval.stages.footprint import probe_footprint
 from mixval.stages.jobs import MeasureJob
+from mixval.stages.preconditioning import MOST_ROWS
 from mixval.stages.preparing import PreparedRun
 from mixval.stages.routes import route_of
 from mixval.stages.routes.base import rows_drawn
@@ -30,7 +31,7 @@ LEAST_ROWS, SMALLER = 8, 4
 """Rows of the larger size at least, and the part of them that the smaller one has."""
 WARMING = "warming"
 """What a first pass takes beyond later ones: T's steps are the first in every worker."""
-OF_TARGET = ("forward", "shared-sketch", "target-gradients", WARMING)
+OF_TARGET = ("forward", "preconditioner", "shared-sketch", "target-gradients", WARMING)
 """Kinds of T's own artifacts, and the warming."""
 Seconds = dict[str, tuple[float, float]]
 """Kind of artifact -> a, seconds of a step, and b, seconds of a row pass."""
@@ -53,7 +54,7 @@ def paced(config: ValuationConfig, prepared: PreparedRun) -> WorkPlan:
         )
     appended = rows_drawn(plan.target.n_rows, config.ntk.sample)
     contributors = [_with_seconds(one, route.row_passes(one, config.value, appended), found) for one in plan.contributors]
-    target = _with_seconds(plan.target, dict.fromkeys(OF_TARGET, plan.target.n_sampled), found)
+    target = _with_seconds(plan.target, {kind: _target_rows(kind, plan.target.n_sampled) for kind in OF_TARGET}, found)
     return plan.model_copy(update={"contributors": contributors, "target": target})
 
 
@@ -63,11 +64,17 @@ def row_passes(jobs: Sequence[MeasureJob], target: MeasureJob) -> dict[str, int]
     A row that passes twice counts twice.
     """
     route, appended = route_of(target.ntk.method), rows_drawn(target.contributor.n_rows, target.ntk.sample)
-    found = {TARGET: rows_drawn(target.contributor.n_rows, target.sample) * sum(map(len, route.passes([], target).values()))}
+    drawn = rows_drawn(target.contributor.n_rows, target.sample)
+    found = {TARGET: sum(_target_rows(kind, drawn) * len(refs) for kind, refs in route.passes([], target).items())}
     for job in jobs:
         passes = route.row_passes(job.contributor, job.value, appended)
         found[job.contributor.name] = sum(n for kind, n in passes.items() if kind != "terms")
     return found
+
+
+def _target_rows(kind: str, n_drawn: int) -> int:
+    """Rows of T that an artifact of this kind passes, of those drawn."""
+    return min(n_drawn, MOST_ROWS) if kind == "preconditioner" else n_drawn
 
 
 def _with_seconds(one: ContributorPlan, n_by_kind: dict[str, int], found: Seconds) -> ContributorPlan:

@@ -21,6 +21,7 @@ from mixval.errors import NumericalError
 from mixval.models.backbone import Backbone
 from mixval.stages.forward import forward_ref
 from mixval.stages.jobs import MeasureJob
+from mixval.stages.preconditioning import preconditioner_key, read_preconditioner
 from mixval.stages.resident import resident_backbone
 from mixval.stages.rows import in_batches, sampled_rows
 from mixval.stages.target import bandwidths, joined_labels
@@ -103,12 +104,13 @@ def _inputs(target: MeasureJob) -> dict[str, object]:
     switches = {"output", "parameters", "sketch_features", "sketch_products", "sketch_error"}
     if target.ntk.sketch_error is not None:
         switches |= {"residual", "damping", "damping_mode"}
-    return target.model_key() | {
+    made = target.model_key() | {
         "target": forward_ref(target).fingerprint,
         "kernel": target.discrepancy.model_dump(include={"bandwidths", "multipliers", "labels"}),
         "ntk": target.ntk.model_dump(include=switches) | {"parameters": sorted(target.ntk.parameters)},
         "seed": target.seed,
     }
+    return made | preconditioner_key(target)
 
 
 def _planned(backbone: Backbone, target: MeasureJob, width: int) -> SketchPlan:
@@ -144,7 +146,8 @@ def _pilot_error(backbone: Backbone, target: MeasureJob, plan: SketchPlan, piece
     batches = [backbone.encode(piece) for piece in pieces]
     with torch.no_grad():
         probabilities = torch.cat([backbone.probability(backbone.forward(batch), batch) for batch in batches])
-    taken = sketch(backbone.module, plan, lambda rows: _output(backbone, target, rows), batches)
+    scaled = read_preconditioner(target)
+    taken = sketch(backbone.module, plan, lambda rows: _output(backbone, target, rows), batches, preconditioner=scaled)
     residuals = residual(taken.outputs, probabilities, target.ntk.residual)
     form = sketched_form(GradientStatistics.of(taken.features, residuals), target.ntk.damping, target.ntk.damping_mode)
     if form.extrapolated is None or form.extrapolated_error is None:

@@ -237,7 +237,7 @@ def _make_statistics(
 
 def _of(job: MeasureJob, target: MeasureJob, rows: pa.Table) -> PartStatistics:
     shared = read_shared_sketch(target)
-    measured = measured_rows(job, rows, shared.plan)
+    measured = measured_rows(job, target, rows, shared.plan)
     if shared.labels is not None:
         labels = np.array(rows["label"].to_pylist(), dtype=np.int64)
         measured = replace(measured, features=with_labels(shared.labels, measured.features, labels))

@@ -49,7 +49,7 @@ def make_target_gradients(target: MeasureJob) -> ArtifactRef:
     if target.store.committed(ref) is not None:
         return ref
     started = time.perf_counter()
-    rows = measured_rows(target, sampled_rows(target, target.sample), read_shared_sketch(target).plan)
+    rows = measured_rows(target, target, sampled_rows(target, target.sample), read_shared_sketch(target).plan)
     objective_tensors = {"tokens": rows.counts} if target.classes is None else {"labels": rows.labels}
     tensors = {"keys": rows.keys, "features": rows.gradients} | objective_tensors
     seconds = time.perf_counter() - started

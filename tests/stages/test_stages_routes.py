@@ -23,6 +23,7 @@ from tests.worlds import planted
 
 REPOSITORY = Path(__file__).parents[2]
 SKETCHED = {"method": "sketched", "sketch_features": 64}
+SCALED = {"preconditioner": "target"}
 
 
 def test_no_other_place_asks_for_the_method() -> None:
@@ -34,7 +35,7 @@ def test_no_other_place_asks_for_the_method() -> None:
     assert {name for name in found if not name.startswith("mixval/stages/routes/")} == set()
 
 
-@pytest.mark.parametrize("ntk", [{"method": "exact"}, SKETCHED])
+@pytest.mark.parametrize("ntk", [{"method": "exact"}, SKETCHED, {"method": "exact", **SCALED}, SKETCHED | SCALED])
 @pytest.mark.parametrize("method", ["ntk-regression", "eq8"])
 def test_steps_wait_for_those_above_and_make_what_is_counted(ntk: dict[str, object], method: str, tmp_path: Path) -> None:
     config = planted(tmp_path, "language-modelling").config(ntk=ntk, value={"method": method})

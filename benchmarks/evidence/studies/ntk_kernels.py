@@ -17,6 +17,8 @@ from mixval.errors import CapacityError
 from mixval.models.backbone import Backbone, Batch
 from mixval.models.heads import classification_head
 from mixval.seeds import derive_seed
+from mixval.stages.preconditioning import BATCH_ROWS as MOMENT_BATCH_ROWS
+from mixval.stages.preconditioning import MOST_ROWS
 from mixval.stages.rows import in_batches
 from mixval.terms.arrays import Floats
 from mixval.terms.ntk.capture import capture
@@ -24,6 +26,8 @@ from mixval.terms.ntk.gram import gram_block
 from mixval.terms.ntk.kernel import weight_bytes
 from mixval.terms.ntk.kinds import select_parameters
 from mixval.terms.ntk.objective import lengths, squared_lengths
+from mixval.terms.ntk.preconditioner import Preconditioner, preconditioner
+from mixval.terms.ntk.second_moments import second_moments
 from mixval.terms.ntk.sketch import plan_sketch, sketch
 from mixval.terms.ntk.sketched import random_pairs
 
@@ -62,6 +66,8 @@ class Gradients:
     parameters: tuple[str, ...] | Literal["head"] = KINDS
     mix: int = 0
     sketch: int = 0
+    floor: float | None = None
+    """Of the preconditioner of T (`ntk.preconditioner_floor`). None: gradients as they are."""
 
 
 def sketches(world: WorldFolder, wanted: Gradients, width: int) -> list[np.ndarray]:
@@ -70,8 +76,9 @@ def sketches(world: WorldFolder, wanted: Gradients, width: int) -> list[np.ndarr
     names, scalar = parameter_names(backbone, wanted.parameters), _scalar(backbone, wanted.mix)
     seed = derive_seed("baselines", "sketch", wanted.sketch)
     plan = plan_sketch(backbone.module, names, scalar, backbone.encode(tables[-1].slice(0, PLANNED_ROWS)), width, seed)
+    scaled = None if wanted.floor is None else _preconditioner(backbone, tables[-1], names, scalar, wanted.floor)
     return [
-        sketch(backbone.module, plan, scalar, _batches(backbone, table), verify=table is tables[-1]).features.cpu().numpy()
+        sketch(backbone.module, plan, scalar, _batches(backbone, table), table is tables[-1], scaled).features.cpu().numpy()
         for table in tables
     ]
 
@@ -116,6 +123,14 @@ def parameter_names(backbone: Backbone, wanted: tuple[str, ...] | Literal["head"
         return select_parameters(backbone.module, wanted)
     head = classification_head(backbone.module)
     return [name for name, parameter in backbone.module.named_parameters() if parameter is head.weight]
+
+
+def _preconditioner(
+    backbone: Backbone, target: pa.Table, names: Sequence[str], scalar: Callable[[Batch], Any], floor: float
+) -> Preconditioner:
+    """As of a run, but for which rows of T are squared."""
+    batches = (backbone.encode(piece) for piece in in_batches(target.slice(0, MOST_ROWS), MOMENT_BATCH_ROWS))
+    return preconditioner(second_moments(backbone.module, names, scalar, batches), floor)
 
 
 def _scalar(backbone: Backbone, mix: int) -> Callable[[Batch], Any]:

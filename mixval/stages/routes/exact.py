@@ -21,6 +21,7 @@ from mixval.stages.frozen_head import head_bytes
 from mixval.stages.gradients import gram_ref, gram_work
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.measured import Measured
+from mixval.stages.preconditioning import preconditioner_steps
 from mixval.stages.regression_value import exact_regression_value
 from mixval.stages.routes.base import PROCESS_BYTES, Route, Sizes, row_bytes, rows_drawn
 from mixval.stages.steps import Step, one_call
@@ -115,17 +116,20 @@ class ExactRoute(Route[Blocks]):
         return {
             "forward": [forward_ref(job) for job in (target, *jobs)],
             "gram": [gram_ref(job, target) for job in jobs],
+            **{one.ref.kind: [one.ref] for one in preconditioner_steps(target)},
         }
 
     def shared_steps(self, target: MeasureJob) -> list[Step]:
-        """T's forward pass."""
-        return [one_call("forward target", target.store, forward_ref(target), forward_pass, target)]
+        """T's forward pass, and its preconditioner if any."""
+        forward = one_call("forward target", target.store, forward_ref(target), forward_pass, target)
+        return [forward, *preconditioner_steps(target)]
 
     def own_steps(self, job: MeasureJob, target: MeasureJob) -> list[Step]:
-        """The Gram matrix, a large one as groups of layers side by side, and the forward pass. Neither waits for T's."""
-        name = job.contributor.name
+        """The Gram matrix, a large one as groups of layers side by side, and the forward pass. Neither waits for T's pass, but
+        gradients for T's preconditioner."""
+        name, after = job.contributor.name, tuple(preconditioner_steps(target))
         return [
-            Step(f"gram {name}", job.store, gram_ref(job, target), lambda: gram_work(job, target)),
+            Step(f"gram {name}", job.store, gram_ref(job, target), lambda: gram_work(job, target), after),
             one_call(f"forward {name}", job.store, forward_ref(job), forward_pass, job),
         ]
 

@@ -1,7 +1,8 @@
 """The route by gradient sketches: one pass over each contributor, shard by shard, into sums additive over shards and
 contributors.
 
-T comes first: its forward pass, the shared sketch, and where the value is by NTK regression its sketched gradients.
+T comes first: its forward pass, its preconditioner if any, the shared sketch, and where the value is by NTK regression its
+sketched gradients.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from mixval.stages.eq8_coalitions import eq8_game
 from mixval.stages.forward import forward_pass, forward_ref
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.measured import Floats, Measured
+from mixval.stages.preconditioning import preconditioner_steps
 from mixval.stages.regression_coalitions import regression_game
 from mixval.stages.regression_value import sketched_regression_value
 from mixval.stages.routes.base import PROCESS_BYTES, USABLE_SHARE, CoalitionGame, Route, Sizes
@@ -139,6 +141,7 @@ class SketchedRoute(Route[PartStatistics]):
             "forward": [forward_ref(target)],
             "piece-statistics": [ref for job in jobs for ref in piece_refs(job, target)],
         }
+        found |= {one.ref.kind: [one.ref] for one in preconditioner_steps(target)}
         return found | ({"target-gradients": [target_gradients_ref(target)]} if target.is_ntk_regression else {})
 
     def kept(self, job: MeasureJob, target: MeasureJob) -> list[ArtifactRef]:
@@ -146,20 +149,26 @@ class SketchedRoute(Route[PartStatistics]):
         return [statistics_ref(job, target)]
 
     def shared_steps(self, target: MeasureJob) -> list[Step]:
-        """T's forward pass, the shared sketch, and T's gradients where the value is by NTK regression."""
+        """T's forward pass, its preconditioner if any, the shared sketch, and T's gradients where the value is by NTK
+        regression."""
         store = target.store
-        forward = one_call("forward target", store, forward_ref(target), forward_pass, target)
-        shared = one_call("shared_sketch", store, shared_sketch_ref(target), make_shared_sketch, target, after=[forward])
+        first = self._first_steps(target)
         if not target.is_ntk_regression:
-            return [forward, shared]
+            return first
         gradients = one_call(
-            "target gradients", store, target_gradients_ref(target), make_target_gradients, target, after=[forward, shared]
+            "target gradients", store, target_gradients_ref(target), make_target_gradients, target, after=first
         )
-        return [forward, shared, gradients]
+        return [*first, gradients]
+
+    def _first_steps(self, target: MeasureJob) -> list[Step]:
+        """What contributors' sufficient statistics wait for."""
+        store = target.store
+        own = [one_call("forward target", store, forward_ref(target), forward_pass, target), *preconditioner_steps(target)]
+        return [*own, one_call("shared_sketch", store, shared_sketch_ref(target), make_shared_sketch, target, after=own)]
 
     def own_steps(self, job: MeasureJob, target: MeasureJob) -> list[Step]:
         """The sufficient statistics: pieces of the shards side by side, then their sum. They need no gradients of T."""
-        after = tuple(self.shared_steps(target)[:2])
+        after = tuple(self._first_steps(target))
         label = f"summary {job.contributor.name}"
         return [Step(label, job.store, statistics_ref(job, target), lambda: statistics_work(job, target), after)]
 

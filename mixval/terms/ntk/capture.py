@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from mixval.errors import MixvalError, ModelError, NumericalError, ShapeError
 from mixval.terms.ntk.assemble import Assembly, Form
 from mixval.terms.ntk.kinds import Owner, parameter_owners
+from mixval.terms.ntk.preconditioner import Preconditioner
 from mixval.terms.ntk.recorder import Recorder
 from mixval.terms.ntk.slice import GradientSlice, joined
 
@@ -40,17 +41,18 @@ def capture(
     batches: Iterable[Batch],
     form: Form = "auto",
     verify: bool = True,
+    preconditioner: Preconditioner | None = None,
 ) -> GradientSlice:
     """Outputs and gradients, over the parameters `names`, of all rows of `batches`, in their order.
 
     `scalar` runs `module` and returns f (B,). `form` is how weights are stored, see `assemble.py`; it does not change the
-    kernel. `verify` compares one row of the first batch with plain autograd. While it runs, the module's parameters do not
-    require gradients: use one module from one thread at a time.
+    kernel. With a `preconditioner` gradients are scaled by it. `verify` compares one row of the first batch with plain
+    autograd. While it runs, the module's parameters do not require gradients: use one module from one thread at a time.
 
     Raises ModelError for a module in training mode, a layer without one output an example, or a failed comparison;
     ShapeError when f is not (B,); NumericalError when f is NaN or infinite, or there are no rows.
     """
-    return next(capture_slices(module, names, scalar, batches, itertools.repeat(None), form, verify))
+    return next(capture_slices(module, names, scalar, batches, itertools.repeat(None), form, verify, preconditioner))
 
 
 def capture_slices(
@@ -61,6 +63,7 @@ def capture_slices(
     limits: Iterable[int | None],
     form: Form = "auto",
     verify: bool = True,
+    preconditioner: Preconditioner | None = None,
 ) -> Iterator[GradientSlice]:
     """As `capture`, in slices of consecutive whole batches: each as many as fit its limit in bytes, one at least.
 
@@ -69,7 +72,7 @@ def capture_slices(
     limit_bytes = iter(limits)
     limit = next(limit_bytes)
     parts: list[GradientSlice] = []
-    for one in captured_batches(module, names, scalar, batches, form, verify):
+    for one in captured_batches(module, names, scalar, batches, form, verify, preconditioner):
         if parts and limit is not None and sum(part.n_bytes for part in parts) + one.n_bytes > limit:
             yield joined(_emptied(parts))
             limit = next(limit_bytes)
@@ -79,7 +82,13 @@ def capture_slices(
 
 
 def captured_batches(
-    module: nn.Module, names: Sequence[str], scalar: Scalar, batches: Iterable[Batch], form: Form = "auto", verify: bool = True
+    module: nn.Module,
+    names: Sequence[str],
+    scalar: Scalar,
+    batches: Iterable[Batch],
+    form: Form = "auto",
+    verify: bool = True,
+    preconditioner: Preconditioner | None = None,
 ) -> Iterator[GradientSlice]:
     """A gradient slice for each batch; see `capture`."""
     require_evaluation(module)
@@ -89,10 +98,10 @@ def captured_batches(
     index = -1
     for index, batch in enumerate(batches):
         n_rows = batch_rows(batch)
-        outputs = one_pass(module, Recorder(owners, n_rows, assembly.take), scalar, batch)
+        outputs = one_pass(module, Recorder(owners, n_rows, assembly.take, preconditioner), scalar, batch)
         taken = assembly.finish(outputs)
         if verify and index == 0:
-            _verify(module, taken, scalar, batch, n_rows)
+            _verify(module, taken, scalar, batch, n_rows, preconditioner)
         yield taken
         del taken, outputs
     if index < 0:
@@ -193,7 +202,14 @@ def _gradients(output: Tensor, parameters: list[nn.Parameter]) -> Sequence[Tenso
     return torch.autograd.grad(output, parameters, allow_unused=True, materialize_grads=True)
 
 
-def _verify(module: nn.Module, taken: GradientSlice, scalar: Scalar, batch: Batch, n_rows: int) -> None:
+def _verify(
+    module: nn.Module,
+    taken: GradientSlice,
+    scalar: Scalar,
+    batch: Batch,
+    n_rows: int,
+    preconditioner: Preconditioner | None,
+) -> None:
     """Compare captured rows with autograd's gradients of each alone, until one agrees: that is enough.
 
     A row alone is rounded otherwise than in a batch, and where that puts a ReLU on the other side of 0 its gradient is another
@@ -201,7 +217,7 @@ def _verify(module: nn.Module, taken: GradientSlice, scalar: Scalar, batch: Batc
     """
     wrong: list[tuple[str, float]] = []
     for row in sorted({n_rows - 1, n_rows // 2, 0}, reverse=True):
-        if (found := _mismatch(module, taken, scalar, batch, row)) is None:
+        if (found := _mismatch(module, taken, scalar, batch, row, preconditioner)) is None:
             return
         wrong.append(found)
     name, off = wrong[0]
@@ -212,7 +228,14 @@ def _verify(module: nn.Module, taken: GradientSlice, scalar: Scalar, batch: Batc
     )
 
 
-def _mismatch(module: nn.Module, taken: GradientSlice, scalar: Scalar, batch: Batch, row: int) -> tuple[str, float] | None:
+def _mismatch(
+    module: nn.Module,
+    taken: GradientSlice,
+    scalar: Scalar,
+    batch: Batch,
+    row: int,
+    preconditioner: Preconditioner | None,
+) -> tuple[str, float] | None:
     """The parameter whose captured gradient of that row is furthest from autograd's, and how far; None within tolerance."""
     named = {name: p for name, p in module.named_parameters() if name in taken.weights and p.is_floating_point()}
     frozen = [p for p in named.values() if not p.requires_grad]
@@ -222,6 +245,8 @@ def _mismatch(module: nn.Module, taken: GradientSlice, scalar: Scalar, batch: Ba
         with torch.enable_grad():
             output = scalar(some_rows(batch, row + 1, row)).sum()
             truth = _gradients(output, list(named.values()))
+            if preconditioner is not None:
+                truth = [preconditioner.applied(name, true) for name, true in zip(named, truth, strict=True)]
     finally:
         for parameter in frozen:
             parameter.requires_grad_(False)

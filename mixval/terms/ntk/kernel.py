@@ -31,6 +31,7 @@ from mixval.errors import CapacityError
 from mixval.terms.ntk.capture import Batch, Scalar, capture_slices, captured_batches
 from mixval.terms.ntk.gram import add_gram, mirror
 from mixval.terms.ntk.groups import GRADIENTS_SHARE, PRODUCTS_SHARE, STREAMED_SHARE
+from mixval.terms.ntk.preconditioner import Preconditioner
 from mixval.terms.ntk.slice import GradientSlice
 
 RowsFrom = Callable[[int], Iterable[Batch]]
@@ -64,10 +65,12 @@ def exact_kernel(
     n_rows: int,
     budget_bytes: int,
     verify: bool = True,
+    preconditioner: Preconditioner | None = None,
 ) -> Kernel:
     """Outputs and kernel of n rows over the weights of all groups, see `layer_groups`.
 
-    Whatever the groups, the budget and the batches are, the result is the same to rounding. `verify` compares one row of the
+    Whatever the groups, the budget and the batches are, the result is the same to rounding. With a `preconditioner` it is the
+    kernel of gradients that are scaled by it. `verify` compares one row of the
     first batch with plain autograd, group by group. Raises what `capture` raises, and CapacityError for a budget below 1 byte
     or for no groups.
     """
@@ -84,7 +87,10 @@ def exact_kernel(
         start = 0
         while start < n_rows:
             per_slice = itertools.chain(limits[:1], itertools.repeat(limits[1]))
-            slices = capture_slices(module, names, scalar, rows_from(start), per_slice, verify=verify and start == 0)
+            is_verified = verify and start == 0
+            slices = capture_slices(
+                module, names, scalar, rows_from(start), per_slice, verify=is_verified, preconditioner=preconditioner
+            )
             current = next(slices)
             seen = [current.outputs, *_add_products(theta, current, slices, start, limits[2])]
             outputs = outputs or seen

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from mixval.errors import ModelError
 from mixval.terms.ntk.contribution import Call, Factors, contribution
 from mixval.terms.ntk.kinds import Owner, is_embedding, is_linear, is_transposed_linear
+from mixval.terms.ntk.preconditioner import Preconditioner
 
 Take = Callable[[str, nn.Module, str, Call, Tensor], None]
 """Receives a parameter's name and one use of it: module, name within it, inputs, and the gradient at its output."""
@@ -18,8 +19,17 @@ Take = Callable[[str, nn.Module, str, Call, Tensor], None]
 class Recorder:
     """Watches the modules that own chosen parameters during the pass of one batch of `n_rows` examples."""
 
-    def __init__(self, owners: Mapping[str, Sequence[Owner]], n_rows: int, take: Take | None = None) -> None:
-        """`owners` by parameter name, see `parameter_owners`. With `take`, uses go there and are not stored."""
+    def __init__(
+        self,
+        owners: Mapping[str, Sequence[Owner]],
+        n_rows: int,
+        take: Take | None = None,
+        preconditioner: Preconditioner | None = None,
+    ) -> None:
+        """`owners` by parameter name, see `parameter_owners`. With `take`, uses go there and are not stored. Uses are scaled
+        by the `preconditioner`.
+        """
+        self._preconditioner = preconditioner
         self.n_rows = n_rows
         self._take = take
         self.contributions: dict[str, dict[int, Factors | Tensor]] = {name: {} for name in owners}
@@ -87,10 +97,13 @@ class Recorder:
             raise self._refusal(module, "has its input overwritten in place after the call")
         with torch.no_grad():
             for name, local, use in targets:
+                own, at_output = call, grad.detach()
+                if self._preconditioner is not None:
+                    own, at_output = self._preconditioner.scaled(name, module, local, call, at_output)
                 if self._take is None:
-                    self.contributions[name][use] = contribution(module, local, call, grad.detach())
+                    self.contributions[name][use] = contribution(module, local, own, at_output)
                 else:
-                    self._take(name, module, local, call, grad.detach())
+                    self._take(name, module, local, own, at_output)
 
     def _refusal(self, module: nn.Module, why: str) -> ModelError:
         return ModelError(

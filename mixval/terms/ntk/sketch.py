@@ -33,7 +33,9 @@ from mixval.terms.ntk.folding import Folding
 from mixval.terms.ntk.gram import gram_block
 from mixval.terms.ntk.hashing import CountHash, TensorHash, count_hash, tensor_hash
 from mixval.terms.ntk.kinds import is_conv
+from mixval.terms.ntk.preconditioner import Preconditioner
 from mixval.terms.ntk.recorder import Recorder
+from mixval.terms.ntk.slice import GradientSlice
 
 Route = Literal["count", "tensor"]
 Products = Literal["float32", "bfloat16"]
@@ -129,9 +131,14 @@ def cheaper_route(shape: tuple[int, int], positions: int, width: int) -> Route:
 
 
 def sketch(
-    module: nn.Module, plan: SketchPlan, scalar: Scalar, batches: Iterable[Batch], verify: bool = True
+    module: nn.Module,
+    plan: SketchPlan,
+    scalar: Scalar,
+    batches: Iterable[Batch],
+    verify: bool = True,
+    preconditioner: Preconditioner | None = None,
 ) -> GradientSketch:
-    """Outputs and sketched gradients of all rows of `batches`, in their order.
+    """Outputs and sketched gradients of all rows of `batches`, in their order; with a `preconditioner`, scaled by it.
 
     `verify` compares a few rows of the first batch with exact gradients (`capture`, itself compared with autograd). Raises
     what `capture` raises, and NumericalError when a sketch is NaN, or further from the exact products than chance allows.
@@ -145,11 +152,13 @@ def sketch(
     outputs, features = [], []
     for index, batch in enumerate(batches):
         folding.begin(batch_rows(batch))
-        taken = one_pass(module, Recorder(owners, batch_rows(batch), folding.take), scalar, batch)
+        recorder = Recorder(owners, batch_rows(batch), folding.take, preconditioner)
+        taken = one_pass(module, recorder, scalar, batch)
         outputs.append(taken.double())
         features.append(folding.features(taken))
         if verify and index == 0:
-            _verify(module, names, scalar, some_rows(batch, CHECKED_ROWS), features[0][:CHECKED_ROWS], plan)
+            exact = capture(module, names, scalar, [some_rows(batch, CHECKED_ROWS)], preconditioner=preconditioner)
+            _verify(exact, features[0][:CHECKED_ROWS], plan)
     if not outputs:
         raise NumericalError("gradients need at least one row, found none. Leave empty contributors out.")
     return GradientSketch(torch.cat(outputs), torch.cat(features))
@@ -179,9 +188,8 @@ def _shapes(module: nn.Module, names: Sequence[str]) -> dict[str, tuple[int, int
     return {name: matrix_shape(tuple(parameters[name].shape)) for name in names}
 
 
-def _verify(module: nn.Module, names: Sequence[str], scalar: Scalar, rows: Batch, found: Tensor, plan: SketchPlan) -> None:
+def _verify(exact_rows: GradientSlice, found: Tensor, plan: SketchPlan) -> None:
     """Compare the sketched products of a few rows with exact ones: six standard deviations of the looser hash are allowed."""
-    exact_rows = capture(module, names, scalar, [rows])
     exact = gram_block(exact_rows, exact_rows)
     sketched = found.double() @ found.double().T
     if not bool(torch.isfinite(sketched).all()):

@@ -46,27 +46,44 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
     config.stash[MISSING] = sorted(missing)
-    waiting = (
-        "flows",
-        "commands",
-        "hostile",
-        "s3",
-        "tests/flows/test_flows_server.py",
-    )  # the longest groups first, or one process ends long after the others
-    items.sort(key=lambda item: (*waiting, group_of(item.nodeid)).index(group_of(item.nodeid)))
+    items.sort(key=lambda item: (*LONGEST, group_of(item.nodeid)).index(group_of(item.nodeid)))
+
+
+LONGEST = (
+    "flows",
+    "faults",
+    "tests/examples/test_examples_gate.py",
+    "tests/flows/test_flows_server.py",
+    "tests/evidence/test_evidence_is_the_product.py",
+    "tests/stages/test_stages_exactness.py",
+    "tests/stages/test_stages_regression_value.py",
+    "tests/stages/test_stages_ingesting.py",
+    "architecture",
+    "benchmarks/tests/test_reduced.py",
+    "benchmarks/tests/test_examples_planted.py",
+    "benchmarks/tests/test_torture.py",
+)
+"""The groups that take longest, by processor time, those of the laboratory at the end. They come first, or one process ends long after the others.
+
+xdist keeps that order under `--no-loadscope-reorder` alone: by itself it begins with the groups of most tests."""
+FAULTS = ("bad_input", "hostile", "killed", "limits", "s3")
+"""Files of the flows whose contributors, processes or objects fail, half of what the flows take."""
 
 
 def group_of(nodeid: str) -> str:
-    """The tests that run in one process: those of a file, but for those that share services."""
+    """The tests that run in one process: those of a file, but for those that share services.
+
+    Two groups need a Prefect API and a cluster, which take some 20 s of a core to start; one of the two has the S3 server.
+    """
     file = nodeid.partition("::")[0]
     folder = file.removeprefix("tests/").partition("/")[0]
-    if file.endswith(("_hostile.py", "_limits.py")) and folder == "flows":  # half a minute each, with workers that end
-        return "hostile"
-    if folder == "architecture" or (folder == "flows" and not file.endswith("_server.py")):  # which starts servers of its own
-        return folder
-    if folder in {"cli", "deployments"}:
-        return "commands"
-    return "s3" if file.endswith("_s3.py") else file
+    if file.endswith("_server.py"):  # starts servers of its own
+        return file
+    if file.endswith("_s3.py") or (folder == "flows" and file.endswith(tuple(f"_flows_{name}.py" for name in FAULTS))):
+        return "faults"
+    if folder in {"flows", "cli", "deployments"}:
+        return "flows"
+    return folder if folder == "architecture" else file
 
 
 class Groups(LoadScopeScheduling):

@@ -15,7 +15,6 @@ from prefect import Flow, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.flows import load_flow_from_entrypoint
-from prefect.server.services.scheduler import schedule_deployments
 from typer.testing import CliRunner
 
 from mixval.config.load import load_config, parse_config
@@ -103,12 +102,19 @@ def test_a_secret_is_not_stored(config: ValuationConfig) -> None:
         build_deployment(VALUATION, leaky, "nightly")
 
 
+def schedule() -> None:
+    """What the server's scheduler does every minute. Imported here: it brings the server, which other files do not need."""
+    from prefect.server.services.scheduler import schedule_deployments
+
+    asyncio.run(schedule_deployments())
+
+
 @pytest.mark.usefixtures("prefect_api")
 def test_a_cron_deployment_yields_scheduled_runs(config: ValuationConfig) -> None:
     with get_client(sync_client=True) as client:
         client.create_work_pool(WorkPoolCreate(name=DEFAULT_POOL, type="process"))
         made = build_deployment(VALUATION, config, "nightly", cron="15 2 * * *").apply()
-        asyncio.run(schedule_deployments())
+        schedule()
         stored = client.read_deployment(made)
         runs = client.read_flow_runs(deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[made])))
     assert stored.global_concurrency_limit is not None
@@ -130,7 +136,7 @@ def test_a_calibration_is_registered_by_the_command_and_its_runs_are_due(calibra
         assert done.exit_code == 0, done.output
         assert "registered calibration/weekly in pool mixval-local" in done.stdout
         stored = client.read_deployment_by_name("calibration/weekly")
-        asyncio.run(schedule_deployments())
+        schedule()
         runs = client.read_flow_runs(deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[stored.id])))
     config = CALIBRATION.load_config(calibration_file)
     assert {run.state_name for run in runs} == {"Scheduled"}

@@ -63,7 +63,8 @@ LONGEST = (
     "benchmarks/tests/test_examples_planted.py",
     "benchmarks/tests/test_torture.py",
 )
-"""The groups that take longest, by processor time, those of the laboratory at the end. They come first, or one process ends long after the others.
+"""The groups that take longest, by processor time, those of the laboratory at the end. They come first, or one process ends
+long after the others.
 
 xdist keeps that order under `--no-loadscope-reorder` alone: by itself it begins with the groups of most tests."""
 FAULTS = ("bad_input", "hostile", "killed", "limits", "s3")

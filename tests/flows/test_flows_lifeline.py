@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +45,13 @@ def wait_for_end(pids: list[int]) -> None:
     assert not left
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder of a short name, unlike `tmp_path`: the fork server's socket lies in it, and its path may have 107 bytes."""
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
 @contextmanager
 def running(folder: Path) -> Iterator[tuple[subprocess.Popen[str], IO[str], dict[str, int]]]:
     """A run, what it prints, and the processes that it has started."""
@@ -56,8 +64,8 @@ def running(folder: Path) -> Iterator[tuple[subprocess.Popen[str], IO[str], dict
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
-def test_what_a_run_starts_has_sessions_of_its_own_and_ends_with_it(tmp_path: Path) -> None:
-    with running(tmp_path) as (process, output, started):
+def test_what_a_run_starts_has_sessions_of_its_own_and_ends_with_it(folder: Path) -> None:
+    with running(folder) as (process, output, started):
         assert os.getsid(started["worker"]) == started["fork server"]
         assert os.getsid(started["server"]) == started["server"]
         os.kill(started["worker"], signal.SIGINT)  # ignored: the run decides about its workers
@@ -70,12 +78,12 @@ def test_what_a_run_starts_has_sessions_of_its_own_and_ends_with_it(tmp_path: Pa
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
-def test_workers_end_with_a_run_that_is_killed(tmp_path: Path) -> None:
-    with running(tmp_path) as (process, _, started):
-        assert list(tmp_path.glob("pymp-*"))
+def test_workers_end_with_a_run_that_is_killed(folder: Path) -> None:
+    with running(folder) as (process, _, started):
+        assert list(folder.glob("pymp-*"))
         process.kill()
     wait_for_end(list(started.values()))
-    assert not list(tmp_path.glob("pymp-*"))  # where the killed process listened for the fork server
+    assert not list(folder.glob("pymp-*"))  # where the killed process listened for the fork server
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")

@@ -127,7 +127,8 @@ def backbone_config(kind: str, folders: Folders, n_classes: int) -> Iterator[Bac
     elif kind == "efficientnet":
         from examples.pretrained.unpack import image_module
 
-        own = OwnModule(image_module(_given(folders.weights, kind, "--weights"), n_classes), transform=scaled_pixels)
+        module = Headed(image_module(_given(folders.weights, kind, "--weights"), n_classes))
+        own = OwnModule(module, transform=scaled_pixels)
         with handed_over(own) as digest:
             yield BackboneConfig(module=digest, **own.settings)
     else:
@@ -146,6 +147,22 @@ def _given(folder: Path | None, kind: str, option: str) -> Path:
     if folder is None:
         raise ConfigError(f"the backbone {kind!r} needs a folder, found none. Give it by {option}.")
     return folder
+
+
+class Headed(torch.nn.Module):
+    """EfficientNet-Lite0 with its linear head where truth looks for the head of a classifier."""
+
+    def __init__(self, module: Any) -> None:
+        """Take the module apart."""
+        super().__init__()
+        self.classifier: torch.nn.Module = module._fc
+        module._fc = torch.nn.Identity()
+        self.body: torch.nn.Module = module
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(B, C) logits."""
+        logits: torch.Tensor = self.classifier(self.body(pixels))
+        return logits
 
 
 def scaled_pixels(image: Any) -> torch.Tensor:

@@ -2,11 +2,13 @@
 
     world_mean_spearman, world_mean_spearman_low, world_mean_spearman/TASK, rival_margin_low/RIVAL
 
-of the headline form of truth; those of the other forms have `truth/FORM/` before their names.
+of the headline form of truth; those of the other forms have `truth/FORM/` before their names. Where there are
+too few worlds for an interval, there is no figure of its end.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from benchmarks.evidence.distribution.over_worlds import OverWorlds, over_worlds
@@ -35,4 +37,5 @@ def _of_form(found: OverWorlds, prefix: str, command: str) -> list[Figure]:
         *((f"world_mean_spearman/{task}", value, "-") for task, value in found.by_task.items()),
         *((f"rival_margin_low/{one.method}", one.margin.low, MARGIN_TARGET) for one in found.rivals),
     ]
-    return [figure(f"{prefix}{name}", value, target, "1", command) for name, value, target in claims]
+    known = [claim for claim in claims if not math.isnan(claim[1])]
+    return [figure(f"{prefix}{name}", value, target, "1", command) for name, value, target in known]

@@ -8,6 +8,7 @@ A rival is compared on the worlds in which it has scores, and ours on the same o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ from mixval.evidence.comparison_statistics import of_world
 from mixval.seeds import generator
 from mixval.terms.arrays import Floats
 
+FEWEST_CLUSTERS = 4
+"""With fewer there is no interval: resamples of two or three clusters cannot say how far off a mean is."""
 NEAR = 0.005
 """Spearman correlations this near count as neither won nor lost."""
 
@@ -31,8 +34,9 @@ class Rival:
 
     method: str
     mean: Interval
+    """Over those worlds. Ends are NaN for fewer than `FEWEST_CLUSTERS`."""
     margin: Interval
-    """Ours less the rival's, in the mean over those worlds."""
+    """Ours less the rival's, likewise."""
     by_task: dict[str, float]
     """Task -> its mean."""
     margins: dict[str, float]
@@ -92,9 +96,10 @@ def over_worlds(
             values.setdefault(method, {})[one.world] = of_world(STATISTIC, np.array(scores, dtype=np.float64), truth)
 
     def with_interval(of: dict[str, float]) -> Interval:
-        names = list(of)
-        draws = clustered_means(np.array(list(of.values())), [held[name].cluster for name in names], n_resamples, seed)
-        return interval(float(np.mean(list(of.values()))), draws)
+        clusters, mean = [held[name].cluster for name in of], float(np.mean(list(of.values())))
+        if len(set(clusters)) < FEWEST_CLUSTERS:
+            return Interval(value=mean, low=math.nan, high=math.nan)
+        return interval(mean, clustered_means(np.array(list(of.values())), clusters, n_resamples, seed))
 
     rivals = []
     for method in sorted(set(values) - ({*VARIANTS} if ours in VARIANTS else {ours})):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from benchmarks.evidence.distribution.over_worlds import OverWorlds, Rival, by_design, over_worlds
@@ -113,7 +114,9 @@ def markdown(lines: Sequence[Sequence[str]]) -> str:
 
 
 def spread(found: Interval, form: str = "{:.2f}") -> str:
-    """A value with its interval."""
+    """A value with its interval, where there is one."""
+    if math.isnan(found.low):
+        return form.format(found.value)
     value, low, high = (form.format(one) for one in (found.value, found.low, found.high))
     return f"{value} ({low} to {high})"
 

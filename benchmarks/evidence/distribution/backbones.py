@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -155,9 +156,10 @@ class Headed(torch.nn.Module):
     def __init__(self, module: Any) -> None:
         """Take the module apart."""
         super().__init__()
-        self.classifier: torch.nn.Module = module._fc
+        self.classifier: torch.nn.Linear = module._fc
         module._fc = torch.nn.Identity()
         self.body: torch.nn.Module = module
+        self.config = SimpleNamespace(num_labels=self.classifier.out_features)  # as models of transformers say it
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """(B, C) logits."""

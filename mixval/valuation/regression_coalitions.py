@@ -160,7 +160,7 @@ class RegressionGame:
             found = RegressionValue(self._objective.value(change.values), change)
             self._known.setdefault(key, found.value)
             chosen = [one for one, is_in in zip(self._spreads.rows, members, strict=True) if is_in]
-            spread = value_spread(regression, found, self._objective, _sampled(chosen), self._spreads.target)
+            spread = value_spread(regression, found, self._objective, sampled_rows(chosen), self._spreads.target)
             self._deviations[key] = spread.deviations
         return self._deviations[key]
 
@@ -222,8 +222,8 @@ class _RefinedRegression(KernelRegression):
         return found
 
 
-def _sampled(chosen: Sequence[EffectRows]) -> SampledRows:
-    """Rows of several contributors, each and each part of it drawn apart."""
+def sampled_rows(chosen: Sequence[EffectRows]) -> SampledRows:
+    """Rows of several contributors, each and each part of it drawn apart; those of higher weight count for more."""
     roots = np.sqrt(np.concatenate([one.weights for one in chosen]))[:, None]
     features = np.concatenate([one.features for one in chosen]).astype(np.float64) * roots
     responses = np.concatenate([one.responses for one in chosen]) * roots

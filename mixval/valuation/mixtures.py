@@ -1,0 +1,224 @@
+"""Values of mixtures by NTK regression: rows of each part counted so many times, as if each were repeated as often.
+
+Letters: p a part, real or synthetic, with N_p rows, n_p of them measured; A_p = Phi'Phi and c_p = Phi'R over them, each row
+weighted by N_p / n_p; w_p >= 0 its weight; c copies of all rows; m rows of T; C responses; R replicates.
+
+    v(w, c) = the objective on T of F = Phi_T (c A + lambda I)^-1 c b,      A = sum of w_p A_p,   b = sum of w_p c_p
+
+For whole weights that is the regression on rows that are repeated as often, lambda included: its reference is the mean over
+rows as they are counted, as for any rows (`regression.py`). So w = 1 is the value of both parts, w = 0 of a part that of the other
+alone, at the lambda of each, and lambda does not depend on c. A lambda held at that of w = 1 would give the real part alone
+two values. c A and c b are the sums over c times as many rows on average: of a random share c of these rows, or above c = 1 of
+further rows like them, which nobody has seen; what single rows' noise does besides is left out.
+
+Effects of rows are those of a row with all of its copies: repeating rows adds no information, so it narrows no interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy.interpolate import CubicSpline
+
+from mixval.errors import NumericalError, ShapeError
+from mixval.terms.ntk.regression import KernelRegression
+from mixval.terms.ntk.value import regression_value
+from mixval.terms.ntk.value_spread import value_spread
+from mixval.terms.replicates import interval
+from mixval.valuation.estimates import Floats
+from mixval.valuation.marginal import Estimated
+from mixval.valuation.players import Player, TargetSide
+from mixval.valuation.regression_coalitions import EffectRows, sampled_rows
+
+WEIGHTS = (0.0, 0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
+"""Weights of the synthetic part at which a curve is computed."""
+FINE = 161
+"""Weights between which the best one is told, evenly in w / (1 + w)."""
+SAME = 1e-9
+"""Relative difference of values that is rounding."""
+
+
+@dataclass(frozen=True)
+class MixedPart:
+    """Sums over a part's rows, of one contributor or of several."""
+
+    admitted: int
+    """N_p, at least 1."""
+    measured: int
+    """n_p, at least 1."""
+    gram: Floats
+    """(q, q) A_p."""
+    cross: Floats
+    """(q, C) c_p."""
+    rows: tuple[EffectRows, ...] = ()
+    """Rows that are looked at, a set for each contributor; none: values without replicates."""
+
+    @classmethod
+    def of(cls, player: Player) -> MixedPart:
+        """Of a player's rows, all of which are of this part."""
+        gram = np.asarray(player.gram, dtype=np.float64)
+        return cls(player.admitted, player.measured, gram, player.cross, () if player.rows is None else (player.rows,))
+
+    def __add__(self, other: MixedPart) -> MixedPart:
+        """Of the rows of both. Raises ShapeError for other sketches."""
+        if (self.gram.shape, self.cross.shape) != (other.gram.shape, other.cross.shape):
+            raise ShapeError(
+                f"parts of a mixture: expected sums {self.gram.shape} and {self.cross.shape} of one sketch, found "
+                f"{other.gram.shape} and {other.cross.shape}. Use one sketch for all."
+            )
+        return MixedPart(
+            self.admitted + other.admitted,
+            self.measured + other.measured,
+            self.gram + other.gram,
+            self.cross + other.cross,
+            self.rows + other.rows,
+        )
+
+    def projected(self, basis: Floats) -> MixedPart:  # (q, k)
+        """The same in the coordinates of a basis."""
+        rows = tuple(replace(one, features=one.features.astype(np.float64) @ basis) for one in self.rows)
+        return replace(self, gram=basis.T @ self.gram @ basis, cross=basis.T @ self.cross, rows=rows)
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What a mixture is worth."""
+
+    value: Estimated
+    """Nats, higher is better."""
+    displacement: Estimated
+    """How far the parameters move, in units of their norm. Without replicates where rows have several responses."""
+
+
+@dataclass(frozen=True)
+class Mixtures:
+    """Mixtures of parts that are there, by their names, valued on T."""
+
+    parts: Mapping[str, MixedPart]
+    target: TargetSide
+
+    def narrowed(self) -> Mixtures:
+        """The same in the coordinates of the rows' own span, where all rows are looked at and fewer than features.
+
+        Same values up to rounding, and less to compute: outputs depend on T's features within that span alone.
+        """
+        chosen = [one for part in self.parts.values() for one in part.rows]
+        n, q = sum(len(one.weights) for one in chosen), self.target.features.shape[1]
+        if n >= q or n < sum(part.measured for part in self.parts.values()):
+            return self
+        features = np.concatenate([one.features for one in chosen]).astype(np.float64)
+        basis = np.linalg.qr(features.T)[0]
+        target = replace(self.target, features=self.target.features.astype(np.float64) @ basis)
+        return Mixtures({name: part.projected(basis) for name, part in self.parts.items()}, target)
+
+    def worth(self, weights: Mapping[str, float], copies: float = 1.0, spread: bool = True) -> Worth:
+        """Of each part's rows at its weight, those not named at 1, and all rows `copies` times; with `spread` with replicates.
+
+        Raises ShapeError for weights that are negative or all 0, NumericalError where all gradients are zero.
+        """
+        at = {name: float(weights.get(name, 1.0)) for name in self.parts}
+        if min(at.values()) < 0 or not max(at.values()) > 0 or not copies > 0:
+            raise ShapeError(
+                f"a mixture: expected weights of 0 or more, one of them above 0, and copies above 0, found {at} and {copies:g}."
+            )
+        counted = {name: part for name, part in self.parts.items() if at[name] > 0}
+        regression, scale, damping = self._regression(counted, at, copies)
+        objective = self.target.objective
+        found = regression_value(regression, objective, damping)
+        chosen = [replace(one, weights=one.weights * (at[name] * scale)) for name, part in counted.items() for one in part.rows]
+        if not (spread and chosen and len(self.target.multipliers)):
+            return Worth(Estimated(found.value, None), Estimated(found.change.displacement, None))
+        shifts = value_spread(regression, found, objective, sampled_rows(chosen), self.target.multipliers)
+        moved = None if objective.labels is not None else shifts.displacements
+        return Worth(Estimated(found.value, shifts.deviations), Estimated(found.change.displacement, moved))
+
+    def _regression(
+        self, counted: Mapping[str, MixedPart], at: Mapping[str, float], copies: float
+    ) -> tuple[KernelRegression, float, float]:
+        """The regression in units of as many rows as were measured, those units, and `damping` in them.
+
+        c A + lambda I is a multiple of A s + (lambda s / c) I, whatever s is: with s such that n rows are counted, `copies`
+        and the number of rows counted act through lambda alone.
+        """
+        n = sum(part.measured for part in counted.values())
+        rows, represented = (
+            sum(at[name] * getattr(part, field) for name, part in counted.items()) for field in ("measured", "admitted")
+        )
+        scale = n / rows
+        gram = np.sum([at[name] * scale * part.gram for name, part in counted.items()], axis=0)
+        cross = np.sum([at[name] * scale * part.cross for name, part in counted.items()], axis=0)
+        if not float(np.trace(gram)) > 0:
+            raise NumericalError(f"the gradients of all {n} rows of a mixture are zero, so damping has no scale.")
+        total = cross.sum(axis=1) / scale  # Phi'1 where responses are labels
+        common = float(total @ total) / (represented * rows)
+        features = self.target.features.astype(np.float64)
+        regression = KernelRegression(gram, cross, features, n, is_kernel=False, common=common)
+        return regression, scale, self.target.damping * scale / copies
+
+
+@dataclass(frozen=True)
+class Best:
+    """The weight at which a curve is highest, and what follows."""
+
+    weight: float
+    low: float | None
+    """Lower end of its interval; None where it is unknown."""
+    high: float | None
+    value: float
+    """At that weight, between computed ones by interpolation."""
+    gain: Estimated
+    """By that weight over weight 1."""
+
+    def is_at_end(self, weights: Floats) -> bool:
+        """Whether the curve is highest at an end of its weights, so that the best one may lie beyond."""
+        return self.weight >= weights[-1]
+
+
+def best_weight(weights: Floats, values: Floats, deviations: Floats | None, confidence: float) -> Best | None:
+    """Of a curve over (W,) ascending weights, of which one is 1: (W,) values and (R, W) deviations of replicates.
+
+    The interval is that of the highest places of the replicates' curves. None where a value is not known.
+    """
+    if not np.isfinite(values).all():
+        return None
+    grid = np.union1d(weights, _weights_between(float(weights[0]), float(weights[-1])))
+    at_one, known = int(np.flatnonzero(grid == 1.0)[0]), deviations is not None and np.isfinite(deviations).all()
+    curve = _between(weights, values, grid)
+    place = _highest(curve[None], at_one, grid)[0]
+    shifts = _between(weights, deviations, grid) if known and deviations is not None else None
+    gain = Estimated(float(curve[place] - curve[at_one]), None if shifts is None else shifts[:, place] - shifts[:, at_one])
+    low = high = None
+    if shifts is not None:
+        places = _highest(curve + shifts, at_one, grid)
+        low, high = interval(float(grid[place]), grid[places] - grid[place], confidence)
+    return Best(float(grid[place]), low, high, float(curve[place]), gain)
+
+
+def _highest(curves: Floats, at_one: int, grid: Floats) -> npt.NDArray[np.int64]:
+    """(R,) places of the highest of each curve; of equally high ones, up to rounding, the one nearest to weight 1."""
+    order = np.argsort(np.abs(grid - grid[at_one]), kind="stable")
+    least = curves.max(axis=1) - SAME * np.abs(curves).max(axis=1)
+    return np.asarray(order[(curves[:, order] >= least[:, None]).argmax(axis=1)])
+
+
+def _between(weights: Floats, curves: Floats, grid: Floats) -> Floats:
+    """Curves (..., W) at the weights of a grid: values are smooth in the weight."""
+    return np.asarray(CubicSpline(_even(weights), curves, axis=-1)(_even(grid)))
+
+
+def _weights_between(least: float, most: float) -> Floats:
+    shares = np.linspace(_even(np.array(least)), _even(np.array(most)), FINE)
+    return np.asarray(np.clip(shares / (1 - shares), least, most))
+
+
+def _even(weights: Floats) -> Floats:
+    """A scale on which a weight and its inverse lie alike on both sides of 1."""
+    return np.asarray(weights / (1 + weights))
+
+
+def synthetic_share(n_real: int, n_synthetic: int, weight: float) -> float:
+    """Share of synthetic rows where each counts `weight` times."""
+    return weight * n_synthetic / (n_real + weight * n_synthetic)

@@ -64,7 +64,7 @@ class InPool:
         make([step], self._pool)
         return step.ref
 
-    def coalitions(self, steps: Sequence[Step]) -> str | None:
+    def make_all(self, stage: str, steps: Sequence[Step]) -> str | None:  # noqa: ARG002
         """Side by side."""
         make(steps, self._pool)
         return None

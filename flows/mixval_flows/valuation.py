@@ -15,7 +15,6 @@ from mixval.errors import reason_of
 from mixval.progress import current
 from mixval.stages import gating
 from mixval.stages.account import Account
-from mixval.stages.coalitions import QUANTITIES
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.pacing import row_passes
 from mixval.stages.preparing import PreparedRun, prepare_run, take_prepared
@@ -100,13 +99,13 @@ class OnCluster:
         """One task."""
         return step.ref if step.is_done else run_step.submit(step=opaque(step), return_state=False).result()
 
-    def coalitions(self, steps: Sequence[Step]) -> str | None:
-        """One task a quantity."""
-        futures = list(_submitted(steps, {}).values())
-        for future, quantity in zip(futures, QUANTITIES, strict=True):
-            future.wait()
-            current().step("coalitions", quantity)
-        return first_failure(futures)
+    def make_all(self, stage: str, steps: Sequence[Step]) -> str | None:
+        """One task a step."""
+        futures = _submitted(steps, {})
+        for step in steps:
+            futures[step.ref].wait()
+            current().step(stage, step.label.removeprefix(f"{stage} "))
+        return first_failure(list(futures.values()))
 
 
 def _measure(jobs: Sequence[MeasureJob], target: MeasureJob, steps_of: StepsOf) -> dict[str, str]:

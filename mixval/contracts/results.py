@@ -179,10 +179,90 @@ REDUNDANCY = table_schema(
     ],
 )
 
+_WHO = _field("contributor", pa.string(), "name", "as in the data; none: all ranked contributors together", nullable=True)
+
+
+def _interval(name: str, of: str, unit: str = "as value") -> list[pa.Field]:
+    words = "end of the interval of {}; none where unknown".format
+    return [
+        _field(f"{name}_low", pa.float64(), unit, f"lower {words(of)}", nullable=True),
+        _field(f"{name}_high", pa.float64(), unit, f"upper {words(of)}", nullable=True),
+    ]
+
+
+_CURVES = "copies 1 and weight 1 is what is there; all together by the first-order gain, where values are gains"
+
+PARTS_TABLE = table_schema(
+    "parts",
+    [
+        _WHO,
+        _field("part", pa.string(), "word", "real, synthetic, or both"),
+        _field("n_rows", pa.int64(), "rows", "admitted rows of the part"),
+        _field("value", pa.float64(), "as value", "value of training on this part alone; none where unknown", nullable=True),
+        *_interval("value", "value"),
+        _field(
+            "adds",
+            pa.float64(),
+            "as value",
+            "value of both parts less that of the other alone; none of both, and where there is no other part",
+            nullable=True,
+        ),
+        *_interval("adds", "adds"),
+        _field(
+            "verdict",
+            pa.string(),
+            "word",
+            f"{', '.join(VERDICTS)}: whether adds and its interval lie above or below 0, as a contributor's above no rows",
+            nullable=True,
+        ),
+    ],
+    source="the ranking's value; of all together, where values are gains, the first-order gain",
+)
+
+MIXTURE = table_schema(
+    "mixture",
+    [
+        _WHO,
+        _field("copies", pa.float64(), "1", "times that every row is counted, at one lambda"),
+        _field("weight", pa.float64(), "1", "times that a synthetic row is counted for each time that a real one is"),
+        _field("synthetic_share", pa.float64(), "1", "share of synthetic rows among rows as they are counted"),
+        _field("value", pa.float64(), "as value", "value of training on the rows as they are counted"),
+        *_interval("value", "value; none for other copies than 1"),
+        _field("below_best", pa.float64(), "as value", "value at the best weight for these copies less this one"),
+        *_interval("below_best", "below_best; none for other copies than 1"),
+        _field("is_extrapolated", pa.bool_(), "", "whether more rows are counted than there are"),
+    ],
+    source=_CURVES,
+)
+
+MIXTURE_BEST = table_schema(
+    "mixture_best",
+    [
+        _WHO,
+        _field("copies", pa.float64(), "1", "times that every row is counted, at one lambda"),
+        _field("n_real", pa.int64(), "rows", "admitted real rows"),
+        _field("n_synthetic", pa.int64(), "rows", "admitted synthetic rows"),
+        _field("weight", pa.float64(), "1", "weight of synthetic rows, 0 to 4, at which the value is highest"),
+        *_interval("weight", "weight; none for other copies than 1", "1"),
+        _field("synthetic_share", pa.float64(), "1", "share of synthetic rows at that weight"),
+        *_interval("synthetic_share", "synthetic_share; none for other copies than 1", "1"),
+        _field("is_at_end", pa.bool_(), "", "whether the value still rises at weight 4, so that the best one may be higher"),
+        _field("value", pa.float64(), "as value", "value at that weight"),
+        _field("gain", pa.float64(), "as value", "value at that weight less value at weight 1"),
+        *_interval("gain", "gain at that weight; none for other copies than 1"),
+        _field("is_extrapolated", pa.bool_(), "", "whether more rows are counted than there are"),
+    ],
+    source=_CURVES,
+)
+
 COALITION_TABLES = {"coalitions": COALITIONS, "redundancy": REDUNDANCY}
 """Tables of a run that values coalitions."""
+MIXTURE_TABLES = {"parts": PARTS_TABLE, "mixture": MIXTURE, "mixture_best": MIXTURE_BEST}
+"""Tables of a run that values parts and mixtures of them."""
+OPTIONAL_TABLES = frozenset({*COALITION_TABLES, *MIXTURE_TABLES})
+"""Tables that a run may lack."""
 
 
 def published_schemas() -> dict[str, pa.Schema]:
     """File name without `.parquet` -> schema, for every table of a valuation's run."""
-    return {"ranking": ranking_schema(), "terms": terms_schema(), "rejected": REJECTED, **COALITION_TABLES}
+    return {"ranking": ranking_schema(), "terms": terms_schema(), "rejected": REJECTED, **COALITION_TABLES, **MIXTURE_TABLES}

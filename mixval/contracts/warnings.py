@@ -45,6 +45,7 @@ WARNING_KINDS: dict[str, Severity] = {
     "full-sketch": "caution",
     "full-sketch-coalitions": "caution",
     "coalitions-failed": "caution",
+    "mixtures-failed": "caution",
     "writer-failed": "caution",
     "tables-behind": "caution",
     "unequal-gradient-rows": "caution",

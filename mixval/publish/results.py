@@ -26,6 +26,12 @@ class ValuationResults:
     """Schema `COALITIONS`. None for a run without values of coalitions."""
     redundancy: pa.Table | None = None
     """Schema `REDUNDANCY`, likewise."""
+    parts: pa.Table | None = None
+    """Schema `PARTS_TABLE`. None for a run without values of parts."""
+    mixture: pa.Table | None = None
+    """Schema `MIXTURE`, likewise."""
+    mixture_best: pa.Table | None = None
+    """Schema `MIXTURE_BEST`, likewise."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from mixval.contracts.results import COALITION_TABLES, published_schemas
+from mixval.contracts.results import OPTIONAL_TABLES, published_schemas
 from mixval.contracts.sealed import content_sha256
 from mixval.errors import ConfigError, DamagedRunError
 from mixval.publish.manifest import Manifest, read_manifest
@@ -55,9 +55,9 @@ def open_run_at(folder: Location) -> StoredRun:
 
 
 def _table(folder: Location, manifest: Manifest, name: str) -> pa.Table | None:
-    """A published table, whose content is that of its digest. None for one of coalitions in a run without."""
+    """A published table, whose content is that of its digest. None for one that a run may lack, in a run without."""
     file = folder.child(f"{name}.parquet")
-    if name in COALITION_TABLES and not (file.name in manifest.files or file.exists()):
+    if name in OPTIONAL_TABLES and not (file.name in manifest.files or file.exists()):
         return None
     data = read_if_there(file)
     if data is None or manifest.files.get(file.name, digest := content_sha256(data)) != digest:

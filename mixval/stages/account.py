@@ -17,7 +17,7 @@ from mixval.progress import current
 from mixval.stages import gating, publishing
 
 LOOKUPS_IN_FLIGHT = 16
-READ_HERE = ("terms", "coalitions")
+READ_HERE = ("terms", "coalitions", "mixture")
 """Kinds that every run reads in its own process, where nothing is made again."""
 
 

@@ -10,7 +10,6 @@ from mixval.contracts.record import ArtifactRef
 from mixval.errors import reason_of
 from mixval.progress import RowsShown, current, watched_by
 from mixval.stages import gating
-from mixval.stages.coalitions import QUANTITIES
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.memory import machine_bytes
 from mixval.stages.pacing import row_passes
@@ -40,14 +39,14 @@ class InProcess:
         """Make one step."""
         return make_here(step)
 
-    def coalitions(self, steps: Sequence[Step]) -> str | None:
-        """Commit each quantity of coalitions."""
-        for step, quantity in zip(steps, QUANTITIES, strict=True):
+    def make_all(self, stage: str, steps: Sequence[Step]) -> str | None:
+        """Make steps that are independent of each other."""
+        for step in steps:
             try:
                 make_here(step)
             except Exception as error:  # as a task of the flow fails, whatever it raises
                 return reason_of(error)
-            current().step("coalitions", quantity)
+            current().step(stage, step.label.removeprefix(f"{stage} "))
         return None
 
 

@@ -31,6 +31,7 @@ from mixval.publish.writers.valuation import WRITERS
 from mixval.stages.coalition_value import KIND as UNIONS
 from mixval.stages.coalitions import CoalitionResults
 from mixval.stages.gating import read_docs_page, read_validations
+from mixval.stages.mixture_tables import MixtureResults
 from mixval.stages.preparing import PreparedRun
 from mixval.stages.reducing import Reduced
 from mixval.stages.result_tables import append_results
@@ -98,14 +99,17 @@ def publish(
     account: RunAccount,
     expected: Latest | None,
     coalition_results: CoalitionResults | str | None = None,
+    mixture_results: MixtureResults | str | None = None,
 ) -> RunSummary:
     """Write the run's folder, then swap `latest.json` from `expected`. Raises `ConflictError` when another run did.
 
-    `coalition_results` holds the values of coalitions, or why there are none although they were asked for.
+    `coalition_results` holds the values of coalitions, or why there are none although they were asked for; `mixture_results`
+    those of parts and mixtures.
     """
     run_id = run_name(account.started, prepared.fingerprint)
     outcomes = _linked_to_docs(config, outcomes, account.gate_refs)
-    made = _manifest(config, prepared, outcomes, reduced, account, run_id, coalition_results)
+    made = _manifest(config, prepared, outcomes, reduced, account, run_id, coalition_results, mixture_results)
+    mixed = mixture_results if isinstance(mixture_results, MixtureResults) else None
     results = PublishedValuation(
         manifest=read_manifest(made.to_json(), run_id),  # as stored, so that a rebuilt report is the same report
         ranking=reduced.ranking,
@@ -113,6 +117,9 @@ def publish(
         rejected=rejected_table(outcomes),
         coalitions=coalition_results.coalitions if isinstance(coalition_results, CoalitionResults) else None,
         redundancy=coalition_results.redundancy if isinstance(coalition_results, CoalitionResults) else None,
+        parts=None if mixed is None else mixed.parts,
+        mixture=None if mixed is None else mixed.mixture,
+        mixture_best=None if mixed is None else mixed.mixture_best,
         gate=_gate_results(config, account.gate_refs),
     )
     root = open_location(config.output, config.source.storage)
@@ -132,6 +139,7 @@ def _manifest(
     account: RunAccount,
     run_id: str,
     coalition_results: CoalitionResults | str | None,
+    mixture_results: MixtureResults | str | None,
 ) -> Manifest:
     weights = reduced.weights.as_dict()
     n_classes = len(prepared.classes) if prepared.classes else None
@@ -162,6 +170,7 @@ def _manifest(
                 *unread_warnings(config.reads_answers, reduced.ranking["contributor"].to_pylist()),
                 *regression_warnings(reduced.ranking, reduced.terms),
                 *_coalition_warnings(reduced.ranking, coalition_results),
+                *_mixture_warnings(mixture_results),
                 *_damage_warnings(config),
             ]
         ),
@@ -188,6 +197,12 @@ def _coalition_warnings(ranking: pa.Table, coalition_results: CoalitionResults |
         if coalition_results is None
         else [warning("coalitions-failed", f"Coalitions could not be valued. {coalition_results}")]
     )
+
+
+def _mixture_warnings(mixture_results: MixtureResults | str | None) -> list[RunWarning]:
+    if not isinstance(mixture_results, str):
+        return []
+    return [warning("mixtures-failed", f"Parts and mixtures of them could not be valued. {mixture_results}")]
 
 
 def _linked_to_docs(config: ValuationConfig, outcomes: list[GateOutcome], checked: dict[str, ArtifactRef]) -> list[GateOutcome]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -42,22 +42,41 @@ def looked_at_each(target: MeasureJob, n_players: int) -> int:
 
 def _player(job: MeasureJob, target: MeasureJob, objective: TargetObjective, most: int) -> Player:
     by_part = read_statistics(job, statistics_ref(job, target))
-    weights = rows_represented(job, by_part)
+    return player_of_statistics(job, by_part, rows_represented(job, by_part), objective, most)
+
+
+def player_of_statistics(
+    job: MeasureJob,
+    by_part: PartStatistics,
+    weights: Mapping[str, float],
+    objective: TargetObjective,
+    most: int,
+    precision: type[np.float32] | type[np.float64] = np.float32,
+) -> Player:
+    """The player of these parts, at least one, whose rows stand for so many each; A is in this precision.
+
+    The effects of `most` rows or a few more are taken.
+    """
     q = next(iter(by_part.values())).gradients.q
-    gram, cross = np.zeros((q, q), dtype=np.float32), np.zeros((q, objective.n_classes))
+    gram, cross = np.zeros((q, q), dtype=precision), np.zeros((q, objective.n_classes))
     for part, one in by_part.items():
-        gram += (weights[part] * one.gradients.gram).astype(np.float32)
+        gram += (weights[part] * one.gradients.gram).astype(precision)
         cross += weights[part] * one.gradients.responses
-    measured = sum(part.n for part in by_part.values())
-    rows = _looked_at(job, by_part, objective, most) if job.value.replicates else None
-    return Player(job.n_real + job.n_synthetic, measured, gram, cross / objective.unit, rows)
+    admitted, measured = (
+        round(sum(weights[part] * one.n for part, one in by_part.items())),
+        sum(one.n for one in by_part.values()),
+    )
+    rows = _looked_at(job, by_part, weights, objective, most) if job.value.replicates else None
+    return Player(admitted, measured, gram, cross / objective.unit, rows)
 
 
-def _looked_at(job: MeasureJob, by_part: PartStatistics, objective: TargetObjective, most: int) -> EffectRows:
+def _looked_at(
+    job: MeasureJob, by_part: PartStatistics, weights: Mapping[str, float], objective: TargetObjective, most: int
+) -> EffectRows:
     """The first of a contributor's kept rows by key, `most` or a few more, in proportion to its parts."""
     n = sum(one.n for one in by_part.values())
     kept = {part: one.kept.first(math.ceil(most * one.n / n)) for part, one in by_part.items()}
-    counts, weights = [len(one.keys) for one in kept.values()], rows_represented(job, by_part)
+    counts = [len(one.keys) for one in kept.values()]
     return EffectRows(
         features=np.concatenate([one.features for one in kept.values()]),
         responses=responses_of(list(kept.values()), objective),

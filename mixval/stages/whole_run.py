@@ -24,6 +24,8 @@ from mixval.stages.coalitions import QUANTITIES, CoalitionResults, coalition_job
 from mixval.stages.gating import gate_ref
 from mixval.stages.in_process import InProcess
 from mixval.stages.jobs import MeasureJob
+from mixval.stages.mixture_tables import MixtureResults, mixture_tables
+from mixval.stages.mixtures import has_mixtures, mixture_jobs, mixture_step
 from mixval.stages.preparing import PreparedRun
 from mixval.stages.routes import route_of
 from mixval.stages.runs import Checked, GatedRun, ValuedRun, gated_run, measured_terms, valued_run
@@ -51,8 +53,8 @@ class Maker(Protocol):
     def make(self, step: Step) -> ArtifactRef:
         """Make one step, unless its artifact is there. Raises as it does."""
 
-    def coalitions(self, steps: Sequence[Step]) -> str | None:
-        """Make one step for each of `coalitions.QUANTITIES`. Returns the reason of the first failure; None without one."""
+    def make_all(self, stage: str, steps: Sequence[Step]) -> str | None:
+        """Make steps of a stage, which are independent of each other. Returns the reason of the first failure, or None."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class FinishedRun:
     valued: ValuedRun
     coalitions: CoalitionResults | str | None
     """Coalition values; None where there are no sums of several contributors, the reason where they failed."""
+    mixtures: MixtureResults | str | None
+    """Values of parts and of mixtures, likewise."""
     expected: Latest | None
     """What `latest.json` named when the run began."""
 
@@ -98,7 +102,7 @@ def run_stages(config: ValuationConfig, maker: Maker, account: Account) -> Finis
         return up_to_date
     gated = _gated(config, prepared, maker, account)
     valued = _valued(gated, maker, account)
-    return FinishedRun(valued, _coalitions(valued, maker, account), expected)
+    return FinishedRun(valued, _coalitions(valued, maker, account), _mixtures(valued, maker, account), expected)
 
 
 def publish_finished(run: FinishedRun, account: Account) -> RunSummary:
@@ -113,6 +117,7 @@ def publish_finished(run: FinishedRun, account: Account) -> RunSummary:
             account.closed(),
             run.expected,
             run.coalitions,
+            run.mixtures,
         )
 
 
@@ -154,13 +159,30 @@ def _coalitions(run: ValuedRun, maker: Maker, account: Account) -> CoalitionResu
     with account.stage("coalitions", len(QUANTITIES)) as end_with:
         steps = coalition_steps(work)
         account.count("coalitions", list(refs_of(steps)), config)
-        if (reason := maker.coalitions(steps)) is not None:  # a ranking without coalitions is better than none
+        if (reason := maker.make_all("coalitions", steps)) is not None:  # a ranking without coalitions is better than none
             end_with("failed")
             return reason
         account.artifacts += refs_of(steps)
         found = coalition_tables(work, run.outcomes)
         end_with(f"{found.account.n_coalitions:,} coalitions of {len(work.jobs)} contributors")
     return found
+
+
+def _mixtures(run: ValuedRun, maker: Maker, account: Account) -> MixtureResults | str | None:
+    """Values of each ranked contributor's parts, and of mixtures of them by weight."""
+    config, ranked = run.config, run.reduced.ranking["contributor"].to_pylist()
+    if not has_mixtures(config) or not ranked:
+        return None
+    works = mixture_jobs({name: run.jobs[name] for name in ranked}, run.prepared.target_job)
+    with account.stage("mixtures", len(works)) as end_with:
+        steps = [mixture_step(work) for work in works]
+        account.count("mixture", list(refs_of(steps)), config)
+        if (reason := maker.make_all("mixtures", steps)) is not None:  # nor is the ranking lost for them
+            end_with("failed")
+            return reason
+        account.artifacts += refs_of(steps)
+        end_with(f"parts of {len(works)} weighed")
+        return mixture_tables(config, works, run.terms, run.reduced.ranking)
 
 
 @contextmanager

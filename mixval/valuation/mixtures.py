@@ -6,9 +6,9 @@ weighted by N_p / n_p; w_p >= 0 its weight; c copies of all rows; m rows of T; C
     v(w, c) = the objective on T of F = Phi_T (c A + lambda I)^-1 c b,      A = sum of w_p A_p,   b = sum of w_p c_p
 
 For whole weights that is the regression on rows that are repeated as often, lambda included: its reference is the mean over
-rows as they are counted, as for any rows (`regression.py`). So w = 1 is the value of both parts, w = 0 of a part that of the other
-alone, at the lambda of each, and lambda does not depend on c. A lambda held at that of w = 1 would give the real part alone
-two values. c A and c b are the sums over c times as many rows on average: of a random share c of these rows, or above c = 1 of
+rows as they are counted, as for any rows (`regression.py`). So w = 1 is the value of both parts, and w = 0 of a part that of
+the other alone, each at its own lambda; one held at that of w = 1 would give a part alone two values. lambda does not depend
+on c. c A and c b are the sums over c times as many rows on average: of a random share c of these rows, or above c = 1 of
 further rows like them, which nobody has seen; what single rows' noise does besides is left out.
 
 Effects of rows are those of a row with all of its copies: repeating rows adds no information, so it narrows no interval.
@@ -21,13 +21,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.interpolate import CubicSpline
 
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.ntk.regression import KernelRegression
 from mixval.terms.ntk.value import regression_value
 from mixval.terms.ntk.value_spread import value_spread
-from mixval.terms.replicates import interval
 from mixval.valuation.estimates import Floats
 from mixval.valuation.marginal import Estimated
 from mixval.valuation.players import Player, TargetSide
@@ -35,8 +33,6 @@ from mixval.valuation.regression_coalitions import EffectRows, sampled_rows
 
 WEIGHTS = (0.0, 0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 """Weights of the synthetic part at which a curve is computed."""
-FINE = 161
-"""Weights between which the best one is told, evenly in w / (1 + w)."""
 SAME = 1e-9
 """Relative difference of values that is rounding."""
 
@@ -100,17 +96,14 @@ class Mixtures:
     parts: Mapping[str, MixedPart]
     target: TargetSide
 
-    def narrowed(self) -> Mixtures:
-        """The same in the coordinates of the rows' own span, where all rows are looked at and fewer than features.
+    def narrowed(self, features: Floats) -> Mixtures:  # (n, q)
+        """The same in the coordinates of the span of these rows, all that the parts have, where they are fewer than q.
 
         Same values up to rounding, and less to compute: outputs depend on T's features within that span alone.
         """
-        chosen = [one for part in self.parts.values() for one in part.rows]
-        n, q = sum(len(one.weights) for one in chosen), self.target.features.shape[1]
-        if n >= q or n < sum(part.measured for part in self.parts.values()):
+        if len(features) >= features.shape[1]:
             return self
-        features = np.concatenate([one.features for one in chosen]).astype(np.float64)
-        basis = np.linalg.qr(features.T)[0]
+        basis = np.linalg.qr(features.T.astype(np.float64))[0]
         target = replace(self.target, features=self.target.features.astype(np.float64) @ basis)
         return Mixtures({name: part.projected(basis) for name, part in self.parts.items()}, target)
 
@@ -161,62 +154,47 @@ class Mixtures:
 
 @dataclass(frozen=True)
 class Best:
-    """The weight at which a curve is highest, and what follows."""
+    """The weight of a curve at which its value is highest, and what follows."""
 
+    place: int
+    """Of the weight in the curve."""
     weight: float
     low: float | None
     """Lower end of its interval; None where it is unknown."""
     high: float | None
     value: float
-    """At that weight, between computed ones by interpolation."""
+    """At that weight."""
     gain: Estimated
     """By that weight over weight 1."""
-
-    def is_at_end(self, weights: Floats) -> bool:
-        """Whether the curve is highest at an end of its weights, so that the best one may lie beyond."""
-        return self.weight >= weights[-1]
+    is_at_end: bool
+    """Whether it is the last weight of the curve, so that a higher one may be better."""
 
 
 def best_weight(weights: Floats, values: Floats, deviations: Floats | None, confidence: float) -> Best | None:
     """Of a curve over (W,) ascending weights, of which one is 1: (W,) values and (R, W) deviations of replicates.
 
-    The interval is that of the highest places of the replicates' curves. None where a value is not known.
+    The best is one of the weights: between them values may bend where every row of T is right. Its interval is that of the best
+    weights of the replicates' curves, and holds no weight between. None where a value is not known.
     """
     if not np.isfinite(values).all():
         return None
-    grid = np.union1d(weights, _weights_between(float(weights[0]), float(weights[-1])))
-    at_one, known = int(np.flatnonzero(grid == 1.0)[0]), deviations is not None and np.isfinite(deviations).all()
-    curve = _between(weights, values, grid)
-    place = _highest(curve[None], at_one, grid)[0]
-    shifts = _between(weights, deviations, grid) if known and deviations is not None else None
-    gain = Estimated(float(curve[place] - curve[at_one]), None if shifts is None else shifts[:, place] - shifts[:, at_one])
+    at_one = int(np.flatnonzero(weights == 1.0)[0])
+    shifts = deviations if deviations is not None and np.isfinite(deviations).all() else None
+    place = int(_highest(values[None], at_one, weights)[0])
+    gain = Estimated(float(values[place] - values[at_one]), None if shifts is None else shifts[:, place] - shifts[:, at_one])
     low = high = None
     if shifts is not None:
-        places = _highest(curve + shifts, at_one, grid)
-        low, high = interval(float(grid[place]), grid[places] - grid[place], confidence)
-    return Best(float(grid[place]), low, high, float(curve[place]), gain)
+        found = np.sort(weights[_highest(values + shifts, at_one, weights)])
+        low, high = (float(np.quantile(found, (1 + side * confidence) / 2, method="closest_observation")) for side in (-1, 1))
+        low, high = min(low, float(weights[place])), max(high, float(weights[place]))
+    return Best(place, float(weights[place]), low, high, float(values[place]), gain, place == len(weights) - 1)
 
 
-def _highest(curves: Floats, at_one: int, grid: Floats) -> npt.NDArray[np.int64]:
+def _highest(curves: Floats, at_one: int, weights: Floats) -> npt.NDArray[np.int64]:
     """(R,) places of the highest of each curve; of equally high ones, up to rounding, the one nearest to weight 1."""
-    order = np.argsort(np.abs(grid - grid[at_one]), kind="stable")
+    order = np.argsort(np.abs(weights - weights[at_one]), kind="stable")
     least = curves.max(axis=1) - SAME * np.abs(curves).max(axis=1)
     return np.asarray(order[(curves[:, order] >= least[:, None]).argmax(axis=1)])
-
-
-def _between(weights: Floats, curves: Floats, grid: Floats) -> Floats:
-    """Curves (..., W) at the weights of a grid: values are smooth in the weight."""
-    return np.asarray(CubicSpline(_even(weights), curves, axis=-1)(_even(grid)))
-
-
-def _weights_between(least: float, most: float) -> Floats:
-    shares = np.linspace(_even(np.array(least)), _even(np.array(most)), FINE)
-    return np.asarray(np.clip(shares / (1 - shares), least, most))
-
-
-def _even(weights: Floats) -> Floats:
-    """A scale on which a weight and its inverse lie alike on both sides of 1."""
-    return np.asarray(weights / (1 + weights))
 
 
 def synthetic_share(n_real: int, n_synthetic: int, weight: float) -> float:

@@ -74,6 +74,21 @@ class ValuationResult:
         """How redundant two contributors are, a pair a row; None where there are no coalitions."""
         return None if self._run.redundancy is None else _frame(self._run.redundancy)
 
+    @cached_property
+    def parts(self) -> pd.DataFrame | None:
+        """What real and synthetic rows are worth alone and add to each other; None where there are no coalitions."""
+        return None if self._run.parts is None else _frame(self._run.parts)
+
+    @cached_property
+    def mixture(self) -> pd.DataFrame | None:
+        """Values with the synthetic rows at other weights, a weight a row; None likewise."""
+        return None if self._run.mixture is None else _frame(self._run.mixture)
+
+    @cached_property
+    def mixture_best(self) -> pd.DataFrame | None:
+        """The best of those weights, and what it gains; None likewise."""
+        return None if self._run.mixture_best is None else _frame(self._run.mixture_best)
+
     @property
     def warnings(self) -> list[RunWarning]:
         """Reasons to be careful, worst first: `kind`, `severity`, `words`, `contributors` concerned (none: the whole run)."""
@@ -87,7 +102,8 @@ class ValuationResult:
         """
         run = self._run
         tables = (run.ranking, run.terms, run.rejected)
-        return explain(*tables, contributor, run.manifest.warnings, run.coalitions, run.redundancy)
+        more = (run.coalitions, run.redundancy, run.parts, run.mixture, run.mixture_best)
+        return explain(*tables, contributor, run.manifest.warnings, *more)
 
     def value_of(self, contributors: Sequence[str]) -> float:
         """The value of these contributors' rows together, from the stored sufficient statistics; no model and no row is read.

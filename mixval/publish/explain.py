@@ -20,6 +20,7 @@ from mixval.publish.coalition_values import coalition_values
 from mixval.publish.marginal_values import MarginalValues, marginal_values, marginal_words
 from mixval.publish.names import listed, visible
 from mixval.publish.numerals import compact, count, counted, decimals_for, fixed, percent, signed
+from mixval.publish.part_values import PartValues, part_lines, part_values
 from mixval.publish.ranking import interval_words, value_decimals
 from mixval.publish.term_statistics import standard_errors
 from mixval.publish.value_kind import kind_of, kind_of_row
@@ -99,6 +100,8 @@ class Explanation(FrozenModel):
     """The term that costs it most, and what would change it. None when it was not ranked."""
     coalitions: MarginalValues | None = None
     """Its coalition values. None where the run or the contributor has none."""
+    real_and_synthetic: PartValues | None = None
+    """Values of its parts, and of mixtures of them by weight. None where the run has none."""
     broken: list[BrokenExpectation] = Field(default_factory=list)
     warnings: list[RunWarning] = Field(default_factory=list)
     """Those that name it and those about the whole run, worst first; of one severity those that name it first."""
@@ -116,6 +119,9 @@ def explain(
     warnings: Sequence[RunWarning] = (),
     coalitions: pa.Table | None = None,  # COALITIONS
     redundancy: pa.Table | None = None,  # REDUNDANCY
+    parts: pa.Table | None = None,  # PARTS_TABLE
+    mixture: pa.Table | None = None,  # MIXTURE
+    mixture_best: pa.Table | None = None,  # MIXTURE_BEST
 ) -> Explanation:
     """All results about one contributor, from the run's tables.
 
@@ -128,7 +134,9 @@ def explain(
     if own is not None:
         found = coalition_values(ranking, coalitions, redundancy)
         marginal = None if found is None else marginal_values(found, contributor, kind_of(ranking).alone)
-        return _ranked(own, ranking, terms, warnings).model_copy(update={"coalitions": marginal})
+        by_part = part_values(contributor, parts, mixture, mixture_best)
+        more = {"coalitions": marginal, "real_and_synthetic": by_part}
+        return _ranked(own, ranking, terms, warnings).model_copy(update=more)
     if refused:
         broken = [BrokenExpectation(**{k: v for k, v in row.items() if k in BrokenExpectation.model_fields}) for row in refused]
         gate = refused[0]["verdict"]
@@ -141,6 +149,8 @@ def explanation_text(found: Explanation) -> str:
     lines = _marginal(found) + _contribution_lines(found)
     if found.would_help_most:
         lines += ["", found.would_help_most]
+    if found.real_and_synthetic and (by_part := part_lines(found.real_and_synthetic, found.decimals)):
+        lines += ["", *by_part]
     if found.coalitions:
         lines += ["", *marginal_words(found.coalitions, found.decimals)]
     if found.parts:

@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from coalition_run import CoalitionResults, make_both
+from parts_run import make_parts
 from published_run import NAMES, Results
 
 from mixval import __version__
 from mixval.contracts import schemas
-from mixval.contracts.results import published_schemas
+from mixval.contracts.results import MIXTURE_TABLES, published_schemas
 from mixval.contracts.schemas import SCHEMAS
 from mixval.contracts.sealed import sealed
 from mixval.errors import ContractError, SchemaError, SchemaVersionError, StorageError
@@ -31,6 +32,7 @@ def write_run(folder: Path, results: Results, coalitions: CoalitionResults) -> P
     """The tables and manifest of a run as this mixval writes them."""
     tables = {name: getattr(results, name) for name in ("ranking", "terms", "rejected")}
     tables |= {name: getattr(coalitions, name) for name in ("coalitions", "redundancy")}
+    tables |= {name: getattr(make_parts(results), name) for name in MIXTURE_TABLES}
     for name, table in tables.items():
         write_table(open_location(str(folder)).child(f"{name}.parquet"), table, published_schemas()[name])
     (folder / "manifest.json").write_text(results.manifest.to_json())

@@ -21,5 +21,8 @@ def write_report(folder: Location, results: ValuationResults) -> None:
         manifest.warnings,
         results.coalitions,
         results.redundancy,
+        results.parts,
+        results.mixture,
+        results.mixture_best,
     )
     folder.child(REPORT).write_bytes(page.encode())

@@ -72,7 +72,7 @@ def test_eq_8_on_the_same_gradients_takes_no_pass_and_is_named_so(tmp_path: Path
     assert NTK_REGRESSION not in told.terms["term"].to_pylist()
     assert "Value (nats)" not in _report(told)
     again = value(world.config(value={"damping": 0.1}))
-    assert {kind for kind, n in again.recomputed.items() if n} == {"terms", "coalitions"}
+    assert {kind for kind, n in again.recomputed.items() if n} == {"terms", "coalitions", "mixture"}
 
 
 @pytest.mark.parametrize("method", list(METHODS))

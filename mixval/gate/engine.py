@@ -6,7 +6,6 @@ results. So each thread has its own ephemeral context (30 ms to make), and one t
 
 from __future__ import annotations
 
-import copy
 import functools
 import os
 import threading
@@ -87,28 +86,49 @@ def _results(gx: ModuleType, batch: Any, checks: Sequence[Check], result_format:
 
 @contextmanager
 def _described_once(gx: ModuleType) -> Iterator[None]:
-    """While it lasts, this thread's expectations are described once each, and copied from then on.
+    """While it lasts, this thread's expectations are described once each, and copied from then on; and what names the arguments
+    of a metric is made once for equal arguments.
 
-    Great Expectations describes each some fifty times a validation, which took half of the time of small frames. Nothing
-    changes an expectation meanwhile. For whoever has `LOCK`.
+    Great Expectations describes each some fifty times a validation, and names each metric as often, which took most of the time
+    of small frames. Nothing changes an expectation meanwhile. For whoever has `LOCK`.
     """
+    from great_expectations.core.id_dict import IDDict
+
     owner, me, described = gx.expectations.Expectation, threading.get_ident(), dict[int, tuple[Any, Any]]()
-    anew = owner.configuration
+    anew, named_anew, named = owner.configuration, IDDict.to_id, dict[Any, Any]()
 
     def configuration(expectation: Any) -> Any:
         if threading.get_ident() != me:
             return anew.fget(expectation)
         if id(expectation) not in described:
             described[id(expectation)] = expectation, anew.fget(expectation)  # held, or another may get its place
-        found = copy.copy(described[id(expectation)][1])
-        found.kwargs = dict(found.kwargs)
-        return found
+        return _copied(described[id(expectation)][1])
 
-    owner.configuration = property(configuration)
+    def to_id(arguments: Any, *chosen: Any, **choosing: Any) -> Any:
+        if chosen or choosing:
+            return named_anew(arguments, *chosen, **choosing)
+        key = type(arguments), *arguments.items(), *map(type, arguments.values())  # 1, 1.0 and True are equal
+        try:
+            known = named.get(key)
+        except TypeError:  # a list, which is looked at anew
+            return named_anew(arguments)
+        if known is None:
+            known = named[key] = named_anew(arguments)
+        return known
+
+    owner.configuration, IDDict.to_id = property(configuration), to_id  # type: ignore[method-assign]
     try:
         yield
     finally:
-        owner.configuration = anew
+        owner.configuration, IDDict.to_id = anew, named_anew  # type: ignore[method-assign]
+
+
+def _copied(description: Any) -> Any:
+    """A description of its own, with kwargs of its own: what `copy.copy` makes, without asking how it is pickled."""
+    found = object.__new__(type(description))
+    found.__dict__ |= description.__dict__
+    found.kwargs = dict(found.kwargs)
+    return found
 
 
 def _own_definition(gx: ModuleType) -> Any:

@@ -18,6 +18,7 @@ from mixval.config.source import StorageConfig
 from mixval.errors import ConflictError, MixvalError, SchemaError, StorageError
 from mixval.lake.columns import conformed
 from mixval.lake.conditions import require_conditions
+from mixval.lake.delta_handle import KeptHandle
 from mixval.lake.delta_log import logged_changes
 from mixval.lake.delta_rows import arrow_schema, batches, keys_by_statistics, rows_by_key, table_files
 from mixval.lake.delta_store import (
@@ -50,10 +51,11 @@ def open_table(url: str, storage: StorageConfig | None = None) -> LakeTable:
 
 
 class _DeltaLake:
-    """A Delta table by its location. Holds no handle: each method looks at the table as it is."""
+    """A Delta table by its location. Each method looks at the table as it is."""
 
     def __init__(self, location: Location) -> None:
         self._location = location
+        self._kept = KeptHandle(location)
 
     @property
     def url(self) -> str:
@@ -133,6 +135,7 @@ class _DeltaLake:
             new = Schema.from_arrow(pa.schema(lacking)).fields
             if not new:
                 return handle.version()
+            self._kept.forget()
             once = CommitProperties(max_commit_retries=0)
             if self._goes_through(handle, lambda: handle.alter.add_columns(new, commit_properties=once)):  # noqa: B023
                 return handle.version()
@@ -142,6 +145,7 @@ class _DeltaLake:
         """Whether the rows are in the version after the handle's; False where another writer was first."""
         from deltalake import CommitProperties, Transaction, write_deltalake
 
+        self._kept.forget()  # looks meanwhile leave this handle as it was asked
         once = CommitProperties(
             custom_metadata={"mixval.key": key.text},
             max_commit_retries=0,
@@ -178,6 +182,7 @@ class _DeltaLake:
             if now is None or now <= before:
                 raise
             return False
+        self._kept.keep(handle)
         return True
 
     def _moved(self, handle: DeltaTable, since: int | None) -> int:
@@ -211,16 +216,21 @@ class _DeltaLake:
 
     def _handle(self, version: int | None = None) -> DeltaTable | None:
         """The table as it is now, or was; None where there is none."""
+        with self._guard("open a Delta table"):
+            if version is None:
+                return self._kept.current(self._opened, lambda handle: refuse_unheld(handle, self.url))
+            return self._opened(version)
+
+    def _opened(self, version: int | None = None) -> DeltaTable | None:
         from deltalake import DeltaTable
         from deltalake.exceptions import TableNotFoundError
 
-        with self._guard("open a Delta table"):
-            try:
-                handle = DeltaTable(self._path, version=version, storage_options=storage_options(self._location))
-            except TableNotFoundError:
-                refuse_other_folder(self._location)
-                return None
-            refuse_unheld(handle, self.url)
+        try:
+            handle = DeltaTable(self._path, version=version, storage_options=storage_options(self._location))
+        except TableNotFoundError:
+            refuse_other_folder(self._location)
+            return None
+        refuse_unheld(handle, self.url)
         return handle
 
     def _present(self, version: int | None = None) -> DeltaTable:

@@ -93,10 +93,18 @@ def holdings_at(
     base = maker.base()
     grown = None if base is None else maker.grown(base)
     made = grown if isinstance(grown, Holdings) else maker.anew(grown)
-    commit_holdings(config, target, table, made)
-    if base is not None and base.version is not None:
-        _discard_before(config, target, table, base.version)
+    keep_holdings(config, prepared, table, made)
     return made
+
+
+def keep_holdings(config: ValuationConfig, prepared: PreparedRun, table: LakeTable, made: Holdings) -> None:
+    """Commit what a version of the table holds, unless it is there, and discard all but the newest holdings before it."""
+    if made.version is None:
+        raise ShapeError("holdings of no table are not stored: expected a version, found none. Take those of a table.")
+    target = prepared.target_job
+    if target.store.committed(_ref(config, target, table, made.version)) is None:
+        commit_holdings(config, target, table, made)
+        _discard_before(config, target, table, made.version)
 
 
 @dataclass(frozen=True)
@@ -194,12 +202,15 @@ def commit_holdings(config: ValuationConfig, target: MeasureJob, table: LakeTabl
 
 
 def _discard_before(config: ValuationConfig, target: MeasureJob, table: LakeTable, version: int) -> None:
-    """Discard the newest holdings before this version: two versions' remain."""
+    """Discard the second newest holdings before this version: two versions' remain."""
+    n_found = 0
     for before in range(version - 1, max(version - 1 - LOOKED_BACK, -1), -1):
         ref = _ref(config, target, table, before)
         if target.store.committed(ref) is not None:
-            target.store.discard(ref)
-            return
+            n_found += 1
+            if n_found > 1:
+                target.store.discard(ref)
+                return
 
 
 def _below(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

@@ -24,7 +24,7 @@ from mixval.stages.admitted_rows import admitted_rows
 from mixval.stages.deciding import decide
 from mixval.stages.deliveries import Valued, ValuedDelivery
 from mixval.stages.held_batches import Make
-from mixval.stages.holdings import Holdings, holdings_at
+from mixval.stages.holdings import Holdings, holdings_at, keep_holdings
 from mixval.stages.ledger_view import LedgerView, policy_digest
 from mixval.stages.marginal import measure_given, not_measured
 
@@ -96,8 +96,7 @@ class Settling:
     def store(self) -> None:
         """Store what the table holds now, for the next run."""
         if self.n_appended:
-            self._holdings = None
-            self.holdings()
+            keep_holdings(self.valued.config, self.valued.prepared, self.table, self.holdings())
 
     def _decided(self, one: ValuedDelivery, holdings: Holdings) -> Decision:
         """The decision that stands for the next attempt: this gate's, or that of whoever was first.

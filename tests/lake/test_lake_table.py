@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -357,3 +359,26 @@ def test_a_column_without_nulls_takes_none(tmp_path: Path) -> None:
 def test_stores_without_conditional_creation_are_refused(url: str) -> None:
     with pytest.raises(ConditionUnsupportedError, match=r"expected the table of a gate in a local folder or under s3://"):
         open_table(url)
+
+
+def test_a_table_that_is_replaced_under_a_gate_is_seen_as_the_new_one(table: LakeTable, tmp_path: Path) -> None:
+    first = table.identity()
+    shutil.rmtree(path_of(table))
+    assert (table.version(), table.identity()) == (None, None)
+    write_deltalake(path_of(table), pa.table({"text": ["a"], "label": [0]}))
+    write_deltalake(path_of(table), pa.table({"text": ["b"], "label": [1]}), mode="append")
+    assert table.version() == 1
+    assert table.identity() not in (None, first)
+
+
+def test_a_table_is_looked_at_as_it_is_after_others_have_written_or_restored_it(table: LakeTable) -> None:
+    for version in (2, 3):
+        foreign(table)
+        assert (table.version(), table.moved_since(1)) == (version, version - 1)
+    DeltaTable(path_of(table)).restore(1)
+    assert (table.version(), table.rows_by_key(4), table.attempt(KEY.delivery)) == (4, {KEY: 3}, KEY.attempt)
+
+
+def test_a_table_can_be_sent_to_another_process_after_it_was_looked_at(table: LakeTable) -> None:
+    version = table.version()
+    assert pickle.loads(pickle.dumps(table)).version() == version

@@ -18,6 +18,7 @@ projections holds. All sums are float64.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self, get_args
 
 import numpy as np
@@ -214,8 +215,12 @@ def embedding_mmd(
     return EmbeddedMmd(value, squared, variance, part.n, target.n, *moves, _approximation_error(target.settings, by_frequency))
 
 
+@lru_cache(maxsize=8)
 def _directions(n: int, n_columns: int, seed: int, place: int) -> Floats:
-    """(n, D) rows that are each standard normal, orthogonal in blocks of D; more of them begin with the same ones."""
+    """(n, D) rows that are each standard normal, orthogonal in blocks of D; more of them begin with the same ones.
+
+    Read-only. Those drawn last are kept: all contributors have the same, and of a small one they would take longer than its rows.
+    """
     blocks = []
     for start in range(0, n, n_columns):
         size = min(n_columns, n - start)
@@ -224,7 +229,9 @@ def _directions(n: int, n_columns: int, seed: int, place: int) -> Floats:
         basis, upper = np.linalg.qr(normal.T)
         # A column's sign is LAPACK's choice: with a positive diagonal, every machine has the same one.
         blocks.append((basis * np.copysign(lengths, np.diag(upper))).T)
-    return np.concatenate(blocks)
+    drawn: Floats = np.concatenate(blocks)
+    drawn.setflags(write=False)
+    return drawn
 
 
 def _by_frequency(target: MeanEmbedding, part: MeanEmbedding, estimator: Estimator) -> Floats:

@@ -26,6 +26,7 @@ state: ./gate-state
 ${columns_at_top}
 # origin: real                                 # if files have no column `origin`
 # storage: {endpoint_url: "http://127.0.0.1:9000"}   # keys: AWS_ACCESS_KEY_ID or a Prefect block
+# limits: {files: 100000, file_bytes: 34359738368}     # most of a contributor in the inbox
 
 backbone:
 ${backbone}

@@ -12,7 +12,7 @@ from mixval.config.base import FrozenModel
 from mixval.config.gate import GateConfig
 from mixval.config.policy import PolicyConfig
 from mixval.config.runtime import RuntimeConfig
-from mixval.config.source import OriginRule, SourceConfig, StorageConfig
+from mixval.config.source import LimitsConfig, OriginRule, SourceConfig, StorageConfig
 from mixval.config.tasks import Task
 from mixval.config.valuation import ValuationConfig
 
@@ -38,6 +38,8 @@ class IngestionConfig(FrozenModel):
     """As `source.origin` of a valuation; not `folder`, since each delivery is one file, whose copy has no folders."""
     storage: StorageConfig = StorageConfig()
     """How the URLs above are opened."""
+    limits: LimitsConfig = LimitsConfig()
+    """Most that a contributor may have in the inbox: of one that has more, nothing is taken. For rows see `gate.max_rows`."""
     gate: GateConfig = GateConfig()
     """Limits that rows and deliveries must meet before they are valued."""
     policy: PolicyConfig = PolicyConfig()

@@ -16,7 +16,7 @@ from mixval.config.ingestion import IngestionConfig
 from mixval.config.source import LimitsConfig
 from mixval.contracts.ingestion import Delivery
 from mixval.errors import ConfigError, MixvalError, StorageError
-from mixval.storage.claimed_names import contributor_named
+from mixval.storage.claimed_names import contributor_named, spelling
 from mixval.storage.entries import Entry, entries_below
 from mixval.storage.formats import format_of, known_formats, open_format
 from mixval.storage.held import held
@@ -28,7 +28,6 @@ UPLOAD_SECONDS = 60.0
 """Seconds without a change after which a file whose end cannot be read counts as delivered, and as damaged."""
 SETTLED_SECONDS = 2.0
 """Seconds without a change after which a file that does not say where it ends counts as delivered."""
-LIMITS = LimitsConfig()
 
 
 @dataclass(frozen=True)
@@ -65,14 +64,14 @@ def require_apart(config: IngestionConfig) -> None:
             )
 
 
-def list_inbox(config: IngestionConfig, limits: LimitsConfig = LIMITS) -> InboxListing:
-    """What lies in the inbox now, within limits for each contributor. Reads the ends of local files alone.
+def list_inbox(config: IngestionConfig) -> InboxListing:
+    """What lies in the inbox now, within `limits` for each contributor. Reads the ends of local files alone.
 
     A delivery is a file below `contributor=NAME/` (percent-decoded, as Hive writes it) or `NAME/`. Raises ConfigError as
     `require_apart` does, StorageError for an inbox that is missing or cannot be listed.
     """
     require_apart(config)
-    inbox = open_location(config.inbox, config.storage)
+    inbox, limits = open_location(config.inbox, config.storage), config.limits
     found = entries_below(inbox, limits)
     beyond = _beyond(found, limits)
     found = [entry for entry in found if _folder(entry.name) not in beyond]
@@ -108,17 +107,21 @@ def _beyond(entries: Sequence[Entry], limits: LimitsConfig) -> dict[str, str]:
         files[folder] += 1
         sizes[folder] += entry.size_bytes
         if entry.name.rstrip("/").count("/") > limits.levels:
-            reasons[folder] = f"at most {limits.levels:,} levels of folders are expected, found more. Deliver them flat"
+            reasons[folder] = _limit(f"{limits.levels:,} levels of folders", "more", "Deliver them flat", "levels")
     reasons |= {
-        name: f"at most {limits.files:,} files are expected of a contributor at a time, found more. Deliver fewer at a time"
+        name: _limit(f"{limits.files:,} files", "more", "Deliver fewer at a time", "files")
         for name, n in files.items()
         if n > limits.files
     }
     return reasons | {
-        name: f"at most {limits.total_bytes:,} bytes are expected of a contributor at a time, found {n:,}. Deliver fewer"
+        name: _limit(f"{limits.total_bytes:,} bytes", f"{n:,}", "Deliver fewer at a time", "total_bytes")
         for name, n in sizes.items()
         if n > limits.total_bytes
     }
+
+
+def _limit(expected: str, found: str, remedy: str, limit: str) -> str:
+    return f"at most {expected} are expected of a contributor, found {found}. {remedy}, or raise `limits.{limit}`"
 
 
 def _delivery(inbox: Location, entry: Entry) -> Delivery:
@@ -133,7 +136,8 @@ def _delivery(inbox: Location, entry: Entry) -> Delivery:
 
 def _no_data(entry: Entry, limits: LimitsConfig) -> str:
     """Why a name is no data; empty for what may be."""
-    too_large = f"at most {limits.file_bytes:,} bytes are expected in a file, found {entry.size_bytes:,}. Divide it"
+    most, size = f"{limits.file_bytes:,}", f"{entry.size_bytes:,}"
+    too_large = f"at most {most} bytes are expected in a file, found {size}. Divide it, or raise `limits.file_bytes`"
     is_odd = any(part in ("", ".", "..") for part in entry.name.split("/"))
     said = [
         (legible(entry.name) != entry.name, "the bytes of its name are no UTF-8. Rename it"),
@@ -158,14 +162,15 @@ def _markers(entries: Sequence[Entry]) -> dict[str, str]:
 
 
 def _two_folders(entries: Sequence[Entry]) -> dict[str, str]:
-    """Names in folders that name the same contributor, which all wait until one is renamed."""
+    """Names in folders that name the same contributor, or two that cannot be told apart when they are read: all of them wait
+    until one is renamed."""
     folders: dict[str, set[str]] = {}
     for entry in entries:
-        folders.setdefault(contributor_of(entry.name), set()).add(_folder(entry.name))
+        folders.setdefault(spelling(contributor_of(entry.name)), set()).add(_folder(entry.name))
     return {
-        entry.name: f"two folders name the contributor {whose!r}: {', '.join(sorted(folders[whose]))}. Rename one"
+        entry.name: f"two folders name the contributor {whose!r}: {', '.join(map(ascii, sorted(folders[whose])))}. Rename one"
         for entry in entries
-        if len(folders[whose := contributor_of(entry.name)]) > 1
+        if len(folders[whose := spelling(contributor_of(entry.name))]) > 1
     }
 
 

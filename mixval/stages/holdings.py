@@ -30,6 +30,7 @@ from mixval.stages.steps import make_here
 from mixval.stages.table_files import measure_file
 from mixval.valuation.held_rows import HeldRows
 from mixval.valuation.marginal import Estimated
+from mixval.valuation.regression_coalitions import SolvedCoalition
 from mixval.valuation.summed_rows import SampledSums
 
 VERSION = 1
@@ -40,6 +41,18 @@ LOOKED_BACK = 64
 """Versions before the one asked for among which stored holdings are looked for."""
 TOLD = "holdings.json"
 ROWS = "rows"
+
+
+@dataclass
+class Known:
+    """What was computed of rows that are held, to be computed once."""
+
+    worth: Estimated | None = None
+    """Of the rows by themselves."""
+    union: SolvedCoalition | None = None
+    """The same rows, as they were valued before the last batch of them was held."""
+    with_batch: tuple[str, SolvedCoalition] | None = None
+    """The rows with those of the batch that was valued last, and its name. Only of a batch none of whose rows are held."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +69,8 @@ class Holdings:
     """Contributor -> names of its last batches, oldest first."""
     notes: tuple[str, ...] = ()
     """How these were made, where it was not by addition; sentences."""
-    known: dict[str, Estimated] = field(default_factory=dict, init=False, compare=False, repr=False)
-    """What was computed of these holdings, to be computed once."""
+    known: Known = field(default_factory=Known, compare=False, repr=False)
+    """What was computed of these rows."""
 
     @property
     def n_rows(self) -> int:
@@ -72,7 +85,9 @@ class Holdings:
         if batch.contributor is not None:
             names = [name for name in recent.get(batch.contributor, []) if name != batch.name]
             recent[batch.contributor] = [*names, batch.name][-REMEMBERED:]
-        return replace(self, parts=self.parts | own | both, rows=self.rows + batch.rows, recent=recent)
+        name, union = self.known.with_batch or (None, None)
+        known = Known(union=union if name == batch.name else None)
+        return replace(self, parts=self.parts | own | both, rows=self.rows + batch.rows, recent=recent, known=known)
 
 
 def holdings_at(

@@ -24,14 +24,13 @@ from mixval.stages.regression_coalitions import looked_at_each, regression_targe
 from mixval.stages.statistics_terms import FEWEST_DRAWN
 from mixval.terms.replicates import Keys
 from mixval.valuation.held_rows import LEAST_COMPARED, HeldRows
-from mixval.valuation.marginal import Estimated, Marginal, marginal_of, missing_share
+from mixval.valuation.marginal import Estimated, Marginal, marginal_of, missing_share, worth_of
 from mixval.valuation.players import Player, player_of
 from mixval.valuation.summed_rows import SampledSums
 
 Quantities = dict[QuantityName, Quantity]
 Untold = Literal["untold"]
 UNTOLD: Untold = "untold"
-WORTH = "worth"
 NO_VALUE = "some of its rows are in the table, and too few of them can be looked up to tell which"
 
 
@@ -101,16 +100,18 @@ def _marginal(holdings: Holdings, batch: Batch, target: MeasureJob) -> Marginal 
     _require_drawn(batch, own)
     each = math.ceil(most / len(own))
     parts = {part: _player({part: one}, target, each) for part, one in own.items()}
-    if not holdings.parts:
-        return marginal_of(None, parts, side)
-    held, added = _player(holdings.parts, target, most), None
-    if holdings.rows.told(batch.rows.keys)[1].any():
+    held, added = _player(holdings.parts, target, most) if holdings.parts else None, None
+    if held is not None and holdings.rows.told(batch.rows.keys)[1].any():
         new = {part: new_rows(one, batch.kept[part], holdings.rows) for part, one in own.items()}
         if UNTOLD in new.values():
             return None
         added = {part: _player({part: one}, target, each) for part, one in new.items() if isinstance(one, SampledSums)}
-    found = marginal_of(held, parts, side, added, holdings.known.get(WORTH))
-    holdings.known[WORTH] = found.before  # batches that come one after another are valued against the same
+    known = holdings.known
+    if held is not None and known.worth is None and known.union is not None:
+        known.worth = worth_of(known.union, held, side)
+    found = marginal_of(held, parts, side, added, known.worth)
+    known.worth, known.union = found.before, None  # batches that come one after another are valued against the same
+    known.with_batch = None if added is not None or found.union is None else (batch.name, found.union)
     return found
 
 

@@ -9,14 +9,16 @@ import numpy as np
 
 from mixval.contracts.parts import REAL
 from mixval.stages.jobs import MeasureJob
+from mixval.stages.kept import LastMade
 from mixval.stages.measured import multipliers, target_multipliers
 from mixval.stages.regression_value import responses_of
 from mixval.stages.statistics import PartStatistics, read_statistics, rows_represented, statistics_ref
-from mixval.stages.target_gradients import read_target_gradients
+from mixval.stages.target_gradients import read_target_gradients, target_gradients_ref
 from mixval.terms.ntk.objective import TargetObjective
 from mixval.valuation.players import Player, TargetSide, game_of
 from mixval.valuation.regression_coalitions import EffectRows, RegressionGame
 
+_SIDE = LastMade[TargetSide]()
 LEAST_LOOKED_AT = 64
 """Rows of a contributor whose effects are taken, if it has as many, however many contributors share `value.replicate_rows`."""
 
@@ -29,10 +31,15 @@ def regression_game(jobs: Sequence[MeasureJob], target: MeasureJob) -> Regressio
 
 
 def regression_target(target: MeasureJob) -> TargetSide:
-    """T's side of a game, from its committed gradients."""
-    of_target = read_target_gradients(target)
-    drawn = target_multipliers(target, of_target.keys)
-    return TargetSide(of_target.features, of_target.objective, drawn, target.regression_damping)
+    """T's side of a game, from its committed gradients; made once in a process."""
+
+    def made() -> TargetSide:
+        of_target = read_target_gradients(target)
+        drawn = target_multipliers(target, of_target.keys)
+        return TargetSide(of_target.features, of_target.objective, drawn, target.regression_damping)
+
+    drawn_by = target.value.replicates, target.seed, target.regression_damping
+    return _SIDE.get(f"{target.output} {target_gradients_ref(target).fingerprint} {drawn_by}", made)
 
 
 def looked_at_each(target: MeasureJob, n_players: int) -> int:

@@ -26,7 +26,7 @@ def contributor_folders(
     for entry in folders_below(root, follow_links):
         if not is_hidden(entry.name) and entry.file.url != target.url:
             name, claimed = _claimed(root, entry)
-            by_spelling[unicodedata.normalize("NFC", name)].append((name, claimed))
+            by_spelling[spelling(name)].append((name, claimed))
     folders, refusals = dict[str, Location](), dict[str, list[Entry]]()
     for claims in by_spelling.values():
         for name, entry in claims if len(claims) == 1 else _ambiguous(root, claims):
@@ -41,6 +41,11 @@ def contributor_named(folder: str, errors: str = "replace") -> str:
     """The contributor that a folder's name says: what follows `contributor=`, percent-decoded as Hive writes it, or the name
     itself. `errors` is what becomes of escaped bytes that are not UTF-8, as for `bytes.decode`."""
     return unquote(folder.removeprefix(_HIVE), errors=errors) if folder.startswith(_HIVE) else folder
+
+
+def spelling(name: str) -> str:
+    """What names have in common that look alike: letters with accents may be one sign or two (NFC, NFD)."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _claimed(root: Location, entry: Entry) -> tuple[str, Entry]:

@@ -17,13 +17,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
+import numpy.typing as npt
 
+from mixval.terms.ntk.value_spread import value_spread
 from mixval.terms.replicates import interval
 from mixval.valuation.estimates import Floats
 from mixval.valuation.players import Player, TargetSide, game_of
-from mixval.valuation.regression_coalitions import RegressionGame
+from mixval.valuation.regression_coalitions import EffectRows, RegressionGame, SolvedCoalition, sampled_rows
+from mixval.valuation.shapley import Members
 
 HELD = "held"
 """The player of what is held; the others are parts of the batch."""
@@ -64,6 +68,8 @@ class Marginal:
     """By part: what it adds to what is held."""
     given_rest: dict[str, Estimated]
     """By part: what it adds to what is held and the rest of the batch."""
+    union: SolvedCoalition | None
+    """Of what is held and the batch; None without replicates."""
 
 
 def marginal_of(
@@ -76,18 +82,48 @@ def marginal_of(
     """Of a batch of these parts, at least one, above what is held; None: nothing.
 
     `added` are the parts' rows that are not held yet, without those that have none; None: all are new. Rows that are held add
-    nothing. `before` is what is held by itself, where that is known. Cost: a factor in float64 for each of at most six unions,
-    whatever was summed.
+    nothing. `before` is what is held by itself, where that is known: of a union that came before, by `worth_of`. Cost: a factor
+    in float64 for each of at most six unions, whatever was summed.
     """
     own = parts if added is None else added
     players = dict(own) if held is None else {HELD: held, **own}
     worth, base, names = _worth(players, target), [] if held is None else [HELD], list(own)
-    whole, before = worth.of([*base, *names]), before or worth.of(base)
+    if before is not None:
+        worth.known[frozenset(base)] = before
+    union = worth.solved([*base, *names])
+    whole, before = worth.of([*base, *names]), worth.of(base)
     alone = worth if added is None else _worth(parts, target)
     given_held = {part: worth.of([*base, part] if part in own else base).less(before) for part in parts}
     rest = {part: [*base, *(one for one in names if one != part)] for part in parts}
     given_rest = {part: whole.less(worth.of(others)) for part, others in rest.items()}
-    return Marginal(before, whole.less(before), alone.of(list(parts)).less(alone.of([])), given_held, given_rest)
+    return Marginal(before, whole.less(before), alone.of(list(parts)).less(alone.of([])), given_held, given_rest, union)
+
+
+def worth_of(union: SolvedCoalition, player: Player, target: TargetSide) -> Estimated:
+    """What the rows of a union are worth as one player, whose sums are the union's: as `marginal_of` would say, without a
+    factor. Rows that the player looks at and the union did not are solved for."""
+    if player.rows is None:
+        return Estimated(union.found.value, None)
+    own, places = sampled_rows([player.rows]), _places(union.rows, player.rows)
+    reach = None if places is None else union.reach.take(places)
+    spread = value_spread(union.regression, union.found, target.objective, own, target.multipliers, reach)
+    return Estimated(union.found.value, spread.deviations)
+
+
+def _places(among: Sequence[EffectRows], wanted: EffectRows) -> npt.NDArray[np.int64] | None:
+    """(u,) where each row stands among others, by its part, content and weight; None where one of them does not."""
+    named = [_named(one) for one in (*among, wanted)]
+    if any(one is None for one in named):
+        return None
+    at = {name: place for place, name in enumerate(chain.from_iterable(one for one in named[:-1] if one is not None))}
+    places = [at.get(name, -1) for name in named[-1] or []]
+    return None if -1 in places else np.array(places, dtype=np.int64)
+
+
+def _named(rows: EffectRows) -> list[tuple[bool, int, float]] | None:
+    if rows.keys is None:
+        return None
+    return list(zip(rows.is_real.tolist(), rows.keys.tolist(), rows.weights.tolist(), strict=True))
 
 
 def missing_share(
@@ -140,7 +176,14 @@ class _Worth:
         """Each union is computed once: a batch of one part asks for the same ones by several names."""
         union = frozenset(members)
         if union not in self.known:
-            mask = np.array([name in union for name in self.names], dtype=np.bool_)
+            mask = self._mask(union)
             deviations = self.game.deviations(mask)  # first: its factor gives the value, too
             self.known[union] = Estimated(self.game.value(mask) if mask.any() else self.game.empty(), deviations)
         return self.known[union]
+
+    def solved(self, members: Sequence[str]) -> SolvedCoalition | None:
+        """The union with its factor; None without replicates."""
+        return self.game.solved(self._mask(frozenset(members)))
+
+    def _mask(self, union: frozenset[str]) -> Members:
+        return np.array([name in union for name in self.names], dtype=np.bool_)

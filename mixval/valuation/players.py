@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -68,8 +70,9 @@ def player_of(
             weights=np.concatenate([one.weights[rows] for one, rows, _ in chosen]),
             stand_for=np.concatenate([each for *_, each in chosen]),
             is_real=np.repeat(np.array(are_real, dtype=np.bool_), [len(each) for *_, each in chosen]),
+            keys=np.concatenate([one.keys[rows] for one, rows, _ in chosen]),
         )
-    gram, cross = (np.sum([getattr(one, name) for one in parts], axis=0) for name in ("gram", "cross"))
+    gram, cross = reduce(add, (one.gram for one in parts)), reduce(add, (one.cross for one in parts))
     return Player(sum(one.admitted for one in parts), measured, gram, cross, rows)
 
 

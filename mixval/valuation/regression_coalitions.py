@@ -21,7 +21,7 @@ costs the contributors that join and leave (`coalition_sums.py`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,9 +31,10 @@ from scipy import linalg
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.ntk.damped import effective_rank, solved
 from mixval.terms.ntk.objective import TargetObjective
-from mixval.terms.ntk.regression import Change, KernelRegression, Mode
+from mixval.terms.ntk.regression import Change, KernelRegression, Mode, Reach
 from mixval.terms.ntk.value import RegressionValue, regression_value
-from mixval.terms.ntk.value_spread import SampledRows, value_spread
+from mixval.terms.ntk.value_spread import SampledRows, value_reach, value_spread
+from mixval.terms.replicates import Keys
 from mixval.valuation.coalition_sums import GramSums
 from mixval.valuation.estimates import Floats
 from mixval.valuation.shapley import Members, Order
@@ -90,6 +91,24 @@ class EffectRows:
     """(u,) measured rows for each that is looked at."""
     is_real: npt.NDArray[np.bool_]
     """(u,)."""
+    keys: Keys | None = None
+    """(u,) names by content, by which rows are found again in another union; None: they are not looked for."""
+
+
+@dataclass(frozen=True)
+class SolvedCoalition:
+    """A coalition whose system is solved, with what its outputs on T owe to each row that was looked at.
+
+    Of the same rows cut into other players, everything but the choice of rows to look at is the same.
+    """
+
+    regression: KernelRegression
+    """Without its matrix, of which the factor is kept."""
+    found: RegressionValue
+    rows: Sequence[EffectRows]
+    """Of each member."""
+    reach: Reach
+    """Of these rows, in their order."""
 
 
 @dataclass(frozen=True)
@@ -155,14 +174,23 @@ class RegressionGame:
             return np.zeros(len(self._spreads.target))
         key = members.tobytes()
         if key not in self._deviations:
-            regression = self._regression(members)
-            change = KernelRegression.change(regression, self._damping, self._objective.mode)
-            found = RegressionValue(self._objective.value(change.values), change)
-            self._known.setdefault(key, found.value)
-            chosen = [one for one, is_in in zip(self._spreads.rows, members, strict=True) if is_in]
-            spread = value_spread(regression, found, self._objective, sampled_rows(chosen), self._spreads.target)
-            self._deviations[key] = spread.deviations
+            self.solved(members)
         return self._deviations[key]
+
+    def solved(self, members: Members) -> SolvedCoalition | None:
+        """These contributors, at least one, with their factor; None without replicates. Costs what `deviations` does."""
+        if self._spreads is None:
+            return None
+        regression, key = self._regression(members), members.tobytes()
+        change = KernelRegression.change(regression, self._damping, self._objective.mode)
+        found = RegressionValue(self._objective.value(change.values), change)
+        self._known.setdefault(key, found.value)
+        chosen = [one for one, is_in in zip(self._spreads.rows, members, strict=True) if is_in]
+        sampled = sampled_rows(chosen)
+        reach = value_reach(regression, found, sampled)
+        spread = value_spread(regression, found, self._objective, sampled, self._spreads.target, reach)
+        self._deviations[key] = spread.deviations
+        return SolvedCoalition(replace(regression, matrix=np.zeros((0, 0))), found, chosen, reach)
 
     def rows(self, members: Members) -> Floats:
         """(m,) v of these contributors, none or more, on each of T's rows; their mean is v, weighted by T's answer tokens."""

@@ -97,7 +97,7 @@ def test_contributors_that_deliver_too_much_wait_and_others_go_on(gate: Gate) ->
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(b"x" * size)
     deliver(gate.config, "good/1/x.parquet", shard("g", 1))
-    found = list_inbox(gate.config, limits)
+    found = list_inbox(gate.config.model_copy(update={"limits": limits}))
     assert [one.name for one in found.deliveries] == ["good/1/x.parquet"]
     waiting = {one.name: one.reason for one in found.waiting}
     assert {name: reason.split(" are")[0] for name, reason in waiting.items()} == {
@@ -114,7 +114,16 @@ def test_two_folders_of_one_contributor_wait_and_others_go_on(gate: Gate) -> Non
     found = listed(gate)
     assert [one.name for one in found.deliveries] == ["b/z.parquet"]
     assert [one.name for one in found.waiting] == ["a/y.parquet", "contributor=a/x.parquet"]
-    assert "two folders name the contributor 'a': a, contributor=a" in found.waiting[0].reason
+    assert "two folders name the contributor 'a': 'a', 'contributor=a'" in found.waiting[0].reason
+
+
+def test_two_folders_whose_names_look_alike_wait(gate: Gate) -> None:
+    deliver(gate.config, "caf\u00e9/x.parquet", shard("x"))
+    deliver(gate.config, "contributor=cafe%CC%81/y.parquet", shard("y"))
+    found = listed(gate)
+    assert found.deliveries == ()
+    assert {one.name for one in found.waiting} == {"caf\u00e9/x.parquet", "contributor=cafe%CC%81/y.parquet"}
+    assert r"'caf\xe9', 'contributor=cafe%CC%81'. Rename one" in found.waiting[0].reason
 
 
 def test_a_file_on_its_way_waits_and_one_that_was_left_is_delivered(gate: Gate) -> None:

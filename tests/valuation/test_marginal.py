@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache, reduce
 from operator import add
 
@@ -14,7 +15,7 @@ from mixval.terms.ntk.objective import TargetObjective
 from mixval.terms.ntk.regression import kernel_regression
 from mixval.terms.ntk.target_metrics import one_hot
 from mixval.terms.replicates import row_multipliers
-from mixval.valuation.marginal import Estimated, Marginal, marginal_of, missing_share
+from mixval.valuation.marginal import Estimated, Marginal, marginal_of, missing_share, worth_of
 from mixval.valuation.players import Player, TargetSide, game_of, player_of
 from mixval.valuation.regression_coalitions import EffectRows, RegressionGame
 from mixval.valuation.summed_rows import SampledSums
@@ -38,7 +39,7 @@ class Rows:
         rows = None
         if replicates:
             drawn, ones = row_multipliers(self.keys, replicates, 0), np.ones(n)
-            rows = EffectRows(self.phi, y, drawn, weight * ones, ones, ones > 0)
+            rows = EffectRows(self.phi, y, drawn, weight * ones, ones, ones > 0, self.keys)
         return Player(int(weight * n), n, weight * self.phi.T @ self.phi, weight * self.phi.T @ y, rows)
 
 
@@ -213,3 +214,38 @@ def test_each_union_is_computed_once(monkeypatch, names, unions):
     parts = {name: Rows(3 + at, 20).player(20) for at, name in enumerate(names)}
     marginal_of(Rows(1, 40).player(20), parts, side(Rows(2, 30), 20))
     assert len(asked) == len(set(asked)) == unions
+
+
+def as_one(*players: Player, looked_at: slice = slice(None)) -> Player:
+    """The rows of several players as one's, of which some are looked at."""
+    rows = [one.rows for one in players if one.rows is not None]
+    both = {name: np.concatenate([getattr(one, name) for one in rows]) for name in vars(rows[0]) if name != "multipliers"}
+    multipliers = np.concatenate([one.multipliers for one in rows], axis=1)[:, looked_at]
+    chosen = EffectRows(multipliers=multipliers, **{name: array[looked_at] for name, array in both.items()})
+    counts = (sum(getattr(one, name) for one in players) for name in ("admitted", "measured"))
+    return Player(*counts, sum(one.gram for one in players), sum(one.cross for one in players), chosen)
+
+
+@pytest.mark.parametrize("looked_at", [slice(None), slice(30, None, 2)])
+def test_what_a_union_is_worth_as_one_player_follows_from_its_factor(looked_at: slice) -> None:
+    of_target, further = side(TARGET, 50), Rows(4, 5).player(50)
+    held, real, synthetic = HELD.player(50), REAL.player(50, weight=2.0), SYNTHETIC.player(50)
+    union = marginal_of(held, {"real": real, "synthetic": synthetic}, of_target).union
+    assert union is not None
+    player = as_one(held, real, synthetic, looked_at=looked_at)
+    wanted = marginal_of(player, {ONLY: further}, of_target).before
+    found = worth_of(union, player, of_target)
+    assert found.value == pytest.approx(wanted.value, rel=1e-9)
+    np.testing.assert_allclose(found.deviations, wanted.deviations, rtol=1e-6, atol=1e-12)
+
+
+def test_rows_that_a_union_did_not_look_at_are_solved_for() -> None:
+    of_target, held, batch = side(TARGET, 50), HELD.player(50), REAL.player(50)
+    assert held.rows is not None
+    few = replace(held, rows=as_one(held, looked_at=slice(40)).rows)
+    union = marginal_of(few, {ONLY: batch}, of_target).union
+    assert union is not None
+    player = as_one(held, batch)
+    wanted = marginal_of(player, {ONLY: Rows(4, 5).player(50)}, of_target).before
+    np.testing.assert_allclose(worth_of(union, player, of_target).deviations, wanted.deviations, rtol=1e-6, atol=1e-12)
+    assert marginal_of(HELD.player(), {ONLY: REAL.player()}, side(TARGET)).union is None

@@ -219,7 +219,7 @@ def embedding_mmd(
 def _directions(n: int, n_columns: int, seed: int, place: int) -> Floats:
     """(n, D) rows that are each standard normal, orthogonal in blocks of D; more of them begin with the same ones.
 
-    Read-only. Those drawn last are kept: all contributors have the same, and of a small one they would take longer than its rows.
+    Read-only. Those drawn last are kept: all contributors have the same, and to draw them takes longer than a small one's rows.
     """
     blocks = []
     for start in range(0, n, n_columns):

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 from scipy import linalg
 
 from mixval.errors import NumericalError, ShapeError
@@ -82,6 +83,10 @@ class Reach:
     """(u,) 0 to 1: by how much the row's own response sets its prediction."""
     sizes: Floats
     """(u,) |(Phi'Phi + lambda I)^-1 phi_i|^2: of the parameters, for a residual of 1."""
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Reach:
+        """Of these of the u rows, by their places."""
+        return Reach(self.outputs[:, rows], self.residuals[rows], self.leverages[rows], self.sizes[rows])
 
 
 @dataclass(frozen=True)

@@ -88,11 +88,12 @@ def value_spread(
     objective: TargetObjective,
     own: SampledRows,
     target: Floats,  # (R, m + 1): multipliers of T's rows, and of a row that is only guessed
+    reach: Reach | None = None,  # of the rows looked at, where it is known
 ) -> ValueSpread:
     """The spread of a value that `regression` gave. Raises ShapeError for a change without its factor."""
     linear, m = objective.linearised(found.change.values), len(found.change.values)
     has_one = found.change.values.shape[1] == 1
-    reach = regression.reach(found.change, own.rows, regression.displacement_row(found.change) if has_one else None)
+    reach = reach or value_reach(regression, found, own)
     free = np.clip(1 - reach.leverages, 1e-12, None)
     # Of labels HC2, under which lambda is large.
     raised = eased(1 / free, free) if has_one else 1 / np.sqrt(free)
@@ -109,6 +110,12 @@ def value_spread(
     if has_one and found.change.displacement > 0:
         moved = effects_of(shorter(reach, found.change.displacement) * scales, own.multipliers, own.strata)
     return ValueSpread(linear, rows, alone, (of_target, guessed), moved)
+
+
+def value_reach(regression: KernelRegression, found: RegressionValue, own: SampledRows) -> Reach:
+    """How T's outputs depend on the rows looked at; for one response the displacement, too, in a last row of `outputs`."""
+    has_one = found.change.values.shape[1] == 1
+    return regression.reach(found.change, own.rows, regression.displacement_row(found.change) if has_one else None)
 
 
 def shorter(reach: Reach, displacement: float) -> Floats:

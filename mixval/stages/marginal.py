@@ -31,6 +31,22 @@ from mixval.valuation.summed_rows import SampledSums
 Quantities = dict[QuantityName, Quantity]
 Untold = Literal["untold"]
 UNTOLD: Untold = "untold"
+VALUES: frozenset[QuantityName] = frozenset(
+    {
+        "marginal-value",
+        "marginal-value-per-row",
+        "marginal-value-per-token",
+        "marginal-value-per-price",
+        "standalone-value",
+        "redundancy",
+    }
+)
+"""Quantities that follow from the model."""
+UNREAD = "the backbone is made from a seed and has learnt no language: it hardly reads whether an answer fits its prompt"
+UNREAD_ADVICE = (
+    f"No delivery has a value, since {UNREAD}. No rule that compares a value holds, and what no other rule decides waits in "
+    "quarantine. Take a pretrained model (`backbone.path`); `mixval init` names one."
+)
 NO_VALUE = "some of its rows are in the table, and too few of them can be looked up to tell which"
 
 
@@ -67,6 +83,13 @@ def measure_given(
         parts={} if found is None else _part_values(found, batch, confidence),
         notes=list(holdings.notes),
     )
+
+
+def unread(measured: Measured) -> Measured:
+    """The same without values: where the model hardly reads whether an answer fits its prompt they tell nothing, and a rule
+    that compares one does not hold."""
+    valued = {name: _unknown(UNREAD) for name in measured.quantities if name in VALUES}
+    return measured.model_copy(update={"quantities": measured.quantities | valued, "parts": {}})
 
 
 def not_measured(

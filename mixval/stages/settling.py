@@ -26,7 +26,7 @@ from mixval.stages.deliveries import Valued, ValuedDelivery
 from mixval.stages.held_batches import Make
 from mixval.stages.holdings import Holdings, holdings_at, keep_holdings
 from mixval.stages.ledger_view import LedgerView, policy_digest
-from mixval.stages.marginal import measure_given, not_measured
+from mixval.stages.marginal import UNREAD_ADVICE, measure_given, not_measured, unread
 
 MOST_ATTEMPTS = 100
 """Of a delivery in one run: each failure is another gate's success."""
@@ -54,6 +54,11 @@ class Settling:
     n_appended: int = 0
     """Rows that entered."""
     _holdings: Holdings | None = None
+
+    def __post_init__(self) -> None:
+        """Say at once where no value can tell."""
+        if not self.valued.config.reads_answers:
+            self.findings.append(UNREAD_ADVICE)
 
     def settle(self, one: ValuedDelivery) -> DeliveryOutcome:
         """The delivery's decision, written down and carried out.
@@ -132,7 +137,8 @@ class Settling:
             return not_measured(one.outcome, holdings.version, rejected=rejected, failed=one.failed)
         target, sample = self.valued.prepared.target_job, self.valued.config.sample
         try:
-            return measure_given(holdings, one.batch, one.outcome, target, sample, one.price)
+            found = measure_given(holdings, one.batch, one.outcome, target, sample, one.price)
+            return found if self.valued.config.reads_answers else unread(found)
         except MixvalError as error:  # the gate stays closed for this one; the others go on
             return not_measured(one.outcome, holdings.version, failed=reason_of(error))
 

@@ -21,6 +21,7 @@ from mixval.stages.account import Account
 from mixval.stages.gate_publishing import publish_gate
 from mixval.stages.in_process import InProcess
 from mixval.stages.ingesting import idle_run, run_gate
+from mixval.stages.marginal import UNREAD_ADVICE
 from mixval.stages.quarantine import decision_on, rule_on, waiting
 from tests.gate_world import GateWorld, parquet, planted, rows, settling_of, table
 
@@ -313,3 +314,22 @@ def test_a_table_that_cannot_be_written_is_the_runs_error(tmp_path: Path) -> Non
     world.deliver("ash/a.parquet", rows(30, start=1_000))
     with pytest.raises(MixvalError):
         run(world.config(policy=ANY, state=str(tmp_path / "file" / "state")))
+
+
+def test_no_value_decides_where_the_model_cannot_tell_a_right_answer_from_a_wrong_one(tmp_path: Path) -> None:
+    """Answers of the other row: words and letters alone do not show it, so that nothing enters by its value."""
+    world = GateWorld(tmp_path, {"task": "instruction"})
+    schema = pa.schema(dict.fromkeys(("prompt", "response", "origin"), pa.string()))
+
+    def asked(n: int, start: int) -> bytes:
+        told = [(f"Which number follows {one}?", f"The number {one + 1}.") for one in range(start, start + n)]
+        return parquet(table([{"prompt": p, "response": r, "origin": "real"} for p, r in told], schema))
+
+    (tmp_path / "target" / "part-0.parquet").write_bytes(asked(40, 0))
+    world.deliver("ash/good.parquet", asked(60, 1_000))
+    summary = run(world.config())
+    assert decided(summary) == {"ash/good.parquet": ("quarantine", "undecided")}
+    assert "marginal-value is unknown, since the backbone is made from a seed" in summary.deliveries[0].decision.sentence
+    assert UNREAD_ADVICE in summary.findings
+    assert summary.deliveries[0].decision.measured.parts == {}
+    assert "No delivery has a value" in Path(summary.url.removeprefix("file://"), "report.html").read_text()

@@ -1,12 +1,13 @@
 """Whether a gate in front of a table loses or doubles anything, and what a decision costs, measured over real stores.
 
-    python -m benchmarks.gate [races] [kills] [speed] [overhead] [demo] [--races 10] [--kills 200]
+    python -m benchmarks.gate [races] [kills] [driver-kills] [speed] [overhead] [demo] [--races 10] [--kills 200]
 
 `races`: eight gates race the same ten shards of ten rows into a table of one, on a disk and over the wire. `kills`: gates are
 killed at every step of the protocol and at random moments, on a disk and, a tenth of them, over the wire, and another goes
-through. `speed`: as `python -m benchmarks.gate.speed`. `overhead`: a hundred small deliveries beside their model compute
-(`overhead.py`). `demo`: seconds of `python -m examples.demo gate`, by the clock. All by default. What other commands have
-stored in `benchmarks/results/gate.json` is kept.
+through. `driver-kills`: what the flow does is killed at thirty random moments, on a disk. `speed`: as
+`python -m benchmarks.gate.speed`. `overhead`: a hundred small deliveries beside their model compute (`overhead.py`). `demo`:
+seconds of `python -m examples.demo gate`, by the clock. All by default. What other commands have stored in
+`benchmarks/results/gate.json` is kept.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import sys
 from benchmarks.figures import write_beside
 from benchmarks.gate import demo, kills, races
 
-PARTS = ("races", "kills", "speed", "overhead", "demo")
+PARTS = ("races", "kills", "driver-kills", "speed", "overhead", "demo")
+DRIVER_KILLS = 30
 
 
 def main(arguments: list[str]) -> None:
@@ -34,6 +36,8 @@ def main(arguments: list[str]) -> None:
         write_beside("gate", races.figures(given.races), races.COMMAND)
     if "kills" in parts:
         write_beside("gate", kills.figures(given.kills, given.kills // 10), kills.COMMAND)
+    if "driver-kills" in parts:
+        write_beside("gate", kills.driver_figures(DRIVER_KILLS), kills.DRIVER_COMMAND)
     if "speed" in parts:
         from benchmarks.gate import speed  # which takes torch along
 

@@ -1,4 +1,8 @@
-"""Gates that are killed: at every step of the protocol, and at random moments. What is lost once another gate has run."""
+"""Gates that are killed: at every step of the protocol, and at random moments. What is lost once another gate has run.
+
+Of the protocol alone, with decisions that are given; and of the driver, which checks, values, decides, appends and publishes as
+`mixval gate` does, in one process.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,25 @@ import uuid
 from pathlib import Path
 from typing import get_args
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
 from benchmarks.figures import Figure, figure
+from benchmarks.gate.overhead import config_at as all_enter
 from benchmarks.gate.races import served
 from benchmarks.gate.scene import Count, Gate, config_at, count, lay_out, on_disk, run_until, start
+from mixval.config.ingestion import IngestionConfig
 from mixval.lake.steps import Step
+from mixval.stages.account import Account
+from mixval.stages.gate_publishing import publish_gate
+from mixval.stages.in_process import InProcess
+from mixval.stages.ingesting import run_gate
 
 SHARDS = 4
 COMMAND = "python -m benchmarks.gate kills"
+DRIVER_COMMAND = "OPENBLAS_NUM_THREADS=1 python -m benchmarks.gate driver-kills"
+PRELOADED = (__name__, "great_expectations", "transformers")
 KILLS_EACH = 10
 """Of one scene, one gate after the other; the last one is left to go through."""
 
@@ -75,6 +91,70 @@ def _killed_at_steps(gate: Gate, environment: dict[str, str]) -> tuple[int, Coun
         if killed.exitcode != -signal.SIGKILL:
             raise SystemExit(f"expected a gate that ends at `{step}`, found exit code {killed.exitcode}")
     return len(steps) - 1, _gone_through(gate, texts)
+
+
+def driver_figures(n_kills: int) -> list[Figure]:
+    """Kills of the driver at random, on a disk; what was lost in all."""
+    random.seed(0)
+    scenes = list[tuple[int, Count]]()
+    for _ in range(-(-n_kills // KILLS_EACH)):
+        with tempfile.TemporaryDirectory() as folder:
+            scenes.append(_driver_killed(all_enter(Path(folder), "ngrams")))
+    return [
+        figure("driver_kills", sum(n for n, _ in scenes), ">= 30", "kills", DRIVER_COMMAND),
+        figure("driver_rows_lost", sum(one.lost for _, one in scenes), "0", "rows", DRIVER_COMMAND),
+        figure("driver_rows_doubled", sum(one.doubled for _, one in scenes), "0", "rows", DRIVER_COMMAND),
+        figure("driver_decisions_lost", sum(one.decisions_lost for _, one in scenes), "0", "decisions", DRIVER_COMMAND),
+    ]
+
+
+def _driver_killed(config: IngestionConfig) -> tuple[int, Count]:
+    """Kills of a driver that has something to do: deliveries come whenever it got through."""
+    gate, n_kills, n_shards, span, texts = Gate(config), 0, 0, 0.0, list[str]()
+    while n_kills < KILLS_EACH:
+        if span or not n_shards:
+            texts += _sentences(config, n_shards, SHARDS)
+            n_shards += SHARDS
+        began = time.perf_counter()
+        killed = start(drive, config, preloaded=PRELOADED)
+        timer = threading.Timer(random.random() * (span or 30.0), killed.kill)
+        timer.start()
+        killed.join()
+        timer.cancel()
+        n_kills += killed.exitcode == -signal.SIGKILL
+        if killed.exitcode == 0:
+            span = max(span, time.perf_counter() - began)
+        elif killed.exitcode != -signal.SIGKILL:
+            raise SystemExit(f"expected a driver that ends well or is killed, found exit code {killed.exitcode}")
+    last = start(drive, config, preloaded=PRELOADED)
+    last.join()
+    if last.exitcode != 0:
+        raise SystemExit(f"expected a driver that goes through, found exit code {last.exitcode}")
+    found = count(gate, texts)
+    print(f"{config.table}: {n_kills} kills of the driver, {n_shards} deliveries, {found}", flush=True)
+    return n_kills, found
+
+
+def drive(config: IngestionConfig) -> None:
+    """What the flow does, in this process."""
+    torch.set_num_threads(1)
+    run = run_gate(config, InProcess(), Account())
+    publish_gate(run)
+    if run.failed:
+        raise SystemExit(f"expected every delivery to be decided, found {run.failed}")
+
+
+def _sentences(config: IngestionConfig, first: int, n: int) -> list[str]:
+    """Deliver so many files of 30 rows, none of which comes twice. Their texts."""
+    found = list[str]()
+    for at in range(first, first + n):
+        texts = [f"{('gloomy', 'bright')[row % 2]} words of delivery {at}, row {row}" for row in range(30)]
+        rows = pa.table({"text": texts, "label": [row % 2 for row in range(30)], "origin": ["real"] * 30})
+        file = Path(config.inbox) / f"contributor-{at % 3}" / f"part-{at}.parquet"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(rows, file)
+        found += texts
+    return found
 
 
 def _gone_through(gate: Gate, texts: list[str]) -> Count:

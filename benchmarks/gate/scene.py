@@ -159,10 +159,12 @@ def run_until(gate: Gate, step: Step, nth: int = 1) -> None:
     gate.run()
 
 
-def start(work: Callable[..., None], *given: Any, environment: dict[str, str] | None = None) -> BaseProcess:
-    """A process that does this work, under these variables."""
+def start(
+    work: Callable[..., None], *given: Any, environment: dict[str, str] | None = None, preloaded: Sequence[str] = ()
+) -> BaseProcess:
+    """A process that does this work, under these variables. What it needs is imported before, once, with `preloaded`."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "deltalake", "pyarrow.dataset", "s3fs"])
+    context.set_forkserver_preload([__name__, "deltalake", "pyarrow.dataset", "s3fs", *preloaded])
     process = context.Process(target=_under, args=(environment or {}, work, given), daemon=True)
     process.start()
     return process

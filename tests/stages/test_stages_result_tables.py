@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,14 +17,17 @@ from rich.console import Console
 
 from benchmarks.torture.world import config_of, lay_out
 from mixval.cli.summary_view import print_summary
+from mixval.config.source import StorageConfig
 from mixval.config.valuation import ValuationConfig
 from mixval.errors import ConfigError
+from mixval.lake.delta import open_table
 from mixval.publish.results import ValuationResults
 from mixval.publish.stored_run import open_run
 from mixval.stages.preparing import prepare_run
 from mixval.stages.result_tables import append_results
 from mixval.stages.whole_run import run_here
 from tests.publish.published_run import make_results
+from tests.s3_server import S3Bucket
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +67,34 @@ def test_rows_enter_once_a_run_with_the_run_they_are_of(config: ValuationConfig,
         assert of_one.select(made.schema.names).to_pylist() == made.to_pylist()
         assert set(of_one["fingerprint"].to_pylist()) == {results.manifest.fingerprint}
         assert set(of_one["published"].to_pylist()) == {datetime.fromisoformat(results.manifest.created)}
+
+
+def appended_at_once(config: ValuationConfig, results: ValuationResults) -> dict[str, int]:
+    """Rows of `ranking` by run, where four publish three runs at once, each run twice."""
+    runs = [f"run {at}" for at in range(3)] * 2
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(partial(appended, config, results), runs)) == [[]] * len(runs)
+    assert config.tables is not None
+    for name in ("terms", "ranking"):
+        table = open_table(f"{config.tables}/{name}", config.source.storage)
+        counted = Counter(run for batch in table.read(int(table.version() or 0), ["run_id"]) for run in batch[0].to_pylist())
+        assert counted == dict.fromkeys(runs, len(getattr(results, name)))
+    return dict(counted)
+
+
+def test_runs_that_end_at_once_enter_once_each(config: ValuationConfig, results: ValuationResults) -> None:
+    assert set(appended_at_once(config, results)) == {"run 0", "run 1", "run 2"}
+
+
+@pytest.mark.s3
+def test_runs_that_end_at_once_enter_once_each_in_a_bucket(
+    config: ValuationConfig, results: ValuationResults, s3_bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, setting in s3_bucket.environment.items():
+        monkeypatch.setenv(name, setting)
+    source = config.source.model_copy(update={"storage": StorageConfig(endpoint_url=s3_bucket.endpoint)})
+    in_bucket = config.model_copy(update={"tables": f"{s3_bucket.url}/tables", "source": source})
+    assert set(appended_at_once(in_bucket, results)) == {"run 0", "run 1", "run 2"}
 
 
 def test_columns_of_another_mixval_are_added_and_null_before(config: ValuationConfig, results: ValuationResults) -> None:

@@ -116,11 +116,11 @@ def _described_once(gx: ModuleType) -> Iterator[None]:
             known = named[key] = named_anew(arguments)
         return known
 
-    owner.configuration, IDDict.to_id = property(configuration), to_id  # type: ignore[method-assign]
+    owner.configuration, IDDict.to_id = property(configuration), to_id
     try:
         yield
     finally:
-        owner.configuration, IDDict.to_id = anew, named_anew  # type: ignore[method-assign]
+        owner.configuration, IDDict.to_id = anew, named_anew
 
 
 def _copied(description: Any) -> Any:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from mixval.config.base import FrozenModel
+from mixval.config.tasks import spec_of
 from mixval.contracts.record import ArtifactRef
 from mixval.stages.jobs import MeasureJob
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 VERSION = 4
 PROBE_ROWS = 4
 ROWS_SEARCHED = 256
-"""First rows of T among which the longest is taken, whose activations are measured."""
+"""First rows of T, where they are texts, among which the longest is taken, whose activations are measured."""
 _WEIGHT, _NOTE = "weight_bytes/", "note/"
 """Before a weight's name, or a note's kind, among a record's numbers."""
 
@@ -117,7 +118,8 @@ def _probe(job: MeasureJob) -> Footprint:
     sizes = weight_bytes(backbone.module, select_parameters(backbone.module, job.ntk.parameters), scalar, backbone.encode(rows))
     _finish(backbone.device)
     gradient_seconds = time.perf_counter() - started
-    longest = longest_row(first_rows(job, ROWS_SEARCHED))
+    # Images are all brought to one size, and 256 of them may be large in memory.
+    longest = rows.slice(0, 1) if spec_of(job.task).is_image else longest_row(first_rows(job, ROWS_SEARCHED))
     kept = 0
     if backbone.device.type == "cpu":
         kept = activation_bytes(

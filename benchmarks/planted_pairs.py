@@ -78,6 +78,26 @@ def spoil(task: Task, rows: pa.Table, seed: int) -> pa.Table:
     return rows.set_column(rows.schema.get_field_index(name), name, pa.array(cells, rows.schema.field(name).type))
 
 
+def spoilt_answers(n_rows: int, n_target: int, seed: int = 0) -> tuple[dict[str, pa.Table], pa.Table]:
+    """The same short prompts with their responses, with each other's, and with the words of each response shuffled; the target.
+
+    All rows are spoilt, and prompts are the same, so that few rows show whether a model reads answers at all.
+    """
+    pool = pa.concat_tables(_read("instruction", f"contributors/contributor={one}") for one in CLEAN["answers"])
+    right, target = (
+        _shortest(_as_task("instruction", rows), n) for rows, n in [(pool, n_rows), (_read("instruction", "target"), n_target)]
+    )
+    responses = right["response"].to_pylist()
+    random = generator("planted-pairs", "answers", seed)
+    spoilt = {
+        "mismatched": responses[1:] + responses[:1],
+        "shuffled": [" ".join(random.permutation(response.split())) for response in responses],
+    }
+    place = right.schema.get_field_index("response")
+    tables = {name: right.set_column(place, "response", pa.array(cells, pa.string())) for name, cells in spoilt.items()}
+    return {"right": right, **tables}, target
+
+
 def first_configuration(task: Task, is_offline: bool) -> dict[str, Any]:
     """Backbone and other sections that `mixval init` writes, as `mixval.value` takes them."""
     with tempfile.TemporaryDirectory() as folder:
@@ -94,6 +114,12 @@ def told_apart(pairs: Pairs, result: mixval.ValuationResult) -> list[bool]:
 def _read(task: Task, folder: str) -> pa.Table:
     table = pq.read_table(EXAMPLES / _example(task) / "data" / folder)
     return table.filter(pc.equal(table["origin"].cast(pa.string()), "real"))
+
+
+def _shortest(rows: pa.Table, n: int) -> pa.Table:
+    """The n rows with the fewest bytes of prompt and response."""
+    sizes = pc.add(pc.binary_length(rows["prompt"]), pc.binary_length(rows["response"]))
+    return rows.take(pc.sort_indices(sizes)[:n])
 
 
 def _as_task(task: Task, rows: pa.Table) -> pa.Table:

@@ -21,6 +21,7 @@ from mixval.cli.exits import errors_shown
 from mixval.cli.flows import FlowCommand, registry, run_flow
 from mixval.cli.gating import gate, history, quarantine
 from mixval.cli.options import ConfigFile, Json, Output, Settings, changes_of
+from mixval.cli.scaling import scaling
 from mixval.cli.stored import diff, explain, list_runs, print_union, report, show
 from mixval.config.tasks import EVERY_TASK
 from mixval.errors import ConfigError
@@ -194,6 +195,7 @@ for command in (show, diff, report, explain):
 app.command()(gate)
 app.command()(history)
 app.add_typer(quarantine, name="quarantine")
+app.add_typer(scaling, name="scaling")
 
 
 @app.command(cls=FlowCommand)

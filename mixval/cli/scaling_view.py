@@ -1,0 +1,104 @@
+"""Fits of scaling laws and advice on a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from mixval.publish.names import shortened
+from mixval.publish.numerals import compact, percent
+
+NAME_LIMIT = 60
+TOO_FAR = "too far to say"
+
+
+def print_study(document: dict[str, Any]) -> None:
+    """The law, a line a mixture, what rolling validation found, planned runs and warnings."""
+    console = Console()
+    huber = "least squares on log loss" if document["delta"] is None else f"Huber on log loss, delta {document['delta']:g}"
+    console.print(f"[bold]{escape(document['formula'])}[/bold], {huber}; {_rolled(document)}")
+    console.print(_fitted(document))
+    for one in document["predictions"]:
+        console.print(escape(_prediction(one)))
+    for mixture in document["mixtures"]:
+        for line in mixture["warnings"]:
+            console.print(escape(f"note: {line}"), style="yellow")
+
+
+def print_advice(document: dict[str, Any], warnings: list[str]) -> None:
+    """The mixtures at the plan, then crossings and warnings."""
+    console = Console()
+    plan = ", ".join(f"{name} {compact(value)}" for name, value in document["plan"].items())
+    view = _grid(f"At {plan}, the best first; intervals at {percent(document['level'])}")
+    heads = ("loss", "best in", f"data of {document['reference']} for the same", "10 % more data changes the loss by")
+    view.add_column("mixture", overflow="fold")
+    for head in heads:
+        view.add_column(escape(head), justify="right")
+    for one in document["mixtures"]:
+        name = escape(shortened(one["mixture"], NAME_LIMIT))
+        if one["too_far_to_say"]:
+            view.add_row(name, TOO_FAR, "–", "–", "–")
+            continue
+        saved = one["data_of_reference_for_the_same"]
+        is_reference = one["mixture"] == document["reference"]
+        times = "–" if is_reference else TOO_FAR if saved["value"] is None else f"{_spread(saved, '{:.3g}')} times the plan's"
+        change = _spread(one["loss_change_by_ten_per_cent_more_data"], "{:.2%}")
+        view.add_row(name, _spread(one["loss"], "{:.4g}"), f"{percent(one['best_share'])} of draws", times, change)
+    console.print(view)
+    for one in document["crossings"]:
+        console.print(escape(_crossing(one)))
+    for one in document["mixtures"]:
+        if one["too_far_to_say"]:
+            console.print(escape(f"{shortened(one['mixture'], NAME_LIMIT)}: {TOO_FAR}: {one['too_far_to_say']}"))
+    for line in warnings:
+        console.print(escape(f"note: {line}"), style="yellow")
+
+
+def _fitted(document: dict[str, Any]) -> Table:
+    view = _grid(f"Fitted numbers with {percent(document['level'])} intervals")
+    names = list(document["mixtures"][0]["fitted"])
+    view.add_column("mixture", overflow="fold")
+    for head in ("runs", *names, "noise", "starts at best"):
+        view.add_column(head, justify="right")
+    for one in document["mixtures"]:
+        cells = [_spread(one["fitted"][name], "{:.4g}") for name in names]
+        noise, share = f"{one['relative_noise']:.2%}", percent(one["share_at_best"])
+        view.add_row(escape(shortened(one["mixture"], NAME_LIMIT)), str(one["n_runs"]), *cells, noise, share)
+    return view
+
+
+def _rolled(document: dict[str, Any]) -> str:
+    errors = document["candidates"][0]["rolling_error"]
+    if not errors:
+        return "too few runs for rolling validation"
+    found = " and ".join(f"{error:.2%} along {axis}" for axis, error in errors.items())
+    return f"fits to smaller runs miss larger ones by {found}"
+
+
+def _prediction(one: dict[str, Any]) -> str:
+    place = ", ".join(f"{name} {compact(one[name])}" for name in ("params", "tokens") if name in one)
+    name = shortened(one["mixture"], NAME_LIMIT)
+    if one["too_far_to_say"]:
+        return f"{name} at {place}: {TOO_FAR}: {one['too_far_to_say']}"
+    return f"{name} at {place}: loss {one['value']:.4f}, a run's between {one['low']:.4f} and {one['high']:.4f}"
+
+
+def _crossing(one: dict[str, Any]) -> str:
+    below, above = (shortened(one[side], NAME_LIMIT) for side in ("below", "above"))
+    words = f"{below} is better below {compact(one['tokens'])} tokens, {above} beyond"
+    if one["low"] is None:
+        return f"{words}; only {percent(one['share'])} of draws cross within the range: where is {TOO_FAR}"
+    return f"{words} ({compact(one['low'])} to {compact(one['high'])}; {percent(one['share'])} of draws cross)"
+
+
+def _spread(one: dict[str, float], form: str) -> str:
+    value, low, high = (form.format(one[key]).replace("-", "\u2212") for key in ("value", "low", "high"))
+    return f"{value}\n{low} to {high}"
+
+
+def _grid(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy import stats
 
-from benchmarks.evidence.distribution import backbones, opening
+from benchmarks.evidence.distribution import backbones, opening, switches
 from benchmarks.evidence.distribution.backbones import KINDS, BackboneKind, Folders, backbone_config
 from benchmarks.evidence.distribution.catalogue import UNSEEN_DESIGNS, listed, unseen_pairs, world_named
 from benchmarks.evidence.distribution.designs import DESIGNS, design_fields
@@ -89,7 +90,9 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
     return Places(tmp_path / "data", tmp_path / "out", tmp_path / "results", Folders())
 
 
-def test_a_world_is_measured_once_and_added_to(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_world_is_measured_once_and_added_to(
+    places: Places, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     first = measure(world_named(NAME), places, ["size", "knn"])
     assert set(first.scores) == {"size", "knn"}
     assert sorted(first.truth) == sorted(FORMS)
@@ -106,3 +109,12 @@ def test_a_world_is_measured_once_and_added_to(places: Places, monkeypatch: pyte
     assert set(second.scores) == {"size", "knn", "ntk-regression"}
     np.testing.assert_allclose(second.truth[HEADLINE], first.truth[HEADLINE], rtol=1e-6)
     assert [one.world for one in read_all(places.results)] == [NAME]
+    where = [f"--{name}={getattr(places, name)}" for name in ("data", "out", "results")]
+    capsys.readouterr()
+    switches.main([NAME, "--set", "value.damping=30", *where])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[-2] for line in lines] == [*FORMS, *FORMS]
+    of_measured = [float(line.split()[-1]) for line in lines[: len(FORMS)]]
+    assert of_measured[0] == pytest.approx(
+        stats.spearmanr(second.scores["ntk-regression"], second.mean_truth(HEADLINE))[0], abs=5e-4
+    )

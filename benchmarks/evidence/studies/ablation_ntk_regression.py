@@ -23,6 +23,7 @@ from benchmarks.evidence.studies.ntk_kernels import (
     Gradients,
     Kernel,
     Kernels,
+    configured_floor,
     exact_kernels,
     folded,
     kernels_of,
@@ -44,7 +45,7 @@ METHOD = "ntk-regression"
 WIDEST = 4096
 MIXES = (2, 4)
 PRICES = (0.3, 0.7)
-FLOORS = (0.1, 1.0)
+FLOORS = (0.0, 0.1, 1.0)
 DAMPINGS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 
 
@@ -192,9 +193,10 @@ def _costly(
         return
     more = (*KINDS, "norm", "bias")
     yield "parameters", f"ntk.parameters: [{', '.join(more)}]", {"ntk": {"parameters": list(more)}}, fresh(Gradients(more))
-    for floor in FLOORS:
-        settings = {"ntk": {"preconditioner": "target", "preconditioner_floor": floor}}
-        yield "kernel", f"ntk.preconditioner: target, floor {floor:g}", settings, fresh(Gradients(floor=floor))
+    for floor in (one for one in FLOORS if one != configured_floor(world)):
+        settings = {"ntk": {"preconditioner": "target", "preconditioner_floor": floor} if floor else {"preconditioner": "none"}}
+        name = f"ntk.preconditioner: target, floor {floor:g}" if floor else "ntk.preconditioner: none"
+        yield "kernel", name, settings, fresh(Gradients(floor=floor))
     yield "sketch", "another seed of the sketch", {"sketch": 1}, fresh(Gradients(sketch=1))
     yield "sketch", "ntk.method: exact", {"ntk": {"method": "exact"}}, lambda: exact_kernels(world)
     if not world.backbone.is_causal:

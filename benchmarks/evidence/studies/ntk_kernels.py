@@ -67,7 +67,7 @@ class Gradients:
     mix: int = 0
     sketch: int = 0
     floor: float | None = None
-    """Of the preconditioner of T (`ntk.preconditioner_floor`). None: gradients as they are."""
+    """Of the preconditioner of T (`ntk.preconditioner_floor`); 0: gradients as they are. None: as the world is configured."""
 
 
 def sketches(world: WorldFolder, wanted: Gradients, width: int) -> list[np.ndarray]:
@@ -76,7 +76,7 @@ def sketches(world: WorldFolder, wanted: Gradients, width: int) -> list[np.ndarr
     names, scalar = parameter_names(backbone, wanted.parameters), _scalar(backbone, wanted.mix)
     seed = derive_seed("baselines", "sketch", wanted.sketch)
     plan = plan_sketch(backbone.module, names, scalar, backbone.encode(tables[-1].slice(0, PLANNED_ROWS)), width, seed)
-    scaled = None if wanted.floor is None else _preconditioner(backbone, tables[-1], names, scalar, wanted.floor)
+    scaled = _preconditioner(world, names, scalar, wanted.floor)
     return [
         sketch(backbone.module, plan, scalar, _batches(backbone, table), table is tables[-1], scaled).features.cpu().numpy()
         for table in tables
@@ -108,11 +108,12 @@ def exact_kernels(world: WorldFolder) -> Kernels:
     needed = per_row * (tables[-1].num_rows + max(table.num_rows for table in tables[:-1]))
     if needed > EXACT_BYTES:
         raise CapacityError(f"exact kernels would hold {needed:.2g} bytes of gradients, {EXACT_BYTES:.2g} are allowed.")
-    target = capture(backbone.module, names, scalar, _batches(backbone, tables[-1]))
+    scaled = _preconditioner(world, names, scalar)
+    target = capture(backbone.module, names, scalar, _batches(backbone, tables[-1]), preconditioner=scaled)
     squares = squared_lengths(gram_block(target, target).cpu().numpy())
     found = []
     for table in tables[:-1]:
-        own = capture(backbone.module, names, scalar, _batches(backbone, table), verify=False)
+        own = capture(backbone.module, names, scalar, _batches(backbone, table), verify=False, preconditioner=scaled)
         found.append(Kernel(gram_block(own, own).cpu().numpy(), gram_block(target, own).cpu().numpy(), squares))
     return found
 
@@ -125,11 +126,20 @@ def parameter_names(backbone: Backbone, wanted: tuple[str, ...] | Literal["head"
     return [name for name, parameter in backbone.module.named_parameters() if parameter is head.weight]
 
 
+def configured_floor(world: WorldFolder) -> float:
+    """Of the preconditioner that the world is valued with; 0 without one."""
+    ntk = world.config.ntk
+    return ntk.preconditioner_floor if ntk.preconditioner == "target" else 0.0
+
+
 def _preconditioner(
-    backbone: Backbone, target: pa.Table, names: Sequence[str], scalar: Callable[[Batch], Any], floor: float
-) -> Preconditioner:
+    world: WorldFolder, names: Sequence[str], scalar: Callable[[Batch], Any], floor: float | None = None
+) -> Preconditioner | None:
     """As of a run, but for which rows of T are squared."""
-    batches = (backbone.encode(piece) for piece in in_batches(target.slice(0, MOST_ROWS), MOMENT_BATCH_ROWS))
+    floor, backbone = configured_floor(world) if floor is None else floor, world.backbone
+    if floor == 0:
+        return None
+    batches = (backbone.encode(piece) for piece in in_batches(world.target.slice(0, MOST_ROWS), MOMENT_BATCH_ROWS))
     return preconditioner(second_moments(backbone.module, names, scalar, batches), floor)
 
 

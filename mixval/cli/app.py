@@ -21,6 +21,7 @@ from mixval.cli.exits import errors_shown
 from mixval.cli.flows import FlowCommand, registry, run_flow
 from mixval.cli.gating import gate, history, quarantine
 from mixval.cli.options import ConfigFile, Json, Output, Settings, changes_of
+from mixval.cli.recipe import recipe
 from mixval.cli.scaling import scaling
 from mixval.cli.stored import diff, explain, list_runs, print_union, report, show
 from mixval.config.tasks import EVERY_TASK
@@ -190,7 +191,7 @@ def evidence(
 
 
 app.command("list")(list_runs)
-for command in (show, diff, report, explain):
+for command in (show, diff, report, explain, recipe):
     app.command()(command)
 app.command()(gate)
 app.command()(history)

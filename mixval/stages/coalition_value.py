@@ -80,18 +80,33 @@ def coalition_value(run: StoredRun, contributors: Sequence[str]) -> CoalitionVal
         StorageError: the run's statistics are no longer below its output, or damaged. The run then no longer counts as up to
             date, and the next one measures them again.
     """
-    output, ref = Layout.output_of(run.folder), _job_ref(run)
-    try:
-        work = _job(ref, output)
+    with stored_job(run) as work:
         by_name = {job.contributor.name: job for job in work.jobs}
         chosen = list(dict.fromkeys(contributors))
         _refuse_unknown(run, chosen, by_name)
         jobs = [by_name[name] for name in chosen]
-        missing = [one.contributor.name for one in jobs if one.store.committed(statistics_ref(one, work.target)) is None]
-        if missing:
-            raise LostArtifactError(f"the sufficient statistics of {listed(missing)} are missing")
-        with _discarding_others(work):
+        require_statistics(jobs, work.target)
+        with discarding_others(work):
             return _valued(work.model_copy(update={"jobs": jobs}), chosen)
+
+
+def require_statistics(jobs: Sequence[MeasureJob], target: MeasureJob) -> None:
+    """Raises LostArtifactError where sufficient statistics of these contributors are missing."""
+    missing = [one.contributor.name for one in jobs if one.store.committed(statistics_ref(one, target)) is None]
+    if missing:
+        raise LostArtifactError(f"the sufficient statistics of {listed(missing)} are missing")
+
+
+@contextmanager
+def stored_job(run: StoredRun) -> Iterator[CoalitionJob]:
+    """The ranked contributors of a stored run, best first, and its target, for what is computed from its statistics.
+
+    Raises ConfigError for a run without sufficient statistics, StorageError where what is read of them inside is no longer
+    whole: the run then no longer counts as up to date.
+    """
+    output, ref = Layout.output_of(run.folder), _job_ref(run)
+    try:
+        yield _job(ref, output)
     except LostArtifactError as error:
         ArtifactStore(output).discard(ref)
         raise StorageError(
@@ -101,7 +116,7 @@ def coalition_value(run: StoredRun, contributors: Sequence[str]) -> CoalitionVal
 
 
 @contextmanager
-def _discarding_others(work: CoalitionJob) -> Iterator[None]:
+def discarding_others(work: CoalitionJob) -> Iterator[None]:
     """Where one artifact is damaged, others may be: all are compared then, so that the next run makes each of them again."""
     try:
         yield

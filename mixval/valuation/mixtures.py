@@ -18,9 +18,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import linalg
 
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.ntk.regression import KernelRegression
@@ -45,8 +47,8 @@ class MixedPart:
     """N_p, at least 1."""
     measured: int
     """n_p, at least 1."""
-    gram: Floats
-    """(q, q) A_p."""
+    gram: npt.NDArray[Any]
+    """(q, q) A_p, float32 or float64."""
     cross: Floats
     """(q, C) c_p."""
     rows: tuple[EffectRows, ...] = ()
@@ -55,8 +57,8 @@ class MixedPart:
     @classmethod
     def of(cls, player: Player) -> MixedPart:
         """Of a player's rows, all of which are of this part."""
-        gram = np.asarray(player.gram, dtype=np.float64)
-        return cls(player.admitted, player.measured, gram, player.cross, () if player.rows is None else (player.rows,))
+        rows = () if player.rows is None else (player.rows,)
+        return cls(player.admitted, player.measured, player.gram, player.cross, rows)
 
     def __add__(self, other: MixedPart) -> MixedPart:
         """Of the rows of both. Raises ShapeError for other sketches."""
@@ -112,12 +114,12 @@ class Mixtures:
 
         Raises ShapeError for weights that are negative or all 0, NumericalError where all gradients are zero.
         """
-        at = {name: float(weights.get(name, 1.0)) for name in self.parts}
+        at = self._at(weights)
         if min(at.values()) < 0 or not max(at.values()) > 0 or not copies > 0:
             raise ShapeError(
                 f"a mixture: expected weights of 0 or more, one of them above 0, and copies above 0, found {at} and {copies:g}."
             )
-        counted = {name: part for name, part in self.parts.items() if at[name] > 0}
+        counted = self._counted(at)
         regression, scale, damping = self._regression(counted, at, copies)
         objective = self.target.objective
         found = regression_value(regression, objective, damping)
@@ -127,6 +129,27 @@ class Mixtures:
         shifts = value_spread(regression, found, objective, sampled_rows(chosen), self.target.multipliers)
         moved = None if objective.labels is not None else shifts.displacements
         return Worth(Estimated(found.value, shifts.deviations), Estimated(found.change.displacement, moved))
+
+    def slopes(self, weights: Mapping[str, float]) -> dict[str, float]:
+        """Part -> how fast the value's coordinate (`linearised.py`) rises with its weight, lambda held; NaN where unknown.
+
+        One factor for all parts. Raises as `worth`.
+        """
+        at = self._at(weights)
+        regression, scale, damping = self._regression(self._counted(at), at, 1.0)
+        change = regression_value(regression, self.target.objective, damping).change
+        if change.found is None:
+            raise ShapeError("slopes need the factor that solved the system, found none.")
+        by_outputs = self.target.objective.linearised(change.values).gradient
+        solved = linalg.cho_solve((change.found.factor, True), regression.left.T @ by_outputs, check_finite=False)
+        solution = change.found.solution
+        return {name: scale * float((solved * (part.cross - part.gram @ solution)).sum()) for name, part in self.parts.items()}
+
+    def _at(self, weights: Mapping[str, float]) -> dict[str, float]:
+        return {name: float(weights.get(name, 1.0)) for name in self.parts}
+
+    def _counted(self, at: Mapping[str, float]) -> dict[str, MixedPart]:
+        return {name: part for name, part in self.parts.items() if at[name] > 0}
 
     def _regression(
         self, counted: Mapping[str, MixedPart], at: Mapping[str, float], copies: float
@@ -141,8 +164,11 @@ class Mixtures:
             sum(at[name] * getattr(part, field) for name, part in counted.items()) for field in ("measured", "admitted")
         )
         scale = n / rows
-        gram = np.sum([at[name] * scale * part.gram for name, part in counted.items()], axis=0)
-        cross = np.sum([at[name] * scale * part.cross for name, part in counted.items()], axis=0)
+        q, c = next(iter(counted.values())).cross.shape
+        gram, cross = np.zeros((q, q)), np.zeros((q, c))
+        for name, part in counted.items():
+            gram += at[name] * scale * part.gram
+            cross += at[name] * scale * part.cross
         if not float(np.trace(gram)) > 0:
             raise NumericalError(f"the gradients of all {n} rows of a mixture are zero, so damping has no scale.")
         total = cross.sum(axis=1) / scale  # Phi'1 where responses are labels

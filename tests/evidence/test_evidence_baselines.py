@@ -42,8 +42,9 @@ GOOD_FIRST: dict[Task, set[str]] = {
     "image-classification": MEASURED_ON_LABELS | TRAINED,
     "text-classification": MEASURED_ON_LABELS | TRAINED,
     # TracIn tells right answers from wrong ones by a thousandth here, less than what another seed moves.
-    "instruction": {"trak", "unigram", "ngram", "kernel-mean-matching", "tracin-initial"},
-    "language-modelling": TRAINED | {"unigram", "ngram", "word-similarity", "kernel-mean-matching", "ntk-regression", "mmd"},
+    "instruction": {"trak", "trackstar", "ngram", "character-ngram", "kernel-mean-matching", "tracin-initial"},
+    "language-modelling": TRAINED
+    | {"trackstar", "unigram", "ngram", "character-ngram", "word-similarity", "kernel-mean-matching", "ntk-regression", "mmd"},
 }
 """Methods that must put `good` before both others."""
 OF_ROWS = {"size", "real-rows", "mmd", "pixel-mmd", "data-distribution-valuation"}

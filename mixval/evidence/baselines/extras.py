@@ -9,7 +9,14 @@ from typing import Any
 from mixval.errors import ConfigError
 from mixval.installing import install_command
 
-EXTRAS = {"sklearn": "evidence", "ot": "evidence", "kronfluence": "attribution", "dattri": "attribution"}
+EXTRAS = {
+    "sklearn": "evidence",
+    "ot": "evidence",
+    "kronfluence": "attribution",
+    "dattri": "attribution",
+    "bergson": "attribution",
+    "datasets": "attribution",
+}
 """Which extra brings a library."""
 
 

@@ -32,6 +32,7 @@ from mixval.evidence.baselines.raw_probe import raw_probe
 from mixval.evidence.baselines.raw_ridge import raw_ridge
 from mixval.evidence.baselines.supervised import Metric
 from mixval.evidence.baselines.tracin import tracin, tracin_initial
+from mixval.evidence.baselines.trackstar import trackstar
 from mixval.evidence.baselines.trak import trak
 from mixval.evidence.baselines.unigram import unigram
 from mixval.evidence.baselines.wide_head_regression import wide_head_regression
@@ -133,6 +134,14 @@ _ALL: tuple[Method, ...] = (
     Method("logra", logra, _TRAINED, source="Choe et al., arXiv 2405.13954, by dattri", libraries=("dattri.algorithm.logra",)),
     Method(
         "ekfac", ekfac, _TRAINED, source="Grosse et al., arXiv 2308.03296, by kronfluence", libraries=("kronfluence.analyzer",)
+    ),
+    Method(
+        "trackstar",
+        trackstar,
+        _TRAINED,
+        CAUSAL,
+        source="Chang et al., arXiv 2410.17413, by bergson",
+        libraries=("bergson.hessians.preconditioner",),
     ),
     Method("gradient-shapley", gradient_shapley, _GRADIENTS, source="after NESTLE, openreview qk6AxjhFVR"),
     Method("kernel-mean-matching", kernel_mean_matching, _GRADIENTS, source="Zeng et al., arXiv 2605.16704"),

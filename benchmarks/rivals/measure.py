@@ -32,8 +32,12 @@ JOBS: dict[str, Job] = {
 
 
 def measure(method: str, given: Shape) -> dict[str, Any]:
-    """Time and memory of one job over all rows of a shape."""
-    job = JOBS[method]
+    """Time and memory of one of `JOBS` over all rows of a shape."""
+    return measured(method, JOBS[method], given)
+
+
+def measured(method: str, job: Job, given: Shape) -> dict[str, Any]:
+    """The same of any job, under a name."""
     line = {"method": method, "shape": given.name, "n": given.n}
     if reason := job.left_out.get(given.name):
         return line | {"failure": reason}

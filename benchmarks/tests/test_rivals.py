@@ -3,9 +3,12 @@
 import pytest
 import torch
 
+from benchmarks.rivals import equal_error
 from benchmarks.rivals.compare import OURS, YARDSTICK, Line, summary, table
 from benchmarks.rivals.engine import JOBS, sketched
-from benchmarks.rivals.measure import measure
+from benchmarks.rivals.measure import measure, measured
+from benchmarks.rivals.products import OURS as OUR_PRODUCTS
+from benchmarks.rivals.products import exact, job, relative_error
 from benchmarks.rivals.shapes import SHAPES, losses, shape
 
 
@@ -61,6 +64,42 @@ def test_figures_are_ratios_to_the_neighbouring_runs() -> None:
     assert figures["memory_share_of_materialising"] == 0.2
     assert figures["term_error"] == 0.01
     assert "none: it takes Hugging Face language models" in table(found)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_our_features_have_the_inner_products_of_loss_gradients(name: str) -> None:
+    few, many = (measured(OUR_PRODUCTS, job(OUR_PRODUCTS, size), shape(name, 8))["error"] for size in (64, 2048))
+    assert many < 0.15 < few  # about one over the root of the size
+
+
+def test_exact_products_are_those_of_autograd() -> None:
+    given = shape("llama", 3)
+    rows = []
+    for at in range(3):
+        loss = losses(given.module(given.inputs[at : at + 1]), given.labels[at : at + 1]).sum()
+        weights = [given.module.get_parameter(one) for one in given.names if one.startswith("lm.model.")]
+        rows.append(torch.cat([part.flatten() for part in torch.autograd.grad(loss, weights)]).double())
+    dense = torch.stack(rows) @ torch.stack(rows).T
+    torch.testing.assert_close(exact(given), dense, rtol=1e-4, atol=1e-6 * float(dense.max()))
+    assert relative_error(7 * torch.stack(rows), dense) < 1e-7  # whatever the scale
+    assert relative_error(torch.zeros(3, 2), dense) == pytest.approx(1)
+
+
+def test_speed_at_equal_error_is_of_timed_runs_alone() -> None:
+    def line(method: str, seconds: float, **more: float) -> Line:
+        return {"method": method, "shape": "mlp", "n": 4, "cpu_seconds": seconds, "error": 0.05, "features": 9, **more}
+
+    found = [
+        line(OUR_PRODUCTS, 9.0, is_search=True),
+        line("dattri-llm", 9.0, is_search=True),
+        line(OUR_PRODUCTS, 1.0),
+        line("dattri-llm", 4.0),
+        line(OUR_PRODUCTS, 2.0),
+    ]
+    figures = {one["name"]: one["figure"] for one in equal_error.summary(found)}
+    assert figures["speedup_at_equal_error/dattri-llm/mlp"] == 3
+    assert (figures["speedup_at_equal_error/dattri-llm/mlp/lowest"], figures["equal_error/dattri-llm/mlp/features"]) == (2, 9)
+    assert figures["equal_error/mixval/mlp"] == 0.05
 
 
 def _line(method: str, seconds: float, size: int, is_whole: bool = True, **details: float) -> Line:

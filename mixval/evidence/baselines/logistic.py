@@ -8,6 +8,8 @@ certain of itself where features are many and labels wrong, and its log-likeliho
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,8 @@ from mixval.terms.arrays import Floats
 
 PENALTIES = tuple(10.0**power for power in range(-5, 4))
 """C of scikit-learn, strongest penalty first: one over the strength of the squared penalty, relative to a summed loss."""
+PATIENCE = 2
+"""Weaker penalties without a better likelihood after which none is tried."""
 FOLDS = 5
 MOST_STEPS = 2000
 
@@ -32,13 +36,17 @@ def probabilities(
 ) -> Floats:  # (M, C)
     """Of T's rows; classes that the contributor lacks have none. One class alone has all of it."""
     folds = fold_of_each(features, labels)
-    held_out = np.zeros(len(PENALTIES))
-    for fold in np.unique(folds):
-        out, kept = folds == fold, folds != fold
-        for at, found in enumerate(_path(features[kept], labels[kept], features[out], n_classes, PENALTIES)):
-            held_out[at] += out.sum() * log_likelihood(found, int(kept.sum()), labels[out])
-    chosen = int(np.argmax(held_out))
-    return _path(features, labels, of_target, n_classes, PENALTIES[: chosen + 1])[-1]
+    left_out = [folds == fold for fold in np.unique(folds)]
+    paths = [_path(features[~out], labels[~out], features[out], n_classes) for out in left_out]
+    best, chosen = -np.inf, 0
+    for at, found in enumerate(zip(*paths, strict=True)):
+        parts = zip(found, left_out, strict=True)
+        likelihood = sum(out.sum() * log_likelihood(one, int((~out).sum()), labels[out]) for one, out in parts)
+        if likelihood > best:
+            best, chosen = likelihood, at
+        elif at >= chosen + PATIENCE:
+            break
+    return next(islice(_path(features, labels, of_target, n_classes), chosen, None))
 
 
 def fold_of_each(features: Any, labels: Labels) -> np.ndarray:
@@ -56,16 +64,15 @@ def _content(row: Any) -> bytes:
     return content
 
 
-def _path(features: Any, labels: Labels, of_others: Any, n_classes: int, penalties: tuple[float, ...]) -> list[Floats]:
+def _path(features: Any, labels: Labels, of_others: Any, n_classes: int) -> Iterator[Floats]:
     """(M, C) probabilities of other rows under each penalty, each fit starting from the one before."""
-    found = [np.zeros((of_others.shape[0], n_classes)) for _ in penalties]
     seen = np.unique(labels)
-    if len(seen) < 2:  # none where nothing is left to learn from
-        for one in found:
-            one[:, seen] = 1.0
-        return found
     model = optional("sklearn.linear_model").LogisticRegression(max_iter=MOST_STEPS, warm_start=True)
-    for one, penalty in zip(found, penalties, strict=True):
-        model.set_params(C=penalty).fit(features, labels)
-        one[:, seen] = model.predict_proba(of_others)
-    return found
+    for penalty in PENALTIES:
+        found = np.zeros((of_others.shape[0], n_classes))
+        if len(seen) < 2:  # none where nothing is left to learn from
+            found[:, seen] = 1.0
+        else:
+            model.set_params(C=penalty).fit(features, labels)
+            found[:, seen] = model.predict_proba(of_others)
+        yield found

@@ -4,8 +4,10 @@
 
 FOLDER holds `olmo_ladder.csv` (allenai/OLMo-ladder, Apache-2.0), `open_lm.csv` (mlfoundations/scaling, MIT),
 `gemstones.csv` (mcleish7/gemstone-scaling-laws, MIT) and `repeated_epochs.csv` (IBM/ColPret, MIT). Larger runs are held out,
-every loss column is a task (of open_lm, C4's and every eighth of the others), and a table's figure is the mean over its tasks.
-Plain is `scipy.optimize.curve_fit` on the loss, from one start, in billions. Writes `benchmarks/results/scaling.json`.
+a loss column is a task, and a table's figure is the mean over its tasks: of OLMo's every third loss, of open_lm's C4 and every
+sixteenth of the others, which keeps it to minutes. Plain is `scipy.optimize.curve_fit` on the loss, from one start, in
+billions. From `regmix_*.csv` (sail-sg/regmix, MIT), Spearman of predicted and measured loss on Pile-CC by mixture weights,
+fitted to 512 runs of 1M parameters. Writes `benchmarks/results/scaling.json`.
 """
 
 from __future__ import annotations
@@ -20,20 +22,22 @@ from pathlib import Path
 
 import numpy as np
 from scipy.optimize import OptimizeWarning, curve_fit
+from scipy.stats import spearmanr
 
 from benchmarks.figures import Figure, figure, write_by_name
 from mixval.scaling.choosing import laws_for
 from mixval.scaling.fitting import few_starts, fit_law
 from mixval.scaling.laws import LAWS, Floats
+from mixval.scaling.mixture_weights import fit_weights
 from mixval.scaling.prediction import intervals
 from mixval.scaling.resampling import redraw
 from mixval.scaling.runs import Runs
 from mixval.scaling.studying import spread, study
 
 COMMAND = "python -m benchmarks.scaling_laws"
-DRAWS = 300
-EVERY = 8
-"""Of open_lm's other losses: all of them take an hour."""
+DRAWS = 200
+EVERY = {"olmo_ladder": 3, "open_lm": 16}
+"""Of a table's loss columns: all of them take an hour."""
 Columns = dict[str, Floats]
 
 
@@ -78,7 +82,7 @@ def olmo(folder: Path) -> Iterator[Task]:
     rows = {name: values[last] for name, values in rows.items()}
     size, tokens = rows["params_nominal"], rows["tokens"]
     most, both = rows["budget"] == "10xC", {"params": size, "tokens": tokens}
-    for name in list(rows)[7:]:
+    for name in list(rows)[7 :: EVERY["olmo_ladder"]]:
         for one in np.unique(size):
             own = size == one
             yield cut("olmo_ladder/5x-10x/one_size", "tokens", {"tokens": tokens[own]}, rows[name][own], most[own])
@@ -91,7 +95,7 @@ def open_lm(folder: Path) -> Iterator[Task]:
     rows = read(folder / "open_lm.csv")
     large, long = rows["params_no_embed"] > 1e9, rows["chinchilla_multiplier"] >= 8
     others = [name for name in rows if name.startswith("loss_") and name != "loss_c4_val"]
-    for name in ("loss_c4_val", *others[::EVERY]):
+    for name in ("loss_c4_val", *others[:: EVERY["open_lm"]]):
         for corpus in np.unique(rows["train_data"]):
             own = rows["train_data"] == corpus
             both = {"params": rows["params_no_embed"][own], "tokens": rows["tokens"][own]}
@@ -174,6 +178,25 @@ def recovery() -> list[Figure]:
     ]
 
 
+def regmix(folder: Path) -> list[Figure]:
+    """Ranks of held-out mixtures, by the model with the least error left out and by the linear one."""
+    column = "metric/the_pile_pile_cc_val_loss"
+
+    def weights(name: str) -> Floats:
+        rows = read(folder / f"regmix_{name}.csv")
+        found = np.stack([values for source, values in rows.items() if source.startswith("train_")], axis=1)
+        return found / found.sum(axis=1, keepdims=True)
+
+    models = fit_weights(weights("train_mixture_1m"), read(folder / "regmix_train_pile_loss_1m.csv")[column])
+    linear = next(one for one in models if one.name == "linear")
+    figures = []
+    for size in ("1m", "60m", "1B"):
+        at, losses = weights(f"test_mixture_{size}"), read(folder / f"regmix_test_pile_loss_{size}.csv")[column]
+        ours, rival = (float(spearmanr(one.predict(at), losses)[0]) for one in (models[0], linear))
+        figures.append(figure(f"regmix_spearman/{size}", ours, f">= {rival:.4g}, the linear model's", "Spearman", COMMAND))
+    return figures
+
+
 def cost(folder: Path) -> Figure:
     """Processor seconds of choice, fit and 1,000 draws for one table."""
     task = next(one for one in olmo(folder) if one.table.endswith("all_sizes"))
@@ -188,7 +211,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     folder = parser.parse_args().data
     found: dict[str, list[dict[str, float]]] = {}
-    for tasks in (gemstones, repeated, olmo, open_lm):
+    for tasks in (gemstones, olmo, open_lm, repeated):
         for task in tasks(folder):
             if len(task.losses) > LAWS[laws_for(task.fitted)[0]].n_fitted and len(task.held_out):
                 found.setdefault(task.table, []).append(judged(task))
@@ -206,7 +229,7 @@ def main() -> None:
     }
     figures.append(figure("extrapolation_error/mean", 100 * means["ours"], f"< {100 * means['plain']:.4g}", "%", COMMAND))
     figures.append(figure("coverage/mean", means["inside"], "0.80 to 0.97", "share", COMMAND))
-    write_by_name("scaling", [*figures, *recovery(), cost(folder)])
+    write_by_name("scaling", [*figures, *recovery(), *regmix(folder), cost(folder)])
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import typer
 from mixval.cli.exits import errors_shown
 from mixval.cli.options import Json
 from mixval.cli.scaling_phases import phases
+from mixval.cli.scaling_weights import weights
 from mixval.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ scaling = typer.Typer(
 )
 
 scaling.command()(phases)
+scaling.command()(weights)
 
 Table = Annotated[
     Path,

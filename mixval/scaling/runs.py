@@ -60,16 +60,9 @@ def read_runs(file: Path, named: Named) -> list[Runs]:
     Raises StorageError for a file that cannot be read, SchemaError for columns that it does not have, ContractError for cells
     that are no positive numbers.
     """
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StorageError(f"{file}: expected a CSV file in UTF-8, found what cannot be read: {error}. Check it.") from error
-    rows, lines = _rows(text)
-    if len(rows) < 2:
-        raise ContractError(f"{file}: expected a line of column names and one line a run, found {len(rows)} lines. Add runs.")
-    header = [cell.strip() for cell in rows[0]]
+    header, rows, lines = _table(file)
     _check_columns(file, header, named)
-    return _grouped(file, header, rows[1:], lines[1:], named)
+    return _grouped(file, header, rows, lines, named)
 
 
 def number_of(text: str, what: str) -> float:
@@ -79,6 +72,41 @@ def number_of(text: str, what: str) -> float:
     if not (math.isfinite(value) and value > 0):
         raise ConfigError(f"{what}: expected a positive number, as 3e9 or 200B, found {text!r}.")
     return value
+
+
+def read_weights(file: Path, loss: str, prefix: str) -> tuple[list[str], Floats, Floats]:
+    """Names of sources, their weights (n, s), each row scaled to one, and losses (n,). Raises as `read_runs` does."""
+    header, rows, lines = _table(file)
+    names = [name for name in header if name.startswith(prefix) and name != loss]
+    if loss not in header or len(names) < 2:
+        raise SchemaError(
+            f"{file}: expected a column {loss!r} and at least two that begin with {prefix!r}, found: {', '.join(header)}. Name "
+            "them."
+        )
+    losses = _numbers(file, loss, _cells(header, rows, loss), lines)
+    weights = np.stack([_numbers(file, name, _cells(header, rows, name), lines, least=0.0) for name in names], axis=1)
+    sums = weights.sum(axis=1)
+    if np.any(sums == 0):
+        line = lines[int(np.argmin(sums))]
+        raise ContractError(f"{file}, line {line}: expected weights of which some are positive, found none. Correct the run.")
+    return names, weights / sums[:, None], losses
+
+
+def _table(file: Path) -> tuple[list[str], list[list[str]], list[int]]:
+    """Names of columns, rows, and the rows' lines in the file."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"{file}: expected a CSV file in UTF-8, found what cannot be read: {error}. Check it.") from error
+    rows, lines = _rows(text)
+    if len(rows) < 2:
+        raise ContractError(f"{file}: expected a line of column names and one line a run, found {len(rows)} lines. Add runs.")
+    return [cell.strip() for cell in rows[0]], rows[1:], lines[1:]
+
+
+def _cells(header: list[str], rows: list[list[str]], name: str) -> list[str]:
+    at = header.index(name)
+    return [row[at].strip() if at < len(row) else "" for row in rows]
 
 
 def _rows(text: str) -> tuple[list[list[str]], list[int]]:
@@ -103,8 +131,7 @@ def _check_columns(file: Path, header: Sequence[str], named: Named) -> None:
 
 def _grouped(file: Path, header: list[str], rows: list[list[str]], lines: list[int], named: Named) -> list[Runs]:
     def cells(name: str) -> list[str]:
-        at = header.index(name)
-        return [row[at].strip() if at < len(row) else "" for row in rows]
+        return _cells(header, rows, name)
 
     losses = _numbers(file, named.loss, cells(named.loss), lines)
     columns = {
@@ -125,13 +152,13 @@ def _grouped(file: Path, header: list[str], rows: list[list[str]], lines: list[i
     return found
 
 
-def _numbers(file: Path, name: str, cells: list[str], lines: list[int]) -> Floats:
-    """A column of positive numbers. Raises ContractError with the first lines that hold something else."""
+def _numbers(file: Path, name: str, cells: list[str], lines: list[int], least: float | None = None) -> Floats:
+    """A column of positive numbers, `least` among them where given. Raises ContractError with the first other cells."""
     found, suffixes, wrong = [], set(), []
     for cell, line in zip(cells, lines, strict=True):
         match = NUMBER.fullmatch(cell)
         value = float(match[1].replace("_", "")) * SCALES[match[2].upper()] if match else math.nan
-        if not (math.isfinite(value) and value > 0):
+        if not (math.isfinite(value) and (value > 0 or value == least)):
             wrong.append(f"line {line}: {cell!r}")
         elif match:
             suffixes.add(match[2].upper())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from benchmarks.evidence.distribution.catalogue import UNSEEN_DESIGNS
 from benchmarks.evidence.distribution.over_worlds import OverWorlds, Rival, by_design, over_worlds
 from benchmarks.evidence.distribution.results import FORMS, HEADLINE, DistributionResult
 from mixval.evidence.bootstrap import Interval
@@ -65,17 +66,18 @@ def methods_table(found: OverWorlds) -> str:
 
 
 def designs_table(found: OverWorlds) -> str:
-    """Worlds won and lost against the nearest rivals by design, and by backbone."""
+    """Worlds won and lost against the nearest rivals by design, by whether development has the design, and by backbone."""
     rivals = ordered(found.rivals)[:SHOWN_RIVALS]
-    lines = [["worlds with", *(f"`{one.method}`" for one in rivals)]]
-    groups: dict[str, Callable[[DistributionResult], str]] = {
-        "design": lambda one: one.design,
-        "backbone": lambda one: one.backbone,
-    }
-    for word, of in groups.items():
+    lines = [["worlds", *(f"`{one.method}`" for one in rivals)]]
+    groups: tuple[Callable[[DistributionResult], str], ...] = (
+        lambda one: f"design {one.design}",
+        lambda one: f"a design that development {'lacks' if one.design in UNSEEN_DESIGNS else 'has'}",
+        lambda one: f"backbone {one.backbone}",
+    )
+    for of in groups:
         held = [by_design(found, rival, of) for rival in rivals]
         for name in sorted({of(one) for one in found.worlds}):
-            lines.append([f"{word} {name}", *(_won(one[name]) if name in one else "" for one in held)])
+            lines.append([name, *(_won(one[name]) if name in one else "" for one in held)])
     return markdown(lines)
 
 

@@ -43,6 +43,8 @@ def test_a_design_truncates_what_there_is() -> None:
     assert design_fields("truncation", "image-classification", 10, 10)["synthetic_groups"] == (2, 10)
     assert design_fields("truncation", "text-classification", 2, 2)["sources"] == (1, 2)
     assert design_fields("noise", "instruction", 8, 3) == DESIGNS["noise"]
+    assert design_fields("families", "language-modelling", 8, 12) == DESIGNS["families"]
+    assert design_fields("truncation", "language-modelling", 8, 12)["synthetic_groups"] == (3, 12)
 
 
 def test_results_come_back_as_they_were_stored(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def design_fields(design: str, task: Task, n_real_groups: int, n_synthetic_group
         return fields
     if spec_of(task).has_labels and n_synthetic_groups <= 2:  # a truncated contributor would have one label alone
         return {**fields, "sources": fields.get("sources", (1, 2))}
-    if n_synthetic_groups > 2:
+    if n_synthetic_groups > 2 and (spec_of(task).has_labels or "sources" not in fields):  # topics are of one source each
         fields["synthetic_groups"] = (max(1, n_synthetic_groups // 4), n_synthetic_groups)
     if design == "truncation" and n_real_groups > 2:
         fields["real_groups"] = (max(1, n_real_groups // 4), n_real_groups)

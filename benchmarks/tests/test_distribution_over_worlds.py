@@ -57,6 +57,7 @@ def test_tables_name_who_leads_and_keep_development_apart() -> None:
     text = distribution_text(WORLDS)
     assert "2 judged worlds, 0 of them" in text
     assert "1 development worlds" in text
+    assert "not measured yet: cifar10-efficientnet-compound-101, " in text
     assert "| design noise | 1–0 | 1–0 |" in text
     assert "| a design that development has | 1–0 | 1–1 |" in text
     judged = over_worlds([one for one in WORLDS if one.role == "judged"], HEADLINE)

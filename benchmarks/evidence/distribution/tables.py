@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from benchmarks.evidence.distribution.catalogue import UNSEEN_DESIGNS
+from benchmarks.evidence.distribution.catalogue import UNSEEN_DESIGNS, listed
 from benchmarks.evidence.distribution.over_worlds import OverWorlds, Rival, by_design, over_worlds
 from benchmarks.evidence.distribution.results import FORMS, HEADLINE, DistributionResult
 from mixval.evidence.bootstrap import Interval
@@ -25,8 +25,10 @@ def distribution_text(results: Sequence[DistributionResult]) -> str:
     judged = [one for one in valued if one.role == "judged"]
     development = [one for one in valued if one.role == "development"]
     parts = [_counted(judged, development)]
-    if len(valued) < len(results):
-        parts += [f"{len(results) - len(valued)} more have truth and no scores of `{OURS}` yet; nothing is said of them."]
+    if waiting := sorted(one.world for one in results if OURS not in one.scores):
+        parts += [f"With truth, and no scores of `{OURS}` yet, so that nothing is said of them: {', '.join(waiting)}."]
+    if lacking := sorted({one.name for one in listed()} - {one.world for one in results}):
+        parts += [f"Listed in the catalogue and not measured yet: {', '.join(lacking)}."]
     if judged:
         parts += _judged(judged)
     if development:

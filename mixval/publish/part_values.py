@@ -9,9 +9,11 @@ from pydantic import Field
 
 from mixval.config.base import FrozenModel
 from mixval.contracts.parts import REAL, SYNTHETIC
-from mixval.contracts.results import CANNOT_SAY, TAKE
+from mixval.contracts.results import CANNOT_SAY, LEAVE, TAKE
+from mixval.publish.names import listed
 from mixval.publish.numerals import compact, counted, decimals_for, fixed, percent, signed
 from mixval.publish.ranking import interval_words
+from mixval.publish.results import ValuationResults
 
 OTHER = {REAL: SYNTHETIC, SYNTHETIC: REAL}
 
@@ -181,6 +183,25 @@ def budget_sentence(values: PartValues) -> str:
         for one in others
     ]
     return f"The best weight by number of rows: {', '.join(told)}."
+
+
+def run_lines(run: ValuationResults, decimals: int) -> list[str]:
+    """What a run says of real and synthetic rows: of all together, and whose synthetic rows would be better left out."""
+    tables = (run.parts, run.mixture, run.mixture_best)
+    if run.parts is None:
+        return []
+    together = part_values(None, *tables)
+    lines = []
+    if together is not None and together.has_both:
+        places = adds_decimals([together], decimals)
+        said = [part_sentence(together, SYNTHETIC, places, True), weight_sentence(together, places, True)]
+        lines = [sentence for sentence in said if sentence]
+    harmful = [
+        row["contributor"]
+        for row in run.parts.to_pylist()
+        if row["contributor"] is not None and (row["part"], row["verdict"]) == (SYNTHETIC, LEAVE) and row["adds_high"] < 0
+    ]
+    return [*lines, f"Worth more without their synthetic rows: {listed(harmful)}."] if harmful else lines
 
 
 def part_lines(values: PartValues, decimals: int) -> list[str]:

@@ -17,6 +17,7 @@ from mixval.publish.coalition_values import CoalitionValues, coalition_values
 from mixval.publish.greedy_words import greedy_sentence
 from mixval.publish.names import shortened
 from mixval.publish.numerals import count, signed
+from mixval.publish.part_values import run_lines
 from mixval.publish.ranking import adds_anything, ranking_rows, tie_labels, value_decimals, weighted_decimals
 from mixval.publish.results import ValuationResults
 from mixval.publish.value_kind import kind_of, kind_of_row
@@ -73,6 +74,8 @@ def print_ranking(run: ValuationResults, console: Console) -> None:
         found = coalition_values(table, run.coalitions, run.redundancy)
         if found is not None and is_ordered(table):
             _print_coalitions(found, value_decimals(table), console)
+        for line in run_lines(run, value_decimals(table)):
+            console.print(escape(line))
     if rejected.num_rows:
         _print_refused(rejected, console)
 

@@ -17,7 +17,7 @@ from mixval.contracts.parts import PARTS, REAL, SYNTHETIC
 from mixval.contracts.record import ArtifactRef
 from mixval.errors import NumericalError
 from mixval.stages.jobs import MeasureJob
-from mixval.stages.regression_coalitions import looked_at_each, player_of_statistics, regression_target
+from mixval.stages.regression_coalitions import player_of_statistics, regression_target
 from mixval.stages.routes import route_of
 from mixval.stages.statistics import read_statistics, rows_represented, statistics_ref
 from mixval.stages.steps import Step, one_call
@@ -28,6 +28,8 @@ VERSION = 1
 """Raised whenever the numbers change."""
 MOST_LOOKED_AT = 256
 """Rows of a contributor whose effects are taken: each costs as much as a row of T, at every weight."""
+MOST_TOGETHER = 2048
+"""Of all together, shared by contributors; each has two at least."""
 COPIES = (1 / 16, 1 / 4, 4.0, 16.0)
 """Budgets other than the rows that are there, each by counting all rows so many times."""
 BUDGET_WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
@@ -103,7 +105,7 @@ def commit_mixture(work: MixtureJob) -> ArtifactRef:
 def _mixtures(work: MixtureJob) -> Mixtures:
     """Sums are read contributor by contributor: of each part those over all of them are in memory."""
     side = regression_target(work.target)
-    most, is_alone = min(looked_at_each(work.target, len(work.jobs)), MOST_LOOKED_AT), len(work.jobs) == 1
+    most, is_alone = _looked_at(work), len(work.jobs) == 1
     parts, rows = dict[str, MixedPart](), list[Floats]()
     for job in work.jobs:
         by_part = read_statistics(job, statistics_ref(job, work.target))
@@ -119,6 +121,11 @@ def _mixtures(work: MixtureJob) -> Mixtures:
     has_all = len(features) == sum(part.measured for part in parts.values())
     found = Mixtures(parts, side)
     return found.narrowed(features) if has_all else found
+
+
+def _looked_at(work: MixtureJob) -> int:
+    """Rows of each contributor whose effects are taken, if it has as many."""
+    return max(2, min(work.target.value.replicate_rows, MOST_LOOKED_AT, MOST_TOGETHER // len(work.jobs)))
 
 
 def _point(mixtures: Mixtures, weights: dict[str, float], replicates: int) -> tuple[float, float, Floats, Floats]:
@@ -146,7 +153,7 @@ def _inputs(work: MixtureJob) -> dict[str, object]:
     return {
         "counts": [[job.n_real, job.n_synthetic] for job in work.jobs],
         "is_alone": len(work.jobs) == 1,
-        "replicates": [target.value.replicates, target.value.replicate_rows, target.seed, MOST_LOOKED_AT],
+        "replicates": [target.value.replicates, target.seed, _looked_at(work)],
         "damping": target.regression_damping,
         "weights": [WEIGHTS, COPIES, BUDGET_WEIGHTS],
         **({} if sums is None else sums.inputs(work.jobs, target)),

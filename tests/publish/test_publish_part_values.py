@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import html
+import io
 import re
 
 import pytest
 from parts_run import make_parts, with_parts
 from published_run import NAMES, Results, make_results
+from rich.console import Console
 
 from mixval.cli.show_view import run_document
 from mixval.contracts.results import VALUE_KINDS
@@ -18,10 +20,12 @@ from mixval.publish.part_values import (
     part_lines,
     part_sentence,
     part_values,
+    run_lines,
     weight_sentence,
 )
 from mixval.publish.report.render import render_report
 from mixval.publish.stored_run import StoredRun
+from mixval.publish.terminal import print_ranking
 from mixval.publish.writers.report import write_report
 from mixval.storage.root import open_location
 
@@ -106,6 +110,17 @@ def test_the_report_draws_the_mixture_of_all_and_what_each_part_adds(results: Re
     body = re.search(r'<table data-table="parts">.*?<tbody>(.*?)</tbody>', section, re.DOTALL)
     assert body is not None
     assert len(re.findall("<tr>", body[1])) == 3
+
+
+def test_a_terminal_says_it_of_all_together_and_of_whom_synthetic_rows_harm(results: Results) -> None:
+    lines = run_lines(results, 2)
+    assert lines[0] == "The synthetic rows of all together would be better left out: −0.040, −0.060 to −0.020."
+    assert lines[1].startswith("The synthetic rows of all together are best left out: weight 0")
+    assert lines[2:] == [f"Worth more without their synthetic rows: {ranked(results)[0]}."]
+    assert run_lines(make_results(NAMES, kind=KIND), 2) == []
+    console = Console(width=120, record=True, file=io.StringIO())
+    print_ranking(results, console)
+    assert "Worth more without their synthetic rows" in console.export_text()
 
 
 def test_without_both_parts_there_is_nothing_to_draw(results: Results) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from mixval.cli.exits import errors_shown
 from mixval.cli.options import Json
+from mixval.cli.scaling_breakpoints import breakpoints
 from mixval.cli.scaling_phases import phases
 from mixval.cli.scaling_weights import weights
 from mixval.errors import ConfigError
@@ -22,6 +23,7 @@ scaling = typer.Typer(
 )
 
 scaling.command()(phases)
+scaling.command()(breakpoints)
 scaling.command()(weights)
 
 Table = Annotated[

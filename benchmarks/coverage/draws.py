@@ -26,7 +26,10 @@ from mixval.terms.ntk.value import regression_value
 from mixval.terms.ntk.value_spread import SampledRows, ValueSpread, value_spread
 from mixval.terms.ntk.wide_head import wide_head
 from mixval.terms.replicates import Effects, deviations, effects_of, group_multipliers
-from mixval.valuation.regression_coalitions import EffectRows, RegressionGame, RegressionSums, Spreads
+from mixval.valuation.mixtures import MixedPart, Mixtures
+from mixval.valuation.players import Player, TargetSide
+from mixval.valuation.players import game_of as players_game
+from mixval.valuation.regression_coalitions import EffectRows, RegressionGame
 
 DAMPING, GAIN_DAMPING = 1.0, 0.01
 """The defaults of `value.damping`, for labels and for causal LMs."""
@@ -119,17 +122,29 @@ def sketched_value(own: Sample, target: Sample) -> Estimate:
     return Estimate(found.value, value_spread(regression, found, of_target, rows, target_multipliers(target)).deviations)
 
 
+def player_of(own: Sample) -> Player:
+    """Sums over a contributor's rows, with effects of all of them."""
+    right, ones = one_hot(own.labels, own.pool.n_classes), np.ones(len(own.rows))
+    gram, cross = own.gradients.T @ own.gradients, own.gradients.T @ right
+    rows = EffectRows(own.gradients, right, own.multipliers, ones, ones, ones > 0)
+    return Player(len(ones), len(ones), gram, cross, rows)
+
+
+def target_side(target: Sample) -> TargetSide:
+    """T as players are valued on it."""
+    return TargetSide(target.gradients, objective(target), target_multipliers(target), DAMPING)
+
+
 def game_of(contributors: Sequence[Sample], target: Sample) -> RegressionGame:
-    """The game over these contributors, from sums over their rows, with effects of all rows."""
-    pool, rows, gram, cross = target.pool, list[EffectRows](), list[Floats](), list[Floats]()
-    for own in contributors:
-        right, ones = one_hot(own.labels, pool.n_classes), np.ones(len(own.rows))
-        gram.append(own.gradients.T @ own.gradients)
-        cross.append(own.gradients.T @ right)
-        rows.append(EffectRows(own.gradients, right, own.multipliers, ones, ones, ones > 0))
-    sizes = np.array([len(own.rows) for own in contributors])
-    sums = RegressionSums(sizes, sizes, np.stack(gram), np.stack(cross))
-    return RegressionGame(sums, target.gradients, objective(target), DAMPING, Spreads(rows, target_multipliers(target)))
+    """The game over these contributors, from sums over their rows."""
+    return players_game([player_of(own) for own in contributors], len(contributors), target_side(target), np.float64)
+
+
+def weighted(one: Sample, other: Sample, target: Sample, weight: float) -> Estimate:
+    """The value of two contributors' rows together, those of the other counted `weight` times."""
+    parts = {"one": MixedPart.of(player_of(one)), "other": MixedPart.of(player_of(other))}
+    found = Mixtures(parts, target_side(target)).worth({"other": weight}).value
+    return Estimate(found.value, np.zeros(0) if found.deviations is None else found.deviations)
 
 
 def value_of_rows_read(own: Sample, target: Sample, n_gradients: int) -> Estimate:

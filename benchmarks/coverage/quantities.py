@@ -21,6 +21,7 @@ from benchmarks.coverage.draws import (
     ntk,
     sketched_value,
     value_of_rows_read,
+    weighted,
 )
 from mixval.terms.ntk.value import run_values
 from mixval.terms.ntk.value_spread import ValueSpread
@@ -61,6 +62,11 @@ class Draw:
         return game_of([self.one, self.other], self.target)
 
     @cached_property
+    def weighted(self) -> Estimate:
+        """The value of both, the other's rows counted `WEIGHT` times."""
+        return weighted(self.one, self.other, self.target, WEIGHT)
+
+    @cached_property
     def gains(self) -> list[tuple[float, float, ValueSpread]]:
         """Of both, as of causal LMs."""
         return [gain(own, self.target) for own in (self.one, self.other)]
@@ -84,6 +90,15 @@ def _union(of: Draw) -> Estimate:
 def _leave_one_out(of: Draw) -> Estimate:
     both, one, game = np.ones(2, dtype=np.bool_), np.array([True, False]), of.game
     return Estimate(game.value(both) - game.value(one), _deviations(game, both) - _deviations(game, one))
+
+
+def _weighted(of: Draw) -> Estimate:
+    return of.weighted
+
+
+def _weight_gain(of: Draw) -> Estimate:
+    there, as_it_is = of.weighted, _union(of)
+    return Estimate(there.value - as_it_is.value, there.deviations - as_it_is.deviations)
 
 
 def _deviations(game: RegressionGame, members: np.ndarray) -> np.ndarray:
@@ -113,6 +128,8 @@ def _penalised(of: Draw) -> Estimate:
     return Estimate(float(found.values[0]), deviations)
 
 
+WEIGHT = 3.0
+"""Times that a contributor's rows count in a mixture."""
 LEAST_READ = 100
 """Rows from which the rows read are more than those with gradients."""
 CONTRIBUTORS_PART = "value-contributors-part"
@@ -124,6 +141,8 @@ QUANTITIES: dict[str, Callable[[Draw], Estimate | None]] = {
     "value-rows-read": _rows_read,
     "union": _union,
     "leave-one-out": _leave_one_out,
+    "mixture": _weighted,
+    "mixture-gain": _weight_gain,
     "gain": _gain,
     "gain-penalised": _penalised,
     "discrepancy": lambda of: mmd(of.one, of.target),

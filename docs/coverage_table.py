@@ -15,6 +15,8 @@ WORDS = {
     "difference": "difference of two contributors' values, which decides ties",
     "union": "value of two contributors together",
     "leave-one-out": "what one of them adds to the other",
+    "mixture": "value of both, one's rows counted three times",
+    "mixture-gain": "what counting them three times gains",
     "gain": "gain of a causal LM",
     "gain-penalised": "gain of a causal LM, penalised",
     "discrepancy": "discrepancy, exact",

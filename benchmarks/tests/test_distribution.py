@@ -13,7 +13,7 @@ from scipy import stats
 
 from benchmarks.evidence.distribution import backbones, opening, switches
 from benchmarks.evidence.distribution.backbones import KINDS, BackboneKind, Folders, backbone_config
-from benchmarks.evidence.distribution.catalogue import UNSEEN_DESIGNS, listed, unseen_pairs, world_named
+from benchmarks.evidence.distribution.catalogue import OWN_SEEDS, SEEDS, UNSEEN_DESIGNS, listed, unseen_pairs, world_named
 from benchmarks.evidence.distribution.designs import DESIGNS, design_fields
 from benchmarks.evidence.distribution.measure import Places, cheap_methods, measure
 from benchmarks.evidence.distribution.results import FORMS, HEADLINE, read, read_all, write
@@ -35,6 +35,8 @@ def test_judged_worlds_have_designs_and_pairs_that_development_has_not() -> None
     assert len(unseen_pairs()) >= 1
     assert {one.seed for one in development}.isdisjoint(one.seed for one in judged)
     assert {one.design for one in judged} <= set(DESIGNS)
+    own = [one.seed for one in judged if one.seed != SEEDS["judged"]]
+    assert len(own) == len(OWN_SEEDS) == len(set(own))  # each of these is a draw by itself
     with pytest.raises(ConfigError, match="one of"):
         world_named("mars")
 

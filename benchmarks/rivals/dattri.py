@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import chdir
+from functools import wraps
 from typing import Any
 
 import torch
@@ -68,8 +69,13 @@ def _prepare_logra(shape: Shape) -> Any:
         module, rows = shape.module.lm, _Sequences(shape.inputs)
     else:
         # 0.3.0 indexes the sample batch twice when batches are tuples: it is handed a list of one batch.
-        setup = wired.setup_model_compressors
-        wired.setup_model_compressors = lambda *a, **k: setup(*a, **(k | {"sample_inputs": [k["sample_inputs"]]}))
+        setup = getattr(wired.setup_model_compressors, "__wrapped__", wired.setup_model_compressors)
+
+        @wraps(setup)
+        def of_list(*given: Any, **named: Any) -> Any:
+            return setup(*given, **(named | {"sample_inputs": [named["sample_inputs"]]}))
+
+        wired.setup_model_compressors = of_list
 
     def loss(model: Any, batch: Any, _device: str) -> torch.Tensor:
         if shape.is_language:

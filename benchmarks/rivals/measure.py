@@ -1,7 +1,8 @@
 """One measurement in this process: `python -m benchmarks.rivals.measure METHOD SHAPE ROWS` prints a JSON line.
 
-Imports, the model and the rows are there before the clock starts, and two rows have gone forward and backward. `added_bytes`
-is the peak of resident memory while the job ran, less what was resident before.
+Imports, the model and the rows are there before the clock starts, and the job has been done once on a batch with a copy of the
+model: some compile their projections at the first one, which takes longer than all rows do. `added_bytes` is the peak of
+resident memory while the job ran, less what was resident before.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import json
 import os
 import resource
 import time
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ import torch
 
 from benchmarks.rivals import bergson, captum, dattri, engine, kronfluence, traker
 from benchmarks.rivals.job import Job
-from benchmarks.rivals.shapes import Shape, losses, shape
+from benchmarks.rivals.shapes import Shape, shape
 from mixval.stages.memory import peak_bytes
 
 JOBS: dict[str, Job] = {
@@ -41,7 +44,7 @@ def measured(method: str, job: Job, given: Shape) -> dict[str, Any]:
     line = {"method": method, "shape": given.name, "n": given.n}
     if reason := job.left_out.get(given.name):
         return line | {"failure": reason}
-    _warm(given)
+    _warm(job, given)
     work = job.prepare(given)
     resident = _restarted_peak()
     wall, cpu = time.perf_counter(), _cpu_seconds()
@@ -67,10 +70,9 @@ def _cpu_seconds() -> float:
     return time.process_time() + children.ru_utime + children.ru_stime
 
 
-def _warm(given: Shape) -> None:
-    inputs, labels = next(given.batches(2))
-    losses(given.module(inputs), labels).sum().backward()
-    given.module.zero_grad(set_to_none=True)
+def _warm(job: Job, given: Shape) -> None:
+    batch = {name: getattr(given, name)[: given.batch_rows] for name in ("inputs", "labels")}
+    job.prepare(replace(given, module=deepcopy(given.module), **batch))()
 
 
 def _restarted_peak() -> int:

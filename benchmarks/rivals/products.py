@@ -13,7 +13,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import chdir
-from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -40,8 +39,6 @@ def job(method: str, size: int) -> Job:
 
     def prepare(shape: Shape) -> Callable[[], Made]:
         _drop_biases(shape.module)
-        # A batch before the clock starts: dattri compiles its projections, which takes longer than all rows do.
-        make(replace(shape, inputs=shape.inputs[: shape.batch_rows], labels=shape.labels[: shape.batch_rows]), size)()
         work = make(shape, size)
 
         def timed() -> Made:

@@ -66,7 +66,8 @@ def test_tables_name_who_leads_and_keep_development_apart() -> None:
 
 
 def test_figures_are_of_judged_worlds_and_of_every_form() -> None:
-    by_name = {one["name"]: one["figure"] for one in distribution_figures(WORLDS, "command")}
+    unscored = planted("unscored", {"size": ordered(1)})  # nothing is said of it
+    by_name = {one["name"]: one["figure"] for one in distribution_figures([*WORLDS, unscored], "command")}
     assert by_name["world_mean_spearman"] == pytest.approx((1 + SWAPPED) / 2, rel=1e-3)
     assert by_name["world_mean_spearman/instruction"] == pytest.approx(SWAPPED, rel=1e-3)
     assert by_name["truth/accuracy/planned-steps/world_mean_spearman"] == pytest.approx(1)

@@ -21,12 +21,13 @@ MARGIN_TARGET = "> 0"
 def distribution_figures(results: Sequence[DistributionResult], command: str) -> list[Figure]:
     """All of them. Raises ContractError where no judged world has the headline form."""
     judged = [one for one in results if one.role == "judged"]
-    figures = _of_form(over_worlds(judged, HEADLINE), "", command)
+    found = over_worlds(judged, HEADLINE)
+    figures = _of_form(found, "", command)
     for form in FORMS:
         if form != HEADLINE and any(form in one.truth for one in judged):
             figures += _of_form(over_worlds(judged, form), f"truth/{form}/", command)
-    figures.append(figure("worlds/judged", len(judged), ">= 24", "worlds", command))
-    figures.append(figure("worlds/judged/pretrained", sum(one.is_pretrained for one in judged), "-", "worlds", command))
+    figures.append(figure("worlds/judged", len(found.worlds), ">= 24", "worlds", command))
+    figures.append(figure("worlds/judged/pretrained", sum(one.is_pretrained for one in found.worlds), "-", "worlds", command))
     return figures
 
 

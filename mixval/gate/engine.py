@@ -10,8 +10,7 @@ import functools
 import os
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, cast
@@ -20,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from mixval.gate.checks import GX_SEVERITY, Check
+from mixval.gate.derived_once import derived_once
 
 # COMPLETE is the only format that names every failing row, and costs a third more: it is asked for where some row fails.
 COUNTED = {"result_format": "BASIC", "partial_unexpected_count": 0}
@@ -69,66 +69,27 @@ def inspect(checks: Sequence[Check], frame: pd.DataFrame) -> list[Inspection]:
     """
     gx = great_expectations()
     with LOCK:
-        batch = _own_definition(gx).get_batch({"dataframe": frame})
-        by_key = _results(gx, batch, checks, COUNTED)
+        validator = _validator(gx, frame)
+        by_key = _results(gx, validator, checks, COUNTED)
         if failing := [check for check in checks if not by_key[check.key].success]:
-            by_key |= _results(gx, batch, failing, NAMED)
+            by_key |= _results(gx, validator, failing, NAMED)
     return [_read(check, by_key[check.key], len(frame)) for check in checks]
 
 
-def _results(gx: ModuleType, batch: Any, checks: Sequence[Check], result_format: dict[str, Any]) -> dict[str, Any]:
+def _validator(gx: ModuleType, frame: pd.DataFrame) -> Any:
+    """What validates suites on this frame. `Batch.validate` makes one for each suite, and with it another batch."""
+    from great_expectations.validator.v1_validator import Validator
+
+    return Validator(_own_definition(gx), batch_parameters={"dataframe": frame})
+
+
+def _results(gx: ModuleType, validator: Any, checks: Sequence[Check], result_format: dict[str, Any]) -> dict[str, Any]:
     """Great Expectations' result on each check, by the check's key."""
     suite = gx.ExpectationSuite(name="gate", expectations=[_expectation(gx, check) for check in checks])
-    with _described_once(gx):
-        validation = batch.validate(suite, result_format=result_format)
+    validator.result_format = result_format
+    with derived_once(gx):
+        validation = validator.validate_expectation_suite(suite)
     return {result.expectation_config.meta["check"]: result for result in validation.results}
-
-
-@contextmanager
-def _described_once(gx: ModuleType) -> Iterator[None]:
-    """While it lasts, this thread's expectations are described once each, and copied from then on; and what names the arguments
-    of a metric is made once for equal arguments.
-
-    Great Expectations describes each some fifty times a validation, and names each metric as often, which took most of the time
-    of small frames. Nothing changes an expectation meanwhile. For whoever has `LOCK`.
-    """
-    from great_expectations.core.id_dict import IDDict
-
-    owner, me, described = gx.expectations.Expectation, threading.get_ident(), dict[int, tuple[Any, Any]]()
-    anew, named_anew, named = owner.configuration, IDDict.to_id, dict[Any, Any]()
-
-    def configuration(expectation: Any) -> Any:
-        if threading.get_ident() != me:
-            return anew.fget(expectation)
-        if id(expectation) not in described:
-            described[id(expectation)] = expectation, anew.fget(expectation)  # held, or another may get its place
-        return _copied(described[id(expectation)][1])
-
-    def to_id(arguments: Any, *chosen: Any, **choosing: Any) -> Any:
-        if chosen or choosing:
-            return named_anew(arguments, *chosen, **choosing)
-        key = type(arguments), *arguments.items(), *map(type, arguments.values())  # 1, 1.0 and True are equal
-        try:
-            known = named.get(key)
-        except TypeError:  # a list, which is looked at anew
-            return named_anew(arguments)
-        if known is None:
-            known = named[key] = named_anew(arguments)
-        return known
-
-    owner.configuration, IDDict.to_id = property(configuration), to_id
-    try:
-        yield
-    finally:
-        owner.configuration, IDDict.to_id = anew, named_anew
-
-
-def _copied(description: Any) -> Any:
-    """A description of its own, with kwargs of its own: what `copy.copy` makes, without asking how it is pickled."""
-    found = object.__new__(type(description))
-    found.__dict__ |= description.__dict__
-    found.kwargs = dict(found.kwargs)
-    return found
 
 
 def _own_definition(gx: ModuleType) -> Any:

@@ -68,6 +68,18 @@ def test_threads_do_not_mix_verdicts():
         assert list(pool.map(job, range(12))) == [True] * 12
 
 
+def test_equal_checks_of_another_frame_are_computed_anew():
+    inspect(CHECKS, frame())
+    other = frame().iloc[::-1].reset_index(drop=True).assign(size=[1.0, 9.0, 2.0, np.nan, np.nan])
+    assert [item.failed.tolist() for item in inspect(CHECKS, other)] == [[1], [3, 4], [0, 3], [2]]
+
+
+def test_values_that_are_equal_and_of_other_types_are_other_checks():
+    data = pd.DataFrame({"word": pd.Series(["1", 1], dtype=object)})
+    found = [inspect([must_be_in("word", values, "drop", "it must be one", "Mend it.")], data)[0] for values in ([1], ["1"])]
+    assert [one.failed.tolist() for one in found] == [[0], [1]]
+
+
 def test_the_gate_imports_without_great_expectations():
     code = "import sys, mixval.gate.check, mixval.gate.docs, mixval.gate.shared; print('great_expectations' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -17,7 +17,7 @@ TOO_FAR = "too far to say"
 
 
 def print_study(document: dict[str, Any]) -> None:
-    """The law, a line a mixture, what rolling validation found, planned runs and warnings."""
+    """The law, what rolling validation found, planned runs and warnings."""
     console = Console()
     huber = "least squares on log loss" if document["delta"] is None else f"Huber on log loss, delta {document['delta']:g}"
     console.print(f"[bold]{escape(document['formula'])}[/bold], {huber}; {_rolled(document)}")
@@ -34,7 +34,7 @@ def print_advice(document: dict[str, Any], warnings: list[str]) -> None:
     console = Console()
     plan = ", ".join(f"{name} {compact(value)}" for name, value in document["plan"].items())
     view = _grid(f"At {plan}, the best first; intervals at {percent(document['level'])}")
-    heads = ("loss", "best in", f"data of {document['reference']} for the same", "10 % more data changes the loss by")
+    heads = ("loss", "best in", f"data of {document['reference']} for the same loss", "10 % more data changes the loss by")
     view.add_column("mixture", overflow="fold")
     for head in heads:
         view.add_column(escape(head), justify="right")
@@ -59,15 +59,19 @@ def print_advice(document: dict[str, Any], warnings: list[str]) -> None:
 
 
 def _fitted(document: dict[str, Any]) -> Table:
+    """A line a number: beside each other, five of them with their intervals are wider than a log."""
     view = _grid(f"Fitted numbers with {percent(document['level'])} intervals")
-    names = list(document["mixtures"][0]["fitted"])
     view.add_column("mixture", overflow="fold")
-    for head in ("runs", *names, "noise", "starts at best"):
-        view.add_column(head, justify="right")
+    view.add_column("", no_wrap=True)
+    for head in ("value", "interval"):
+        view.add_column(head, justify="right", no_wrap=True)
     for one in document["mixtures"]:
-        cells = [_spread(one["fitted"][name], "{:.4g}") for name in names]
-        noise, share = f"{one['relative_noise']:.2%}", percent(one["share_at_best"])
-        view.add_row(escape(shortened(one["mixture"], NAME_LIMIT)), str(one["n_runs"]), *cells, noise, share)
+        name = escape(shortened(one["mixture"], NAME_LIMIT))
+        for number, fitted in one["fitted"].items():
+            view.add_row(name, number, *_spread(fitted, "{:.4g}").split("\n"))
+            name = ""
+        view.add_row("", "noise", f"{one['relative_noise']:.2%}", f"of {one['n_runs']} runs")
+        view.add_row("", "starts", percent(one["share_at_best"]), "at the best", end_section=True)
     return view
 
 

@@ -5,6 +5,7 @@ Measured once for each backbone and choice of parameters, then committed; the pl
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -22,10 +23,12 @@ from mixval.stages.jobs import MeasureJob
 if TYPE_CHECKING:
     import torch
 
-VERSION = 4
+VERSION = 5
 PROBE_ROWS = 4
 ROWS_SEARCHED = 256
-"""First rows of T, where they are texts, among which the longest is taken, whose activations are measured."""
+"""First rows of T, where they are texts, among which the longest is taken."""
+MEASURED_TOKENS = 256
+"""Length up to which activations are measured, where no row searched is longer; beyond it they follow from two lengths."""
 _WEIGHT, _NOTE = "weight_bytes/", "note/"
 """Before a weight's name, or a note's kind, among a record's numbers."""
 
@@ -42,7 +45,8 @@ class Footprint(FrozenModel):
     weight_bytes: dict[str, int]
     """Gradients of one row by weight, in the form that they are stored in, in the order of the backward pass."""
     activation_bytes: int
-    """Most that a gradient pass keeps of one row beside its gradients, in the worker's own memory: 0 on a GPU."""
+    """Most that a gradient pass keeps of one row beside its gradients, in the worker's own memory: 0 on a GPU. Of a text of
+    as many tokens as a row may have, see `of_longest`."""
     forward_seconds_per_row: float
     """One forward pass, on the machine that planned."""
     gradient_seconds_per_row: float
@@ -122,9 +126,16 @@ def _probe(job: MeasureJob) -> Footprint:
     longest = rows.slice(0, 1) if spec_of(job.task).is_image else longest_row(first_rows(job, ROWS_SEARCHED))
     kept = 0
     if backbone.device.type == "cpu":
-        kept = activation_bytes(
-            backbone.module, lambda: weight_bytes(backbone.module, list(sizes), scalar, backbone.encode(longest))
-        )
+        batch = backbone.encode(longest)
+        found = _n_tokens(batch)
+        # Images have no tokens, and how many positions an own module has is not known: its rows are as long as T's.
+        limit = backbone.max_length if found and job.backbone.module is None else found
+
+        def measured(n_tokens: int) -> int:
+            row = of_length(batch, n_tokens)
+            return activation_bytes(backbone.module, lambda: weight_bytes(backbone.module, list(sizes), scalar, row))
+
+        kept = of_longest(measured, found, limit)
     return Footprint(
         n_parameters=sum(backbone.module.get_parameter(name).numel() for name in sizes),
         model_bytes=sum(p.numel() * p.element_size() for p in backbone.module.parameters()),
@@ -145,6 +156,37 @@ def longest_row(rows: pa.Table) -> pa.Table:
         if any(is_kind(column.type) for is_kind in (pa.types.is_string, pa.types.is_large_string)):
             sizes += np.asarray(pc.fill_null(pc.binary_length(column), 0), dtype=np.int64)
     return rows.slice(int(sizes.argmax()), 1)
+
+
+def of_longest(measured: Callable[[int], int], found: int, limit: int) -> int:
+    """Bytes of a row of `limit` tokens, by `measured` bytes of a row of so many; the longest one searched has `found`.
+
+    Contributors' rows may be longer than T's, and no footer says how long. Beyond `MEASURED_TOKENS` the bytes are taken as
+    a n + b n^2, those of layers and of attention, from n and n / 2: a long row could take all the memory that is to be planned.
+    """
+    longer = min(limit, max(found, MEASURED_TOKENS))
+    whole = measured(longer)
+    if longer == limit:
+        return whole
+    half = longer // 2
+    squared = max(0.0, (whole / longer - measured(half) / half) / (longer - half))
+    return math.ceil((whole / longer - squared * longer) * limit + squared * limit**2)
+
+
+def of_length(batch: Mapping[str, torch.Tensor], n_tokens: int) -> dict[str, torch.Tensor]:
+    """The batch with its tokens repeated or cut to `n_tokens`; one without tokens, as of images, as it is."""
+    now = _n_tokens(batch)
+    if now in (0, n_tokens):
+        return dict(batch)
+    times = -(-n_tokens // now)
+    return {
+        name: value.repeat(1, times)[:, :n_tokens] if value.ndim == 2 and value.shape[1] == now else value
+        for name, value in batch.items()
+    }
+
+
+def _n_tokens(batch: Mapping[str, torch.Tensor]) -> int:
+    return int(batch["input_ids"].shape[1]) if "input_ids" in batch else 0
 
 
 def activation_bytes(module: torch.nn.Module, gradient_pass: Callable[[], object]) -> int:

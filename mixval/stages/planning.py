@@ -93,7 +93,7 @@ def _too_large(one: ContributorPlan, limit: int, how_to_fit: str) -> str | None:
         f"{one.n_rows:,} rows of {visible(one.name)} do not fit a worker. Expected at most {limit / 2**30:.1f} GiB a task "
         f"({USABLE_SHARE:.0%} of a worker's memory), found {one.task_bytes / 2**30:,.1f} GiB ({one.n_sampled:,} rows read, "
         f"{one.n_gradient_rows:,} gradients, of which {one.gradient_bytes / 2**30:.1f} GiB may be in memory at a time; "
-        f"{one.pass_bytes / 2**30:.1f} GiB for a pass of `runtime.batch_rows` rows). "
+        f"{one.pass_bytes / 2**30:.1f} GiB for a pass of `runtime.batch_rows` rows, texts of `backbone.max_length` tokens). "
         f"{how_to_fit}, or take fewer and larger workers (`runtime.workers`)."
     )
 

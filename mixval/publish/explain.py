@@ -24,7 +24,7 @@ from mixval.publish.part_values import PartValues, part_lines, part_values
 from mixval.publish.ranking import interval_words, value_decimals
 from mixval.publish.term_statistics import standard_errors
 from mixval.publish.value_kind import kind_of, kind_of_row
-from mixval.publish.verdict_words import buyer_sentence, headline, is_ordered
+from mixval.publish.verdict_words import buyer_sentences, headline, is_ordered
 from mixval.publish.warning_words import warning_words
 
 ERRORS_APART = 1.96
@@ -179,10 +179,11 @@ def _ranked(own: dict[str, Any], ranking: pa.Table, terms: pa.Table, warnings: S
     others = [row for row in ranked if row["contributor"] != own["contributor"]]
     tied = [row["contributor"] for row in others if row["tie_group"] == own["tie_group"]]
     copied = [name for name in ranking.column_names if name in Explanation.model_fields]
+    names = ranking["contributor"].to_pylist()
     concerned = [one for one in warnings if own["contributor"] in one.contributors]
     return Explanation(
         **{name: own[name] for name in copied},
-        sentence=buyer_sentence(own, value_decimals(ranking)),
+        sentence=buyer_sentences(ranking, value_decimals(ranking))[names.index(own["contributor"])],
         headline=headline(ranking).plain(),
         decimals=value_decimals(ranking),
         n_ranked=len(ranked),

@@ -17,7 +17,7 @@ from mixval.publish.coalition_values import shapley_ranks
 from mixval.publish.names import visible
 from mixval.publish.numerals import decimals_for, fixed, percent, signed
 from mixval.publish.value_kind import kind_of
-from mixval.publish.verdict_words import buyer_sentence, is_ordered
+from mixval.publish.verdict_words import buyer_sentences, is_ordered
 
 
 def ranking_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
@@ -87,9 +87,9 @@ def ranking_rows(
             "rows": row["n_rows"],
             "real": percent(row["real_share"]),
             "gate": row["gate_verdict"],
-            **({"in words": buyer_sentence(row, decimals)} if in_words else {}),
+            **({"in words": sentence} if in_words else {}),
         }
-        for row in rows
+        for row, sentence in zip(rows, buyer_sentences(table, decimals), strict=True)
     ]
 
 

@@ -21,7 +21,7 @@ from mixval.publish.part_values import run_lines
 from mixval.publish.ranking import adds_anything, ranking_rows, tie_labels, value_decimals, weighted_decimals
 from mixval.publish.results import ValuationResults
 from mixval.publish.value_kind import kind_of, kind_of_row
-from mixval.publish.verdict_words import NOTHING_ADDED, TIES, buyer_sentence, headline, is_ordered, verdicts_in_words
+from mixval.publish.verdict_words import NOTHING_ADDED, TIES, buyer_sentences, headline, is_ordered, verdicts_in_words
 from mixval.publish.warning_words import IN_REPORT, warning_lines
 
 NAME_LIMIT = 120
@@ -156,10 +156,10 @@ def _print_sentences(table: pa.Table, console: Console) -> None:
     """One sentence a contributor, where there are few."""
     if table.num_rows > MOST_SENTENCES or not kind_of(table).has_empty:
         return
-    decimals = value_decimals(table)
     console.print()
-    for row in table.to_pylist():
-        console.print(escape(f"{shortened(row['contributor'], NAME_LIMIT)}: {buyer_sentence(row, decimals)}"))
+    sentences = buyer_sentences(table, value_decimals(table))
+    for name, sentence in zip(table["contributor"].to_pylist(), sentences, strict=True):
+        console.print(escape(f"{shortened(name, NAME_LIMIT)}: {sentence}"))
     console.print()
 
 

@@ -38,6 +38,8 @@ class ValueKind:
     """Opens a difference from training on no rows, above 0 where that is an improvement."""
     caveat: str = ""
     """After a difference from training on no rows."""
+    no_rows: str = "training on no rows"
+    """What the verdict take means better than."""
     penalised: bool = False
     """Whether the value is a gain less a penalty."""
 
@@ -50,6 +52,7 @@ class ValueKind:
 EQ_8, CROSS_ENTROPY, GAIN, TRAINED_GAIN = VALUE_KINDS
 _REGRESSION = "ridge regression with the empirical NTK of the initial model"
 _IMPROVES, _WORSENS = (f"{verb} the log-probability of the target's answers" for verb in ("raise", "lower"))
+_AS_IT_IS = "leaving the model as it is"
 _NO_FORECAST = " The number compares contributors and is no forecast of what training gains."
 _KINDS = {
     EQ_8: ValueKind(
@@ -85,6 +88,7 @@ _KINDS = {
         improves=_IMPROVES,
         worsens=_WORSENS,
         caveat=_NO_FORECAST,
+        no_rows=_AS_IT_IS,
         change="the predicted gain in log-probability of the target's answers,",
     ),
     TRAINED_GAIN: ValueKind(
@@ -100,6 +104,7 @@ _KINDS = {
         improves=_IMPROVES,
         worsens=_WORSENS,
         caveat=_NO_FORECAST,
+        no_rows=_AS_IT_IS,
         change="the predicted gain less its displacement penalty,",
         penalised=True,
         alone="first-order gain alone, no penalty",

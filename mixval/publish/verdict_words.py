@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from itertools import groupby, pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -80,14 +82,43 @@ def verdicts_in_words(ranking: pa.Table) -> Sentence:
     }
     given = [verdict for verdict, names in by_verdict.items() if names]
     words = " ".join(f"{verdict.capitalize()}: {{}}." for verdict in given)
+    if TAKE in given:
+        words += f" Take means better than {kind_of(ranking).no_rows}, which rows with faults can be, too."
     return Sentence(words, tuple(by_verdict[verdict] for verdict in given))
 
 
-def buyer_sentence(row: dict[str, Any], decimals: int) -> str:
-    """The verdict on one contributor and its reason, without its name; a row of the ranking, shown with `decimals`."""
+def buyer_sentences(ranking: pa.Table, decimals: int) -> list[str]:
+    """The verdict on each contributor and its reason, without its name; values are shown with `decimals`."""
+    rows = ranking.to_pylist()
+    return [_sentence(row, decimals, exceeded) for row, exceeded in zip(rows, _exceeded(rows), strict=True)]
+
+
+def _sentence(row: dict[str, Any], decimals: int, is_exceeded: bool) -> str:
     kind = kind_of_row(row)
     measured = row["value_low"] is not None and row["value_of_empty"] is not None
-    return f"{row['verdict']}: {_reason(row, kind, decimals)}{kind.caveat if measured else ''}"
+    better = " Another contributor clearly has a higher value, from no more rows." if is_exceeded else ""
+    return f"{row['verdict']}: {_reason(row, kind, decimals)}{kind.caveat if measured else ''}{better}"
+
+
+def _exceeded(rows: list[dict[str, Any]]) -> list[bool]:
+    """Of each contributor to take: whether another one to take, of no more measured rows, is clearly better.
+
+    Clearly better: its interval lies above, or it leads the group of ties above the one that this contributor leads, which is
+    opened where the two can be told apart. Nobody is, where contributors have no order.
+    """
+    ranked = [i for i, row in enumerate(rows) if row["rank"] is not None and row["tie_group"] is not None]
+    taken = sorted((i for i in ranked if rows[i]["verdict"] == TAKE), key=lambda i: rows[i]["n_sampled"])
+    found, highest_low = [False] * len(rows), -math.inf
+    for _, of_as_many in groupby(taken, key=lambda i: rows[i]["n_sampled"]):
+        same = list(of_as_many)
+        highest_low = max(highest_low, *(rows[i]["value_low"] for i in same))
+        for i in same:
+            found[i] = highest_low > rows[i]["value_high"]
+    leaders = [next(group) for _, group in groupby(ranked, key=lambda i: rows[i]["tie_group"])]
+    for above, below in pairwise(leaders):
+        if rows[above]["verdict"] == rows[below]["verdict"] == TAKE:
+            found[below] |= rows[above]["n_sampled"] <= rows[below]["n_sampled"]
+    return found
 
 
 def _reason(row: dict[str, Any], kind: ValueKind, decimals: int) -> str:

@@ -24,7 +24,7 @@ from mixval.publish.results import GateResults, PublishedValuation
 from mixval.publish.run_manifest import MANIFEST, package_versions, resolved_config
 from mixval.publish.run_warnings import find_warnings, unread_warnings
 from mixval.publish.stored_run import open_run_at
-from mixval.publish.verdict_words import buyer_sentence, headline, is_ordered, verdicts_in_words
+from mixval.publish.verdict_words import buyer_sentences, headline, is_ordered, verdicts_in_words
 from mixval.publish.writers.gate_results import DOCS
 from mixval.publish.writers.installed import write_by_installed
 from mixval.publish.writers.valuation import WRITERS
@@ -239,7 +239,7 @@ def run_summary(manifest: Manifest, ranking: pa.Table, folder: Location) -> RunS
         timings_seconds=manifest.timings_seconds,
         warnings=manifest.warnings,
         contributors=[
-            ContributorSummary(**{name: row[name] for name in copied}, sentence=buyer_sentence(row, decimals))
-            for row in ranking.to_pylist()
+            ContributorSummary(**{name: row[name] for name in copied}, sentence=sentence)
+            for row, sentence in zip(ranking.to_pylist(), buyer_sentences(ranking, decimals), strict=True)
         ],
     )

@@ -22,7 +22,7 @@ from mixval.publish.report.render import render_report
 from mixval.publish.run_list import list_runs
 from mixval.publish.run_warnings import find_warnings
 from mixval.publish.stored_run import StoredRun
-from mixval.publish.verdict_words import headline, is_ordered, verdicts_in_words
+from mixval.publish.verdict_words import buyer_sentences, headline, is_ordered, verdicts_in_words
 from mixval.publish.writers.ranking_markdown import write_ranking_markdown
 from mixval.publish.writers.valuation import WRITERS
 from mixval.storage.root import open_location
@@ -137,3 +137,36 @@ def test_pairs_within_their_uncertainty_have_no_colour() -> None:
     assert 'id="redundancy-wide-pair-' in in_report(run)
     vague = run.redundancy.set_column(3, run.redundancy.schema.field(3), pa.array([10.0] * run.redundancy.num_rows))
     assert "redundancy-wide-pair-" not in in_report(replace(run, redundancy=vague))
+
+
+@pytest.mark.parametrize(("kind", "no_rows"), [(1, "training on no rows"), (2, "leaving the model as it is")])
+def test_take_is_said_to_mean_better_than_no_rows_and_no_more(kind: int, no_rows: str) -> None:
+    made = make_results(NAMES, kind=VALUE_KINDS[kind])
+    words = f"Take means better than {no_rows}, which rows with faults can be, too."
+    assert TAKE in made.ranking["verdict"].to_pylist()
+    assert verdicts_in_words(made.ranking).plain().endswith(words)
+    assert verdicts_in_words(noise().ranking).plain(1).startswith("Cannot say: ")
+    assert "Take means" not in verdicts_in_words(noise().ranking).plain()
+
+
+@pytest.mark.parametrize(
+    ("gap", "other_group", "n_more", "verdict", "is_said"),
+    [
+        (0.5, True, 0, TAKE, True),
+        (0.5, True, 1, TAKE, False),  # from more rows
+        (0.05, True, 0, TAKE, True),  # intervals overlap, but it opens a group of its own
+        (0.05, False, 0, TAKE, False),
+        (0.5, True, 0, "cannot say", False),  # the better one is doubted
+    ],
+)
+def test_of_one_to_take_it_is_said_that_another_is_clearly_better(
+    gap: float, other_group: bool, n_more: int, verdict: str, is_said: bool
+) -> None:
+    best, *_ = make_results(NAMES, kind=VALUE_KINDS[1]).ranking.to_pylist()
+    best |= {"value": -0.1, "value_low": -0.2, "value_high": 0.0, "tie_group": 1, "rank": 1, "verdict": verdict}
+    value = {name: best[name] - gap for name in ("value", "value_low", "value_high")}
+    second = best | value | {"contributor": "second", "rank": 2, "tie_group": 1 + other_group, "verdict": TAKE}
+    best["n_sampled"] += n_more
+    first, other = buyer_sentences(ranking_table([best, second]), 3)
+    assert "Another contributor" not in first
+    assert other.endswith(" Another contributor clearly has a higher value, from no more rows.") == is_said

@@ -17,7 +17,7 @@ from mixval.publish.numerals import fixed
 from mixval.publish.ranking import ranking_rows, value_decimals
 from mixval.publish.report.render import render_report
 from mixval.publish.terminal import print_ranking
-from mixval.publish.verdict_words import buyer_sentence, headline
+from mixval.publish.verdict_words import buyer_sentences, headline
 from mixval.publish.writers.ranking_csv import ranking_csv
 from mixval.publish.writers.ranking_markdown import ranking_markdown
 from mixval.stages.publishing import run_summary
@@ -44,9 +44,9 @@ def test_every_output_tells_the_same_numbers_and_verdicts() -> None:
     assert summary["headline"] == run_document(run)["headline"] == headline(run.ranking).plain()
     coalitions = coalition_values(results.ranking, *tables)
     assert coalitions is not None
-    for row in results.ranking.to_pylist():
+    for row, sentence in zip(results.ranking.to_pylist(), buyer_sentences(results.ranking, decimals), strict=True):
         verdict = row["verdict"]
-        name, number, sentence = row["contributor"], fixed(row["value"], decimals), buyer_sentence(row, decimals)
+        name, number = row["contributor"], fixed(row["value"], decimals)
         explained = explain(results.ranking, results.terms, results.rejected, name, results.warnings, *tables)
         words = explanation_text(explained)
         assert re.search(rf"{name} +{verdict} +{number} ", terminal)

@@ -17,7 +17,7 @@ from mixval.publish.names import shortened
 from mixval.publish.ranking import interval_words, tie_labels, value_decimals, weighted_decimals
 from mixval.publish.report.chart_rows import MOST_ROWS
 from mixval.publish.term_statistics import TermStatistics
-from mixval.publish.verdict_words import buyer_sentence
+from mixval.publish.verdict_words import buyer_sentences
 
 NAME_LIMIT = 60
 SAMPLE_LIMIT = 120
@@ -41,9 +41,9 @@ def ranking_lines(ranking: pa.Table) -> list[dict[str, Any]]:
             "bound": numerals.compact(row["bound"]),
             "verdict": row["verdict"],
             "gate": row["gate_verdict"],
-            "sentence": buyer_sentence(row, decimals),
+            "sentence": sentence,
         }
-        for row in ranking.to_pylist()
+        for row, sentence in zip(ranking.to_pylist(), buyer_sentences(ranking, decimals), strict=True)
     ]
 
 

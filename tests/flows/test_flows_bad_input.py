@@ -34,7 +34,7 @@ REASONS: dict[str, list[str]] = {
     "cut": ["part-0.parquet", "found"],
     "sheet": ["part-0.parquet", "Parquet", "found"],
     "typed": ["part-0.parquet", "column 'label'", "integer or string", "double", "Write labels as integers"],
-    "lacking": ["part-0.parquet", "column 'label'", "Add it"],
+    "lacking": ["part-0.parquet", "column 'label'", "add it"],
     "empty": ["found", "shard"],
     "alien": ["column 'label'", "target's labels 0, 1, 2, 3", "found", "Map the labels"],
     "single": ["at least 2 distinct labels", "found 1", "gate.min_classes"],

@@ -37,8 +37,8 @@ VERSION = 1
 """Raised whenever the sums change."""
 REMEMBERED = 8
 """Batches of a contributor, the last ones, that its next one is compared with."""
-LOOKED_BACK = 64
-"""Versions before the one asked for among which stored holdings are looked for."""
+KIND = "holdings"
+"""Of their artifacts."""
 TOLD = "holdings.json"
 ROWS = "rows"
 
@@ -133,10 +133,8 @@ class _Maker:
     def base(self) -> Holdings | None:
         """The newest stored holdings before this version."""
         target = self.prepared.target_job
-        for before in range(self.version - 1, max(self.version - 1 - LOOKED_BACK, -1), -1):
-            if (found := _committed(target, _ref(self.config, target, self.table, before))) is not None:
-                return found
-        return None
+        stored = (_committed(target, ref) for ref in _stored_before(self.config, target, self.table, self.version))
+        return next((one for one in stored if one is not None), None)
 
     def grown(self, base: Holdings) -> Holdings | str:
         """The base with what was appended since; or why that is not enough, in words."""
@@ -180,7 +178,7 @@ class _Maker:
 
 def _ref(config: ValuationConfig, target: MeasureJob, table: LakeTable, version: int) -> ArtifactRef:
     settings = settings_of(target, config.sample)
-    return target.store.ref("holdings", VERSION, table=table.identity(), of_version=version, settings=settings)
+    return target.store.ref(KIND, VERSION, table=table.identity(), of_version=version, settings=settings)
 
 
 def _committed(target: MeasureJob, ref: ArtifactRef) -> Holdings | None:
@@ -216,16 +214,18 @@ def commit_holdings(config: ValuationConfig, target: MeasureJob, table: LakeTabl
     )
 
 
+def _stored_before(config: ValuationConfig, target: MeasureJob, table: LakeTable, version: int) -> list[ArtifactRef]:
+    """Stored holdings of versions before this one, the newest first, however long ago that was."""
+    versions = {record.inputs.get("version") for record in target.store.records(KIND)}
+    before = sorted((one for one in versions if isinstance(one, int) and one < version), reverse=True)
+    refs = (_ref(config, target, table, one) for one in before)
+    return [ref for ref in refs if target.store.committed(ref) is not None]  # others are another table's, or other settings'
+
+
 def _discard_before(config: ValuationConfig, target: MeasureJob, table: LakeTable, version: int) -> None:
-    """Discard the second newest holdings before this version: two versions' remain."""
-    n_found = 0
-    for before in range(version - 1, max(version - 1 - LOOKED_BACK, -1), -1):
-        ref = _ref(config, target, table, before)
-        if target.store.committed(ref) is not None:
-            n_found += 1
-            if n_found > 1:
-                target.store.discard(ref)
-                return
+    """Discard all but the newest holdings before this version: two versions' remain."""
+    for ref in _stored_before(config, target, table, version)[1:]:
+        target.store.discard(ref)
 
 
 def _below(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ once never mix their files: the first record wins, and names the folder that bel
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -66,6 +66,15 @@ class ArtifactStore:
         artifact is discarded and told, and is then one that has not been made.
         """
         return self._checked(ref, size_damage)
+
+    def records(self, kind: str) -> Iterator[ArtifactRecord]:
+        """The records of all artifacts of a kind that are committed, in the order of their fingerprints, by one listing."""
+        folder = self.output.child("artifacts", kind)
+        for file in folder.files(RECORD) if folder.exists() else ():
+            fingerprint = file.relative_name(folder).split("/")[-2]
+            record = self.committed(ArtifactRef(kind=kind, fingerprint=fingerprint, root=self.output.url))
+            if record is not None:
+                yield record
 
     def whole(self, ref: ArtifactRef) -> ArtifactRecord | None:
         """As `committed`, with the content of every file compared with its digest."""

@@ -209,3 +209,11 @@ def test_sums_of_two_versions_stay(lake: Lake) -> None:
     kept = list((lake.root / "state" / "artifacts" / "holdings").rglob("record.json"))
     assert len(kept) == 2
     same(lake.holdings(versions[0]), summed(lake, "ash"))  # any other is made again
+
+
+def test_a_run_that_appends_many_versions_discards_what_came_before_as_well(lake: Lake) -> None:
+    """However many versions lie between: of each two neighbours alone, nothing here is appended or summed."""
+    kept, target = holdings.keep_holdings, lake.prepared.target_job
+    for version in (0, 1000, 2000):
+        kept(lake.config, lake.prepared, lake.table, replace(summed(lake, "ash"), version=version))
+    assert sorted(one.inputs["version"] for one in target.store.records(holdings.KIND)) == [1000, 2000]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mixval_flows.runner import LazyCluster
 
 VALUATION = "mixval_flows.valuation:valuation"
+INGESTION = "mixval_flows.ingestion:ingestion"
 
 
 def run_valuation(config: ValuationConfig, progress: Progress | None = None) -> RunSummary:
@@ -52,15 +53,17 @@ def run_flow(flow: str, config: FrozenModel, progress: Progress | None = None) -
 
 def run_ingestion(config: IngestionConfig, progress: Progress | None = None) -> GateRunSummary:
     """Run the gate once; where nothing is to be valued, at once and without API and cluster."""
-    if config.storage.credentials_block is None:  # else no inbox can be read before the API is there
-        from mixval.stages.gate_publishing import publish_gate
-        from mixval.stages.ingesting import idle_run
+    from mixval.stages.gate_publishing import publish_gate
+    from mixval.stages.ingesting import GateRun, idle_run, seen_before
 
-        stopping.begin()
-        with shown_by(progress or Silence()):
-            if (idle := idle_run(config)) is not None:
-                return publish_gate(idle)
-    return cast("GateRunSummary", run_flow("mixval_flows.ingestion:ingestion", config, progress))
+    if config.storage.credentials_block is not None:  # no inbox can be read before the API is there
+        return cast("GateRunSummary", run_flow(INGESTION, config, progress))
+    stopping.begin()
+    with shown_by(progress or Silence()):
+        if isinstance(found := idle_run(config), GateRun):
+            return publish_gate(found)
+    with seen_before(config, found):
+        return cast("GateRunSummary", run_flow(INGESTION, config, progress))
 
 
 def plan_valuation(config: ValuationConfig) -> PreparedRun:

@@ -10,7 +10,9 @@ A delivery that fails closes the gate for itself alone. Killed anywhere and star
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from mixval.config.ingestion import IngestionConfig
@@ -63,13 +65,41 @@ class GateRun:
         return self.n_appended > 0 or any(one.is_new for one in self.outcomes.values())
 
 
-def idle_run(config: IngestionConfig) -> GateRun | None:
-    """A run that has nothing to value, which needs no model and no cluster; None where something is to be valued.
+@dataclass(frozen=True)
+class Seen:
+    """What a listing of the inbox found, pinned."""
+
+    pinned: dict[str, PinnedDelivery]
+    """By digest, in the order of names."""
+    failed: dict[str, str]
+    """Name of a delivery -> why it could not be pinned."""
+    ignored: dict[str, str]
+    """Name -> why it is no delivery, or none yet."""
+
+
+_SEEN: ContextVar[tuple[IngestionConfig, Seen] | None] = ContextVar("seen", default=None)
+
+
+def idle_run(config: IngestionConfig) -> GateRun | Seen:
+    """A run that has nothing to value, which needs no model and no cluster; where something is to be valued, what was seen of
+    the inbox, for `seen_before`.
 
     Raises as `run_gate` does.
     """
     run = _begun(config, None, Account())
-    return None if _todo(run)[1] else run
+    seen = _look(config, run.ledger, run.account)
+    return seen if _todo(run, seen)[1] else run
+
+
+@contextmanager
+def seen_before(config: IngestionConfig, seen: Seen) -> Iterator[None]:
+    """Within this block `run_gate` for this configuration takes what was seen a moment ago instead of listing and pinning
+    again."""
+    token = _SEEN.set((config, seen))
+    try:
+        yield
+    finally:
+        _SEEN.reset(token)
 
 
 def run_gate(config: IngestionConfig, maker: Maker, account: Account) -> GateRun:
@@ -78,8 +108,9 @@ def run_gate(config: IngestionConfig, maker: Maker, account: Account) -> GateRun
     Raises ConfigError for places that are not apart, TargetError, ModelError and the like where nothing can be valued,
     ContractError for a table whose rows cannot be, and StorageError where inbox, state or table cannot be reached or written.
     """
-    run = _begun(config, maker, account)
-    view, todo = _todo(run)
+    run, before = _begun(config, maker, account), _SEEN.get()
+    seen = before[1] if before is not None and before[0] == config else _look(config, run.ledger, account)
+    view, todo = _todo(run, seen)
     if todo:
         _settle(run, maker, view, todo)
         _reconcile(run)
@@ -92,12 +123,12 @@ def _begun(config: IngestionConfig, maker: Maker | None, account: Account) -> Ga
     return run
 
 
-def _todo(run: GateRun) -> tuple[LedgerView, dict[str, PinnedDelivery]]:
+def _todo(run: GateRun, seen: Seen) -> tuple[LedgerView, dict[str, PinnedDelivery]]:
     """Earlier decisions, and what is to be decided: all that comes before a model is needed."""
-    pinned = _pinned(run)
+    run.ignored, run.failed = dict(seen.ignored), dict(seen.failed)
     passed = _reconcile(run)
     view = LedgerView.of(run.ledger)
-    return view, _open_deliveries(run, view, pinned, passed)
+    return view, _open_deliveries(run, view, seen.pinned, passed)
 
 
 def pinned_before(config: IngestionConfig, ledger: Ledger, decision: Decision) -> PinnedDelivery:
@@ -128,28 +159,27 @@ def append_decided(run: GateRun, decision: Decision) -> Appended:
     return appended
 
 
-def _pinned(run: GateRun) -> dict[str, PinnedDelivery]:
-    """The deliveries of the inbox by digest, in the order of their names."""
-    listing = list_inbox(run.config)
-    run.ignored = {one.name: one.reason for one in (*listing.ignored, *listing.waiting)}
-    found, errors = dict[str, PinnedDelivery](), list[MixvalError]()
-    with run.account.stage("inbox", len(listing.deliveries)) as end_with:
+def _look(config: IngestionConfig, ledger: Ledger, account: Account) -> Seen:
+    """List the inbox and pin its deliveries."""
+    listing, errors = list_inbox(config), list[MixvalError]()
+    seen = Seen({}, {}, {one.name: one.reason for one in (*listing.ignored, *listing.waiting)})
+    with account.stage("inbox", len(listing.deliveries)) as end_with:
         for delivery in listing.deliveries:
             try:
-                pinned = pin(delivery, run.config, run.ledger)
+                pinned = pin(delivery, config, ledger)
             except MixvalError as error:
-                run.failed[delivery.name] = reason_of(error)
+                seen.failed[delivery.name] = reason_of(error)
                 errors.append(error)
             else:
-                if pinned.digest in found:
-                    first = found[pinned.digest].delivery.name
-                    run.ignored[delivery.name] = f"it has the same bytes as {first}, which are decided once"
-                found.setdefault(pinned.digest, pinned)
+                if pinned.digest in seen.pinned:
+                    first = seen.pinned[pinned.digest].delivery.name
+                    seen.ignored[delivery.name] = f"it has the same bytes as {first}, which are decided once"
+                seen.pinned.setdefault(pinned.digest, pinned)
             current().step("inbox", delivery.name)
-        end_with(f"{len(found)} deliveries")
-    if errors and not found:  # it is the state that cannot be written, and no delivery's fault
+        end_with(f"{len(seen.pinned)} deliveries")
+    if errors and not seen.pinned:  # it is the state that cannot be written, and no delivery's fault
         raise errors[0]
-    return found
+    return seen
 
 
 def _open_deliveries(

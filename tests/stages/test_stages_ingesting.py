@@ -20,7 +20,7 @@ from mixval.lake.ledger import Ledger
 from mixval.stages.account import Account
 from mixval.stages.gate_publishing import publish_gate
 from mixval.stages.in_process import InProcess
-from mixval.stages.ingesting import idle_run, run_gate
+from mixval.stages.ingesting import GateRun, Seen, idle_run, run_gate, seen_before
 from mixval.stages.marginal import UNREAD_ADVICE
 from mixval.stages.quarantine import decision_on, rule_on, waiting
 from tests.gate_world import GateWorld, parquet, planted, rows, settling_of, table
@@ -113,12 +113,24 @@ def test_messages_name_the_delivery_and_not_its_copy(ran: Ran) -> None:
 def test_a_second_run_decides_nothing_and_ends_with_the_same_code(ran: Ran) -> None:
     before = sorted(file.name for file in (ran.world.root / "state" / "runs").iterdir())
     again = idle_run(ran.config)
-    assert again is not None
+    assert isinstance(again, GateRun)
     summary = publish_gate(again)
     assert decided(summary) == PLANTED
     assert not any(one.is_new for one in summary.deliveries)
     assert (summary.exit_code, summary.run_id, summary.url) == (3, None, ran.summary.url)
     assert sorted(file.name for file in (ran.world.root / "state" / "runs").iterdir()) == before
+
+
+def test_what_was_seen_of_the_inbox_a_moment_ago_is_not_listed_again(tmp_path: Path) -> None:
+    world = GateWorld(tmp_path)
+    config = world.config(policy=ANY)
+    world.deliver("ash/good.parquet", rows(30, start=1_000))
+    seen = idle_run(config)
+    assert isinstance(seen, Seen)
+    world.deliver("ash/later.parquet", rows(30, start=2_000))
+    with seen_before(config, seen):
+        assert list(decided(run(config))) == ["ash/good.parquet"]
+    assert list(decided(run(config))) == ["ash/good.parquet", "ash/later.parquet"]
 
 
 def test_the_report_says_what_was_decided(ran: Ran) -> None:
@@ -139,11 +151,12 @@ def test_what_waits_is_decided_anew_when_table_or_policy_have_changed(tmp_path: 
     few = world.deliver("fir/few.parquet", rows(20, start=4_000))
     assert decided(run(config)) == {"fir/few.parquet": ("quarantine", "too small")}
     few.unlink()  # what waits is remembered
-    assert idle_run(config) is not None
+    assert isinstance(idle_run(config), GateRun)
     world.deliver("ash/good.parquet", rows(80, start=1_000))
     run(config)
     assert run(config).exit_code == 3
-    assert (decision_on(config, "fir/few.parquet").attempt, idle_run(config) is None) == (1, False)
+    assert decision_on(config, "fir/few.parquet").attempt == 1
+    assert isinstance(idle_run(config), GateRun)
     summary = run(world.config(policy=ANY))
     found = decision_on(config, "fir/few.parquet")
     assert (found.action, found.rule, found.attempt, summary.n_appended) == ("accept", "any", 2, 20)

@@ -11,7 +11,7 @@ from mixval.lake.delta import open_table
 from mixval.stages.account import Account
 from mixval.stages.gate_publishing import publish_gate
 from mixval.stages.in_process import InProcess
-from mixval.stages.ingesting import idle_run, run_gate
+from mixval.stages.ingesting import GateRun, idle_run, run_gate
 from mixval.storage.root import open_location
 from tests.gate_world import planted, rows
 from tests.s3_server import S3Bucket
@@ -45,4 +45,4 @@ def test_a_gate_takes_from_appends_to_and_reports_to_a_bucket(
     assert sorted(texts) == sorted(row["text"] for row in rows(80, start=1_000))
     assert b"harmful" in open_location(f"{summary.url}/report.html", config.storage).read_bytes()
     assert read_decisions(decision_table(config)).num_rows == 5
-    assert idle_run(config) is not None
+    assert isinstance(idle_run(config), GateRun)

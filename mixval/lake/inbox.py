@@ -45,7 +45,9 @@ class InboxListing:
 
     deliveries: tuple[Delivery, ...]
     waiting: tuple[LeftAlone, ...]
-    """Not complete yet, or in a place that has to be cleared up first: the next listing looks again."""
+    """Not complete yet: the next listing looks again."""
+    blocked: tuple[LeftAlone, ...]
+    """Folders that cannot be read or hold too much, and files in two that name one contributor: somebody has to act first."""
     ignored: tuple[LeftAlone, ...]
     """No data: hidden names, descriptions, links, other endings."""
 
@@ -75,19 +77,22 @@ def list_inbox(config: IngestionConfig) -> InboxListing:
     found = entries_below(inbox, limits)
     beyond = _beyond(found, limits)
     found = [entry for entry in found if _folder(entry.name) not in beyond]
+    blocked = {f"{folder}/": reason for folder, reason in beyond.items()}
+    blocked |= {entry.name: f"it is {entry.other}. Let the gate read it" for entry in found if entry.name.endswith("/")}
+    found = [entry for entry in found if entry.name not in blocked]
     ignored = {entry.name: reason for entry in found if (reason := _no_data(entry, limits))}
     ignored |= _markers([entry for entry in found if entry.name not in ignored])
     left = [entry for entry in found if entry.name not in ignored]
-    waiting = {f"{folder}/": reason for folder, reason in beyond.items()} | _two_folders(left)
-    ready, now = [], time.time()
+    blocked |= _two_folders(left)
+    waiting, ready, now = dict[str, str](), [], time.time()
     for entry in left:
-        if entry.name in waiting:
+        if entry.name in blocked:
             continue
         if inbox.local_path() and (reason := _incomplete(inbox.child(*entry.name.split("/")), entry, now)):
             waiting[entry.name] = reason
         else:
             ready.append(_delivery(inbox, entry))
-    return InboxListing(tuple(ready), _left_alone(waiting), _left_alone(ignored))
+    return InboxListing(tuple(ready), _left_alone(waiting), _left_alone(blocked), _left_alone(ignored))
 
 
 def contributor_of(name: str) -> str:

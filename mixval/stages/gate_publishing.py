@@ -27,15 +27,12 @@ VERSION = 1
 
 
 def publish_gate(run: GateRun) -> GateRunSummary:
-    """The summary of a run. Published, and named by `latest.json`, where it decided or appended anything."""
+    """The summary of a run. Published, and named by `latest.json`, where it decided or appended anything, or found
+    another thing than the last one that it could not decide."""
     root = open_location(run.config.state, run.config.storage)
     expected = standing_latest(root)
     summary = _summary(run)
     summary = summary.model_copy(update={"findings": [*summary.findings, *_tabled(run)]})
-    if not run.has_news and not run.failed:
-        url = root.url if expected is None else Layout(root).run(expected.run_id).url
-        return summary.model_copy(update={"url": url})
-    current().begin("publish", 1)
     name = fingerprint(
         "gate-run",
         VERSION,
@@ -44,6 +41,11 @@ def publish_gate(run: GateRun) -> GateRunSummary:
         failed=summary.failed,
         table=summary.version,
     )
+    is_said = not run.failed or (expected is not None and expected.fingerprint == name)
+    if not run.has_news and is_said:
+        url = root.url if expected is None else Layout(root).run(expected.run_id).url
+        return summary.model_copy(update={"url": url})
+    current().begin("publish", 1)
     run_id = run_name(run.account.started, name)
     folder = Layout(root).run(run_id)
     summary = summary.model_copy(update={"run_id": run_id, "url": folder.url})

@@ -72,7 +72,7 @@ class Seen:
     pinned: dict[str, PinnedDelivery]
     """By digest, in the order of names."""
     failed: dict[str, str]
-    """Name of a delivery -> why it could not be pinned."""
+    """Name of a delivery, or of a folder -> why it could not be pinned, or listed."""
     ignored: dict[str, str]
     """Name -> why it is no delivery, or none yet."""
 
@@ -162,7 +162,8 @@ def append_decided(run: GateRun, decision: Decision) -> Appended:
 def _look(config: IngestionConfig, ledger: Ledger, account: Account) -> Seen:
     """List the inbox and pin its deliveries."""
     listing, errors = list_inbox(config), list[MixvalError]()
-    seen = Seen({}, {}, {one.name: one.reason for one in (*listing.ignored, *listing.waiting)})
+    blocked = {one.name: one.reason for one in listing.blocked}
+    seen = Seen({}, blocked, {one.name: one.reason for one in (*listing.ignored, *listing.waiting)})
     with account.stage("inbox", len(listing.deliveries)) as end_with:
         for delivery in listing.deliveries:
             try:

@@ -92,7 +92,7 @@ def _below(top: Path, first: str, levels: int) -> Iterator[Entry]:
             with os.scandir(top / above) as items:
                 names = sorted(item.name for item in items)
         except OSError as error:
-            yield Entry(above, 0, "", None, f"a folder that cannot be read ({os.strerror(error.errno or errno.EIO)})")
+            yield Entry(f"{above}/", 0, "", None, f"a folder that cannot be read ({os.strerror(error.errno or errno.EIO)})")
             continue
         for name in (f"{above}/{one}" for one in names):
             try:

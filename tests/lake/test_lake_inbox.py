@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable
@@ -48,7 +49,7 @@ def test_deliveries_are_files_of_contributors_by_name(gate: Gate) -> None:
         ("a/b", "contributor=a%2Fb/x.parquet"),
         ("ü b", "ü b/c=d.parquet"),
     ]
-    assert found.waiting == found.ignored == ()
+    assert found.waiting == found.blocked == found.ignored == ()
     assert all(open_location(one.url).size() == one.size_bytes for one in found.deliveries)
 
 
@@ -99,8 +100,8 @@ def test_contributors_that_deliver_too_much_wait_and_others_go_on(gate: Gate) ->
     deliver(gate.config, "good/1/x.parquet", shard("g", 1))
     found = list_inbox(gate.config.model_copy(update={"limits": limits}))
     assert [one.name for one in found.deliveries] == ["good/1/x.parquet"]
-    waiting = {one.name: one.reason for one in found.waiting}
-    assert {name: reason.split(" are")[0] for name, reason in waiting.items()} == {
+    blocked = {one.name: one.reason for one in found.blocked}
+    assert {name: reason.split(" are")[0] for name, reason in blocked.items()} == {
         "deep/": "at most 2 levels of folders",
         "heavy/": "at most 4,500 bytes",
         "many/": "at most 3 files",
@@ -108,13 +109,30 @@ def test_contributors_that_deliver_too_much_wait_and_others_go_on(gate: Gate) ->
     assert [(one.name, one.reason.split(" are")[0]) for one in found.ignored] == [("large/x.parquet", "at most 2,000 bytes")]
 
 
+def test_a_folder_that_cannot_be_read_is_blocked_and_others_go_on(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a/x.parquet", "b/1/y.parquet", "c/z.parquet"):
+        deliver(gate.config, name, shard(name))
+    closed, scandir = {str(inbox_of(gate) / "a"), str(inbox_of(gate) / "b" / "1")}, os.scandir
+
+    def refused(path: Any) -> Any:  # whoever runs this may have the right to read everything
+        if str(path) in closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    found = listed(gate)
+    assert [one.name for one in found.deliveries] == ["c/z.parquet"]
+    assert {one.name: "cannot be read (Permission denied)" in one.reason for one in found.blocked} == {"a/": True, "b/1/": True}
+    assert found.ignored == found.waiting == ()
+
+
 def test_two_folders_of_one_contributor_wait_and_others_go_on(gate: Gate) -> None:
     for name in ("contributor=a/x.parquet", "a/y.parquet", "b/z.parquet"):
         deliver(gate.config, name, shard(name))
     found = listed(gate)
     assert [one.name for one in found.deliveries] == ["b/z.parquet"]
-    assert [one.name for one in found.waiting] == ["a/y.parquet", "contributor=a/x.parquet"]
-    assert "two folders name the contributor 'a': 'a', 'contributor=a'" in found.waiting[0].reason
+    assert [one.name for one in found.blocked] == ["a/y.parquet", "contributor=a/x.parquet"]
+    assert "two folders name the contributor 'a': 'a', 'contributor=a'" in found.blocked[0].reason
 
 
 def test_two_folders_whose_names_look_alike_wait(gate: Gate) -> None:
@@ -122,8 +140,8 @@ def test_two_folders_whose_names_look_alike_wait(gate: Gate) -> None:
     deliver(gate.config, "contributor=cafe%CC%81/y.parquet", shard("y"))
     found = listed(gate)
     assert found.deliveries == ()
-    assert {one.name for one in found.waiting} == {"caf\u00e9/x.parquet", "contributor=cafe%CC%81/y.parquet"}
-    assert r"'caf\xe9', 'contributor=cafe%CC%81'. Rename one" in found.waiting[0].reason
+    assert {one.name for one in found.blocked} == {"caf\u00e9/x.parquet", "contributor=cafe%CC%81/y.parquet"}
+    assert r"'caf\xe9', 'contributor=cafe%CC%81'. Rename one" in found.blocked[0].reason
 
 
 def test_a_file_on_its_way_waits_and_one_that_was_left_is_delivered(gate: Gate) -> None:
@@ -168,7 +186,7 @@ def test_places_that_are_not_apart_are_refused(
 
 
 def test_an_inbox_that_is_missing_is_said_and_an_empty_one_is_not(gate: Gate) -> None:
-    assert listed(gate) == InboxListing((), (), ())
+    assert listed(gate) == InboxListing((), (), (), ())
     inbox_of(gate).rmdir()
     with pytest.raises(StorageError, match="nothing is there"):
         listed(gate)

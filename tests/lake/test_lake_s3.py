@@ -59,7 +59,7 @@ def test_a_gate_that_is_killed_over_the_wire(gate: Gate, s3_bucket: S3Bucket, st
 
 
 def test_an_inbox_of_objects(gate: Gate) -> None:
-    assert list_inbox(gate.config) == InboxListing((), (), ())
+    assert list_inbox(gate.config) == InboxListing((), (), (), ())
     for name in ("contributor=a%2Fb/x.parquet", "b/_y.parquet", "b/y.csv"):
         deliver(gate.config, name, shard(name))
     found = list_inbox(gate.config)

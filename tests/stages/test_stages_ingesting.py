@@ -346,3 +346,17 @@ def test_no_value_decides_where_the_model_cannot_tell_a_right_answer_from_a_wron
     assert UNREAD_ADVICE in summary.findings
     assert summary.deliveries[0].decision.measured.parts == {}
     assert "No delivery has a value" in Path(summary.url.removeprefix("file://"), "report.html").read_text()
+
+
+def test_what_somebody_has_to_clear_up_is_said_by_every_run_and_published_once(tmp_path: Path) -> None:
+    world = GateWorld(tmp_path)
+    for name in ("ash/a.parquet", "contributor=ash/b.parquet"):
+        world.deliver(name, rows(30, start=1_000))
+    summaries = []
+    for _ in range(2):
+        found = idle_run(world.config())
+        assert isinstance(found, GateRun)
+        summaries.append(publish_gate(found))
+    assert [one.exit_code for one in summaries] == [3, 3]
+    assert [sorted(one.failed) for one in summaries] == [["ash/a.parquet", "contributor=ash/b.parquet"]] * 2
+    assert (summaries[0].run_id is None, summaries[1].run_id, summaries[1].url) == (False, None, summaries[0].url)

@@ -100,8 +100,7 @@ def history(
                     f"{table.url}: expected a gate's configuration, or its table of decisions, found no table. Give GATE.yaml, "
                     "or STATE/tables/decisions, which the gate's first run writes."
                 )
-        most = budget.most if budget is not None and budget.of == "rows" else None
-        file.write_text(render_history(read_decisions(table), table.url, most), encoding="utf-8")
+        file.write_text(render_history(read_decisions(table), table.url, budget), encoding="utf-8")
         typer.echo(json.dumps({"history": str(file)}) if as_json else f"wrote {file}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -62,6 +63,11 @@ class Budget(FrozenModel):
     """What is counted."""
     every: Literal["day", "week", "month"] = "month"
     """The period, by UTC."""
+
+    def began(self, now: datetime) -> datetime:
+        """When the period began in which `now` is, by UTC; weeks begin on Monday."""
+        day = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        return {"day": day, "week": day - timedelta(days=day.weekday()), "month": day.replace(day=1)}[self.every]
 
 
 class Exploration(FrozenModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from mixval.config.fingerprint import fingerprint
 from mixval.config.ingestion import IngestionConfig
@@ -80,12 +80,6 @@ class LedgerView:
 
 def _spent(accepted: Iterable[Decision], budget: Budget, now: datetime) -> float:
     """Of a budget, by decisions of its current period."""
-    began = period_start(budget, now)
+    began = budget.began(now)
     current = [one for one in accepted if datetime.fromisoformat(one.decided) >= began]
     return sum(spending(budget, one.measured) or 0.0 for one in current)
-
-
-def period_start(budget: Budget, now: datetime) -> datetime:
-    """When the period began in which `now` is, by UTC; weeks begin on Monday."""
-    day = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return {"day": day, "week": day - timedelta(days=day.weekday()), "month": day.replace(day=1)}[budget.every]

@@ -9,17 +9,18 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from mixval.config.policy import Action
+from mixval.config.policy import Action, Budget
 from mixval.contracts.gate_run import DeliveryOutcome, GateRunSummary
 from mixval.contracts.ingestion import Decision, Measured, Quantity
 from mixval.lake.decision_table import decisions_schema
-from mixval.publish.gate_page.history import render_history
+from mixval.publish.gate_page.history import render_history, spent
 from mixval.publish.gate_page.render import render_gate_report
 from mixval.publish.gate_page.words import headline
 from mixval.publish.gate_run import GateManifest, GateResults
 from tests.browser import complaints, open_page
 
 EVIL = '<script>alert(1)</script>/"ü\u202e$x$.parquet'
+BUDGET = Budget(most=500, every="day")
 ACTIONS: tuple[Action, ...] = ("accept", "quarantine", "reject")
 MARKS = """
 const svg = document.querySelector(`svg[data-chart="${arguments[0]}"][data-layout="${arguments[1]}"]`);
@@ -76,8 +77,12 @@ def report(names: list[str]) -> str:
     return render_gate_report(GateResults(manifest))
 
 
-def history(n: int) -> str:
-    """The history of `n` decisions on deliveries of three contributors, one an hour."""
+def history(n: int, shadow: int = 0) -> str:
+    """The history of `n` decisions on deliveries of three contributors, one in seven hours; the first ones in shadow mode."""
+    return render_history(decisions(n, shadow), "file:///state/tables/decisions", BUDGET)
+
+
+def decisions(n: int, shadow: int = 0) -> pa.Table:
     began = datetime(2026, 11, 1, tzinfo=UTC)
     rows: list[dict[str, Any]] = []
     for place in range(n):
@@ -87,13 +92,13 @@ def history(n: int) -> str:
             {
                 "digest": f"{place:064x}", "attempt": 0, "contributor": name.partition("/")[0], "name": name,
                 "action": ACTIONS[place % 3], "rule": "worth it", "sentence": "s", "decided_by": "policy", "why": "",
-                "policy": "p", "shadow": False, "seed": 0, "n_rows": 100, "n_dropped": 0, "table_version": place,
+                "policy": "p", "shadow": place < shadow, "seed": 0, "n_rows": 100, "n_dropped": 0, "table_version": place,
                 "decided": began + timedelta(hours=7 * place), "marginal_value": 0.01 * (place % 5) if known else None,
                 "marginal_low": -0.01 if known else None, "marginal_high": 0.05 if known else None,
                 "redundancy": min(1.0, place / n) if known else None, "drift": 1.5 if known else None,
             }
         )  # fmt: skip
-    return render_history(pa.Table.from_pylist(rows, schema=decisions_schema()), "file:///state/tables/decisions", budget=500)
+    return pa.Table.from_pylist(rows, schema=decisions_schema())
 
 
 def test_a_report_names_outcomes_reasons_and_what_was_not_decided() -> None:
@@ -116,6 +121,21 @@ def test_the_history_counts_what_entered() -> None:
     assert "30 decisions on 30 deliveries" in page
     assert "<dd>1,000</dd>" in page  # ten of a hundred rows
     assert page.count('data-chart="value"') == page.count('data-chart="table"') == 2
+
+
+def test_what_shadow_mode_decided_is_counted_apart() -> None:
+    facts = history(30, shadow=3).partition("</dl>")[0]
+    for name, number in (("accepted", 9), ("quarantined", 9), ("rejected", 9), ("in shadow", 3), ("rows that entered", 900)):
+        assert f"<dt>{name}</dt><dd>{number}</dd>" in facts
+
+
+def test_what_a_budget_has_spent_begins_anew_with_each_period() -> None:
+    """One of three deliveries enters, every 21 hours, so a day has one or two; by the week they add up."""
+    rows = decisions(30).to_pylist()
+    by_day = list(spent(rows, Budget(most=500, every="day")))
+    assert (max(by_day), by_day[0], by_day[-1]) == (200, 100, 0)
+    assert list(spent(rows, Budget(most=500, every="month")))[-1] == 1000
+    assert set(spent(rows, Budget(most=500, of="price"))) == {0}  # whose prices nobody knows
 
 
 def test_nothing_decided_is_a_page_too() -> None:

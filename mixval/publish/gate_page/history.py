@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
 
+from mixval.config.policy import Budget
 from mixval.publish.gate_page.render import rendered
 from mixval.publish.gate_page.time_chart import Panel, Point, time_chart
 from mixval.publish.gate_page.words import DONE, SHOWN
@@ -31,15 +32,16 @@ OF_TABLE = (
 Rows = Sequence[Mapping[str, Any]]
 
 
-def render_history(decisions: pa.Table, source: str, budget: float | None = None) -> str:
-    """The page from the table of decisions (`mixval/lake/decision_table.py`); `budget` is the most rows of a period, if any."""
+def render_history(decisions: pa.Table, source: str, budget: Budget | None = None) -> str:
+    """The page from the table of decisions (`mixval/lake/decision_table.py`); `budget` is the policy's, if any."""
     rows = sorted(decisions.to_pylist(), key=lambda row: (row["decided"], row["name"], row["attempt"]))
     drawn = rows[-MOST_POINTS:]
     dates = [row["decided"].date().isoformat() for row in drawn]
-    counts = Counter(row["action"] for row in rows)
+    counts = Counter(row["action"] for row in rows if not row["shadow"])
+    n_shadow = len(rows) - counts.total()
     charts = [
         ("value", "Value over time", "Marginal value with its interval, a contributor a panel.", _by_contributor(drawn)),
-        ("table", "What the table makes of it", OF_TABLE, _of_table(drawn, budget)),
+        ("table", "What the table makes of it", OF_TABLE, _of_table(drawn) + _sums(rows, budget)),
     ]
     return rendered(
         "history.html.j2",
@@ -48,7 +50,7 @@ def render_history(decisions: pa.Table, source: str, budget: float | None = None
             "deliverys", "deliveries"
         ),
         period=f"{rows[0]['decided'].date()} to {rows[-1]['decided'].date()}" if rows else "",
-        counts=[(DONE[action], counts[action]) for action in SHOWN],
+        counts=[(DONE[action], counts[action]) for action in SHOWN] + ([("in shadow", n_shadow)] if n_shadow else []),
         appended=count(sum(row["n_rows"] for row in rows if _entered(row))),
         charts=[
             (title, caption, [time_chart(name, panels, dates, layout, title) for layout in LAYOUTS])
@@ -78,8 +80,8 @@ def _by_contributor(rows: Rows) -> list[Panel]:
     ]
 
 
-def _of_table(rows: Rows, budget: float | None) -> list[Panel]:
-    """Redundancy, drift, and the rows that entered so far."""
+def _of_table(rows: Rows) -> list[Panel]:
+    """Redundancy, overlap and drift."""
     panels = []
     for gid, title, column in (
         ("redundancy", "redundancy (share of its value)", "redundancy"),
@@ -88,9 +90,34 @@ def _of_table(rows: Rows, budget: float | None) -> list[Panel]:
     ):
         points = [_point(at, row, column) for at, row in enumerate(rows) if row[column] is not None]
         panels += [Panel(title, points, gid=gid)] if points else []
-    grown = list(accumulate(row["n_rows"] if _entered(row) else 0 for row in rows))
-    steps = [Point(at, float(total), None, None, "accept", "") for at, total in enumerate(grown)]
-    return [*panels, Panel("rows that entered", steps, is_line=True, limit=budget, gid="rows")] if steps else []
+    return panels
+
+
+def _sums(rows: Rows, budget: Budget | None) -> list[Panel]:
+    """The rows that entered so far and, of a budget, what was spent in each period: over all decisions, the last ones drawn."""
+    if not rows:
+        return []
+    grown = accumulate(row["n_rows"] if _entered(row) else 0 for row in rows)
+    panels = [Panel("rows that entered", _steps(grown), is_line=True, gid="rows")]
+    if budget is not None:
+        title = f"{budget.of} spent of the budget of a {budget.every}"
+        panels.append(Panel(title, _steps(spent(rows, budget)), is_line=True, limit=budget.most, gid="budget"))
+    return panels
+
+
+def _steps(values: Iterable[float]) -> list[Point]:
+    return [Point(at, float(value), None, None, "accept", "") for at, value in enumerate(list(values)[-MOST_POINTS:])]
+
+
+def spent(rows: Rows, budget: Budget) -> Iterator[float]:
+    """After each decision, what those of its period have taken; an amount that is not known counts as none."""
+    column, period, spent = {"rows": "n_rows", "tokens": "n_tokens", "price": "price"}[budget.of], None, 0.0
+    for row in rows:
+        began = budget.began(row["decided"])
+        if began != period:
+            period, spent = began, 0.0
+        spent += (row[column] or 0.0) if _entered(row) else 0.0
+        yield spent
 
 
 def _point(at: int, row: Mapping[str, Any], value: str, low: str | None = None, high: str | None = None) -> Point:
@@ -111,7 +138,11 @@ def _line(row: Mapping[str, Any]) -> dict[str, str]:
         "contributor": shortened(row["contributor"], 40),
         "rule": visible(row["rule"]),
         "rows": count(row["n_rows"]),
-        "value": "–" if row["marginal_value"] is None else f"{row['marginal_value']:+.4g}".replace("-", MINUS),
+        "value": "–" if row["marginal_value"] is None else _signed(row["marginal_value"]),
         "redundancy": "–" if row["redundancy"] is None else percent(row["redundancy"]),
         "by": "a person" if row["decided_by"] == "person" else "the policy",
     }
+
+
+def _signed(value: float) -> str:
+    return (f"{value:+.4g}" if value else "0").replace("-", MINUS)

@@ -114,7 +114,8 @@ def install_to_ranking() -> list[Figure]:
 
 def _own_data(folder: Path) -> None:
     pairs = planted_pairs("text-classification", 2, ROWS[True], TARGET_ROWS)
-    for place, rows in {f"contributors/{k}": v for k, v in pairs.contributors.items()} | {"target": pairs.target}.items():
+    tables = {f"contributors/{name}": rows for name, rows in pairs.contributors.items()} | {"target": pairs.target}
+    for place, rows in tables.items():
         (folder / place).mkdir(parents=True)
         pq.write_table(rows, folder / place / "part-0.parquet")
 

@@ -31,16 +31,20 @@ Line = dict[str, Any]
 
 def measured(python: Path, method: str, shape: str, rows: int) -> Line:
     """One measurement in a process of its own, or why there is none."""
+    words = ["benchmarks.rivals.measure", method, shape, str(rows)]
+    return measured_apart(python, words, {"method": method, "shape": shape, "n": rows})
+
+
+def measured_apart(python: Path, words: Sequence[str], about: Line) -> Line:
+    """The JSON line that a module prints in a process of its own, on one thread; or `about` it and why there is none."""
     environment = os.environ | ALLOCATOR | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    command = [str(python), "-m", "benchmarks.rivals.measure", method, shape, str(rows)]
     options: dict[str, Any] = {"cwd": ROOT, "env": environment, "timeout": MOST_SECONDS, "text": True}
-    line: Line = {"method": method, "shape": shape, "n": rows}
     try:
-        done = subprocess.run(command, check=False, capture_output=True, **options)
+        done = subprocess.run([str(python), "-m", *words], check=False, capture_output=True, **options)
     except subprocess.TimeoutExpired:
-        return line | {"failure": f"not done within {MOST_SECONDS} seconds"}
+        return about | {"failure": f"not done within {MOST_SECONDS} seconds"}
     if done.returncode:
-        return line | {"failure": (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]}
+        return about | {"failure": (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]}
     found: Line = json.loads(done.stdout.strip().splitlines()[-1])
     return found
 
@@ -77,17 +81,17 @@ def summary(found: Sequence[Line]) -> list[Figure]:
     whole = {(line["method"], line["shape"]) for line in found if line.get("is_whole")}
     figures = []
     for (name, shape), near in speedups.items():
-        figures += _spread(f"speedup_over/{name}/{shape}", near, "-")
+        figures += spread(f"speedup_over/{name}/{shape}", near, "-")
     if trak := [near for (name, _), near in speedups.items() if name == "traker"]:
-        figures += _spread("speedup_over_trak", min(trak, key=median), ">= 20")
+        figures += spread("speedup_over_trak", min(trak, key=median), ">= 20")
     by_rival = {at: near for at, near in speedups.items() if at[0] in RIVALS}
     if fast := [near for at, near in by_rival.items() if at in whole]:
-        figures += _spread("speedup_over_fastest_rival", min(fast, key=median), "> 1")
-        figures += _spread("speedup_over_fastest_rival/last_layer_too", min(by_rival.values(), key=median), "-")
+        figures += spread("speedup_over_fastest_rival", min(fast, key=median), "> 1")
+        figures += spread("speedup_over_fastest_rival/last_layer_too", min(by_rival.values(), key=median), "-")
     # The materialising array over mixval's memory, turned round.
     shares = [[1 / one for one in ratios(found, YARDSTICK, shape, "added_bytes")] for shape in shapes]
     if shares := [one for one in shares if one]:
-        figures += _spread("memory_share_of_materialising", max(shares, key=median), "<= 0.2")
+        figures += spread("memory_share_of_materialising", max(shares, key=median), "<= 0.2")
     return figures + _errors(found, shapes)
 
 
@@ -107,10 +111,10 @@ def _errors(found: Sequence[Line], shapes: Sequence[str]) -> list[Figure]:
     return figures + ([figure("term_error", max(errors), "<= 0.03", "1", COMMAND)] if errors else [])
 
 
-def _spread(name: str, values: Sequence[float], target: str) -> list[Figure]:
+def spread(name: str, values: Sequence[float], target: str, command: str = COMMAND) -> list[Figure]:
     """Median, lowest and highest."""
-    ends = (figure(f"{name}/{end}", one, "-", "1", COMMAND) for end, one in (("lowest", min(values)), ("highest", max(values))))
-    return [figure(name, median(values), target, "1", COMMAND), *ends]
+    ends = (figure(f"{name}/{end}", one, "-", "1", command) for end, one in (("lowest", min(values)), ("highest", max(values))))
+    return [figure(name, median(values), target, "1", command), *ends]
 
 
 def table(found: Sequence[Line]) -> str:

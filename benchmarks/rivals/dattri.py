@@ -59,8 +59,20 @@ class _Sequences(Dataset[dict[str, torch.Tensor]]):
         return {"input_ids": self._ids[index], "labels": self._ids[index]}
 
 
-def _prepare_logra(shape: Shape) -> Any:
+def hand_over_lists() -> None:
+    """Hand LoGra's set-up a list of one batch: 0.3.0 indexes the sample batch twice when batches are tuples."""
     from dattri.algorithm.block_projected_if import block_projected_if as wired
+
+    setup = getattr(wired.setup_model_compressors, "__wrapped__", wired.setup_model_compressors)
+
+    @wraps(setup)
+    def of_list(*given: Any, **named: Any) -> Any:
+        return setup(*given, **(named | {"sample_inputs": [named["sample_inputs"]]}))
+
+    wired.setup_model_compressors = of_list
+
+
+def _prepare_logra(shape: Shape) -> Any:
     from dattri.algorithm.logra import LoGraAttributor
     from dattri.task import AttributionTask
 
@@ -68,14 +80,7 @@ def _prepare_logra(shape: Shape) -> Any:
     if shape.is_language:
         module, rows = shape.module.lm, _Sequences(shape.inputs)
     else:
-        # 0.3.0 indexes the sample batch twice when batches are tuples: it is handed a list of one batch.
-        setup = getattr(wired.setup_model_compressors, "__wrapped__", wired.setup_model_compressors)
-
-        @wraps(setup)
-        def of_list(*given: Any, **named: Any) -> Any:
-            return setup(*given, **(named | {"sample_inputs": [named["sample_inputs"]]}))
-
-        wired.setup_model_compressors = of_list
+        hand_over_lists()
 
     def loss(model: Any, batch: Any, _device: str) -> torch.Tensor:
         if shape.is_language:

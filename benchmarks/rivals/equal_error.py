@@ -12,22 +12,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from statistics import median
-from typing import Any
 
 import torch
 
 from benchmarks.figures import Figure, figure, write_beside
-from benchmarks.rivals.compare import MOST_SECONDS, PYTHON, ROOT, SHAPES
+from benchmarks.rivals.compare import PYTHON, SHAPES, Line, measured_apart, spread
 from benchmarks.rivals.measure import measured
 from benchmarks.rivals.products import METHODS, OURS, RIVALS, job
 from benchmarks.rivals.shapes import shape
-from mixval.stages.memory import ALLOCATOR
 
 COMMAND = "python -m benchmarks.rivals.equal_error"
 WIDTH = 2048
@@ -36,24 +31,12 @@ SIZES = (8, 16, 24, 32, 48, 64, 96, 128)
 """Numbers on each side of a layer."""
 SEARCH_ROWS = 200
 TARGET = ">= 1.5"
-Line = dict[str, Any]
 
 
 def line(python: Path, method: str, name: str, rows: int, size: int) -> Line:
     """One measurement in a process of its own, or why there is none."""
-    environment = os.environ | ALLOCATOR | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    command = [str(python), "-m", "benchmarks.rivals.equal_error", "--one", method, name, str(rows), str(size)]
-    about: Line = {"method": method, "shape": name, "n": rows, "size": size}
-    try:
-        done = subprocess.run(
-            command, cwd=ROOT, env=environment, timeout=MOST_SECONDS, check=False, capture_output=True, text=True
-        )
-    except subprocess.TimeoutExpired:
-        return about | {"failure": f"not done within {MOST_SECONDS} seconds"}
-    if done.returncode:
-        return about | {"failure": (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]}
-    found: Line = json.loads(done.stdout.strip().splitlines()[-1])
-    return found
+    words = ["benchmarks.rivals.equal_error", "--one", method, name, str(rows), str(size)]
+    return measured_apart(python, words, {"method": method, "shape": name, "n": rows, "size": size})
 
 
 def lines(python: Path, rows: int, repeats: int, shapes: Sequence[str], rivals: Sequence[str]) -> Iterator[Line]:
@@ -98,11 +81,7 @@ def summary(found: Sequence[Line]) -> list[Figure]:
         if not near:
             continue
         at = f"{rival}/{name}"
-        figures.append(figure(f"speedup_at_equal_error/{at}", median(near), TARGET, "1", COMMAND))
-        figures += [
-            figure(f"speedup_at_equal_error/{at}/{end}", value, "-", "1", COMMAND)
-            for end, value in (("lowest", min(near)), ("highest", max(near)))
-        ]
+        figures += spread(f"speedup_at_equal_error/{at}", near, TARGET, COMMAND)
         figures.append(figure(f"equal_error/{at}", own[0]["error"], "-", "1", COMMAND))
         figures.append(figure(f"equal_error/{at}/features", own[0]["features"], "-", "features", COMMAND))
     return figures

@@ -13,7 +13,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import chdir
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.rivals.bergson import REASON
-from benchmarks.rivals.dattri import _Sequences
+from benchmarks.rivals.dattri import _Sequences, hand_over_lists
 from benchmarks.rivals.job import Job, Made
 from benchmarks.rivals.shapes import TOKENS, Shape, losses
 from mixval.terms.ntk.capture import capture
@@ -118,7 +117,6 @@ def _bergson(shape: Shape, size: int) -> Callable[[], Tensor]:
 
 
 def _logra(shape: Shape, size: int) -> Callable[[], Tensor]:
-    from dattri.algorithm.block_projected_if import block_projected_if as wired
     from dattri.algorithm.logra import LoGraAttributor
     from dattri.task import AttributionTask
 
@@ -127,13 +125,7 @@ def _logra(shape: Shape, size: int) -> Callable[[], Tensor]:
     if shape.is_language:
         module, rows, layers = shape.module.lm, _Sequences(shape.inputs), [name.removeprefix("lm.") for name in layers]
     else:
-        setup = getattr(wired.setup_model_compressors, "__wrapped__", wired.setup_model_compressors)
-
-        @wraps(setup)
-        def of_list(*given: Any, **named: Any) -> Any:  # see `dattri.py`
-            return setup(*given, **(named | {"sample_inputs": [named["sample_inputs"]]}))
-
-        wired.setup_model_compressors = of_list
+        hand_over_lists()
 
     def loss(model: Any, batch: Any, _device: str) -> Tensor:
         if shape.is_language:

@@ -22,7 +22,7 @@ from mixval.contracts.record import ArtifactRef
 from mixval.contracts.results import CANNOT_SAY, MIXTURE, MIXTURE_BEST, PARTS_TABLE, TAKE
 from mixval.stages.gating import open_store
 from mixval.stages.mixtures import BUDGET_WEIGHTS, COPIES, MixtureJob, mixture_ref
-from mixval.terms.ntk.trained_gain import slope
+from mixval.terms.ntk.trained_gain import slope, unit_penalty
 from mixval.valuation.estimates import Floats
 from mixval.valuation.marginal import Estimated
 from mixval.valuation.mixtures import SAME, WEIGHTS, Best, best_weight, synthetic_share
@@ -33,8 +33,6 @@ KNOTS, BUDGET_KNOTS = np.array(WEIGHTS), np.array(BUDGET_WEIGHTS)
 AS_IT_IS, LEFT_OUT = WEIGHTS.index(1.0), WEIGHTS.index(0.0)
 ALONE = len(WEIGHTS)
 """Place of the synthetic part alone, after the weights."""
-PRICE = 0.5
-"""Penalty over the mean slope, as the ranking's."""
 
 Row = dict[str, Any]
 GainHighs = dict[tuple[str | None, str], float | None]
@@ -127,14 +125,14 @@ def _penalty(config: ValuationConfig, terms: Mapping[str, ArtifactRef]) -> Penal
     store = open_store(config)
     stored = [store.read_tensors(terms[name]) for name in sorted(terms)]
     gains, moved = (np.array([float(one[name][0]) for one in stored]) for name in ("regression_value", "displacement"))
-    value = PRICE * max(float(slope(gains, moved).mean()), 0.0)
+    value = float(unit_penalty(slope(gains, moved)))
     if not config.value.replicates:
         return Penalty(value, None)
     shifts, moves = (np.stack([one[f"{n}_deviations"] for one in stored], axis=1) for n in ("regression", "displacement"))
     known = np.isfinite(shifts) & np.isfinite(moves)
     there = gains + np.where(known, shifts, 0.0)
     at = np.maximum(moved + np.where(known, moves, 0.0), 0.0)
-    return Penalty(value, PRICE * np.maximum(slope(there, at).mean(axis=1), 0.0) - value)
+    return Penalty(value, unit_penalty(slope(there, at)) - value)
 
 
 def _part_rows(work: MixtureJob, points: _Points, level: float) -> list[Row]:

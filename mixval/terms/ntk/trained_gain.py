@@ -20,11 +20,14 @@ import numpy as np
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.arrays import ArrayLike, Floats, floats
 
+SHARE = 0.5
+"""p over the mean slope."""
+
 
 def trained_gains(
     slopes: ArrayLike,  # (K,), or (R, K) replicates
     displacements: ArrayLike,  # (K,), or as `slopes`
-    share: float = 0.5,
+    share: float = SHARE,
 ) -> Floats:
     """(K,) or (R, K) v in nats, higher is better; a replicate has its own mean slope.
 
@@ -42,8 +45,12 @@ def trained_gains(
             f"trained gains: expected at least one contributor and displacements of 0 or more, found {d.size} contributors, "
             f"least displacement {d.min(initial=0.0):g}. Leave empty ones out."
         )
-    penalty = share * np.maximum(a.mean(axis=-1, keepdims=True), 0.0)
-    return np.asarray((a - penalty) * d)
+    return np.asarray((a - unit_penalty(a, share)[..., None]) * d)
+
+
+def unit_penalty(slopes: Floats, share: float = SHARE) -> Floats:  # (K,), or (R, K) replicates
+    """p of a unit of displacement, one number or (R,), from the slopes of a run's contributors."""
+    return np.asarray(share * np.maximum(slopes.mean(axis=-1), 0.0))
 
 
 def slope(gain: Floats, displacement: Floats) -> Floats:

@@ -17,7 +17,7 @@ from mixval.errors import ShapeError
 from mixval.terms.arrays import Floats, floats
 from mixval.terms.ntk.objective import TargetObjective
 from mixval.terms.ntk.regression import Change, KernelRegression, Mode
-from mixval.terms.ntk.trained_gain import slope, trained_gains
+from mixval.terms.ntk.trained_gain import SHARE, slope, trained_gains
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def run_values(
     deviations: Floats | None = None,  # (R, K)
     displacements: Sequence[float] | Floats | None = None,  # (K,)
     displacement_deviations: Floats | None = None,  # (R, K)
-    price: float = 0.5,
+    price: float = SHARE,
 ) -> RunValues:
     """The run's values from each contributor's: unchanged, or with `displacements` the gains from training (`trained_gains`).
 

@@ -25,6 +25,7 @@ import torch
 from benchmarks.evidence.run import figures
 from benchmarks.evidence.worlds.design import Factor, WorldDesign
 from benchmarks.evidence.worlds.inputs import inputs_of, measured
+from benchmarks.evidence.worlds.settings import SMALL_RESNET
 from benchmarks.evidence.worlds.world import World, make_world
 from benchmarks.evidence.worlds.world_files import write_world
 from benchmarks.figures import Figure, write_beside
@@ -76,19 +77,7 @@ WORLDS = {
         "image-classification",
         {"size": (100, 300), "noise": Factor(affected=0.5, low=0.6, high=0.8)},
         _short(50, 1e-2),
-        {
-            "random_init": {
-                "architecture": "resnet",
-                "settings": {
-                    "embedding_size": 8,
-                    "hidden_sizes": [8, 16],
-                    "depths": [1, 1],
-                    "layer_type": "basic",
-                    "downsample_in_first_stage": True,
-                },
-            },
-            "stem": "3x3",
-        },
+        SMALL_RESNET,
         Budget(sketch_features=512, gram_rows=60),
         n_held_out=0,
     ),

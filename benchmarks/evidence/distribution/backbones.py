@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.evidence.worlds.settings import SMALL_RESNET
 from mixval.config.backbone import BackboneConfig
 from mixval.errors import ConfigError
 from mixval.evidence.baselines.inputs import Budget
@@ -19,19 +20,6 @@ from mixval.models.own import OwnModule, handed_over
 
 IMAGE_SIDE = 64
 """Pixels a side that EfficientNet-Lite0 gets: it was trained at 224, and costs a twelfth at 64."""
-RESNET: dict[str, Any] = {
-    "random_init": {
-        "architecture": "resnet",
-        "settings": {
-            "embedding_size": 8,
-            "hidden_sizes": [8, 16],
-            "depths": [1, 1],
-            "layer_type": "basic",
-            "downsample_in_first_stage": True,
-        },
-    },
-    "stem": "3x3",
-}
 
 
 @dataclass(frozen=True)
@@ -82,7 +70,7 @@ def _stopped(**fields: Any) -> TrainingRecipe:
 HEAD = _stopped(learning_rate=1e-2, epochs=20, min_steps=60, max_steps=150, evaluate_every=10, trainable="head")
 NETWORK = _stopped(learning_rate=1e-2, batch_rows=32, epochs=5, min_steps=30, max_steps=60, evaluate_every=10, patience=2)
 KINDS: dict[str, BackboneKind] = {
-    "resnet": BackboneKind(NETWORK, (60, 600), 800, given=RESNET),
+    "resnet": BackboneKind(NETWORK, (60, 600), 800, given=SMALL_RESNET),
     "patches": BackboneKind(HEAD, (60, 800), 800, given={"random_init": {"architecture": "patches"}}),
     "efficientnet": BackboneKind(HEAD, (60, 300), 700, is_pretrained=True, parameters=("linear",)),
     "ngrams": BackboneKind(HEAD, (60, 800), 800, given={"random_init": {"architecture": "ngrams"}}, max_length=256),

@@ -24,6 +24,20 @@ RESNET: dict[str, Any] = {
     },
     "stem": "3x3",
 }
+SMALL_RESNET: dict[str, Any] = {
+    "random_init": {
+        "architecture": "resnet",
+        "settings": {
+            "embedding_size": 8,
+            "hidden_sizes": [8, 16],
+            "depths": [1, 1],
+            "layer_type": "basic",
+            "downsample_in_first_stage": True,
+        },
+    },
+    "stem": "3x3",
+}
+"""Of worlds that cost a minute."""
 IMAGES = TrainingRecipe(learning_rate=5e-3, augment=True, max_steps=250)
 TEXTS = TrainingRecipe(learning_rate=1e-2, epochs=60, min_steps=200, max_steps=600, trainable="head")
 CAUSAL = TrainingRecipe(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mixval import __version__
+from mixval.cli.corpus import corpus
 from mixval.cli.exits import errors_shown
 from mixval.cli.flows import FlowCommand, registry, run_flow
 from mixval.cli.gating import gate, history, quarantine
@@ -193,6 +194,7 @@ def evidence(
 app.command("list")(list_runs)
 for command in (show, diff, report, explain, recipe):
     app.command()(command)
+app.command()(corpus)
 app.command()(gate)
 app.command()(history)
 app.add_typer(quarantine, name="quarantine")

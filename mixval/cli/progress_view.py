@@ -29,6 +29,9 @@ WORDS = {
     "ranking": "ranking",
     "decide": "deciding",
     "publish": "publishing",
+    "count": "counting",
+    "describe": "describing",
+    "losses": "losses",
 }
 
 

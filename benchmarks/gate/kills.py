@@ -12,6 +12,9 @@ import tempfile
 import threading
 import time
 import uuid
+from collections.abc import Callable
+from functools import partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import get_args
 
@@ -62,24 +65,34 @@ def figures(n_kills: int, n_over_the_wire: int) -> list[Figure]:
 
 
 def _killed_at_random(gate: Gate, environment: dict[str, str]) -> tuple[int, Count]:
-    """Kills until as many as wanted hit a gate that was at work; the inbox grows whenever a gate got through before."""
-    texts, n_kills, n_shards = lay_out(gate, SHARDS, has_table=False), 0, SHARDS
-    span = 0.0
+    texts = list[str]()
+
+    def deliver_more(first: int) -> None:
+        texts.extend(lay_out(gate, first + SHARDS, has_table=False, first=first))
+
+    n_kills = _killed(partial(start, gate.run, environment=environment), deliver_more, 2.0)
+    return n_kills, _gone_through(gate, texts)
+
+
+def _killed(started: Callable[[], BaseProcess], deliver_more: Callable[[int], None], longest: float) -> int:
+    """Kills at random moments until as many as wanted hit a process at work. `deliver_more` adds deliveries after the first
+    so many: at the beginning, and whenever a process got through. It is killed within `longest` seconds until one did."""
+    n_kills, n_shards, span = 0, SHARDS, 0.0
+    deliver_more(0)
     while n_kills < KILLS_EACH:
-        began = time.perf_counter()
-        killed = start(gate.run, environment=environment)
-        timer = threading.Timer(random.random() * (span or 2.0), killed.kill)
+        began, killed = time.perf_counter(), started()
+        timer = threading.Timer(random.random() * (span or longest), killed.kill)
         timer.start()
         killed.join()
         timer.cancel()
         n_kills += killed.exitcode == -signal.SIGKILL
         if killed.exitcode == 0:
             span = max(span, time.perf_counter() - began)
+            deliver_more(n_shards)
             n_shards += SHARDS
-            texts += lay_out(gate, n_shards, has_table=False, first=n_shards - SHARDS)
         elif killed.exitcode != -signal.SIGKILL:
-            raise SystemExit(f"expected a gate that ends well or is killed, found exit code {killed.exitcode}")
-    return n_kills, _gone_through(gate, texts)
+            raise SystemExit(f"expected a process that ends well or is killed, found exit code {killed.exitcode}")
+    return n_kills
 
 
 def _killed_at_steps(gate: Gate, environment: dict[str, str]) -> tuple[int, Count]:
@@ -109,29 +122,19 @@ def driver_figures(n_kills: int) -> list[Figure]:
 
 
 def _driver_killed(config: IngestionConfig) -> tuple[int, Count]:
-    """Kills of a driver that has something to do: deliveries come whenever it got through."""
-    gate, n_kills, n_shards, span, texts = Gate(config), 0, 0, 0.0, list[str]()
-    while n_kills < KILLS_EACH:
-        if span or not n_shards:
-            texts += _sentences(config, n_shards, SHARDS)
-            n_shards += SHARDS
-        began = time.perf_counter()
-        killed = start(drive, config, preloaded=PRELOADED)
-        timer = threading.Timer(random.random() * (span or 30.0), killed.kill)
-        timer.start()
-        killed.join()
-        timer.cancel()
-        n_kills += killed.exitcode == -signal.SIGKILL
-        if killed.exitcode == 0:
-            span = max(span, time.perf_counter() - began)
-        elif killed.exitcode != -signal.SIGKILL:
-            raise SystemExit(f"expected a driver that ends well or is killed, found exit code {killed.exitcode}")
-    last = start(drive, config, preloaded=PRELOADED)
+    gate, texts = Gate(config), list[str]()
+
+    def deliver_more(first: int) -> None:
+        texts.extend(_sentences(config, first, SHARDS))
+
+    driver = partial(start, drive, config, preloaded=PRELOADED)
+    n_kills = _killed(driver, deliver_more, 30.0)
+    last = driver()
     last.join()
     if last.exitcode != 0:
         raise SystemExit(f"expected a driver that goes through, found exit code {last.exitcode}")
     found = count(gate, texts)
-    print(f"{config.table}: {n_kills} kills of the driver, {n_shards} deliveries, {found}", flush=True)
+    print(f"{config.table}: {n_kills} kills of the driver, {len(texts)} rows, {found}", flush=True)
     return n_kills, found
 
 

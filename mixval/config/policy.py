@@ -11,19 +11,16 @@ from mixval.config.base import FrozenModel
 
 Action = Literal["accept", "quarantine", "reject"]
 """What becomes of a delivery. Its rows enter the table; or it waits, and can be decided anew; or it is refused."""
-QuantityName = Literal[
+ValueName = Literal[
     "marginal-value",
     "marginal-value-per-row",
     "marginal-value-per-token",
     "marginal-value-per-price",
     "standalone-value",
     "redundancy",
-    "duplicate-share",
-    "overlap-share",
-    "drift",
-    "rows",
-    "dropped-share",
 ]
+"""Quantities that follow from the model."""
+QuantityName = Literal[ValueName, "duplicate-share", "overlap-share", "drift", "rows", "dropped-share"]
 """What rules compare. In nats, higher is better: `marginal-value` (worth of holdings and batch together less that of the
 holdings) and `standalone-value` (of the batch by itself, above nobody). Shares, 0 to 1: `redundancy` (of the standalone value
 that the holdings bring already), `duplicate-share` (rows repeated within the batch), `overlap-share` (rows that the table holds

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from mixval.config.policy import Action, Budget, PolicyConfig, QuantityName, Rule
 from mixval.contracts.ingestion import Measured, Quantity, Ruling, Standing
+from mixval.publish.numerals import MINUS
 
 DONE: Mapping[Action, str] = {"accept": "accepted", "quarantine": "quarantined", "reject": "rejected"}
 FAILED, GATE, OVERWRITE, BUDGET, EXPLORATION, UNDECIDED = (
@@ -126,18 +127,23 @@ def _number(name: QuantityName, quantity: Quantity) -> str:
         return _plain(name, value)
     if name in SHARES:
         return f"{_percent(value)} % ({_percent(low)} to {_percent(high)} %)"
-    return f"{value:.3g} ({low:.3g} to {high:.3g}) nats"
+    return f"{_figure(value)} ({_figure(low)} to {_figure(high)}) nats"
 
 
 def _plain(name: QuantityName, value: float) -> str:
     if name in SHARES:
         return f"{_percent(value)} %"
     unit = {"rows": "", "drift": " standard errors"}.get(name, " nats")
-    return f"{value:,.0f}{unit}" if name == "rows" else f"{value:.3g}{unit}"
+    return f"{value:,.0f}{unit}" if name == "rows" else f"{_figure(value)}{unit}"
+
+
+def _figure(value: float) -> str:
+    """Three significant digits, with a true minus sign."""
+    return f"{value:.3g}".replace("-", MINUS)
 
 
 def _percent(share: float) -> str:
     """To whole percents; finer next to 0 and 100, so that no share is told as all or nothing which is not."""
     percent = 100 * share
     near = min(abs(percent), abs(100 - percent))
-    return f"{percent:.0f}" if near >= 1 or near < 1e-9 else f"{percent:.2f}"
+    return (f"{percent:.0f}" if near >= 1 or near < 1e-9 else f"{percent:.2f}").replace("-", MINUS)

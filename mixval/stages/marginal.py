@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
-from mixval.config.policy import QuantityName
+from mixval.config.policy import QuantityName, ValueName
 from mixval.config.sample import SampleConfig
 from mixval.contracts.ingestion import Measured, PartValue, Quantity
 from mixval.contracts.outcomes import GateOutcome
@@ -31,17 +31,6 @@ from mixval.valuation.summed_rows import SampledSums
 Quantities = dict[QuantityName, Quantity]
 Untold = Literal["untold"]
 UNTOLD: Untold = "untold"
-VALUES: frozenset[QuantityName] = frozenset(
-    {
-        "marginal-value",
-        "marginal-value-per-row",
-        "marginal-value-per-token",
-        "marginal-value-per-price",
-        "standalone-value",
-        "redundancy",
-    }
-)
-"""Quantities that follow from the model."""
 UNREAD = "the backbone is made from a seed and has learnt no language: it hardly reads whether an answer fits its prompt"
 UNREAD_ADVICE = (
     f"No delivery has a value, since {UNREAD}. No rule that compares a value holds, and what no other rule decides waits in "
@@ -88,7 +77,7 @@ def measure_given(
 def unread(measured: Measured) -> Measured:
     """The same without values: where the model hardly reads whether an answer fits its prompt they tell nothing, and a rule
     that compares one does not hold."""
-    valued = {name: _unknown(UNREAD) for name in measured.quantities if name in VALUES}
+    valued = {name: _unknown(UNREAD) for name in measured.quantities if name in get_args(ValueName)}
     return measured.model_copy(update={"quantities": measured.quantities | valued, "parts": {}})
 
 

@@ -99,12 +99,14 @@ def marginal_of(
     return Marginal(before, whole.less(before), alone.of(list(parts)).less(alone.of([])), given_held, given_rest, union)
 
 
-def worth_of(union: SolvedCoalition, player: Player, target: TargetSide) -> Estimated:
+def worth_of(union: SolvedCoalition, player: Player, target: TargetSide) -> Estimated | None:
     """What the rows of a union are worth as one player, whose sums are the union's: as `marginal_of` would say, without a
-    factor. Rows that the player looks at and the union did not are solved for."""
+    factor. Rows that the player looks at and the union did not are solved for; None where only a factor of sums can."""
     if player.rows is None:
         return Estimated(union.found.value, None)
     own, places = sampled_rows([player.rows]), _places(union.rows, player.rows)
+    if places is None and union.regression.is_kernel:
+        return None
     reach = None if places is None else union.reach.take(places)
     spread = value_spread(union.regression, union.found, target.objective, own, target.multipliers, reach)
     return Estimated(union.found.value, spread.deviations)

@@ -13,36 +13,31 @@ How far v(U) may be off follows from effects of single rows (`value_spread.py`),
 features and responses times sqrt(N / n). Replicate r has the same multipliers for a row in all coalitions, so that what two of
 them share cancels in their difference. That needs a factor in float64: some coalitions have it, not all that are valued.
 
-The system is solved by a Cholesky factor in float32 and iterative refinement in float64 (Higham & Mary, Acta Numerica 31, 2022,
-section 8) until F converges; where it does not, by a factor in float64. A is updated from one coalition to the next: a step
-costs the contributors that join and leave (`coalition_sums.py`).
+The system is solved as in `refined_regression.py`. A is updated from one coalition to the next: a step
+costs the contributors that join and leave (`coalition_sums.py`). Where spreads are wanted and all measured rows of a coalition
+are looked at, fewer than q / 2, the same follows from their kernel, Theta (n, n) in place of A (q, q).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import linalg
 
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.ntk.damped import effective_rank, solved
 from mixval.terms.ntk.objective import TargetObjective
-from mixval.terms.ntk.regression import Change, KernelRegression, Mode, Reach
+from mixval.terms.ntk.regression import KernelRegression, Reach
 from mixval.terms.ntk.value import RegressionValue, regression_value
 from mixval.terms.ntk.value_spread import SampledRows, value_reach, value_spread
 from mixval.terms.replicates import Keys
 from mixval.valuation.coalition_sums import GramSums
 from mixval.valuation.estimates import Floats
+from mixval.valuation.refined_regression import RefinedRegression
 from mixval.valuation.shapley import Members, Order
-
-STILL = 1e-5
-"""Relative change of F at which it counts as solved: the error is smaller by the rate at which changes shrink."""
-MOST_REFINEMENTS = 6
-"""In float32. At C = 10 six of them cost about as much as the factor in float64 that follows where they do not suffice."""
 
 
 @dataclass(frozen=True)
@@ -181,12 +176,16 @@ class RegressionGame:
         """These contributors, at least one, with their factor; None without replicates. Costs what `deviations` does."""
         if self._spreads is None:
             return None
-        regression, key = self._regression(members), members.tobytes()
+        chosen = [one for one, is_in in zip(self._spreads.rows, members, strict=True) if is_in]
+        sampled, key = sampled_rows(chosen), members.tobytes()
+        regression: KernelRegression
+        if self._are_all(members, sampled):
+            regression, sampled = self._by_rows(members, sampled)
+        else:
+            regression = self._regression(members)
         change = KernelRegression.change(regression, self._damping, self._objective.mode)
         found = RegressionValue(self._objective.value(change.values), change)
         self._known.setdefault(key, found.value)
-        chosen = [one for one, is_in in zip(self._spreads.rows, members, strict=True) if is_in]
-        sampled = sampled_rows(chosen)
         reach = value_reach(regression, found, sampled)
         spread = value_spread(regression, found, self._objective, sampled, self._spreads.target, reach)
         self._deviations[key] = spread.deviations
@@ -220,34 +219,43 @@ class RegressionGame:
         found = solved(regression.matrix, regression.right, regression.shift(self._damping, self._objective.mode))
         return effective_rank(found) / len(regression.matrix)
 
-    def _regression(self, members: Members) -> _RefinedRegression:
+    def _regression(self, members: Members) -> RefinedRegression:
         """The regression from the current sums, which are scaled to admitted rows; equivalent to n measured rows.
 
         Its matrix is the running sum, overwritten by the next coalition.
         """
         self._total.become(members)
+        n, common = self._scale(members, float(self._total.diagonal.sum()))
+        right = self._of.cross[members].sum(axis=0)
+        return RefinedRegression(self._total.gram, right, self._target, n, is_kernel=False, common=common)
+
+    def _are_all(self, members: Members, sampled: SampledRows) -> bool:
+        """Whether these rows are all that were measured, and few beside q."""
+        n_rows = sampled.multipliers.shape[1]
+        return n_rows == int(self._of.measured[members].sum()) and 2 * n_rows < self._target.shape[1]
+
+    def _by_rows(self, members: Members, sampled: SampledRows) -> tuple[KernelRegression, SampledRows]:
+        """The same regression from all of the coalition's rows, and these by their places in its kernel."""
+        if not isinstance(sampled.rows, tuple):
+            raise ShapeError("expected rows with their features, found places in a kernel. Take `sampled_rows`.")
+        phi, responses = sampled.rows
+        theta = phi @ phi.T
+        n, common = self._scale(members, float(np.trace(theta)))
+        left = self._target @ phi.T
+        by_place = replace(sampled, rows=slice(0, n))
+        return KernelRegression(theta, responses, left, n, is_kernel=True, common=common), by_place
+
+    def _scale(self, members: Members, trace: float) -> tuple[int, float]:
+        """n, and |mean g|^2 over the rows of a coalition whose gradients have these squared lengths in all."""
         n, represented = (int(rows[members].sum()) for rows in (self._of.measured, self._of.admitted))
-        if not float(self._total.diagonal.sum()) > 0:
+        if not trace > 0:
             raise NumericalError(
                 f"the gradients of all {n} rows of a coalition are zero, so damping has no scale. Choose other "
                 f"`ntk.parameters`, "
                 "or leave these contributors out."
             )
         total = self._of.cross[members].sum(axis=(0, 2))  # Phi'1 where responses are labels
-        common = float(total @ total) / (represented * n)
-        right = self._of.cross[members].sum(axis=0)
-        return _RefinedRegression(self._total.gram, right, self._target, n, is_kernel=False, common=common)
-
-
-class _RefinedRegression(KernelRegression):
-    """A regression from sums, solved in float32 and refined."""
-
-    def change(self, damping: float, mode: Mode = "relative") -> Change:
-        """As of `KernelRegression`, to `STILL` of F; without a factor, unless only one in float64 will do."""
-        shift = self.shift(damping, mode)
-        if (found := _refined(self.matrix, self.right, shift, self.left)) is None:
-            return super().change(damping, mode)
-        return found
+        return n, float(total @ total) / (represented * n)
 
 
 def sampled_rows(chosen: Sequence[EffectRows]) -> SampledRows:
@@ -259,40 +267,3 @@ def sampled_rows(chosen: Sequence[EffectRows]) -> SampledRows:
     scales = np.sqrt(np.concatenate([one.stand_for for one in chosen]))
     multipliers = np.concatenate([one.multipliers for one in chosen], axis=1)
     return SampledRows((features, responses), multipliers, strata.astype(np.int64), scales)
-
-
-def _refined(matrix: Floats, right: Floats, shift: float, left: Floats) -> Change | None:
-    """left (matrix + shift I)^-1 right (m, C); None where refinement does not converge."""
-    precondition = _single_factor(matrix, shift)
-    if precondition is not None:
-        x = precondition(right)
-        outputs = left @ x
-        for _ in range(MOST_REFINEMENTS):
-            step = precondition(right - matrix @ x - shift * x)
-            x += step
-            moved = left @ step
-            outputs = outputs + moved
-            if np.linalg.norm(moved) <= STILL * np.linalg.norm(outputs):
-                return Change(np.asarray(outputs), float(np.linalg.norm(x)))
-    return None
-
-
-def _single_factor(matrix: Floats, shift: float) -> Callable[[Floats], Floats] | None:
-    """A solver for nearly (matrix + shift I)^-1; None where the matrix is indefinite in float32."""
-    q = len(matrix)
-    scale = float(np.trace(matrix)) / q + shift  # keeps float32 away from overflow
-    work = np.multiply(matrix.T, 1 / scale, dtype=np.float32, casting="same_kind")  # columns are LAPACK's order
-    work[np.diag_indices(q)] += np.float32(shift / scale)
-    try:
-        factor = linalg.cholesky(work, lower=True, overwrite_a=True, check_finite=False)
-    except linalg.LinAlgError:
-        return None
-
-    def precondition(rest: Floats) -> Floats:
-        size = float(np.linalg.norm(rest))
-        if size == 0:
-            return np.zeros_like(rest)
-        x = linalg.cho_solve((factor, True), (rest / size).astype(np.float32), check_finite=False)
-        return np.asarray(x, dtype=np.float64) * (size / scale)
-
-    return precondition

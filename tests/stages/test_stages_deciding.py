@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from mixval.config.ingestion import IngestionConfig
 from mixval.config.policy import PolicyConfig, QuantityName
 from mixval.contracts.ingestion import Measured, Quantity, Ruling, Standing
+from mixval.publish.numerals import MINUS
 from mixval.stages.deciding import decide, spending
 
 NOBODY = Standing()
@@ -46,7 +47,12 @@ def of(found: Measured, standing: Standing = NOBODY, **policy: Any) -> Ruling:
             "redundant",
             "97 % (93 to 99 %) of what it brings by itself the table holds already",
         ),
-        (measured(marginal_value=told(-0.02, -0.03, -0.008)), "reject", "harmful", "its rows add -0.02 (-0.03 to -0.008) nats"),
+        (
+            measured(marginal_value=told(-0.02, -0.03, -0.008)),
+            "reject",
+            "harmful",
+            f"its rows add {MINUS}0.02 ({MINUS}0.03 to {MINUS}0.008) nats",
+        ),
         (measured(overlap_share=told(0.75, 0.75, 0.75)), "quarantine", "held already", "75 % of its rows are in the table"),
         (measured(rows=told(20), marginal_value=told(1, 0.9, 1.1)), "quarantine", "too small", "it has 20 rows; below 50"),
     ],

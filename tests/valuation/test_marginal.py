@@ -216,6 +216,40 @@ def test_each_union_is_computed_once(monkeypatch, names, unions):
     assert len(asked) == len(set(asked)) == unions
 
 
+def test_few_rows_are_worth_what_their_sums_say_they_are() -> None:
+    """Features that are 0 for every row change nothing but that the rows are few beside them, and are solved for by their
+    kernel."""
+
+    def wider(one: Player, by: int) -> Player:
+        assert one.rows is not None
+        gram, cross = np.pad(one.gram, (0, by)), np.pad(one.cross, ((0, by), (0, 0)))
+        return replace(
+            one, gram=gram, cross=cross, rows=replace(one.rows, features=np.pad(one.rows.features, ((0, 0), (0, by))))
+        )
+
+    of_target, n_added = side(TARGET, 50), 400
+    wide = replace(of_target, features=np.pad(of_target.features, ((0, 0), (0, n_added))))
+    held, real, synthetic = HELD.player(50), REAL.player(50, weight=2.0), SYNTHETIC.player(50)
+    by_sums = marginal_of(held, {"real": real, "synthetic": synthetic}, of_target)
+    parts = {"real": wider(real, n_added), "synthetic": wider(synthetic, n_added)}
+    by_rows = marginal_of(wider(held, n_added), parts, wide)
+    assert by_sums.union is not None
+    assert by_rows.union is not None
+    assert (by_sums.union.regression.is_kernel, by_rows.union.regression.is_kernel) == (False, True)
+    for name in ("before", "marginal", "standalone"):
+        ours, wanted = getattr(by_rows, name), getattr(by_sums, name)
+        assert ours.value == pytest.approx(wanted.value, rel=1e-9), name
+        np.testing.assert_allclose(ours.deviations, wanted.deviations, rtol=1e-6, atol=1e-12)
+    # What the union is worth as one player follows from either; of rows that it did not look at, from sums alone.
+    player = wider(as_one(held, real, synthetic), n_added)
+    found = worth_of(by_rows.union, player, wide)
+    wanted = worth_of(by_sums.union, as_one(held, real, synthetic), of_target)
+    assert found is not None
+    assert wanted is not None
+    np.testing.assert_allclose(found.deviations, wanted.deviations, rtol=1e-6, atol=1e-12)
+    assert worth_of(by_rows.union, wider(as_one(held, Rows(9, 4).player(50)), n_added), wide) is None
+
+
 def as_one(*players: Player, looked_at: slice = slice(None)) -> Player:
     """The rows of several players as one's, of which some are looked at."""
     rows = [one.rows for one in players if one.rows is not None]
@@ -235,6 +269,7 @@ def test_what_a_union_is_worth_as_one_player_follows_from_its_factor(looked_at: 
     player = as_one(held, real, synthetic, looked_at=looked_at)
     wanted = marginal_of(player, {ONLY: further}, of_target).before
     found = worth_of(union, player, of_target)
+    assert found is not None
     assert found.value == pytest.approx(wanted.value, rel=1e-9)
     np.testing.assert_allclose(found.deviations, wanted.deviations, rtol=1e-6, atol=1e-12)
 
@@ -247,5 +282,7 @@ def test_rows_that_a_union_did_not_look_at_are_solved_for() -> None:
     assert union is not None
     player = as_one(held, batch)
     wanted = marginal_of(player, {ONLY: Rows(4, 5).player(50)}, of_target).before
-    np.testing.assert_allclose(worth_of(union, player, of_target).deviations, wanted.deviations, rtol=1e-6, atol=1e-12)
+    found = worth_of(union, player, of_target)
+    assert found is not None
+    np.testing.assert_allclose(found.deviations, wanted.deviations, rtol=1e-6, atol=1e-12)
     assert marginal_of(HELD.player(), {ONLY: REAL.player()}, side(TARGET)).union is None

@@ -9,7 +9,7 @@ from mixval.terms.ntk.regression import feature_regression, kernel_regression
 from mixval.terms.ntk.target_metrics import one_hot
 from mixval.terms.ntk.value import regression_value
 from mixval.terms.ntk.value_spread import SampledRows, value_spread
-from mixval.valuation import regression_coalitions
+from mixval.valuation import refined_regression
 from mixval.valuation.regression_coalitions import EffectRows, RegressionGame, RegressionSums, Spreads
 from mixval.valuation.shapley import exact_shapley
 
@@ -103,7 +103,7 @@ def test_any_scale_and_damping_is_solved(scale: float, damping: float) -> None:
 
 def test_without_refinement_a_factor_in_double_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     world, everybody = World(), np.ones(4, dtype=bool)
-    monkeypatch.setattr(regression_coalitions, "MOST_REFINEMENTS", 0)
+    monkeypatch.setattr(refined_regression, "MOST_REFINEMENTS", 0)
     assert world.game().value(everybody) == pytest.approx(world.truth(everybody), rel=1e-10)
 
 

@@ -11,6 +11,9 @@ Severity = Literal["warn", "drop", "reject"]
 GX_SEVERITY: dict[Severity, str] = {"warn": "info", "drop": "warning", "reject": "critical"}
 """Our consequence -> Great Expectations' severity, so that Data Docs show the same order."""
 
+NOT_NULL = "ExpectColumnValuesToNotBeNull"
+"""The one expectation that looks at rows without a value, too."""
+
 
 @dataclass(frozen=True)
 class Check:
@@ -40,10 +43,15 @@ class Check:
         """Names the check within its suite."""
         return f"{self.expectation}:{self.column}"
 
+    @property
+    def is_about_nulls(self) -> bool:
+        """Whether rows without a value are checked, too."""
+        return self.expectation == NOT_NULL
+
 
 def must_be_there(column: str, severity: Severity, expected: str, remedy: str) -> Check:
     """A check that a column contains no null."""
-    return Check("ExpectColumnValuesToNotBeNull", column, severity, expected, remedy, about=column)
+    return Check(NOT_NULL, column, severity, expected, remedy, about=column)
 
 
 def must_be_true(column: str, severity: Severity, expected: str, remedy: str, about: str | None = None) -> Check:

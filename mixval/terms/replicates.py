@@ -19,6 +19,7 @@ splitmix64's finaliser (Steele, Lea, Flood, OOPSLA 2014).
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ GROUPS = 32
 """Groups of rows whose sums are stored. Standard errors from them are off by an eighth; by a quarter where two sets agree."""
 LEAST_STRATUM = 4
 """Rows below which a part has no mean of its own: its effects are taken about the mean of all rows."""
+_HASHED = 1 << 16
+"""Keys that are hashed at a time, of all replicates together: half a megabyte."""
 TAIL = 0.975
 """Where Student's quantile is taken: an interval's upper end at the default confidence."""
 
@@ -156,12 +159,22 @@ def row_multipliers(keys: Keys, replicates: int, seed: int) -> Floats:
     """(replicates, N) standard normal multipliers of rows with these content keys (N,) uint64, whatever their order."""
     if keys.ndim != 1 or keys.dtype != np.uint64:
         raise ShapeError(f"multipliers: expected (N,) uint64 keys, found {keys.dtype} {keys.shape}.")
-    drawn = np.empty((replicates, keys.size))
-    for replicate in range(replicates):
-        hashed = splitmix64(keys ^ np.uint64(derive_seed("multipliers", seed, replicate)))
+    drawn, seeds = np.empty((replicates, keys.size)), _replicate_seeds(replicates, seed)
+    together = max(_HASHED // max(keys.size, 1), 1)
+    for first in range(0, replicates, together):
+        some = slice(first, first + together)
+        hashed = splitmix64(keys ^ seeds[some, None])
         # The upper 52 bits, at the middle of their interval: never 0 or 1.
-        drawn[replicate] = special.ndtri(((hashed >> np.uint64(12)).astype(np.float64) + 0.5) / 2.0**52)
+        drawn[some] = special.ndtri(((hashed >> np.uint64(12)).astype(np.float64) + 0.5) / 2.0**52)
     return drawn
+
+
+@functools.lru_cache(maxsize=8)
+def _replicate_seeds(replicates: int, seed: int) -> Keys:
+    """(replicates,), not to be changed."""
+    found = np.array([derive_seed("multipliers", seed, replicate) for replicate in range(replicates)], dtype=np.uint64)
+    found.setflags(write=False)
+    return found
 
 
 def group_multipliers(replicates: int, seed: int) -> Floats:

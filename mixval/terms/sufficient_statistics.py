@@ -120,8 +120,8 @@ class SufficientStatistics:
             raise ShapeError(f"sufficient statistics need 'losses', found {sorted(arrays)[:5]}. Make it again.")
         kept, gradients = KeptRows.from_arrays(_below(arrays, "kept/")), _below(arrays, "gradients/")
         if "gram" not in gradients:
-            again = GradientStatistics.of(kept.features, kept.residual).to_arrays()
-            gradients |= {name: again[name] for name in FROM_ROWS}
+            again = GradientStatistics.of(kept.features, kept.residual)
+            gradients |= {name: getattr(again, name) for name in FROM_ROWS}
         return cls(
             LossSums(arrays["losses"]),
             MeanEmbedding.from_arrays(_below(arrays, "embedding/")),

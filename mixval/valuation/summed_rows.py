@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mixval.errors import ShapeError
+from mixval.terms.ntk.statistics import lower_triangle, symmetric
 from mixval.terms.replicates import Keys
 from mixval.valuation.estimates import Floats
 
@@ -102,7 +103,7 @@ class SampledSums:
         """Contiguous arrays by name. Of A, which is symmetric, the lower triangle."""
         counts = np.array([self.admitted, self.measured, self.limit], dtype=np.int64)
         rows = {name: np.ascontiguousarray(getattr(self, name)) for name in BY_ROW}
-        return {"counts": counts, "gram": self.gram[np.tril_indices(len(self.gram))], "cross": self.cross, **rows}
+        return {"counts": counts, "gram": lower_triangle(self.gram), "cross": self.cross, **rows}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> SampledSums:
@@ -110,9 +111,6 @@ class SampledSums:
         if missing := sorted({"counts", "gram", "cross", *BY_ROW} - set(arrays)):
             raise ShapeError(f"sums of held rows: no array {missing}. Make them again.")
         admitted, measured, limit = (int(one) for one in arrays["counts"])
-        q = len(arrays["cross"])
-        lower = np.zeros((q, q))
-        lower[np.tril_indices(q)] = arrays["gram"]
-        gram = lower + np.tril(lower, -1).T
+        gram = symmetric(arrays["gram"], len(arrays["cross"]))
         rows = {name: arrays[name] for name in BY_ROW}
         return cls(admitted, measured, gram, arrays["cross"], limit, **(rows | {"keys": arrays["keys"].astype(np.uint64)}))

@@ -107,7 +107,7 @@ class GradientStatistics:
         """Contiguous arrays by name, e.g. for safetensors. Of the Gram matrix, which is symmetric, the lower triangle."""
         return {
             "n": np.array(self.n, dtype=np.int64),
-            "gram": self.gram[np.tril_indices(self.q)],
+            "gram": lower_triangle(self.gram),
             "cross": np.ascontiguousarray(self.cross),
             "square": np.array(self.square, dtype=np.float64),
             "responses": np.ascontiguousarray(self.responses),
@@ -115,22 +115,35 @@ class GradientStatistics:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> "GradientStatistics":
-        """What `to_arrays` wrote. Raises ShapeError when something is missing or of another shape, NumericalError for NaN."""
-        ranks = {"n": 0, "gram": 1, "cross": 1, "square": 0, "responses": 2}
+        """What `to_arrays` wrote; the Gram matrix may be whole, too.
+
+        Raises ShapeError when something is missing or of another shape, NumericalError for NaN.
+        """
+        is_whole = "gram" in arrays and arrays["gram"].ndim == 2
+        ranks = {"n": 0, "gram": 2 if is_whole else 1, "cross": 1, "square": 0, "responses": 2}
         if missing := sorted(set(ranks) - set(arrays)):
             raise ShapeError(f"gradient statistics need {sorted(ranks)}, {missing} are missing. Make them again.")
         given = {name: floats(f"gradient statistics, '{name}'", arrays[name], rank) for name, rank in ranks.items()}
-        q = given["cross"].size
-        if given["gram"].size != q * (q + 1) // 2:
-            raise ShapeError(
-                f"gradient statistics: expected {q * (q + 1) // 2} numbers of the lower triangle of ({q}, {q}), found "
-                f"{given['gram'].size}. Make them again."
-            )
-        return cls(int(arrays["n"]), _symmetric(given["gram"], q), given["cross"], float(given["square"]), given["responses"])
+        gram = given["gram"] if is_whole else symmetric(given["gram"], given["cross"].size)
+        return cls(int(arrays["n"]), gram, given["cross"], float(given["square"]), given["responses"])
 
 
-def _symmetric(triangle: Floats, q: int) -> Floats:
-    """(q, q) from its lower triangle, row after row."""
-    whole = np.zeros((q, q))
-    whole[np.tril_indices(q)] = triangle
-    return np.asarray(whole + np.tril(whole, -1).T)
+def lower_triangle(whole: Floats) -> Floats:
+    """(q (q + 1) / 2,): the lower triangle of a symmetric matrix (q, q), row after row."""
+    return np.concatenate([row[: place + 1] for place, row in enumerate(whole)] or [np.zeros(0)])
+
+
+def symmetric(triangle: Floats, q: int) -> Floats:
+    """(q, q) from its lower triangle, row after row. Raises ShapeError for one of another size."""
+    if triangle.size != q * (q + 1) // 2:
+        raise ShapeError(
+            f"expected {q * (q + 1) // 2} numbers of the lower triangle of ({q}, {q}), found {triangle.size}. Make the sums "
+            "again."
+        )
+    whole, first = np.empty((q, q)), 0
+    for place in range(q):  # row by row: places of all entries would take more memory and time than the entries
+        own = triangle[first : first + place + 1]
+        whole[place, : place + 1] = own
+        whole[:place, place] = own[:-1]
+        first += place + 1
+    return whole

@@ -6,6 +6,7 @@ results. So each thread has its own ephemeral context (30 ms to make), and one t
 
 from __future__ import annotations
 
+import copy
 import functools
 import os
 import threading
@@ -19,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from mixval.gate.checks import GX_SEVERITY, Check
-from mixval.gate.derived_once import derived_once
+from mixval.gate.derived_once import MOST_KEPT, derived_once
 
 # COMPLETE is the only format that names and counts failing rows, and costs half as much again: asked for where some row fails.
 TOLD = {"result_format": "BOOLEAN_ONLY"}
@@ -29,6 +30,8 @@ LOCK = threading.RLock()
 """Locked while Great Expectations computes or renders."""
 
 _OF_THREAD = threading.local()
+_DESCRIBED: dict[str, dict[str, Any]] = {}
+"""Great Expectations' descriptions of checks."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +119,7 @@ def _expectation(gx: ModuleType, check: Check) -> Any:
 
 
 def _read(check: Check, result: Any, frame: pd.DataFrame) -> Inspection:
-    config = result.expectation_config.to_json_dict()
-    config["kwargs"].pop("batch_id", None)
+    config = _description(check, result)
     error = _error(result.exception_info)
     found = result.result or {}
     n_failed = int(found.get("unexpected_count") or 0)
@@ -126,6 +128,18 @@ def _read(check: Check, result: Any, frame: pd.DataFrame) -> Inspection:
         error = f"it returned success={result.success}, a count of {n_failed} failing rows and {len(failed)} of them"
     n_missing = int(frame[check.column].isna().sum()) if check.column in frame and not check.is_about_nulls else 0
     return Inspection(check, len(frame), len(frame) - n_missing, failed, config, error)
+
+
+def _description(check: Check, result: Any) -> dict[str, Any]:
+    """As JSON, made once for equal checks."""
+    key = repr(check)
+    if (found := _DESCRIBED.get(key)) is None:
+        found = result.expectation_config.to_json_dict()
+        found["kwargs"].pop("batch_id", None)
+        if len(_DESCRIBED) >= MOST_KEPT:
+            _DESCRIBED.clear()
+        _DESCRIBED[key] = found
+    return copy.deepcopy(found)
 
 
 def _error(info: Any) -> str | None:

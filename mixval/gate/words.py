@@ -13,6 +13,8 @@ REASON_CHARS = 400
 
 def printable(text: str) -> str:
     """The same text with control, direction-changing and unassigned characters spelled as escapes."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
 
 

@@ -232,7 +232,7 @@ class RegressionGame:
     def _are_all(self, members: Members, sampled: SampledRows) -> bool:
         """Whether these rows are all that were measured, and few beside q."""
         n_rows = sampled.multipliers.shape[1]
-        return n_rows == int(self._of.measured[members].sum()) and 2 * n_rows < self._target.shape[1]
+        return bool(n_rows == self._of.measured[members].sum() and 2 * n_rows < self._target.shape[1])
 
     def _by_rows(self, members: Members, sampled: SampledRows) -> tuple[KernelRegression, SampledRows]:
         """The same regression from all of the coalition's rows, and these by their places in its kernel."""

@@ -89,6 +89,11 @@ class ValuationResult:
         """The best of those weights, and what it gains; None likewise."""
         return None if self._run.mixture_best is None else _frame(self._run.mixture_best)
 
+    @cached_property
+    def groups(self) -> pd.DataFrame | None:
+        """What groups of rows are worth alone and add, by the columns in `value.groups`; None where rows are not grouped."""
+        return None if self._run.groups is None else _frame(self._run.groups)
+
     @property
     def warnings(self) -> list[RunWarning]:
         """Reasons to be careful, worst first: `kind`, `severity`, `words`, `contributors` concerned (none: the whole run)."""
@@ -102,7 +107,7 @@ class ValuationResult:
         """
         run = self._run
         tables = (run.ranking, run.terms, run.rejected)
-        more = (run.coalitions, run.redundancy, run.parts, run.mixture, run.mixture_best)
+        more = (run.coalitions, run.redundancy, run.parts, run.mixture, run.mixture_best, run.groups)
         return explain(*tables, contributor, run.manifest.warnings, *more)
 
     def value_of(self, contributors: Sequence[str]) -> float:

@@ -184,6 +184,15 @@ class ValuationConfig(FrozenModel):
         return self
 
     @model_validator(mode="after")
+    def _fits_groups(self) -> "ValuationConfig":
+        if self.value.groups and (self.ntk.stores_rows or self.value.method != "ntk-regression"):
+            raise ValueError(
+                f"`value.groups` needs sums by group, so `ntk.method: sketched` and `value.method: ntk-regression`; found "
+                f"`{self.ntk.method}` and `{self.value.method}`. Write these, or leave `value.groups` out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _fits_rows(self) -> "ValuationConfig":
         if self.values_rows_read and self._default_rows != "read":
             raise ValueError(

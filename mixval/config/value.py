@@ -52,6 +52,12 @@ class ValueConfig(FrozenModel):
     """`ntk.method: sketched` with two or more contributors: most coalitions valued for Shapley values. With K up to 12
     contributors and all 2^K coalitions within this number, Shapley values are exact; else they are sampled until the largest
     standard error is a tenth of their spread. 0: no coalition values."""
+    groups: list[str] = Field(default_factory=list, max_length=8)
+    """Columns of the data, e.g. `[source, language]`, by whose values rows are valued in groups, of each contributor and of
+    all: what a group is worth alone and adds to the other rows. Needs `ntk.method: sketched` and `method: ntk-regression`."""
+    most_groups: int = Field(default=16, ge=1, le=256)
+    """Groups of a column that are told apart, those with the most rows; the others count together. A task that values groups
+    takes as many matrices of `ntk.sketch_features` squared, 8 bytes each."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """Confidence level (0.5 to 1) of intervals and ties."""
     delta: float = Field(default=0.05, gt=0, lt=1)
@@ -75,6 +81,12 @@ class ValueConfig(FrozenModel):
         if isinstance(given, dict) and "half_samples" in given and "replicates" not in given:
             return {("replicates" if key == "half_samples" else key): field for key, field in given.items()}
         return given
+
+    @model_validator(mode="after")
+    def _groups_once(self) -> "ValueConfig":
+        if len(set(self.groups)) < len(self.groups) or not all(self.groups):
+            raise ValueError(f"`groups`: expected names of columns, each once, found {self.groups}. Leave the others out")
+        return self
 
     @model_validator(mode="after")
     def _several_replicates(self) -> "ValueConfig":

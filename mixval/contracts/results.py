@@ -255,14 +255,40 @@ MIXTURE_BEST = table_schema(
     source=_CURVES,
 )
 
+GROUPS = table_schema(
+    "groups",
+    [
+        _WHO,
+        _field("column", pa.string(), "name", "the data's column, of `value.groups`"),
+        _field("group", pa.string(), "name", "what stands there; none for rows without it, and for the others", nullable=True),
+        _field("is_others", pa.bool_(), "", "whether these are the rows of all groups that are not told apart"),
+        _field("n_rows", pa.int64(), "rows", "admitted rows of the group, estimated where not all rows were measured"),
+        _field("value", pa.float64(), "as value", "value of training on the group alone; none where unknown", nullable=True),
+        *_interval("value", "value"),
+        _field(
+            "adds",
+            pa.float64(),
+            "as value",
+            "value of all rows less that of those outside the group; none where there are no others",
+            nullable=True,
+        ),
+        *_interval("adds", "adds"),
+        _field("verdict", pa.string(), "word", "on adds, as in parts", nullable=True),
+    ],
+    source="the ranking's value; of all together, where values are gains, the first-order gain",
+)
+
 COALITION_TABLES = {"coalitions": COALITIONS, "redundancy": REDUNDANCY}
 """Tables of a run that values coalitions."""
 MIXTURE_TABLES = {"parts": PARTS_TABLE, "mixture": MIXTURE, "mixture_best": MIXTURE_BEST}
 """Tables of a run that values parts and mixtures of them."""
-OPTIONAL_TABLES = frozenset({*COALITION_TABLES, *MIXTURE_TABLES})
+GROUP_TABLES = {"groups": GROUPS}
+"""The table of a run that values groups of rows."""
+OPTIONAL_TABLES = frozenset({*COALITION_TABLES, *MIXTURE_TABLES, *GROUP_TABLES})
 """Tables that a run may lack."""
 
 
 def published_schemas() -> dict[str, pa.Schema]:
     """File name without `.parquet` -> schema, for every table of a valuation's run."""
-    return {"ranking": ranking_schema(), "terms": terms_schema(), "rejected": REJECTED, **COALITION_TABLES, **MIXTURE_TABLES}
+    own = {"ranking": ranking_schema(), "terms": terms_schema(), "rejected": REJECTED}
+    return {**own, **COALITION_TABLES, **MIXTURE_TABLES, **GROUP_TABLES}

@@ -46,6 +46,8 @@ WARNING_KINDS: dict[str, Severity] = {
     "full-sketch-coalitions": "caution",
     "coalitions-failed": "caution",
     "mixtures-failed": "caution",
+    "groups-failed": "caution",
+    "groups-unknown": "caution",
     "writer-failed": "caution",
     "tables-behind": "caution",
     "unequal-gradient-rows": "caution",

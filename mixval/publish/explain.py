@@ -17,6 +17,7 @@ from mixval.contracts.terms import TERMS
 from mixval.contracts.warnings import SEVERITIES, RunWarning
 from mixval.errors import ConfigError
 from mixval.publish.coalition_values import coalition_values
+from mixval.publish.group_values import GroupValues, group_lines, group_values
 from mixval.publish.marginal_values import MarginalValues, marginal_values, marginal_words
 from mixval.publish.names import listed, visible
 from mixval.publish.numerals import compact, count, counted, decimals_for, fixed, percent, signed
@@ -102,6 +103,8 @@ class Explanation(FrozenModel):
     """Its coalition values. None where the run or the contributor has none."""
     real_and_synthetic: PartValues | None = None
     """Values of its parts, and of mixtures of them by weight. None where the run has none."""
+    groups: list[GroupValues] = Field(default_factory=list)
+    """Values of its rows' groups, by column. Empty where rows are not grouped."""
     broken: list[BrokenExpectation] = Field(default_factory=list)
     warnings: list[RunWarning] = Field(default_factory=list)
     """Those that name it and those about the whole run, worst first; of one severity those that name it first."""
@@ -122,6 +125,7 @@ def explain(
     parts: pa.Table | None = None,  # PARTS_TABLE
     mixture: pa.Table | None = None,  # MIXTURE
     mixture_best: pa.Table | None = None,  # MIXTURE_BEST
+    groups: pa.Table | None = None,  # GROUPS
 ) -> Explanation:
     """All results about one contributor, from the run's tables.
 
@@ -135,7 +139,7 @@ def explain(
         found = coalition_values(ranking, coalitions, redundancy)
         marginal = None if found is None else marginal_values(found, contributor, kind_of(ranking).alone)
         by_part = part_values(contributor, parts, mixture, mixture_best)
-        more = {"coalitions": marginal, "real_and_synthetic": by_part}
+        more = {"coalitions": marginal, "real_and_synthetic": by_part, "groups": group_values(contributor, groups)}
         return _ranked(own, ranking, terms, warnings).model_copy(update=more)
     if refused:
         broken = [BrokenExpectation(**{k: v for k, v in row.items() if k in BrokenExpectation.model_fields}) for row in refused]
@@ -151,6 +155,8 @@ def explanation_text(found: Explanation) -> str:
         lines += ["", found.would_help_most]
     if found.real_and_synthetic and (by_part := part_lines(found.real_and_synthetic, found.decimals)):
         lines += ["", *by_part]
+    if by_group := group_lines(found.groups, found.decimals):
+        lines += ["", *by_group]
     if found.coalitions:
         lines += ["", *marginal_words(found.coalitions, found.decimals)]
     if found.parts:

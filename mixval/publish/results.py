@@ -32,6 +32,8 @@ class ValuationResults:
     """Schema `MIXTURE`, likewise."""
     mixture_best: pa.Table | None = None
     """Schema `MIXTURE_BEST`, likewise."""
+    groups: pa.Table | None = None
+    """Schema `GROUPS`. None for a run whose rows are not grouped."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from mixval.contracts.results import CANNOT_SAY, LEAVE, TAKE
 from mixval.contracts.terms import TERMS
 from mixval.publish.coalition_values import CoalitionValues, coalition_values
 from mixval.publish.greedy_words import greedy_sentence
+from mixval.publish.group_values import run_group_lines
 from mixval.publish.names import shortened
 from mixval.publish.numerals import count, signed
 from mixval.publish.part_values import run_lines
@@ -74,7 +75,8 @@ def print_ranking(run: ValuationResults, console: Console) -> None:
         found = coalition_values(table, run.coalitions, run.redundancy)
         if found is not None and is_ordered(table):
             _print_coalitions(found, value_decimals(table), console)
-        for line in run_lines(run, value_decimals(table)):
+        decimals = value_decimals(table)
+        for line in [*run_lines(run, decimals), *run_group_lines(run.groups, decimals)]:
             console.print(escape(line))
     if rejected.num_rows:
         _print_refused(rejected, console)

@@ -15,7 +15,9 @@ from mixval.contracts.warnings import RunWarning, by_severity, warning
 from mixval.errors import ContractError, DamagedRunError, SchemaVersionError
 from mixval.gate.docs import page_name
 from mixval.publish.coalition_warnings import coalition_warnings, sketch_warnings
+from mixval.publish.group_values import ungrouped_columns
 from mixval.publish.manifest import Manifest, WeightsUsed, input_shards, read_manifest
+from mixval.publish.names import listed
 from mixval.publish.paper_deviations import paper_deviations
 from mixval.publish.publication import damaged_files, finish_run, run_name, write_files
 from mixval.publish.ranking import rejected_table, value_decimals
@@ -100,15 +102,16 @@ def publish(
     expected: Latest | None,
     coalition_results: CoalitionResults | str | None = None,
     mixture_results: MixtureResults | str | None = None,
+    groups: pa.Table | str | None = None,
 ) -> RunSummary:
     """Write the run's folder, then swap `latest.json` from `expected`. Raises `ConflictError` when another run did.
 
     `coalition_results` holds the values of coalitions, or why there are none although they were asked for; `mixture_results`
-    those of parts and mixtures.
+    those of parts and mixtures, `groups` those of groups, schema `GROUPS`.
     """
     run_id = run_name(account.started, prepared.fingerprint)
     outcomes = _linked_to_docs(config, outcomes, account.gate_refs)
-    made = _manifest(config, prepared, outcomes, reduced, account, run_id, coalition_results, mixture_results)
+    made = _manifest(config, prepared, outcomes, reduced, account, run_id, coalition_results, mixture_results, groups)
     mixed = mixture_results if isinstance(mixture_results, MixtureResults) else None
     results = PublishedValuation(
         manifest=read_manifest(made.to_json(), run_id),  # as stored, so that a rebuilt report is the same report
@@ -120,6 +123,7 @@ def publish(
         parts=None if mixed is None else mixed.parts,
         mixture=None if mixed is None else mixed.mixture,
         mixture_best=None if mixed is None else mixed.mixture_best,
+        groups=groups if isinstance(groups, pa.Table) else None,
         gate=_gate_results(config, account.gate_refs),
     )
     root = open_location(config.output, config.source.storage)
@@ -140,6 +144,7 @@ def _manifest(
     run_id: str,
     coalition_results: CoalitionResults | str | None,
     mixture_results: MixtureResults | str | None,
+    groups: pa.Table | str | None,
 ) -> Manifest:
     weights = reduced.weights.as_dict()
     n_classes = len(prepared.classes) if prepared.classes else None
@@ -171,6 +176,7 @@ def _manifest(
                 *regression_warnings(reduced.ranking, reduced.terms),
                 *_coalition_warnings(reduced.ranking, coalition_results),
                 *_mixture_warnings(mixture_results),
+                *_group_warnings(groups),
                 *_damage_warnings(config),
             ]
         ),
@@ -203,6 +209,16 @@ def _mixture_warnings(mixture_results: MixtureResults | str | None) -> list[RunW
     if not isinstance(mixture_results, str):
         return []
     return [warning("mixtures-failed", f"Parts and mixtures of them could not be valued. {mixture_results}")]
+
+
+def _group_warnings(groups: pa.Table | str | None) -> list[RunWarning]:
+    if isinstance(groups, str):
+        return [warning("groups-failed", f"Groups of rows could not be valued. {groups}")]
+    unknown = [] if groups is None else ungrouped_columns(groups)
+    if not unknown:
+        return []
+    words = f"No contributor's rows have a value in {listed(unknown)} of `value.groups`. Name columns that the data has."
+    return [warning("groups-unknown", words)]
 
 
 def _linked_to_docs(config: ValuationConfig, outcomes: list[GateOutcome], checked: dict[str, ArtifactRef]) -> list[GateOutcome]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
+
 from mixval.config.base import FrozenModel
 from mixval.errors import ConfigError
 from mixval.publish.stored_run import StoredRun
 from mixval.stages.coalition_value import discarding_others, require_statistics, stored_job
 from mixval.stages.coalitions import CoalitionJob
 from mixval.stages.jobs import MeasureJob
-from mixval.stages.regression_coalitions import looked_at_each, player_of_statistics, regression_target
+from mixval.stages.regression_coalitions import looked_at_each, regression_target
 from mixval.stages.statistics import PartStatistics, read_statistics, rows_represented, statistics_ref
+from mixval.stages.weighed import mixed_parts
 from mixval.terms.loss.sums import COLUMNS
 from mixval.valuation.mixtures import MixedPart, Mixtures, Worth
 from mixval.valuation.recipes import greedy_recipe, proportional
@@ -137,12 +140,9 @@ def _parts(work: CoalitionJob, unit: Unit) -> tuple[Mixtures, dict[str, float], 
     most, parts, tokens = looked_at_each(work.target, len(jobs)), dict[str, MixedPart](), dict[str, float]()
     for job in jobs:
         by_part = read_statistics(job, statistics_ref(job, work.target))
-        weights, n = rows_represented(job, by_part), sum(one.n for one in by_part.values())
-        for part, one in by_part.items():
-            name = f"{part}/{job.contributor.name}"
-            of_part = max(1, round(most * one.n / n))
-            parts[name] = MixedPart.of(player_of_statistics(job, {part: one}, weights, side.objective, of_part))
-            tokens[name] = _tokens(by_part, part)
+        found = mixed_parts(job, by_part, rows_represented(job, by_part), side.objective, most, precision=np.float32)
+        parts |= {f"{part}/{job.contributor.name}": one for part, one in found.items()}
+        tokens |= {f"{part}/{job.contributor.name}": _tokens(by_part, part) for part in by_part}
     has_tokens = work.target.classes is None
     sizes = tokens if unit == "tokens" else dict.fromkeys(parts, 1.0)
     return Mixtures(parts, side), sizes, tokens if has_tokens else None

@@ -12,9 +12,11 @@ from mixval.stages.jobs import MeasureJob
 from mixval.stages.kept import LastMade
 from mixval.stages.measured import multipliers, target_multipliers
 from mixval.stages.regression_value import responses_of
-from mixval.stages.statistics import PartStatistics, read_statistics, rows_represented, statistics_ref
+from mixval.stages.statistics import read_statistics, rows_represented, statistics_ref
 from mixval.stages.target_gradients import read_target_gradients, target_gradients_ref
 from mixval.terms.ntk.objective import TargetObjective
+from mixval.terms.ntk.row_sums import RowSums
+from mixval.terms.sufficient_statistics import SufficientStatistics
 from mixval.valuation.players import Player, TargetSide, game_of
 from mixval.valuation.regression_coalitions import EffectRows, RegressionGame
 
@@ -54,7 +56,7 @@ def _player(job: MeasureJob, target: MeasureJob, objective: TargetObjective, mos
 
 def player_of_statistics(
     job: MeasureJob,
-    by_part: PartStatistics,
+    by_part: Mapping[str, SufficientStatistics | RowSums],
     weights: Mapping[str, float],
     objective: TargetObjective,
     most: int,
@@ -78,7 +80,11 @@ def player_of_statistics(
 
 
 def _looked_at(
-    job: MeasureJob, by_part: PartStatistics, weights: Mapping[str, float], objective: TargetObjective, most: int
+    job: MeasureJob,
+    by_part: Mapping[str, SufficientStatistics | RowSums],
+    weights: Mapping[str, float],
+    objective: TargetObjective,
+    most: int,
 ) -> EffectRows:
     """The first of a contributor's kept rows by key, `most` or a few more, in proportion to its parts."""
     n = sum(one.n for one in by_part.values())

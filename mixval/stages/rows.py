@@ -36,9 +36,10 @@ def sampled_rows(job: MeasureJob, sample: SampleConfig) -> pa.Table:
 def threshold_rows(job: MeasureJob, shard: ShardRef, dropped: list[int], share: float, part: tuple[int, int]) -> pa.Table:
     """Rows of one shard whose key is below `share` of all keys and leaves `part[0]` when divided by `part[1]`, with `key`.
 
-    Which they are depends on the shard alone. Copies within a shard count each; copies in two shards are drawn together.
+    Which they are depends on the shard alone. Copies within a shard count each; copies in two shards are drawn together. With
+    the rows' groups (`mixval/contracts/groups.py`).
     """
-    batches = stream_rows([shard], job.source, job.task, classes=job.target_classes)
+    batches = stream_rows([shard], job.source, job.task, classes=job.target_classes, groups=job.value.groups)
     return keyed_rows(batches, job.task, {(0, row) for row in dropped}, job.seed, share, part)
 
 

@@ -22,6 +22,7 @@ from mixval.config.sample import SampleConfig
 from mixval.contracts.parts import PARTS
 from mixval.contracts.plan import ShardRef
 from mixval.contracts.record import ArtifactRef
+from mixval.stages.group_pieces import commit_piece_groups, piece_groups_ref
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.measured import parts_with_rows
 from mixval.stages.memory import peak_bytes
@@ -31,7 +32,7 @@ from mixval.stages.shared_sketch import read_shared_sketch, shared_sketch_ref
 from mixval.stages.steps import Work
 from mixval.terms.discrepancy.labelled import with_labels
 from mixval.terms.discrepancy.random_features import FourierFeatures, fourier_features
-from mixval.terms.sufficient_statistics import SufficientStatistics
+from mixval.terms.sufficient_statistics import MeasuredRows, SufficientStatistics
 
 VERSION = 6
 """Raised whenever the numbers change."""
@@ -110,9 +111,16 @@ def piece_refs(job: MeasureJob, target: MeasureJob) -> list[ArtifactRef]:
     return [store.ref("piece-statistics", VERSION, **_inputs(job, piece, dropped, shared)) for piece in pieces(job)]
 
 
+def group_refs(job: MeasureJob, target: MeasureJob) -> list[ArtifactRef]:
+    """Where the pieces' sums by group are, or will be, committed; none where rows are not grouped."""
+    dropped, shared = _dropped(job), _shared(job, target)
+    found = [piece_groups_ref(job, _inputs(job, piece, dropped, shared)) for piece in pieces(job)]
+    return [ref for ref in found if ref is not None]
+
+
 def make_statistics(job: MeasureJob, target: MeasureJob, chosen: Sequence[Piece]) -> list[ArtifactRef]:
-    """Commit the sufficient statistics of these pieces, each by one pass over its rows; those that are there are not made
-    again.
+    """Commit the sufficient statistics of these pieces, and their sums by group where rows are grouped, by one pass over the
+    rows of each; those that are there are not made again.
 
     The job may come without its shards: pieces carry theirs.
     """
@@ -222,12 +230,15 @@ def _make_statistics(
     job: MeasureJob, target: MeasureJob, piece: Piece, dropped: dict[int, list[int]], shared: str
 ) -> ArtifactRef:
     inputs = _inputs(job, piece, dropped, shared)
-    ref = job.store.ref("piece-statistics", VERSION, **inputs)
-    if job.store.committed(ref) is not None:
+    ref, grouped = job.store.ref("piece-statistics", VERSION, **inputs), piece_groups_ref(job, inputs)
+    if job.store.committed(ref) is not None and (grouped is None or job.store.committed(grouped) is not None):
         return ref
     started = time.perf_counter()
     rows = threshold_rows(job, piece.ref, dropped.get(piece.shard, []), drawn_share(job), (piece.part, piece.n_parts))
-    by_part = {} if rows.num_rows == 0 else _of(job, target, rows)
+    measured = None if rows.num_rows == 0 else measured_rows(job, target, rows, read_shared_sketch(target).plan)
+    if grouped is not None:
+        commit_piece_groups(job, grouped, inputs, rows, measured, most_kept(job))
+    by_part = {} if measured is None else _of(job, target, rows, measured)
     numbers = _as_numbers(by_part)
     seconds = time.perf_counter() - started
     tensors = _as_arrays(by_part) | {"rows": np.array(rows.num_rows)}
@@ -235,9 +246,8 @@ def _make_statistics(
     return ref
 
 
-def _of(job: MeasureJob, target: MeasureJob, rows: pa.Table) -> PartStatistics:
+def _of(job: MeasureJob, target: MeasureJob, rows: pa.Table, measured: MeasuredRows) -> PartStatistics:
     shared = read_shared_sketch(target)
-    measured = measured_rows(job, target, rows, shared.plan)
     if shared.labels is not None:
         labels = np.array(rows["label"].to_pylist(), dtype=np.int64)
         measured = replace(measured, features=with_labels(shared.labels, measured.features, labels))

@@ -17,11 +17,14 @@ from mixval.config.valuation import ValuationConfig
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.run import RunSummary
 from mixval.errors import ConfigError
+from mixval.publish.names import listed
 from mixval.stages import publishing
 from mixval.stages.account import Account
 from mixval.stages.coalition_value import commit_for_coalitions
 from mixval.stages.coalitions import QUANTITIES, CoalitionResults, coalition_job, coalition_steps, coalition_tables
 from mixval.stages.gating import gate_ref
+from mixval.stages.group_table import group_table
+from mixval.stages.groups import group_step, grouped_jobs, names_step, read_names
 from mixval.stages.in_process import InProcess
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.mixture_tables import MixtureResults, mixture_tables
@@ -66,6 +69,8 @@ class FinishedRun:
     """Coalition values; None where there are no sums of several contributors, the reason where they failed."""
     mixtures: MixtureResults | str | None
     """Values of parts and of mixtures, likewise."""
+    groups: pa.Table | str | None
+    """Schema `GROUPS`; None where rows are not grouped, likewise."""
     expected: Latest | None
     """What `latest.json` named when the run began."""
 
@@ -102,7 +107,13 @@ def run_stages(config: ValuationConfig, maker: Maker, account: Account) -> Finis
         return up_to_date
     gated = _gated(config, prepared, maker, account)
     valued = _valued(gated, maker, account)
-    return FinishedRun(valued, _coalitions(valued, maker, account), _mixtures(valued, maker, account), expected)
+    return FinishedRun(
+        valued,
+        _coalitions(valued, maker, account),
+        _mixtures(valued, maker, account),
+        _groups(valued, maker, account),
+        expected,
+    )
 
 
 def publish_finished(run: FinishedRun, account: Account) -> RunSummary:
@@ -118,6 +129,7 @@ def publish_finished(run: FinishedRun, account: Account) -> RunSummary:
             run.expected,
             run.coalitions,
             run.mixtures,
+            run.groups,
         )
 
 
@@ -183,6 +195,27 @@ def _mixtures(run: ValuedRun, maker: Maker, account: Account) -> MixtureResults 
         account.artifacts += refs_of(steps)
         end_with(f"parts of {len(works)} weighed")
         return mixture_tables(config, works, run.terms, run.reduced.ranking)
+
+
+def _groups(run: ValuedRun, maker: Maker, account: Account) -> pa.Table | str | None:
+    """Values of groups of each ranked contributor's rows, and of all of theirs."""
+    config, ranked, target = run.config, run.reduced.ranking["contributor"].to_pylist(), run.prepared.target_job
+    if not config.value.groups or not ranked:
+        return None
+    jobs = {name: run.jobs[name] for name in sorted(ranked)}
+    with account.stage("groups", 1 + len(jobs)) as end_with:
+        if (reason := maker.make_all("groups", [names_step(list(jobs.values()), target)])) is not None:
+            end_with("failed")
+            return reason
+        works = grouped_jobs(jobs, target)
+        steps = [group_step(work) for work in works]
+        account.count("group-values", list(refs_of(steps)), config)
+        if (reason := maker.make_all("groups", steps)) is not None:
+            end_with("failed")
+            return reason
+        account.artifacts += refs_of(steps)
+        end_with(f"by {listed(config.value.groups)}")
+        return group_table(config, works, read_names(jobs, target), run.terms, run.reduced.ranking)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from mixval.contracts.arrow_types import plain_batch, plain_type, text_array
 from mixval.contracts.batches import RowBatch
 from mixval.contracts.cell_bytes import without_large_cells
 from mixval.contracts.class_names import ClassNames
+from mixval.contracts.groups import group_columns, ungrouped
 from mixval.contracts.labels import NO_NAMES, TargetClasses, target_classes
 from mixval.contracts.mapping import MISSING, ORIGIN_REMEDY, WRONG, RowMapping, row_mapping
 from mixval.contracts.plan import ShardRef
@@ -41,11 +42,13 @@ def stream_rows(
     batch_rows: int = 1024,
     columns: Sequence[str] | None = None,
     classes: TargetClasses = NO_NAMES,
+    groups: Sequence[str] = (),
 ) -> Iterator[RowBatch]:
     """Batches of at most `batch_rows` rows in contract columns, with `origin` (string) and, where there is one, `id` (string).
 
-    `columns` limits the contract columns; `origin` always comes. `classes` are the target's (`named_classes`). Where
-    `rows_of` is set, other contributors' rows are left out, and `row_offset` counts that contributor's rows alone.
+    `columns` limits the contract columns; `origin` always comes. `classes` are the target's (`named_classes`). `groups` are
+    columns of the data by which rows are grouped; their values come as in `contracts/groups.py`. Where `rows_of` is set, other
+    contributors' rows are left out, and `row_offset` counts that contributor's rows alone.
     Raises `ShardError` for a shard that cannot be read, lacks a column or has one of a wrong type; `ChangedFileError` for one
     that is not what was listed, at the latest after its last row; `StorageError` when the store fails.
     """
@@ -54,7 +57,7 @@ def stream_rows(
         if shard.problem is not None:
             raise ShardError(shard.problem, shard=shard.url, kind="unreadable")
         offset = 0
-        for rows, names, unsaid in _shard_rows(shard, source, mapping, batch_rows):
+        for rows, names, unsaid in _shard_rows(shard, source, mapping, batch_rows, groups):
             yield RowBatch(rows, index, offset, names, unsaid)
             offset += rows.num_rows
 
@@ -84,19 +87,26 @@ def named_classes(shards: Sequence[ShardRef], source: SourceConfig, task: Task) 
 
 
 def _shard_rows(
-    shard: ShardRef, source: SourceConfig, mapping: RowMapping, batch_rows: int
+    shard: ShardRef, source: SourceConfig, mapping: RowMapping, batch_rows: int, groups: Sequence[str]
 ) -> Iterator[tuple[pa.Table, ClassNames, bool]]:
     origin = _constant_origin(shard, source)
     with open_shard(shard, source.storage) as file:
         if (found := mapping.find_mismatch(file.schema)) is not None:
             raise _mismatch(shard, found.kind, found.column, found.message, found.advice)
+        if (other := ungrouped(file.schema, groups)) is not None:
+            words = f"column '{other[0]}' of `value.groups` must hold one plain value a row, once a shard, {other[1]}"
+            raise _mismatch(shard, WRONG, other[0], words, "Leave it out of `value.groups`, or write its values as text.")
         names = mapping.class_names(file.schema)
         # Where T's labels are names, the shard's integers have been read by theirs.
         compared = () if mapping.classes.are_labels else names
-        for batch, refused in _own_rows(shard, source, file, mapping.read_paths(file.schema), batch_rows):
+        paths = mapping.read_paths(file.schema)
+        paths += [name for name in groups if name in file.schema.names and name not in paths]
+        for batch, refused in _own_rows(shard, source, file, paths, batch_rows):
             try:
                 plain = plain_batch(batch)
                 rows = mapping.apply(plain, origin, names, refused)
+                for name, column in group_columns(plain, groups).items():
+                    rows = rows.append_column(name, column)
             except (pa.ArrowException, UnicodeDecodeError) as error:
                 raise _unfit(shard, error) from error
             yield rows, compared, mapping.is_unsaid(plain, names)

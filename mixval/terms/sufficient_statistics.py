@@ -23,12 +23,11 @@ from mixval.errors import ShapeError
 from mixval.terms.discrepancy.random_features import FourierFeatures, MeanEmbedding, embed
 from mixval.terms.loss.sums import LossSums
 from mixval.terms.ntk.kept_rows import KeptRows
+from mixval.terms.ntk.row_sums import RowSums, below
 from mixval.terms.ntk.statistics import GradientStatistics
 from mixval.terms.replicates import Keys
 
 Arrays = dict[str, npt.NDArray[Any]]
-FROM_ROWS = ("gram", "cross")
-"""Sums that are not stored where the kept rows are all rows: they are computed from those."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,10 @@ class MeasuredRows:
         n, n_classes = self.responses.shape
         return self.responses.argmax(axis=1) if n_classes > 1 else np.full(n, -1, dtype=np.int64)
 
+    def sums(self, most_kept: int) -> RowSums:
+        """What regression needs of these rows, at most `most_kept` of them stored."""
+        return RowSums.of(most_kept, self.keys, self.gradients, self.residual, self.responses, self.labels, self.counts)
+
     def take(self, chosen: npt.NDArray[np.bool_]) -> "MeasuredRows":
         """The rows that the mask (N,) marks."""
         return MeasuredRows(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
@@ -81,11 +84,12 @@ class SufficientStatistics:
     @classmethod
     def of(cls, rows: MeasuredRows, fourier: FourierFeatures, most_kept: int) -> "SufficientStatistics":
         """Of N rows, N may be 0; at most `most_kept` of them are stored for replicates."""
+        sums = rows.sums(most_kept)
         return cls(
             LossSums.of(rows.losses, rows.counts, rows.keys, fourier.settings.seed),
             embed(fourier, rows.features, rows.keys),
-            GradientStatistics.of(rows.gradients, rows.residual, rows.responses),
-            KeptRows.of(most_kept, rows.keys, rows.gradients, rows.residual, rows.labels, rows.counts),
+            sums.gradients,
+            sums.kept,
         )
 
     @property
@@ -103,32 +107,15 @@ class SufficientStatistics:
         )
 
     def to_arrays(self) -> Arrays:
-        """Contiguous arrays by name, e.g. for safetensors. Of few rows, only the rows' sketches: their products would be
-        larger.
-        """
-        gradients = self.gradients.to_arrays()
-        if len(self.kept.keys) == self.n:
-            gradients = {name: array for name, array in gradients.items() if name not in FROM_ROWS}
-        parts = {"embedding": self.embedding.to_arrays(), "gradients": gradients, "kept": self.kept.to_arrays()}
-        nested = {f"{part}/{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
-        return {"losses": self.losses.groups} | nested
+        """Contiguous arrays by name, e.g. for safetensors. Of few rows, only the rows' sketches (`ntk/row_sums.py`)."""
+        embedding = {f"embedding/{name}": array for name, array in self.embedding.to_arrays().items()}
+        return {"losses": self.losses.groups} | embedding | RowSums(self.gradients, self.kept).to_arrays()
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> "SufficientStatistics":
         """What `to_arrays` wrote. Raises ShapeError when something is missing or does not fit."""
         if "losses" not in arrays:
             raise ShapeError(f"sufficient statistics need 'losses', found {sorted(arrays)[:5]}. Make it again.")
-        kept, gradients = KeptRows.from_arrays(_below(arrays, "kept/")), _below(arrays, "gradients/")
-        if "gram" not in gradients:
-            again = GradientStatistics.of(kept.features, kept.residual)
-            gradients |= {name: getattr(again, name) for name in FROM_ROWS}
-        return cls(
-            LossSums(arrays["losses"]),
-            MeanEmbedding.from_arrays(_below(arrays, "embedding/")),
-            GradientStatistics.from_arrays(gradients),
-            kept,
-        )
-
-
-def _below(arrays: Mapping[str, npt.NDArray[Any]], prefix: str) -> Arrays:
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        sums = RowSums.from_arrays(arrays)
+        embedding = MeanEmbedding.from_arrays(below(arrays, "embedding/"))
+        return cls(LossSums(arrays["losses"]), embedding, sums.gradients, sums.kept)

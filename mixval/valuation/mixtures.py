@@ -16,7 +16,7 @@ Effects of rows are those of a row with all of its copies: repeating rows adds n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -98,13 +98,15 @@ class Mixtures:
     parts: Mapping[str, MixedPart]
     target: TargetSide
 
-    def narrowed(self, features: Floats) -> Mixtures:  # (n, q)
-        """The same in the coordinates of the span of these rows, all that the parts have, where they are fewer than q.
+    def narrowed(self, rows: Sequence[npt.NDArray[Any]]) -> Mixtures:  # each (n, q)
+        """The same in the coordinates of the span of these rows, where they are all that the parts have and fewer than q.
 
         Same values up to rounding, and less to compute: outputs depend on T's features within that span alone.
         """
-        if len(features) >= features.shape[1]:
+        n = sum(len(one) for one in rows)
+        if n < sum(part.measured for part in self.parts.values()) or n >= self.target.features.shape[1]:
             return self
+        features = np.concatenate(rows)
         basis = np.linalg.qr(features.T.astype(np.float64))[0]
         target = replace(self.target, features=self.target.features.astype(np.float64) @ basis)
         return Mixtures({name: part.projected(basis) for name, part in self.parts.items()}, target)

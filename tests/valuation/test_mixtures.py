@@ -118,9 +118,9 @@ def test_replicates_of_whole_parts_are_those_of_coalitions(is_causal: bool) -> N
 def test_in_the_span_of_few_rows_nothing_changes(is_causal: bool) -> None:
     parts = {"real": Rows(1, 9), "synthetic": Rows(2, 7)}
     whole = mixtures(parts, TARGET, is_causal)
-    narrow = whole.narrowed(np.concatenate([one.phi for one in parts.values()]))
+    narrow = whole.narrowed([one.phi for one in parts.values()])
     assert narrow.target.features.shape == (200, 16)
-    assert whole.narrowed(REAL.phi) is whole  # as many rows as features
+    assert whole.narrowed([REAL.phi]) is whole  # as many rows as features
     for weights in ({}, {"synthetic": 2.5}, {"real": 0.0}):
         one, other = whole.worth(weights), narrow.worth(weights)
         assert other.value.value == pytest.approx(one.value.value, rel=1e-8)

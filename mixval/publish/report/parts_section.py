@@ -19,9 +19,9 @@ from mixval.publish.part_values import (
     weight_sentence,
 )
 from mixval.publish.ranking import interval_words, value_decimals
+from mixval.publish.report.adds_chart import AddsChart, adds_chart
 from mixval.publish.report.chart_rows import MOST_ROWS
 from mixval.publish.report.mixture_chart import mixture_chart
-from mixval.publish.report.parts_chart import parts_chart
 from mixval.publish.report.theme import LAYOUTS
 from mixval.publish.report.view import NAME_LIMIT
 from mixval.publish.value_kind import kind_of
@@ -61,8 +61,9 @@ def _charts(mixed: dict[str, PartValues], shown: PartValues, value: int, adds: i
     if mixed:
         names = list(mixed)[:MOST_ROWS]
         words = f"{len(names)} contributors in the order of the table of values. The table below has every number."
-        of_names = [mixed[name] for name in names]
-        charts["parts"] = [parts_chart(names, of_names, adds, layout, words) for layout in LAYOUTS]
+        chart = AddsChart("parts", "What each part adds to the other", "adds to the other part", words)
+        marks = [{part: one for part in (SYNTHETIC, REAL) if (one := mixed[name].part(part))} for name in names]
+        charts["parts"] = [adds_chart(chart, names, marks, adds, layout) for layout in LAYOUTS]
     return charts
 
 

@@ -24,5 +24,6 @@ def write_report(folder: Location, results: ValuationResults) -> None:
         results.parts,
         results.mixture,
         results.mixture_best,
+        results.groups,
     )
     folder.child(REPORT).write_bytes(page.encode())

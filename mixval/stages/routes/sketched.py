@@ -21,6 +21,7 @@ from mixval.errors import CapacityError
 from mixval.publish.paper_deviations import RouteDeviations, limit_words, terms_from
 from mixval.stages.eq8_coalitions import eq8_game
 from mixval.stages.forward import forward_pass, forward_ref
+from mixval.stages.group_counts import counts_ref, counts_step
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.measured import Floats, Measured
 from mixval.stages.preconditioning import preconditioner_steps
@@ -84,7 +85,8 @@ class SketchedRoute(Route[PartStatistics]):
         # Of each row of a piece: its content, features and sketch, with the copies that splitting by part makes.
         row_memory = piece * (row_bytes + 2 * 4 * (footprint.n_dimensions + q))
         batch = min(config.runtime.batch_rows, piece) * sum(footprint.weight_bytes.values())
-        task_bytes = PROCESS_BYTES + row_memory + batch + STATISTICS_MATRICES * 8 * q * q + footprint.model_bytes
+        matrices = STATISTICS_MATRICES + (config.value.most_groups if config.value.groups else 0)
+        task_bytes = PROCESS_BYTES + row_memory + batch + matrices * 8 * q * q + footprint.model_bytes
         task_bytes += sizes.beside(config.discrepancy.target_sample) * SKETCH_BYTES * q
         drawn = round(share * n_rows)
         pass_bytes = sizes.pass_bytes(drawn)
@@ -145,8 +147,8 @@ class SketchedRoute(Route[PartStatistics]):
         return found | ({"target-gradients": [target_gradients_ref(target)]} if target.is_ntk_regression else {})
 
     def kept(self, job: MeasureJob, target: MeasureJob) -> list[ArtifactRef]:
-        """The sufficient statistics."""
-        return [statistics_ref(job, target)]
+        """The sufficient statistics, and the rows of each group."""
+        return [statistics_ref(job, target), *([counts_ref(job, target)] if job.value.groups else [])]
 
     def shared_steps(self, target: MeasureJob) -> list[Step]:
         """T's forward pass, its preconditioner if any, the shared sketch, and T's gradients where the value is by NTK
@@ -167,10 +169,13 @@ class SketchedRoute(Route[PartStatistics]):
         return [*own, one_call("shared_sketch", store, shared_sketch_ref(target), make_shared_sketch, target, after=own)]
 
     def own_steps(self, job: MeasureJob, target: MeasureJob) -> list[Step]:
-        """The sufficient statistics: pieces of the shards side by side, then their sum. They need no gradients of T."""
+        """The sufficient statistics: pieces of the shards side by side, then their sum. They need no gradients of T. Then the
+        rows of each group, whose sums are made in the same pass.
+        """
         after = tuple(self._first_steps(target))
         label = f"summary {job.contributor.name}"
-        return [Step(label, job.store, statistics_ref(job, target), lambda: statistics_work(job, target), after)]
+        summary = Step(label, job.store, statistics_ref(job, target), lambda: statistics_work(job, target), after)
+        return [summary, *([counts_step(job, target, after)] if job.value.groups else [])]
 
     def inputs(self, job: MeasureJob, target: MeasureJob) -> dict[str, Any]:
         """The sufficient statistics, and T's gradients where the value is by NTK regression."""

@@ -38,7 +38,7 @@ class Candidate:
 def laws_for(columns: dict[str, Floats]) -> tuple[str, ...]:
     """The laws that such a table can be fitted to, the simpler first."""
     if "unique_tokens" in columns and "params" in columns:
-        return ("joint", "repeated")
+        return ("joint", "repeated", "overfit")
     if "params" in columns and "tokens" in columns:
         return ("joint", "kaplan", "coupled")
     return ("data",) if "tokens" in columns else ("size",)

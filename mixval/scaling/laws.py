@@ -8,8 +8,10 @@
     repeated  joint, with D replaced by D' and N by N'                (Muennighoff et al., arXiv 2305.16264, Eq. 5 and 6)
               D' = U (1 + R* (1 - exp(-R / R*))),   U unique tokens, R = D / U - 1 repetitions
               N' = V (1 + S* (1 - exp(-S / S*))),   V = min(N, U / 20), S = N / V - 1
+    overfit   L(N, D, U) = E + A / N^alpha + B / D^beta + C (N / U)^kappa R^delta,   R = D / U - 1
 
-V is the number of parameters that U tokens can serve: one for 20 tokens, where the paper takes it from its own first fit.
+V is the number of parameters that U tokens can serve: one for 20 tokens, where the paper takes it from its own first fit. Under
+`repeated` a passage read again is worth less; under `overfit` it does harm, more to a larger model, so losses can rise again.
 
 A law is a matrix of basis functions X(theta): loss = X(theta) c with c >= 0, so that only theta is searched and c is profiled
 out (`solving.py`). Letters: B problems side by side, n runs, p coefficients, q constants. Inputs are natural logarithms less a
@@ -77,6 +79,11 @@ RATIO = Constant("rho", 1e-4, 1e4, (0.3, 3.0))
 REPEATS = Constant("R*", 0.2, 1000.0, (4.0, 30.0))
 EXCESS = Constant("S*", 0.2, 1000.0, (4.0, 30.0))
 """Muennighoff et al. found R* = 15.4 and S* = 5.3."""
+CROWDED = Constant("kappa", 0.01, 5.0, (0.5, 1.5))
+AGAIN = Constant("delta", 0.1, 5.0, (1.0, 2.0))
+"""Exponents of `overfit`'s last term."""
+ONCE = 1e-6
+"""Repetitions below which each token counts as read once: then nothing is overfitted."""
 
 
 def _stacked(*columns: Numbers) -> Numbers:
@@ -109,6 +116,15 @@ def _repeated(theta: Numbers, logs: Floats, shift: Floats) -> Numbers:
     data = _effective(unique, np.expm1(np.maximum(tokens - unique, 0.0)), repeats) - shift[1]
     params = _effective(served, np.expm1(size - served), excess) - shift[0]
     return _stacked(np.exp(-alpha * params), np.exp(-beta * data))
+
+
+def _overfit(theta: Numbers, logs: Floats, shift: Floats) -> Numbers:
+    alpha, beta, kappa, delta = (theta[:, j : j + 1] for j in range(4))
+    size, tokens, unique = (logs[:, j] + shift[j] for j in range(3))
+    repeats = np.expm1(np.maximum(tokens - unique, 0.0))
+    crowded = logs[:, 0] - logs[:, 2]
+    harm = np.exp(kappa * crowded + delta * np.log(np.maximum(repeats, ONCE))) * (repeats > ONCE)
+    return _stacked(np.exp(-alpha * logs[:, 0]), np.exp(-beta * logs[:, 1]), harm)
 
 
 def _effective(logs: Floats, repeats: Floats, constant: Numbers) -> Numbers:
@@ -145,6 +161,11 @@ def _name_repeated(theta: Floats, c: Floats, shift: Floats) -> dict[str, Floats]
     return _name_two(theta, c, shift) | {"R*": theta[:, 2], "S*": theta[:, 3]}
 
 
+def _name_overfit(theta: Floats, c: Floats, shift: Floats) -> dict[str, Floats]:
+    harm = c[:, 3] * np.exp(theta[:, 2] * (shift[2] - shift[0]))
+    return _name_two(theta, c, shift) | {"C": harm, "kappa": theta[:, 2], "delta": theta[:, 3]}
+
+
 _PAIR = ("params", "tokens")
 LAWS = {
     law.name: law
@@ -170,6 +191,15 @@ LAWS = {
             3,
             _repeated,
             _name_repeated,
+        ),
+        Law(
+            "overfit",
+            "L(N, D, U) = E + A / N^alpha + B / D^beta + C (N / U)^kappa (D / U - 1)^delta",
+            (*_PAIR, "unique_tokens"),
+            (ALPHA, BETA, CROWDED, AGAIN),
+            4,
+            _overfit,
+            _name_overfit,
         ),
     )
 }

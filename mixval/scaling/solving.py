@@ -6,7 +6,7 @@ Objective of a problem, over theta and c >= 0 (Huber, Ann. Math. Stat. 35, 1964;
 
 a sum: its mean has gradients so small that a quasi-Newton search ends early. c is profiled out (Golub and Pereyra, SIAM J.
 Numer. Anal. 10, 1973, with Kaufman's Jacobian): for a given theta it is found by reweighted least squares with c >= 0, solved
-exactly over all sets of non-zero coefficients, of which there are at most seven. The search in theta is Levenberg-Marquardt
+exactly over all sets of non-zero coefficients, of which there are at most fifteen. The search in theta is Levenberg-Marquardt
 within bounds. Letters as in `laws.py`; float64.
 """
 

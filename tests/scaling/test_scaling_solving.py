@@ -37,6 +37,8 @@ def truth(law: str) -> Floats:
         return 1.5 + (1.2 / n**0.9 + 2.0 / d) ** 0.3
     if law == "coupled":
         return 1.5 + (0.8 / n**0.6 + 1.5 / d**0.8) ** 0.5
+    if law == "overfit":
+        return 1.7 + 0.45 / n**0.34 + 1.1 / d**0.28 + 0.02 * (n / u) ** 0.8 * (d / u - 1) ** 1.2
     repeated = u * (1 + 15 * (1 - np.exp(-(d / u - 1) / 15)))
     served = np.minimum(n, u / 20)
     params = served * (1 + 5 * (1 - np.exp(-(n / served - 1) / 5)))

@@ -49,7 +49,8 @@ Mixture = Annotated[
 LawName = Annotated[
     str,
     typer.Option(
-        "--law", help="data, size, joint, kaplan, coupled, repeated or overfit; auto takes the one that rolling validation prefers."
+        "--law",
+        help="data, size, joint, kaplan, coupled, repeated or overfit; auto takes the one that rolling validation prefers.",
     ),
 ]
 AtData = Annotated[

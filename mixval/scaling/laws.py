@@ -120,7 +120,7 @@ def _repeated(theta: Numbers, logs: Floats, shift: Floats) -> Numbers:
 
 def _overfit(theta: Numbers, logs: Floats, shift: Floats) -> Numbers:
     alpha, beta, kappa, delta = (theta[:, j : j + 1] for j in range(4))
-    size, tokens, unique = (logs[:, j] + shift[j] for j in range(3))
+    tokens, unique = (logs[:, j] + shift[j] for j in (1, 2))
     repeats = np.expm1(np.maximum(tokens - unique, 0.0))
     crowded = logs[:, 0] - logs[:, 2]
     harm = np.exp(kappa * crowded + delta * np.log(np.maximum(repeats, ONCE))) * (repeats > ONCE)

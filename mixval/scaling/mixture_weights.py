@@ -4,11 +4,12 @@
     log-linear    log L = w c
     exponential   L = E + exp(w c)                  (Ye et al., arXiv 2403.16952, Eq. 6, with one term for all sources)
     kernel        log L = w c + K(w, W) (K(W, W) + ridge I)^-1 (log L_W - W c),  K = exp(-|sqrt w - sqrt w'|^2 / (2 h^2))
+    boosted       log L = trees of w                (`boosting.py`, where scikit-learn is installed)
 
 w sums to one, so a linear model has no intercept. The kernel's distance is Hellinger's: a source's first per cent counts more
 than its last; it learns what the log-linear model leaves, on log loss. Ridge and bandwidth, and which model, are those with
 the least error left out: exact leave-one-out (Allen's PRESS), the kernel's with its trend held, and five folds for the
-exponential. Letters: n runs, s sources.
+exponential and the trees. Letters: n runs, s sources.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from scipy import optimize
 from scipy.spatial.distance import cdist
 
 from mixval.errors import ShapeError
+from mixval.scaling.boosting import boosted_fit, is_installed
 from mixval.scaling.laws import Floats
 
 RIDGES = (1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -55,7 +57,10 @@ def fit_weights(weights: Floats, losses: Floats) -> list[Weighted]:
             f"mixture weights: expected one row a run and at least {2 * FOLDS} runs, found weights of shape {weights.shape} "
             f"and {len(losses)} losses. Add runs."
         )
-    made = [_linear(weights, losses), _log_linear(weights, losses), _exponential(weights, losses), _kernel(weights, losses)]
+    made = [_linear(weights, losses), _log_linear(weights, losses), _kernel(weights, losses)]
+    made.append(_folded("exponential", _exponential_fit, weights, losses))
+    if is_installed():
+        made.append(_folded("boosted", boosted_fit, weights, losses))
     return sorted(made, key=lambda one: one.left_out_error)
 
 
@@ -105,12 +110,14 @@ def _ridge(weights: Floats, target: Floats) -> tuple[Floats, Floats]:
     return found
 
 
-def _exponential(weights: Floats, losses: Floats) -> Weighted:
+def _folded(
+    name: str, fit: Callable[[Floats, Floats], Callable[[Floats], Floats]], weights: Floats, losses: Floats
+) -> Weighted:
     left_out = np.empty(len(losses))
     for fold in range(FOLDS):
         out = np.arange(len(losses)) % FOLDS == fold
-        left_out[out] = _exponential_fit(weights[~out], losses[~out])(weights[out])
-    return Weighted("exponential", _exponential_fit(weights, losses), _error(left_out, losses))
+        left_out[out] = fit(weights[~out], losses[~out])(weights[out])
+    return Weighted(name, fit(weights, losses), _error(left_out, losses))
 
 
 def _exponential_fit(weights: Floats, losses: Floats) -> Callable[[Floats], Floats]:

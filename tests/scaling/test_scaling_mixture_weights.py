@@ -58,6 +58,20 @@ def test_left_out_errors_are_those_of_leaving_out() -> None:
     assert linear.left_out_error <= np.sqrt(np.mean(np.square(missed))) * 1.01
 
 
+def test_trees_see_a_threshold_that_no_smooth_model_does() -> None:
+    """A source that harms beyond half of the mixture; the chosen model is the one with the least error left out."""
+    w, new = mixtures(150, seed=3), mixtures(100, seed=4)
+
+    def losses(at: Floats) -> Floats:
+        made: Floats = 2 + 0.5 * (at[:, 0] > 0.5) + 0.2 * (at[:, 1] > 0.3)
+        return made
+
+    models = {one.name: one for one in fit_weights(w, losses(w))}
+    assert next(iter(models)) == "boosted"
+    off = {name: np.abs(one.predict(new) / losses(new) - 1).mean() for name, one in models.items()}
+    assert off["boosted"] == min(off.values())
+
+
 def test_few_runs_are_refused() -> None:
     with pytest.raises(ShapeError, match="at least 10 runs"):
         fit_weights(mixtures(5), np.ones(5))

@@ -1,40 +1,25 @@
-"""Held-out errors of fitted scaling laws on public tables of training runs, beside a plain fit; coverage of their intervals.
-
-    python -m benchmarks.scaling_laws --data FOLDER
-
-FOLDER holds `olmo_ladder.csv` (allenai/OLMo-ladder, Apache-2.0), `open_lm.csv` (mlfoundations/scaling, MIT),
-`gemstones.csv` (mcleish7/gemstone-scaling-laws, MIT) and `repeated_epochs.csv` (IBM/ColPret, MIT). Larger runs are held out,
-a loss column is a task, and a table's figure is the mean over its tasks: of OLMo's every third loss, of open_lm's C4 and every
-sixteenth of the others, which keeps it to minutes. Plain is `scipy.optimize.curve_fit` on the loss, from one start, in
-billions. From `regmix_*.csv` (sail-sg/regmix, MIT), Spearman of predicted and measured loss on Pile-CC by mixture weights,
-fitted to 512 runs of 1M parameters. Writes `benchmarks/results/scaling.json`.
-"""
+"""Larger runs of public tables, predicted from the smaller ones, beside a plain fit; coverage of the intervals."""
 
 from __future__ import annotations
 
-import argparse
 import csv
-import time
+import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy.optimize import OptimizeWarning, curve_fit
-from scipy.stats import spearmanr
 
-from benchmarks.figures import Figure, figure, write_by_name
+from benchmarks.figures import RESULTS, Figure, figure
 from mixval.scaling.choosing import laws_for
-from mixval.scaling.fitting import few_starts, fit_law
 from mixval.scaling.laws import LAWS, Floats
-from mixval.scaling.mixture_weights import fit_weights
 from mixval.scaling.prediction import intervals
-from mixval.scaling.resampling import redraw
 from mixval.scaling.runs import Runs
-from mixval.scaling.studying import spread, study
+from mixval.scaling.studying import study
 
-COMMAND = "python -m benchmarks.scaling_laws"
+COMMAND = "python -m benchmarks.scaling_laws --data FOLDER --part"
 DRAWS = 200
 EVERY = {"olmo_ladder": 3, "open_lm": 16}
 """Of a table's loss columns: all of them take an hour."""
@@ -156,81 +141,43 @@ def judged(task: Task) -> dict[str, float]:
     }
 
 
-def recovery() -> list[Figure]:
-    """Intervals of coefficients from simulated runs with 0.3 % noise, and twofold extrapolation at one size."""
-    draw, held, errors = np.random.default_rng(0), [], []
-    size, tokens = (one.ravel() for one in np.meshgrid(np.geomspace(1e8, 2e9, 5), np.geomspace(1e9, 1e11, 7)))
-    truth = {"E": 1.7, "alpha": 0.34, "beta": 0.28}
-    clean = truth["E"] + 0.45 / (size / 1e9) ** truth["alpha"] + 1.1 / (tokens / 1e9) ** truth["beta"]
-    columns, law = {"params": size, "tokens": tokens}, LAWS["joint"]
-    for _ in range(100):
-        losses = clean * np.exp(0.003 * draw.standard_normal(len(clean)))
-        fit = fit_law(law, columns, losses, begun=few_starts(law))
-        ends = {name: spread(redraw(fit, columns, draw, 200).named[name]) for name in truth}
-        held += [ends[name][0] <= value <= ends[name][1] for name, value in truth.items()]
-        budgets = np.geomspace(1e9, 1e11, 10)
-        one_size = (1.8 + 1.1 / (budgets / 1e9) ** 0.4) * np.exp(0.003 * draw.standard_normal(10))
-        twice = fit_law(LAWS["data"], {"tokens": budgets}, one_size).predict({"tokens": np.array([2e11])})[0]
-        errors.append(abs(twice / (1.8 + 1.1 / 200**0.4) - 1))
-    return [
-        figure("coverage/coefficients", float(np.mean(held)), "0.80 to 0.97", "share", COMMAND),
-        figure("extrapolation_error/simulated/twice_the_data", 100 * float(np.mean(errors)), "<= 0.5", "%", COMMAND),
-    ]
+TASKS: dict[str, Callable[[Path], Iterator[Task]]] = {
+    "gemstones": gemstones,
+    "repeated_epochs": repeated,
+    "olmo_ladder": olmo,
+    "open_lm": open_lm,
+}
 
 
-def regmix(folder: Path) -> list[Figure]:
-    """Ranks of held-out mixtures, by the model with the least error left out and by the linear one."""
-    column = "metric/the_pile_pile_cc_val_loss"
-
-    def weights(name: str) -> Floats:
-        rows = read(folder / f"regmix_{name}.csv")
-        found = np.stack([values for source, values in rows.items() if source.startswith("train_")], axis=1)
-        return found / found.sum(axis=1, keepdims=True)
-
-    models = fit_weights(weights("train_mixture_1m"), read(folder / "regmix_train_pile_loss_1m.csv")[column])
-    linear = next(one for one in models if one.name == "linear")
-    figures = []
-    for size in ("1m", "60m", "1B"):
-        at, losses = weights(f"test_mixture_{size}"), read(folder / f"regmix_test_pile_loss_{size}.csv")[column]
-        ours, rival = (float(spearmanr(one.predict(at), losses)[0]) for one in (models[0], linear))
-        figures.append(figure(f"regmix_spearman/{size}", ours, f">= {rival:.4g}, the linear model's", "Spearman", COMMAND))
+def table_figures(table: str, folder: Path) -> list[Figure]:
+    """A public table's errors, those of the plain fit, and the coverage of 90 % intervals: means over its tasks."""
+    found: dict[str, list[dict[str, float]]] = {}
+    for task in TASKS[table](folder):
+        if len(task.losses) > LAWS[laws_for(task.fitted)[0]].n_fitted and len(task.held_out):
+            found.setdefault(task.table, []).append(judged(task))
+    command, figures = f"{COMMAND} {table}", list[Figure]()
+    for name, ones in found.items():
+        ours, rival, inside = (float(np.mean([one[key] for one in ones])) for key in ("ours", "plain", "inside"))
+        bound = f"<= {100 * rival:.4g}, the plain fit's"
+        figures.append(figure(f"extrapolation_error/{name}", 100 * ours, bound, "%", command))
+        figures.append(figure(f"extrapolation_error_plain/{name}", 100 * rival, "", "%", command))
+        figures.append(figure(f"coverage/tables/{name}", inside, "0.80 to 0.97", "share", command))
     return figures
 
 
-def cost(folder: Path) -> Figure:
-    """Processor seconds of choice, fit and 1,000 draws for one table."""
-    task = next(one for one in olmo(folder) if one.table.endswith("all_sizes"))
-    began = time.process_time()
-    study([Runs("c4", task.fitted, task.losses, np.arange(len(task.losses)))])
-    return figure("cpu_seconds/fit_with_1000_draws", time.process_time() - began, "<= 10", "s", COMMAND)
+def mean_figures() -> list[Figure]:
+    """Means of the recorded figures over tables."""
+    file = RESULTS / "scaling.json"
+    held: list[Figure] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
 
+    def mean(prefix: str) -> float | None:
+        values = [one["figure"] for one in held if one["name"].startswith(prefix) and "/mean" not in one["name"]]
+        known = [value for value in values if value is not None]
+        return float(np.mean(known)) if known else None
 
-def main() -> None:
-    """All tables, then simulated runs and the cost."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", type=Path, required=True)
-    folder = parser.parse_args().data
-    found: dict[str, list[dict[str, float]]] = {}
-    for tasks in (gemstones, olmo, open_lm, repeated):
-        for task in tasks(folder):
-            if len(task.losses) > LAWS[laws_for(task.fitted)[0]].n_fitted and len(task.held_out):
-                found.setdefault(task.table, []).append(judged(task))
-    figures: list[Figure] = []
-    for table, ones in found.items():
-        ours, rival, inside = (float(np.mean([one[key] for one in ones])) for key in ("ours", "plain", "inside"))
-        figures.append(
-            figure(f"extrapolation_error/{table}", 100 * ours, f"<= {100 * rival:.4g}, the plain fit's", "%", COMMAND)
-        )
-        figures.append(figure(f"extrapolation_error_plain/{table}", 100 * rival, "", "%", COMMAND))
-        figures.append(figure(f"coverage/{table}", inside, "0.80 to 0.97", "share", COMMAND))
-    means = {
-        key: float(np.mean([np.mean([one[key] for one in ones]) for ones in found.values()]))
-        for key in ("ours", "plain", "inside")
-    }
-    figures.append(figure("extrapolation_error/mean", 100 * means["ours"], f"< {100 * means['plain']:.4g}", "%", COMMAND))
-    figures.append(figure("coverage/mean", means["inside"], "0.80 to 0.97", "share", COMMAND))
-    write_by_name("scaling", [*figures, *recovery(), *regmix(folder), cost(folder)])
-
-
-if __name__ == "__main__":
-    main()
+    ours, rival = mean("extrapolation_error/"), mean("extrapolation_error_plain/")
+    command = f"{COMMAND} mean"
+    return [
+        figure("extrapolation_error/mean", ours, f"< {rival:.4g}, the plain fit's", "%", command),
+        figure("coverage/tables/mean", mean("coverage/tables/"), "0.80 to 0.97", "share", command),
+    ]

@@ -13,12 +13,14 @@ import typer
 from mixval.cli.exits import errors_shown
 from mixval.cli.flows import run_flow
 from mixval.cli.options import Json, Settings, changes_of
+from mixval.cli.runs import CONFIGURATIONS, output_of_config
 from mixval.config.overrides import Override
 from mixval.errors import ConfigError
 
 if TYPE_CHECKING:
     from mixval.config.ingestion import IngestionConfig
     from mixval.stages.quarantine import Word
+    from mixval.storage.root import Location
 
 GateFile = Annotated[
     Path, typer.Argument(help="A gate's configuration; write one with `mixval init DIR --gate`.", show_default=False)
@@ -76,32 +78,57 @@ def history(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="GATE",
-            help="A gate's configuration, or the URL of its table of decisions (STATE/tables/decisions).",
+            help="A valuation's output or configuration; or a gate's configuration, or the URL of its table of decisions "
+            "(STATE/tables/decisions).",
             show_default=False,
         ),
     ],
     file: Annotated[Path, typer.Option("--file", help="Where to write the page.")] = Path("history.html"),
     as_json: Json = False,
 ) -> None:
-    """Draw what a gate has decided as one HTML file: value and decisions over time a contributor, redundancy, drift, rows."""
+    """Draw what runs have said over time as one HTML file: each contributor's value with its interval and verdict, and what
+    changed; of a gate, its decisions, with redundancy, drift and rows."""
     with errors_shown(as_json):
-        from mixval.lake.decision_table import decision_table, read_decisions
-        from mixval.lake.delta import open_table
-        from mixval.publish.gate_page.history import render_history
+        output = _valuations(source)
+        if output is not None:
+            from mixval.publish.history.values import past_runs, render_values
 
-        if source.endswith((".yaml", ".yml")):
-            config = _loaded(Path(source), [])
-            table, budget = decision_table(config), config.policy.budget
+            page = render_values(past_runs(output), output.url)
         else:
-            table, budget = open_table(source), None
-            if table.version() is None:
-                raise ConfigError(
-                    f"{table.url}: expected a gate's configuration, or its table of decisions, found no table. Give GATE.yaml, "
-                    "or STATE/tables/decisions, which the gate's first run writes."
-                )
-        file.write_text(render_history(read_decisions(table), table.url, budget), encoding="utf-8")
+            page = _gate_history(source)
+        file.write_text(page, encoding="utf-8")
         typer.echo(json.dumps({"history": str(file)}) if as_json else f"wrote {file}")
+
+
+def _valuations(source: str) -> Location | None:
+    """The output root of valuations at a URL or of a configuration; None where it is a gate's."""
+    from mixval.config.load import keys_of
+    from mixval.storage.root import open_location
+
+    if source.endswith(CONFIGURATIONS):
+        return None if "inbox" in keys_of(Path(source)) else output_of_config(Path(source))
+    place = open_location(source)
+    is_gate = place.child("tables", "decisions").exists()
+    return place if place.child("runs").exists() and not is_gate else None
+
+
+def _gate_history(source: str) -> str:
+    from mixval.lake.decision_table import decision_table, read_decisions
+    from mixval.lake.delta import open_table
+    from mixval.publish.gate_page.history import render_history
+    from mixval.storage.root import open_location
+
+    if source.endswith(CONFIGURATIONS):
+        config = _loaded(Path(source), [])
+        return render_history(read_decisions(table := decision_table(config)), table.url, config.policy.budget)
+    below = open_location(source).child("tables", "decisions")
+    table = open_table(below.url if below.exists() else source)
+    if table.version() is None:
+        raise ConfigError(
+            f"{table.url}: expected a valuation's output, a configuration, or a gate's table of decisions, found no table. "
+            "Give OUTPUT, CONFIG.yaml, or STATE/tables/decisions, which the gate's first run writes."
+        )
+    return render_history(read_decisions(table), table.url)
 
 
 @quarantine.command("list")

@@ -74,6 +74,11 @@ def _given(path: str | Path) -> dict[str, Any]:
     return anchor_paths(given, file.resolve().parent)
 
 
+def keys_of(path: str | Path) -> set[str]:
+    """The keys of a configuration file, by which one flow's is told from another's. Raises ConfigError as `load_config`."""
+    return set(_given(path))
+
+
 def parse_config(given: dict[str, Any], where: str = "configuration") -> ValuationConfig:
     """The configuration in a dict. Raises one ConfigError that names every problem by its key.
 

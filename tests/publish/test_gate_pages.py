@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from published_run import NAMES, make_results
 
 from mixval.config.policy import Action, Budget
 from mixval.contracts.gate_run import DeliveryOutcome, GateRunSummary
@@ -17,6 +18,9 @@ from mixval.publish.gate_page.history import render_history, spent
 from mixval.publish.gate_page.render import render_gate_report
 from mixval.publish.gate_page.words import headline
 from mixval.publish.gate_run import GateManifest, GateResults
+from mixval.publish.history.values import PastRuns, past_runs, render_values
+from mixval.publish.stored_run import StoredRun
+from mixval.storage.root import open_location
 from tests.browser import complaints, open_page
 
 EVIL = '<script>alert(1)</script>/"ü\u202e$x$.parquet'
@@ -142,6 +146,42 @@ def test_nothing_decided_is_a_page_too() -> None:
     assert "Nothing was decided yet." in render_history(decisions_schema().empty_table(), "file:///x")
 
 
+def values_page() -> str:
+    """Five nights of a valuation; from the third night on one more contributor, with a name that nobody should have."""
+    runs = []
+    for night in range(5):
+        found = make_results(names=NAMES[:5] if night < 2 else (*NAMES[:5], EVIL), seed=night)
+        changes = {"run_id": f"2026112{night}T021500Z-0000000{night}", "created": f"2026-11-2{night}T02:16:00+00:00"}
+        if night == 4:
+            changes |= {"config": found.manifest.config | {"seed": 1}}
+        tables = {"ranking": found.ranking, "terms": found.terms, "rejected": found.rejected}
+        folder = open_location(f"memory://values/{night}")
+        runs.append(StoredRun(folder=folder, manifest=found.manifest.model_copy(update=changes), **tables))
+    return render_values(PastRuns(runs, n_earlier=3, unread=["20260101T000000Z-00000000"]), "s3://lake/values")
+
+
+def test_the_history_of_valuations_has_each_run_and_what_changed() -> None:
+    page = values_page()
+    assert "5 runs of 6 contributors" in page
+    rows = page.partition('data-table="runs"')[2].partition("</table>")[0].split("<tr>")[1:]
+    assert [row.partition('scope="row">')[2][:16] for row in rows[1:]] == [
+        f"2026-11-2{night} 02:16" for night in (4, 3, 2, 1, 0)
+    ]
+    assert "settings: seed" in rows[1]
+    assert "data new: &lt;script&gt;" in rows[3]
+    assert "first that is read" in rows[5]
+    assert "3 earlier runs were not read." in page
+    assert "20260101T000000Z-00000000" in page
+    latest = page.partition('data-table="latest"')[2].partition("</table>")[0]
+    assert latest.count('scope="row"') == 6
+    assert "<script" not in page
+    assert "\u202e" not in page
+
+
+def test_an_output_without_runs_has_a_page_that_says_so() -> None:
+    assert "No run has been published here." in render_values(past_runs(open_location("memory://nowhere")), "memory://nowhere")
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 390])
 def test_pages_fit_their_screen_and_ask_nobody(width: int, browser: Any, tmp_path: Path) -> None:
@@ -150,6 +190,7 @@ def test_pages_fit_their_screen_and_ask_nobody(width: int, browser: Any, tmp_pat
     for name, page, charts in (
         ("report", report(names), {"deliveries": 10}),
         ("history", history(40), {"value": 30, "table": 60}),
+        ("values", values_page(), {"values": 28}),
     ):
         file = tmp_path / f"{name}.html"
         file.write_text(page, encoding="utf-8")
@@ -159,3 +200,19 @@ def test_pages_fit_their_screen_and_ask_nobody(width: int, browser: Any, tmp_pat
             drawn = browser.execute_script(MARKS, chart, layout)
             assert drawn["shown"]
             assert (len(drawn["dots"]), all(drawn["dots"])) == (n_dots, True), (name, chart)
+
+
+@pytest.mark.browser
+def test_the_tables_of_a_history_scroll_by_keyboard_and_say_verdicts_in_words(browser: Any, tmp_path: Path) -> None:
+    file = tmp_path / "values.html"
+    file.write_text(values_page(), encoding="utf-8")
+    open_page(browser, file, 390)
+    reached = []
+    for _ in range(4):
+        browser.switch_to.active_element.send_keys("\ue004")  # Tab
+        reached.append(browser.execute_script("return document.activeElement.getAttribute('aria-labelledby')"))
+    assert {"h-latest", "h-runs"} <= set(reached)
+    words = browser.execute_script(
+        "return [...document.querySelectorAll('[data-table=latest] tbody tr td:nth-child(2)')].map(c => c.innerText)"
+    )
+    assert set(words) <= {"take", "leave", "cannot say"}

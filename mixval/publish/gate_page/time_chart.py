@@ -1,4 +1,4 @@
-"""Chart: panels one below the other over the same decisions, from the first to the last: values with intervals, or a line."""
+"""Chart: panels one below the other over the same decisions or runs, first to last: values with intervals, or a line."""
 
 from __future__ import annotations
 
@@ -47,8 +47,11 @@ class Panel:
     """What its marks are called: `dot-GID-i`."""
 
 
-def time_chart(chart: str, panels: Sequence[Panel], dates: Sequence[str], layout: Layout, title: str) -> Markup:
-    """The chart as inline SVG, of at least one panel; `dates` has one for each place. Marks: `dot-GID-i`, `interval-GID-i`."""
+def time_chart(
+    chart: str, panels: Sequence[Panel], dates: Sequence[str], layout: Layout, title: str, places: str = "decisions"
+) -> Markup:
+    """The chart as inline SVG, of at least one panel; `dates` has one for each place, which are called `places`. Marks:
+    `dot-GID-i`, `interval-GID-i`."""
     with drawing(chart, layout):
         figure = canvas(layout.width, (TITLE + PANEL) * len(panels) + BOTTOM)
         tooltips: dict[str, str] = {}
@@ -58,7 +61,7 @@ def time_chart(chart: str, panels: Sequence[Panel], dates: Sequence[str], layout
             _draw(axes, panel, tooltips)
             _frame(axes, place, dates if place == len(panels) - 1 else (), len(dates), panel.is_line)
         ems = (layout.width - LEFT) / layout.font_size
-        words = f"{len(panels)} panels over {len(dates)} decisions. The table below has every number."
+        words = f"{len(panels)} panels over {len(dates)} {places}. The table below has every number."
         return inline_svg(figure, chart, layout, title, words, [fitted(panel.title, ems) for panel in panels], tooltips)
 
 

@@ -1,21 +1,23 @@
-"""What Prefect shows of a run: progress, the ranking or the fitted weights as a table, a link to the report."""
+"""What Prefect shows of a run: its log, progress, the ranking or the fitted weights as a table, what the report says first."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from uuid import UUID
 
 import pyarrow as pa
 from httpx import HTTPError
 from prefect import get_run_logger
 from prefect.artifacts import (
-    create_link_artifact,
+    create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
     update_progress_artifact,
 )
 from prefect.exceptions import PrefectException
 
-from mixval import stopping
+from mixval import progress, stopping
+from mixval.config.runtime import Telling
 from mixval.contracts.gate_run import GateRunSummary
 from mixval.contracts.run import RunSummary
 from mixval.evidence.calibration_results import CalibrationSummary
@@ -24,6 +26,9 @@ from mixval.publish.names import markdown_escaped, visible
 from mixval.publish.ranking import ranking_rows
 from mixval.publish.verdict_words import headline, verdicts_in_words
 from mixval.publish.warning_words import IN_REPORT, warning_lines
+from mixval.storage.root import Location
+from mixval.telemetry.observing import observed
+from mixval_tasks.base import log_run
 
 
 class ShownProgress:
@@ -44,6 +49,52 @@ class ShownProgress:
                 update_progress_artifact(self._id, progress=100.0 * self._done / self._total)
 
 
+class LoggedProgress:
+    """Hands progress on, and tells Prefect's log of the flow run of it."""
+
+    def __init__(self, shown: progress.Progress) -> None:
+        """Progress goes on to `shown`."""
+        self._shown = shown
+
+    def begin(self, stage: str, total: int) -> None:
+        """A stage starts."""
+        self._log("%s ...", stage)
+        self._shown.begin(stage, total)
+
+    def step(self, stage: str, words: str) -> None:
+        """A step of it is done."""
+        self._log("%s: %s", stage, visible(words))
+        self._shown.step(stage, words)
+
+    def part(self, stage: str, name: str, done: int, total: int) -> None:
+        """Rows pass too often for a log."""
+        self._shown.part(stage, name, done, total)
+
+    def end(self, stage: str, words: str) -> None:
+        """A stage is done."""
+        self._log("%s done%s", stage, f": {visible(words)}" if words else "")
+        self._shown.end(stage, words)
+
+    def _log(self, words: str, *given: str) -> None:
+        if _LOGGED.get() is self:  # the log is that of the innermost flow, which has told of it already
+            log_run(words, *given)
+
+
+_LOGGED: ContextVar[LoggedProgress | None] = ContextVar("mixval_logged", default=None)
+
+
+@contextmanager
+def watched(flow: str, output: Location, telling: Telling) -> Iterator[None]:
+    """Within this block of a flow, Prefect's log tells of its stages, and the run is observed (`mixval/telemetry/`)."""
+    logged = LoggedProgress(progress.current())
+    token = _LOGGED.set(logged)
+    try:
+        with progress.shown_by(logged), observed(flow, output, telling):
+            yield
+    finally:
+        _LOGGED.reset(token)
+
+
 @contextmanager
 def while_prefect_answers() -> Iterator[None]:
     """Within this block an API that does not answer, or refuses, is a warning: what is shown decides nothing about a run."""
@@ -61,15 +112,25 @@ def announce(ranking: pa.Table, summary: RunSummary, coalitions: pa.Table | None
         get_run_logger().warning("run %s: %s", summary.run_id, " ".join(warning_lines(summary.warnings, IN_REPORT)))
     if stopping.told() is not None:  # requests would be waited for
         return
-    report = f"{summary.url}/report.html"
-    link = report if "://" in report else f"file://{report}"
+    warned = [f"- **{one.severity}**: {markdown_escaped(one.words)}" for one in summary.warnings]
     with while_prefect_answers():
         create_table_artifact(
             key="mixval-ranking",
             table=ranking_rows(ranking, coalitions),
             description=f"{markdown_escaped(says)} Run {summary.run_id}.",
         )
-        create_link_artifact(key="mixval-report", link=link, link_text="mixval report", description=f"run {summary.run_id}")
+        create_markdown_artifact(
+            key="mixval-report",
+            markdown="\n\n".join([f"# {markdown_escaped(says)}", *warned, report_words(f"{summary.url}/report.html")]),
+            description=f"run {summary.run_id}",
+        )
+
+
+def report_words(report: str) -> str:
+    """Where the report lies. A browser follows links to the web alone, from a page of the web."""
+    if report.startswith(("http://", "https://")):
+        return f"[Report]({report})"
+    return f"Report: `{visible(report)}`. Open it on a machine that sees this place."
 
 
 def announce_weights(summary: CalibrationSummary) -> None:
@@ -95,12 +156,17 @@ def announce_gate(summary: GateRunSummary) -> None:
     if summary.run_id is None or stopping.told() is not None:  # requests would be waited for
         return
     columns = ("done", "contributor", "file", "rows", "value", "interval", "sentence")
-    report = f"{summary.url}/report.html"
+    findings = [f"- {markdown_escaped(words)}" for words in summary.findings]
     with while_prefect_answers():
         create_table_artifact(
             key="mixval-gate",
             table=[{name: markdown_escaped(getattr(one, name)) for name in columns} for one in lines(summary.deliveries)],
             description=markdown_escaped(summary.headline),
         )
-        link = report if "://" in report else f"file://{report}"
-        create_link_artifact(key="mixval-gate-report", link=link, link_text="mixval gate", description=f"run {summary.run_id}")
+        create_markdown_artifact(
+            key="mixval-gate-report",
+            markdown="\n\n".join(
+                [f"# {markdown_escaped(summary.headline)}", *findings, report_words(f"{summary.url}/report.html")]
+            ),
+            description=f"run {summary.run_id}",
+        )

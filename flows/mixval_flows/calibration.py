@@ -10,6 +10,7 @@ from prefect.futures import PrefectFuture, as_completed
 from mixval.contracts.record import ArtifactRef
 from mixval.evidence.calibrating import Trainings, calibrate, plan_trainings
 from mixval.evidence.calibrating_config import CalibrationConfig
+from mixval.evidence.calibration_facts import calibration_facts
 from mixval.evidence.calibration_publishing import calibrations_root, publish_calibration
 from mixval.evidence.calibration_results import CalibrationSummary
 from mixval.evidence.truth import TruthJob, truth_ref
@@ -18,7 +19,9 @@ from mixval.progress import current
 from mixval.publish.stored_run import open_run
 from mixval.stopping import uninterrupted
 from mixval.storage.pointer import standing_latest
-from mixval_flows.announce import ShownProgress, announce_weights
+from mixval.storage.root import open_location
+from mixval.telemetry.observing import tell
+from mixval_flows.announce import ShownProgress, announce_weights, watched
 from mixval_flows.credentials import load_credentials
 from mixval_flows.outcome import published
 from mixval_flows.runner import cluster_for
@@ -32,6 +35,13 @@ from mixval_tasks.truth import train_truth
 def calibration(config: CalibrationConfig) -> CalibrationSummary:
     """Weights of the terms, fitted to the results of training on the contributors that a valuation ranks."""
     load_credentials(config.source.storage.credentials_block)
+    with watched(calibration.name, open_location(config.output, config.source.storage), config.runtime.telling):
+        summary = _calibrated(config)
+    announce_weights(summary)
+    return summary
+
+
+def _calibrated(config: CalibrationConfig) -> CalibrationSummary:
     started, expected = datetime.now(UTC), standing_latest(calibrations_root(config))
     with cluster_for(config.runtime):
         run = open_run(valuation(config.valuation).url)
@@ -50,8 +60,8 @@ def calibration(config: CalibrationConfig) -> CalibrationSummary:
             n_trained=n_trained,
             n_found=n_found,
         )
+        tell(lambda: calibration_facts(summary, config))
         published(calibration.name, summary)
-    announce_weights(summary)
     return summary
 
 

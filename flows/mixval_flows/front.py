@@ -17,10 +17,11 @@ from mixval.config.runtime import RuntimeConfig
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.gate_run import GateRunSummary
 from mixval.contracts.run import RunSummary
-from mixval.progress import Progress, Silence, shown_by
+from mixval.progress import Progress, Silence, current, shown_by
 from mixval.stages.preparing import PreparedRun, prepare_run, run_fingerprint, stash_prepared
 from mixval.storage.listing import Inputs, list_inputs
 from mixval.storage.root import open_location
+from mixval.telemetry.observing import observed
 from mixval_flows.credentials import load_credentials
 from mixval_flows.quiet import quiet
 
@@ -59,11 +60,14 @@ def run_ingestion(config: IngestionConfig, progress: Progress | None = None) -> 
     if config.storage.credentials_block is not None:  # no inbox can be read before the API is there
         return cast("GateRunSummary", run_flow(INGESTION, config, progress))
     stopping.begin()
-    with shown_by(progress or Silence()):
+    with (
+        shown_by(progress or Silence()),
+        observed("ingestion", open_location(config.state, config.storage), config.runtime.telling),
+    ):
         if isinstance(found := idle_run(config), GateRun):
             return publish_gate(found)
-    with seen_before(config, found):
-        return cast("GateRunSummary", run_flow(INGESTION, config, progress))
+        with seen_before(config, found):
+            return cast("GateRunSummary", run_flow(INGESTION, config, current()))
 
 
 def plan_valuation(config: ValuationConfig) -> PreparedRun:
@@ -114,7 +118,9 @@ class Session:
         from mixval.stages.publishing import up_to_date_run
 
         stopping.begin()
-        with shown_by(progress or Silence()) as shown:
+        of_run = observed("valuation", open_location(config.output, config.source.storage), config.runtime.telling)
+        with shown_by(progress or Silence()), of_run:
+            shown = current()
             if config.source.storage.credentials_block is not None:
                 return self._value(config)  # the block is in the API, so no data can be read before
             shown.begin("start", 0)

@@ -10,7 +10,8 @@ from mixval.stages.account import Account
 from mixval.stages.gate_publishing import publish_gate
 from mixval.stages.ingesting import run_gate
 from mixval.stopping import uninterrupted
-from mixval_flows.announce import announce_gate
+from mixval.storage.root import open_location
+from mixval_flows.announce import announce_gate, watched
 from mixval_flows.credentials import load_credentials
 from mixval_flows.outcome import published
 from mixval_flows.runner import cluster_for
@@ -21,10 +22,11 @@ from mixval_flows.valuation import WAITING, OnCluster
 def ingestion(config: IngestionConfig) -> GateRunSummary:
     """Take what lies in the inbox once: accept, quarantine or reject each delivery."""
     load_credentials(config.storage.credentials_block)
-    with cluster_for(config.runtime) as cluster:
-        run = run_gate(config, OnCluster(cluster), Account())
-    with uninterrupted():
-        summary = publish_gate(run)
-        published(ingestion.name, summary)
+    with watched(ingestion.name, open_location(config.state, config.storage), config.runtime.telling):
+        with cluster_for(config.runtime) as cluster:
+            run = run_gate(config, OnCluster(cluster), Account())
+        with uninterrupted():
+            summary = publish_gate(run)
+            published(ingestion.name, summary)
     announce_gate(summary)
     return summary

@@ -21,6 +21,7 @@ from mixval.config.runtime import RuntimeConfig
 from mixval.errors import ConfigError, MixvalError, StorageError
 from mixval.installing import install_command
 from mixval.stages.memory import ALLOCATOR
+from mixval.telemetry.observing import peak_bytes, tell_worker_memory
 from mixval_flows.local_cluster import start_local, watch
 from mixval_flows.worker import prepare
 from mixval_tasks.calls import Calls
@@ -96,6 +97,13 @@ class LazyCluster:
         self._lost = why
         self.cancel()
 
+    def peak_bytes(self) -> int:
+        """Most memory that one of its workers has had since it started, as far as they answer; 0 without any."""
+        if self._client is None or not self._client.done() or not self.is_usable or stopping.told() is not None:
+            return 0
+        found = self._client.result().run(peak_bytes, on_error="ignore")
+        return max(found.values(), default=0)
+
     def cancel(self) -> None:
         """Give up all work, so that whoever waits for it goes on: it ends as cancelled."""
         if self._client is not None and self._client.done() and self._client.exception() is None:
@@ -132,11 +140,13 @@ def cluster_for(runtime: RuntimeConfig) -> Iterator[LazyCluster]:
     """The cluster in use, when an outer block has one (the command line starts it early); else one for this block."""
     if isinstance(outer := in_use(), LazyCluster):
         yield outer
+        tell_worker_memory(outer.peak_bytes())
         return
     cluster = LazyCluster(runtime)
     try:
         with use_cluster(cluster):
             yield cluster
+            tell_worker_memory(cluster.peak_bytes())
     finally:
         cluster.close()
 

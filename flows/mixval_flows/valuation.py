@@ -24,7 +24,8 @@ from mixval.stages.steps import Step
 from mixval.stages.terms import StepsOf, contributor_steps
 from mixval.stages.whole_run import publish_finished, run_stages
 from mixval.stopping import check, uninterrupted
-from mixval_flows.announce import ShownProgress, announce
+from mixval.storage.root import open_location
+from mixval_flows.announce import ShownProgress, announce, watched
 from mixval_flows.credentials import load_credentials
 from mixval_flows.outcome import published
 from mixval_flows.row_progress import rows_shown
@@ -46,14 +47,15 @@ def valuation(config: ValuationConfig) -> RunSummary:
     """Rank contributors by their value for the target set."""
     load_credentials(config.source.storage.credentials_block)
     account = Account()
-    with cluster_for(config.runtime) as cluster:
-        run = run_stages(config, OnCluster(cluster), account)
-    if isinstance(run, RunSummary):
-        return run
-    check()
-    with uninterrupted():
-        summary = publish_finished(run, account)
-        published(valuation.name, summary)
+    with watched(valuation.name, open_location(config.output, config.source.storage), config.runtime.telling):
+        with cluster_for(config.runtime) as cluster:
+            run = run_stages(config, OnCluster(cluster), account)
+        if isinstance(run, RunSummary):
+            return run
+        check()
+        with uninterrupted():
+            summary = publish_finished(run, account)
+            published(valuation.name, summary)
     announce(run.valued.reduced.ranking, summary, run.coalition_table)
     return summary
 

@@ -82,7 +82,7 @@ def run_flow(name: str, file: Path, as_json: bool, changes: Sequence[Override], 
     flow = registry().flow_named(name)
     refuse_unusable(fail_on, name, flow.warns)
     config = flow.load_config(file, changes)
-    with front_end(as_json) as progress:
+    with front_end(as_json, getattr(config, "runtime").log == "json") as progress:  # noqa: B009  of every flow's configuration
         summary = flow.run(config, progress)
     if as_json:
         print(summary.model_dump_json(indent=2))

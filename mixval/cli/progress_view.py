@@ -40,9 +40,9 @@ QUIET_SECONDS = 15.0
 
 
 @contextmanager
-def front_end(quiet: bool) -> Iterator[Progress]:
-    """The display that fits standard error; an interrupt is never lost in it."""
-    with _shown(quiet) as progress:
+def front_end(quiet: bool, is_logged: bool = False) -> Iterator[Progress]:
+    """The display that fits standard error; an interrupt is never lost in it. `is_logged`: the run writes JSON lines there."""
+    with _shown(quiet or is_logged) as progress:
         yield InterruptibleProgress(progress)
 
 

@@ -1,10 +1,20 @@
 """Cluster, workers and memory of a run. None of it changes a result, so none of it is part of a fingerprint."""
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import Field
 
 from mixval.config.base import FrozenModel
+
+
+@dataclass(frozen=True)
+class Telling:
+    """What a run tells besides its results, and where; the fields of `RuntimeConfig` of these names."""
+
+    metrics: str = "textfile"
+    lineage: bool = True
+    log: str = "text"
 
 
 class RuntimeConfig(FrozenModel):
@@ -34,3 +44,15 @@ class RuntimeConfig(FrozenModel):
     retries: int = Field(default=2, ge=0)
     """How often a task is run again whose worker ended while it ran; then its contributor fails. Storage failures are always
     retried twice."""
+    metrics: str = "textfile"
+    """Where a run's metrics go. `textfile`: `OUTPUT/telemetry/FLOW.prom`. A folder, as a node exporter's: a file there. An http
+    address: a push gateway. `none`: nowhere."""
+    lineage: bool = True
+    """Whether a run's OpenLineage events are kept, in `OUTPUT/telemetry/lineage`, and sent where `OPENLINEAGE_URL` says."""
+    log: Literal["text", "json"] = "text"
+    """How a run reports on standard error: for people, or as JSON objects, one a line, with run, stage and contributor."""
+
+    @property
+    def telling(self) -> Telling:
+        """What a run tells, apart from the rest of the configuration."""
+        return Telling(self.metrics, self.lineage, self.log)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import permutations
 
 from mixval.config.ingestion import IngestionConfig
@@ -50,6 +50,8 @@ class InboxListing:
     """Folders that cannot be read or hold too much, and files in two that name one contributor: somebody has to act first."""
     ignored: tuple[LeftAlone, ...]
     """No data: hidden names, descriptions, links, other endings."""
+    changed: dict[str, float] = field(default_factory=dict)
+    """Name of what may be data -> when it was last changed, in seconds since 1970, where the store says."""
 
 
 def require_apart(config: IngestionConfig) -> None:
@@ -92,7 +94,8 @@ def list_inbox(config: IngestionConfig) -> InboxListing:
             waiting[entry.name] = reason
         else:
             ready.append(_delivery(inbox, entry))
-    return InboxListing(tuple(ready), _left_alone(waiting), _left_alone(blocked), _left_alone(ignored))
+    changed = {entry.name: entry.changed for entry in left if entry.changed is not None}
+    return InboxListing(tuple(ready), _left_alone(waiting), _left_alone(blocked), _left_alone(ignored), changed)
 
 
 def contributor_of(name: str) -> str:

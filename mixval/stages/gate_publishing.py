@@ -11,6 +11,7 @@ from mixval.contracts.schemas import SCHEMAS, versions_of
 from mixval.errors import MixvalError, reason_of
 from mixval.lake.decision_table import decision_table, record_decisions
 from mixval.progress import current
+from mixval.publish.gate_facts import gate_facts
 from mixval.publish.gate_page.words import headline
 from mixval.publish.gate_run import GateManifest, GateResults
 from mixval.publish.publication import publish_run, run_name
@@ -21,6 +22,7 @@ from mixval.stages.ledger_view import policy_digest
 from mixval.storage.layout import Layout
 from mixval.storage.pointer import standing_latest
 from mixval.storage.root import open_location
+from mixval.telemetry import observing
 
 VERSION = 1
 """Raised whenever a run is published otherwise."""
@@ -33,6 +35,7 @@ def publish_gate(run: GateRun) -> GateRunSummary:
     expected = standing_latest(root)
     summary = _summary(run)
     summary = summary.model_copy(update={"findings": [*summary.findings, *_tabled(run)]})
+    _tell(run, summary)
     name = fingerprint(
         "gate-run",
         VERSION,
@@ -50,8 +53,14 @@ def publish_gate(run: GateRun) -> GateRunSummary:
     folder = Layout(root).run(run_id)
     summary = summary.model_copy(update={"run_id": run_id, "url": folder.url})
     publish_run(root, GateResults(_manifest(run.config, summary, name)), WRITERS, expected)
+    _tell(run, summary)
     current().end("publish", "")
     return summary
+
+
+def _tell(run: GateRun, summary: GateRunSummary) -> None:
+    inbox = open_location(run.config.inbox, run.config.storage).url
+    observing.tell(lambda: gate_facts(summary, inbox, run.changed, datetime.now(UTC)))
 
 
 def _tabled(run: GateRun) -> list[str]:

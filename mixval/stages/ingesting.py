@@ -58,6 +58,8 @@ class GateRun:
     """Digest -> what reconciling appended."""
     n_appended: int = 0
     """Rows that entered the table."""
+    changed: dict[str, float] = field(default_factory=dict)
+    """As in `Seen`."""
 
     @property
     def has_news(self) -> bool:
@@ -75,6 +77,8 @@ class Seen:
     """Name of a delivery, or of a folder -> why it could not be pinned, or listed."""
     ignored: dict[str, str]
     """Name -> why it is no delivery, or none yet."""
+    changed: dict[str, float]
+    """Name -> when it was last changed, in seconds since 1970, where the store says."""
 
 
 _SEEN: ContextVar[tuple[IngestionConfig, Seen] | None] = ContextVar("seen", default=None)
@@ -125,7 +129,7 @@ def _begun(config: IngestionConfig, maker: Maker | None, account: Account) -> Ga
 
 def _todo(run: GateRun, seen: Seen) -> tuple[LedgerView, dict[str, PinnedDelivery]]:
     """Earlier decisions, and what is to be decided: all that comes before a model is needed."""
-    run.ignored, run.failed = dict(seen.ignored), dict(seen.failed)
+    run.ignored, run.failed, run.changed = dict(seen.ignored), dict(seen.failed), dict(seen.changed)
     passed = _reconcile(run)
     view = LedgerView.of(run.ledger)
     return view, _open_deliveries(run, view, seen.pinned, passed)
@@ -163,7 +167,8 @@ def _look(config: IngestionConfig, ledger: Ledger, account: Account) -> Seen:
     """List the inbox and pin its deliveries."""
     listing, errors = list_inbox(config), list[MixvalError]()
     blocked = {one.name: one.reason for one in listing.blocked}
-    seen = Seen({}, blocked, {one.name: one.reason for one in (*listing.ignored, *listing.waiting)})
+    ignored = {one.name: one.reason for one in (*listing.ignored, *listing.waiting)}
+    seen = Seen({}, blocked, ignored, dict(listing.changed))
     with account.stage("inbox", len(listing.deliveries)) as end_with:
         for delivery in listing.deliveries:
             try:
@@ -175,6 +180,7 @@ def _look(config: IngestionConfig, ledger: Ledger, account: Account) -> Seen:
                 if pinned.digest in seen.pinned:
                     first = seen.pinned[pinned.digest].delivery.name
                     seen.ignored[delivery.name] = f"it has the same bytes as {first}, which are decided once"
+                    seen.changed.pop(delivery.name, None)
                 seen.pinned.setdefault(pinned.digest, pinned)
             current().step("inbox", delivery.name)
         end_with(f"{len(seen.pinned)} deliveries")

@@ -26,6 +26,7 @@ from mixval.publish.results import GateResults, PublishedValuation
 from mixval.publish.run_manifest import MANIFEST, package_versions, resolved_config
 from mixval.publish.run_warnings import find_warnings, unread_warnings
 from mixval.publish.stored_run import open_run_at
+from mixval.publish.valuation_facts import valuation_facts
 from mixval.publish.verdict_words import buyer_sentences, headline, is_ordered, verdicts_in_words
 from mixval.publish.writers.gate_results import DOCS
 from mixval.publish.writers.installed import write_by_installed
@@ -43,6 +44,7 @@ from mixval.storage.damage import take_damage, tell_damage
 from mixval.storage.layout import Layout
 from mixval.storage.pointer import Latest, standing_latest
 from mixval.storage.root import Location, open_location
+from mixval.telemetry import observing
 from mixval.valuation.weights import STANDARDISED
 
 
@@ -89,6 +91,7 @@ def up_to_date_run(config: ValuationConfig, fingerprint: str) -> RunSummary | No
     if summary.n_failed or any(ArtifactStore(output).committed(ref) is None for ref in unions):
         return None
     behind = append_results(config, stored.manifest, stored.ranking, stored.terms)
+    observing.tell(lambda: valuation_facts(stored.manifest, stored.ranking, folder, is_new=False))
     told = {"recomputed": {}, "recomputed_contributors": [], "warnings": by_severity([*summary.warnings, *behind])}
     return summary.model_copy(update={"up_to_date": True, **told})
 
@@ -131,6 +134,7 @@ def publish(
     folder = finish_run(root, results.manifest, expected)
     summary = run_summary(results.manifest, results.ranking, folder)
     behind = append_results(config, results.manifest, results.ranking, results.terms)
+    observing.tell(lambda: valuation_facts(results.manifest, results.ranking, folder, is_new=True))
     warnings = by_severity([*summary.warnings, *behind])
     return summary.model_copy(update={"recomputed_contributors": account.recomputed_contributors, "warnings": warnings})
 

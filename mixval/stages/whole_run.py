@@ -36,6 +36,7 @@ from mixval.stages.steps import Step, refs_of
 from mixval.stages.terms import StepsOf, contributor_steps, terms_ref
 from mixval.storage.pointer import Latest, standing_latest
 from mixval.storage.root import open_location
+from mixval.telemetry.observing import observed
 
 
 class Maker(Protocol):
@@ -92,9 +93,10 @@ def run_here(config: ValuationConfig) -> RunSummary:
             "Prefect's API. Leave it out and set e.g. AWS_ACCESS_KEY_ID, or run on the cluster."
         )
     account = Account()
-    with _threads(config.runtime.threads_per_worker):
-        run = run_stages(config, InProcess(), account)
-    return run if isinstance(run, RunSummary) else publish_finished(run, account)
+    with observed("valuation", open_location(config.output, config.source.storage), config.runtime.telling):
+        with _threads(config.runtime.threads_per_worker):
+            run = run_stages(config, InProcess(), account)
+        return run if isinstance(run, RunSummary) else publish_finished(run, account)
 
 
 def run_stages(config: ValuationConfig, maker: Maker, account: Account) -> FinishedRun | RunSummary:

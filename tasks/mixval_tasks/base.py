@@ -2,11 +2,13 @@
 only."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar, cast
 
-from prefect import Task, task
+from prefect import Task, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.exceptions import MissingContextError
 from prefect.utilities.annotations import quote
 
 from mixval.errors import ChangedFileError, ConflictError, LostArtifactError, StorageError
@@ -31,6 +33,12 @@ def house_task(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
         retry_jitter_factor=0.2,
         retry_condition_fn=_is_storage_trouble,
     )
+
+
+def log_run(words: str, *given: object) -> None:
+    """A line in Prefect's log of the run; nothing where a flow or task is called as a plain function."""
+    with suppress(MissingContextError):
+        get_run_logger().info(words, *given)
 
 
 def opaque(job: T) -> T:

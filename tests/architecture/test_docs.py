@@ -315,6 +315,17 @@ def test_exit_codes_are_documented() -> None:
     assert shown == {kind.__name__: kind.exit_code for kind in kinds}
 
 
+def test_the_runbook_has_every_exit_code_error_and_warning() -> None:
+    text = (DOCS / "runbook.md").read_text(encoding="utf-8")
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.MixvalError)]
+    assert re.findall(r"^\| `(\w+Error)` \| \S", text, re.MULTILINE) == [kind.__name__ for kind in kinds]
+    codes = {int(code) for code in re.findall(r"^\| (\d+) \| \S", text, re.MULTILINE)}
+    shown = re.findall(r"^\| ([\d, ]+) \|", (DOCS / "cli.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert codes == {int(code) for row in shown for code in row.split(",")}
+    warned = re.findall(r"^\| `([\w-]+)` \| (serious|caution|note) \| \S", text, re.MULTILINE)
+    assert sorted(warned) == sorted(WARNING_KINDS.items())
+
+
 def test_every_check_of_the_gate_is_documented_with_its_severity() -> None:
     rows = re.findall(
         r"^\| [\w ]+ \| `(\w+)` \| (warn|drop|reject) \|", (DOCS / "gate.md").read_text(encoding="utf-8"), re.MULTILINE

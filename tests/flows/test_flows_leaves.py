@@ -15,15 +15,20 @@ from prefect.client.schemas.filters import (
     ArtifactFilterFlowRunId,
     FlowRunFilter,
     FlowRunFilterId,
+    LogFilter,
+    LogFilterFlowRunId,
 )
 
 from mixval.config.load import parse_config
 from mixval.contracts.results import REJECTED, ranking_schema, terms_schema
 from mixval.contracts.terms import TERMS
 from mixval.publish.manifest import read_manifest
+from mixval.publish.names import markdown_escaped
 from mixval.storage.pointer import read_latest
 from mixval.storage.root import open_location
+from mixval_flows.api import _drain
 from tests.flows.conftest import Ran
+from tests.telemetry.observed_events import events_in, metrics_in
 from tests.worlds import PLANTED
 
 
@@ -113,6 +118,34 @@ def test_prefect_shows_ranking_report_and_progress(ran: Ran) -> None:
     assert [row["contributor"] for row in table] == list(PLANTED)
     assert f"{ran.summary.url}/report.html" in str(found["mixval-report"].data)
     assert float(str(found["mixval-measure"].data)) == 100.0
+
+
+def test_the_report_s_artifact_says_what_it_says_and_links_to_no_file(ran: Ran) -> None:
+    with get_client(sync_client=True) as client:
+        chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[ran.flow_run]))
+        [report] = [one for one in client.read_artifacts(artifact_filter=chosen) if one.key == "mixval-report"]
+    assert report.type == "markdown"
+    said = str(report.data)
+    assert "](file:" not in said
+    for warned in ran.summary.warnings:
+        assert markdown_escaped(warned.words.partition(". ")[0]) in said
+
+
+def test_metrics_and_lineage_lie_beside_the_runs(ran: Ran) -> None:
+    found = metrics_in(ran.world.output / "telemetry" / "valuation.prom")
+    assert found["mixval_contributors"] == {("admitted",): 3.0, ("trimmed",): 0.0, ("rejected",): 1.0, ("failed",): 0.0}
+    assert found["mixval_memory_peak_bytes"][("worker",)] > 1 << 26
+    assert sum(found["mixval_rejected_rows"].values()) > 0
+    assert [one["eventType"] for one in events_in(ran.world.output / "telemetry" / "lineage")] == ["START", "COMPLETE"]
+
+
+def test_prefect_s_log_tells_of_every_contributor(ran: Ran) -> None:
+    _drain(10)
+    with get_client(sync_client=True) as client:
+        chosen = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[ran.flow_run]))
+        said = {log.message for log in client.read_logs(log_filter=chosen, limit=200)}
+    assert {"gate: tiny: rejected", "gate: near: admitted", "measure: near", "gate done: 3 of 4 admitted"} <= said
+    assert any(words.startswith("terms near: ready after") for words in said)
 
 
 def test_task_runs_are_named_by_contributor_and_completed(ran: Ran) -> None:

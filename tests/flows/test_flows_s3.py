@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
 
 from mixval.config.runtime import RuntimeConfig
 from mixval.config.source import StorageConfig
@@ -23,6 +24,7 @@ from mixval.stages.terms import StepsOf, contributor_steps
 from mixval.stages.whole_run import FinishedRun, publish_finished, run_here, run_stages
 from mixval.storage.pointer import read_latest
 from mixval.storage.root import Location, open_location
+from mixval_flows.api import _drain
 from mixval_flows.runner import LazyCluster
 from mixval_flows.valuation import valuation
 from mixval_tasks.cluster import use_cluster
@@ -55,7 +57,10 @@ def cluster_with_keys(remote: tuple[World, ValuationConfig], prefect_api: None) 
 
 
 def test_a_run_reads_from_and_publishes_to_s3(
-    remote: tuple[World, ValuationConfig], cluster_with_keys: LazyCluster, s3_bucket: S3Bucket
+    remote: tuple[World, ValuationConfig],
+    cluster_with_keys: LazyCluster,
+    s3_bucket: S3Bucket,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     world, config = remote
     with use_cluster(cluster_with_keys):
@@ -69,9 +74,16 @@ def test_a_run_reads_from_and_publishes_to_s3(
         assert latest.run_id == summary.run_id
         assert valuation(config).up_to_date
     assert not world.output.exists(), "nothing may be written beside the bucket"
-    manifest = stored.folder.child("manifest.json").read_bytes().decode()
-    assert s3_bucket.secret not in manifest
-    assert s3_bucket.key not in manifest
+    written = {file.url: file.read_bytes() for file in open_location(str(config.output)).files()}
+    assert any("/telemetry/lineage/" in url for url in written)
+    assert f"{config.output}/telemetry/valuation.prom" in written
+    _drain(10)
+    database = str(PREFECT_API_DATABASE_CONNECTION_URL.value()).rpartition("sqlite+aiosqlite:///")[2].partition("?")[0]
+    written |= {str(file): file.read_bytes() for file in Path(database).parent.glob(f"{Path(database).name}*")}
+    assert database in written
+    written["log"] = caplog.text.encode()
+    for secret in (s3_bucket.secret, s3_bucket.key):
+        assert [url for url, content in written.items() if secret.encode() in content] == []
 
 
 class WhileItChanges(InProcess):

@@ -23,7 +23,10 @@ from mixval.stages.in_process import InProcess
 from mixval.stages.ingesting import GateRun, Seen, idle_run, run_gate, seen_before
 from mixval.stages.marginal import UNREAD_ADVICE
 from mixval.stages.quarantine import decision_on, rule_on, waiting
+from mixval.storage.root import open_location
+from mixval.telemetry.observing import observed
 from tests.gate_world import GateWorld, parquet, planted, rows, settling_of, table
+from tests.telemetry.observed_events import events_in, metrics_in
 
 PLANTED = {
     "ash/good.parquet": ("accept", "worth it"),
@@ -36,8 +39,9 @@ PLANTED = {
 
 
 def run(config: IngestionConfig) -> GateRunSummary:
-    """A run of the gate in this process."""
-    return publish_gate(run_gate(config, InProcess(), Account()))
+    """A run of the gate in this process, observed as the flow's is."""
+    with observed("ingestion", open_location(config.state, config.storage), config.runtime.telling):
+        return publish_gate(run_gate(config, InProcess(), Account()))
 
 
 def decided(summary: GateRunSummary) -> dict[str, tuple[str, str]]:
@@ -73,6 +77,25 @@ def test_each_planted_delivery_is_decided_by_its_rule(ran: Ran) -> None:
     assert ran.summary.exit_code == 3
     assert list(ran.summary.ignored) == ["_drafts/a.parquet"]
     assert (ran.summary.n_appended, ran.summary.failed, ran.summary.findings) == (80, {}, [])
+
+
+def test_what_it_tells_those_who_watch_is_what_it_decided(ran: Ran) -> None:
+    told = Path(ran.config.state) / "telemetry"
+    found = metrics_in(told / "ingestion.prom")
+    assert found["mixval_decisions"] == dict.fromkeys(PLANTED.values(), 1.0)
+    states = {("accept",): 1.0, ("quarantine",): 2.0, ("reject",): 2.0, ("failed",): 0.0, ("ignored",): 1.0}
+    assert found["mixval_deliveries"] == states
+    assert (found["mixval_rows_appended"], found["mixval_table_version"]) == ({(): 80.0}, {(): float(ran.summary.version)})
+    assert found["mixval_inbox_oldest_seconds"][()] > 0
+    begun, ended = events_in(told / "lineage")
+    assert (begun["eventType"], ended["eventType"]) == ("START", "COMPLETE")
+    digests = {one["name"]: one["facets"]["version"]["datasetVersion"] for one in ended["inputs"]}
+    inbox = ran.config.inbox
+    assert digests == {f"{inbox}/{one.decision.name}": one.decision.digest for one in ran.summary.deliveries}
+    [table] = ended["outputs"]
+    assert table["facets"]["version"]["datasetVersion"] == str(ran.summary.version)
+    valued = {one["name"]: (one["outcome"], one["rule"]) for one in ended["run"]["facets"]["mixval_valuation"]["valued"]}
+    assert valued == PLANTED
 
 
 def test_the_table_holds_the_rows_of_what_was_accepted_and_no_others(ran: Ran) -> None:
@@ -308,7 +331,8 @@ def test_a_folder_that_is_no_table_is_said_before_anything_is_read(tmp_path: Pat
     world.deliver("ash/a.parquet", rows(30, start=1_000))
     with pytest.raises(StorageError, match="expected a Delta table"):
         run(world.config())
-    assert not (tmp_path / "state").exists()
+    assert [one.name for one in (tmp_path / "state").iterdir()] == ["telemetry"]
+    assert metrics_in(tmp_path / "state" / "telemetry" / "ingestion.prom")["mixval_run_success"] == {(): 0.0}
 
 
 def test_rows_of_the_target_are_dropped_or_refused_and_the_others_go_on(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
     python -m benchmarks.synthesis [corpus] [origin] --data DIR
 
-`corpus`: tokens a second of counting beside a plain loop, and memory. `origin`: error and coverage of the estimated share of real
-rows. `--data`: a folder with `lm/real.parquet`, `lm/synthetic.parquet` and `lm/test.parquet`. Figures of other parts in
+`corpus`: tokens a second of counting beside a plain loop, and memory. `origin`: error and coverage of the estimated share of
+real rows. `--data`: a folder with `lm/real.parquet`, `lm/synthetic.parquet` and `lm/test.parquet`. Figures of other parts in
 `benchmarks/results/synthesis.json` are kept.
 """
 

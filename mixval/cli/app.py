@@ -22,6 +22,7 @@ from mixval.cli.exits import errors_shown
 from mixval.cli.flows import FlowCommand, registry, run_flow
 from mixval.cli.gating import gate, history, quarantine
 from mixval.cli.options import ConfigFile, Json, Output, Settings, changes_of
+from mixval.cli.origin import origin
 from mixval.cli.recipe import recipe
 from mixval.cli.scaling import scaling
 from mixval.cli.stored import diff, explain, list_runs, print_union, report, show
@@ -195,6 +196,7 @@ app.command("list")(list_runs)
 for command in (show, diff, report, explain, recipe):
     app.command()(command)
 app.command()(corpus)
+app.command()(origin)
 app.command()(gate)
 app.command()(history)
 app.add_typer(quarantine, name="quarantine")

@@ -21,10 +21,10 @@ import pyarrow.parquet as pq
 from benchmarks.figures import Figure, figure
 
 COMMAND = "python -m benchmarks.synthesis corpus --data DIR"
-SIZES = (5_000, 20_000, 80_000)
+SIZES = (2_000, 8_000, 32_000)
 """Documents of a shard, for the memory; the middle one for the comparison."""
 REPEATS = 3
-SHARD_ROWS = 5_000
+SHARD_ROWS = 2_000
 
 
 def figures(data: Path) -> list[Figure]:

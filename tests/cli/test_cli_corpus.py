@@ -94,3 +94,19 @@ def test_what_is_missing_is_said(data: Path) -> None:
     twice = invoke("corpus", data / "near", data / "near", "--target", data / "target.parquet", "--output", data / "out")
     assert twice.exit_code == 2
     assert "twice" in twice.stderr
+
+
+def test_the_real_share_of_unlabelled_rows_is_told(data: Path) -> None:
+    for name, seed, exponent in (("real", 40, 0.8), ("made", 41, 1.4)):
+        write(data / f"{name}.parquet", text=texts(seed, exponent, 200))
+    write(data / "asked.parquet", text=[*texts(42, 0.8, 60), *texts(43, 1.4, 60)])
+    command = ("origin", data / "asked.parquet", "--real", data / "real.parquet", "--synthetic", data / "made.parquet")
+    done = invoke(*command, "--json")
+    assert done.exit_code == 0, done.output
+    (found,) = json.loads(done.stdout)["contributors"]
+    assert found["low"] <= 0.5 <= found["high"]
+    assert found["high"] - found["low"] < 0.5
+    write(data / "few.parquet", text=texts(44, 1.4, 20))
+    few = invoke(*command[:4], "--synthetic", data / "few.parquet")
+    assert few.exit_code == 2
+    assert "found 20" in few.stderr

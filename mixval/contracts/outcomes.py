@@ -43,6 +43,10 @@ class GateOutcome(FrozenModel):
     """Admitted synthetic rows."""
     n_dropped: int
     """Bad rows left out."""
+    n_repeats: int = 0
+    """Of the bad rows, those that repeat an earlier row."""
+    n_in_target: int = 0
+    """Of the bad rows, those whose inputs are in the target."""
     n_truncated: int = 0
     """Rows cut to the model's context."""
     findings: list[Finding] = Field(default_factory=list)

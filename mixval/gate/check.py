@@ -131,6 +131,8 @@ def _outcome(
         n_real=stream.n_parts[REAL],
         n_synthetic=stream.n_parts[SYNTHETIC],
         n_dropped=n_dropped,
+        n_repeats=stream.n_repeats,
+        n_in_target=stream.n_in_target,
         n_truncated=stream.n_truncated,
         findings=findings,
         near_target=None if target.printed is None else target.printed.near_share(stream.prints()),

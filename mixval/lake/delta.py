@@ -24,6 +24,7 @@ from mixval.lake.delta_rows import arrow_schema, batches, keys_by_statistics, ro
 from mixval.lake.delta_store import (
     failure_of_the_store,
     plain_words,
+    refuse_file,
     refuse_other_folder,
     storage_options,
     table_location,
@@ -225,6 +226,7 @@ class _DeltaLake:
         from deltalake import DeltaTable
         from deltalake.exceptions import TableNotFoundError
 
+        refuse_file(self._location)
         try:
             handle = DeltaTable(self._path, version=version, storage_options=storage_options(self._location))
         except TableNotFoundError:

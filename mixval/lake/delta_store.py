@@ -61,6 +61,15 @@ def storage_options(location: Location) -> dict[str, str]:
     return options
 
 
+def refuse_file(location: Location) -> None:
+    """Raises StorageError where a local file is in the place of a table."""
+    path = location.local_path()
+    if path is not None and path.exists() and not path.is_dir():
+        raise StorageError(
+            f"{location.url}: expected the folder of a Delta table, found a file. Correct the URL, or move it away."
+        )
+
+
 def refuse_other_folder(location: Location) -> None:
     """Raises StorageError where a folder without a table holds something: a table is not made among other files."""
     try:

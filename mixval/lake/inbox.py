@@ -152,11 +152,18 @@ def _no_data(entry: Entry, limits: LimitsConfig) -> str:
         (bool(entry.other), f"it is {entry.other}, and only files are read. Put the file itself there"),
         (is_hidden(entry.name), "its name, or that of a folder above it, begins with `_` or `.`: such names are not data"),
         ("/" not in entry.name, "it belongs to no contributor. Move it into a contributor's folder"),
+        (_is_illegible(entry.name), "the percent escapes of its folder's name are no UTF-8. Rename the folder"),
         (not contributor_of(entry.name).strip(), "its folder names no contributor. Rename the folder"),
         (entry.size_bytes > limits.file_bytes, too_large),
         (is_odd, "its path has an empty part, `.` or `..`. Rename it"),
     ]
     return next((reason for holds, reason in said if holds), "")
+
+
+def _is_illegible(name: str) -> bool:
+    """Whether the contributor that a folder names is no UTF-8 once its percent escapes are decoded."""
+    raw = contributor_named(_folder(name), errors="surrogateescape")
+    return legible(raw) != raw
 
 
 def _markers(entries: Sequence[Entry]) -> dict[str, str]:

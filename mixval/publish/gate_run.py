@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from mixval.contracts.gate_run import GateRunSummary
 from mixval.contracts.schemas import SCHEMAS
+from mixval.publish import results
 from mixval.publish.run_manifest import RunManifest
 
 
@@ -25,6 +27,10 @@ class GateResults:
     """All that the writers of a gate's run are given."""
 
     manifest: GateManifest
+    checks: results.GateResults | None = None
+    """What the row gate found in the deliveries that were decided now; None where none was looked at."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Digest of a delivery -> its name in the checks."""
 
     @property
     def summary(self) -> GateRunSummary:

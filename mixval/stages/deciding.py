@@ -40,7 +40,9 @@ def decide(policy: PolicyConfig, measured: Measured, standing: Standing) -> Ruli
     if measured.rejected is not None:
         return _ruling("reject", GATE, f"its rows do not meet the gate's limits: {measured.rejected}")
     if standing.overwrites and policy.on_overwrite != "accept":
-        return _ruling(policy.on_overwrite, OVERWRITE, "a delivery of the same name came before with other bytes")
+        return _ruling(
+            policy.on_overwrite, OVERWRITE, "a delivery of the same name came before with other bytes (`policy.on_overwrite`)"
+        )
     for rule in policy.rules:
         if _holds(rule, measured):
             return _affordable(policy, measured, standing, _ruling(rule.then, rule.name, _because(rule, measured)))

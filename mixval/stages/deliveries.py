@@ -6,6 +6,7 @@ Nothing here depends on the table: what a delivery adds to it is said one by one
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,9 @@ from mixval.config.valuation import ValuationConfig
 from mixval.contracts.arrow_types import plain_array
 from mixval.contracts.ingestion import PinnedDelivery
 from mixval.contracts.outcomes import GateOutcome
+from mixval.contracts.record import ArtifactRef
 from mixval.errors import MixvalError, ShardError, reason_of
+from mixval.gate.words import quoted
 from mixval.stages.account import Account
 from mixval.stages.gating import gate_ref
 from mixval.stages.held_batches import Batch, Make, measure_batch
@@ -31,6 +34,8 @@ from mixval.stages.whole_run import Maker
 from mixval.storage.formats import open_shard
 
 _PRICE_BATCH_ROWS = 65_536
+_OF_SOURCE = re.compile(r"\bsource\.(columns|origin|limits|storage)\b")
+"""Keys that a gate's configuration has at its top."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,8 @@ class Valued:
     config: ValuationConfig
     prepared: PreparedRun
     deliveries: list[ValuedDelivery]
+    checks: dict[str, ArtifactRef]
+    """Label of a delivery -> what the row gate found in it."""
 
 
 def value_deliveries(config: IngestionConfig, pinned: Sequence[PinnedDelivery], maker: Maker, account: Account) -> Valued:
@@ -83,7 +90,7 @@ def value_deliveries(config: IngestionConfig, pinned: Sequence[PinnedDelivery], 
         _delivery(config, valuation, prepared, one, label, checked, jobs.get(label), failed.get(label), maker.make)
         for label, one in labels.items()
     ]
-    return Valued(valuation, prepared, found)
+    return Valued(valuation, prepared, found, {label: checked.refs[label] for label in labels if label in checked.refs})
 
 
 def _labels(pinned: Sequence[PinnedDelivery]) -> dict[str, PinnedDelivery]:
@@ -130,10 +137,13 @@ def _delivery(
 
 
 def _told_of_delivery(outcome: GateOutcome, pinned: PinnedDelivery) -> GateOutcome:
-    """The outcome with the delivery in every message where it names the pinned copy, which nobody has put anywhere."""
+    """The outcome in words of the gate's own configuration, with the delivery in every message where it names the pinned copy,
+    which nobody has put anywhere."""
 
     def said(text: str) -> str:
-        return text.replace(pinned.url, pinned.delivery.url).replace(pinned.url.rpartition("/")[2], pinned.delivery.name)
+        named = text.replace(pinned.url, pinned.delivery.url).replace(pinned.url.rpartition("/")[2], pinned.delivery.name)
+        named = named.replace(f"contributor {quoted(outcome.contributor)}", f"delivery {quoted(outcome.contributor)}")
+        return _OF_SOURCE.sub(r"\1", named)
 
     findings = [one.model_copy(update={"message": said(one.message)}) for one in outcome.findings]
     reason = None if outcome.reason is None else said(outcome.reason)

@@ -19,12 +19,13 @@ from mixval.publish.run_manifest import package_versions, resolved_config
 from mixval.publish.writers.gate_run import WRITERS
 from mixval.stages.ingesting import GateRun
 from mixval.stages.ledger_view import policy_digest
+from mixval.stages.publishing import gate_results
 from mixval.storage.layout import Layout
 from mixval.storage.pointer import standing_latest
 from mixval.storage.root import open_location
 from mixval.telemetry import observing
 
-VERSION = 1
+VERSION = 2
 """Raised whenever a run is published otherwise."""
 
 
@@ -52,7 +53,7 @@ def publish_gate(run: GateRun) -> GateRunSummary:
     run_id = run_name(run.account.started, name)
     folder = Layout(root).run(run_id)
     summary = summary.model_copy(update={"run_id": run_id, "url": folder.url})
-    publish_run(root, GateResults(_manifest(run.config, summary, name)), WRITERS, expected)
+    publish_run(root, _results(run, _manifest(run.config, summary, name)), WRITERS, expected)
     _tell(run, summary)
     current().end("publish", "")
     return summary
@@ -61,6 +62,13 @@ def publish_gate(run: GateRun) -> GateRunSummary:
 def _tell(run: GateRun, summary: GateRunSummary) -> None:
     inbox = open_location(run.config.inbox, run.config.storage).url
     observing.tell(lambda: gate_facts(summary, inbox, run.changed, datetime.now(UTC)))
+
+
+def _results(run: GateRun, manifest: GateManifest) -> GateResults:
+    if run.valued is None:
+        return GateResults(manifest)
+    checks = gate_results(run.valued.config, run.valued.checks)
+    return GateResults(manifest, checks, {one.pinned.digest: one.label for one in run.valued.deliveries})
 
 
 def _tabled(run: GateRun) -> list[str]:
@@ -86,9 +94,17 @@ def _summary(run: GateRun) -> GateRunSummary:
         deliveries=outcomes,
         failed=run.failed,
         ignored=run.ignored,
-        findings=run.findings,
+        findings=[*run.findings, *_nothing_there(run)],
         timings_seconds=dict(run.account.timings_seconds),
     )
+
+
+def _nothing_there(run: GateRun) -> list[str]:
+    """Where no name at all lies in an inbox of a store without folders, it may be misspelt."""
+    inbox = open_location(run.config.inbox, run.config.storage)
+    if run.outcomes or run.failed or run.ignored or inbox.local_path() is not None:
+        return []
+    return [f"No object lies below {inbox.url}/. A store has no folders: a misspelt URL looks the same. Check it."]
 
 
 def _manifest(config: IngestionConfig, summary: GateRunSummary, name: str) -> GateManifest:

@@ -32,7 +32,7 @@ from mixval.storage.commit import ArtifactStore
 from mixval.storage.root import open_location
 from mixval.storage.shards import named_classes, stream_rows
 
-VERSION = 7
+VERSION = 8
 """Raised whenever the verdicts, or what is stored of them, change."""
 
 DOCS_PAGE = "data-docs.html"

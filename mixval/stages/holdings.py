@@ -68,7 +68,7 @@ class Holdings:
     recent: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Contributor -> names of its last batches, oldest first."""
     notes: tuple[str, ...] = ()
-    """How these were made, where it was not by addition; sentences."""
+    """How these were made, where it was not by addition, and what was found meanwhile; sentences."""
     known: Known = field(default_factory=Known, compare=False, repr=False)
     """What was computed of these rows."""
 
@@ -108,6 +108,7 @@ def holdings_at(
     base = maker.base()
     grown = None if base is None else maker.grown(base)
     made = grown if isinstance(grown, Holdings) else maker.anew(grown)
+    made = replace(made, notes=(*made.notes, *maker.told))
     keep_holdings(config, prepared, table, made)
     return made
 
@@ -129,6 +130,8 @@ class _Maker:
     table: LakeTable
     version: int
     make: Make
+    told: list[str] = field(default_factory=list)
+    """What somebody should know of files that were measured."""
 
     def base(self) -> Holdings | None:
         """The newest stored holdings before this version."""
@@ -171,7 +174,7 @@ class _Maker:
                 yield batch
                 continue
             for file in own:
-                alone = measure_file(self.config, self.prepared, self.table.url, file, self.make)
+                alone = measure_file(self.config, self.prepared, self.table.url, file, self.make, self.told.append)
                 if alone is not None:
                     yield alone
 

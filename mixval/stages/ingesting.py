@@ -27,7 +27,7 @@ from mixval.lake.staging import pin, repin
 from mixval.lake.table import Appended, LakeTable
 from mixval.progress import current
 from mixval.stages.account import Account
-from mixval.stages.deliveries import value_deliveries
+from mixval.stages.deliveries import Valued, value_deliveries
 from mixval.stages.ledger_view import LedgerView, policy_digest
 from mixval.stages.settling import Settling, append
 from mixval.stages.whole_run import Maker
@@ -60,6 +60,8 @@ class GateRun:
     """Rows that entered the table."""
     changed: dict[str, float] = field(default_factory=dict)
     """As in `Seen`."""
+    valued: Valued | None = None
+    """The deliveries that were valued to be decided; None where there was none."""
 
     @property
     def has_news(self) -> bool:
@@ -226,7 +228,7 @@ def _settle(run: GateRun, maker: Maker, view: LedgerView, todo: Mapping[str, Pin
     if not mine:
         return
     try:
-        valued = value_deliveries(run.config, list(mine.values()), maker, run.account)
+        run.valued = valued = value_deliveries(run.config, list(mine.values()), maker, run.account)
         _decide(run, Settling(run.config, valued, run.ledger, run.table, view, maker.make))
     finally:
         for digest in mine:

@@ -98,8 +98,7 @@ def not_measured(
 def of_outcome(outcome: GateOutcome) -> Quantities:
     """What the gate of rows counted."""
     n_rows = outcome.n_rows
-    repeats = sum(one.count for one in outcome.findings if one.column == "row_is_first")
-    shares = {"duplicate-share": repeats, "dropped-share": outcome.n_dropped}
+    shares = {"duplicate-share": outcome.n_repeats, "dropped-share": outcome.n_dropped}
     found: Quantities = {"rows": _exactly(outcome.n_real + outcome.n_synthetic)}
     for name, count in shares.items():
         found[name] = _exactly(count / n_rows) if n_rows else _unknown("it has no rows")  # type: ignore[index]

@@ -127,7 +127,7 @@ def publish(
         mixture=None if mixed is None else mixed.mixture,
         mixture_best=None if mixed is None else mixed.mixture_best,
         groups=groups if isinstance(groups, pa.Table) else None,
-        gate=_gate_results(config, account.gate_refs),
+        gate=gate_results(config, account.gate_refs),
     )
     root = open_location(config.output, config.source.storage)
     results = write_by_installed(write_files(root, results, WRITERS), results)
@@ -233,7 +233,8 @@ def _linked_to_docs(config: ValuationConfig, outcomes: list[GateOutcome], checke
     return [outcome.model_copy(update={"data_docs": pages.get(outcome.contributor)}) for outcome in outcomes]
 
 
-def _gate_results(config: ValuationConfig, refs: dict[str, ArtifactRef]) -> GateResults:
+def gate_results(config: ValuationConfig, refs: dict[str, ArtifactRef]) -> GateResults:
+    """What the gate found in each of these, by name, and how its pages are read."""
     validations = {name: read_validations(config, ref) for name, ref in sorted(refs.items())}
     return GateResults(validations, (lambda name: read_docs_page(config, refs[name])) if config.gate.data_docs else None)
 

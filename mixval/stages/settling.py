@@ -151,7 +151,10 @@ class Settling:
         if change.clashing:
             return Ruling(action="quarantine", rule=SCHEMA, sentence=f"quarantined by `{SCHEMA}`: {' '.join(change.clashing)}")
         if change.new and self.config.policy.schema_change == "quarantine":
-            words = f"quarantined by `{SCHEMA}`: the table has no column {', '.join(change.new)}."
+            words = (
+                f"quarantined by `{SCHEMA}`: the table has no column {', '.join(map(repr, change.new))}. Deliver it "
+                "without, or set `policy.schema_change: widen`."
+            )
             return Ruling(action="quarantine", rule=SCHEMA, sentence=words)
         return None
 

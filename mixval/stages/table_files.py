@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.outcomes import GateOutcome
 from mixval.contracts.plan import ContributorPlan, ShardRef
@@ -15,10 +17,14 @@ from mixval.storage.listing import list_shards
 from mixval.storage.root import open_location
 
 
-def measure_file(config: ValuationConfig, prepared: PreparedRun, table_url: str, file: TableFile, make: Make) -> Batch | None:
+def measure_file(
+    config: ValuationConfig, prepared: PreparedRun, table_url: str, file: TableFile, make: Make, tell: Callable[[str], None]
+) -> Batch | None:
     """The rows of a table's file that the gate would admit, measured unless they were; None where there are none.
 
-    Whose they are is not known. Raises ContractError where the file cannot be read as the row contract says.
+    Whose they are is not known. `tell` takes what somebody should know of them, once they are measured.
+
+    Raises ContractError where the file cannot be read as the row contract says.
     """
     target = prepared.target_job
     if (known := stored_batch(target, config.sample, file.path)) is not None:
@@ -29,6 +35,12 @@ def measure_file(config: ValuationConfig, prepared: PreparedRun, table_url: str,
     gated = gating.gate_contributor(config, plan, prepared.target)
     outcome = gating.read_outcome(config, gated)
     _require_read(outcome, shard, file, table_url)
+    if outcome.n_in_target:
+        tell(
+            f"{outcome.n_in_target:,} of the {shard.n_rows:,} rows of the table's file '{file.path}' are in the target "
+            "set, which is held out: a model that is trained on the table has seen them. They count for nothing here. Remove "
+            "them from one of the two."
+        )
     if outcome.n_real + outcome.n_synthetic == 0:
         return None
     classes = prepared.classes, target.target_classes

@@ -9,6 +9,7 @@ import yaml
 from markupsafe import Markup
 
 from mixval.config.value import ValueConfig
+from mixval.gate.docs import page_name
 from mixval.publish.gate_page.value_chart import drawn, value_chart
 from mixval.publish.gate_page.words import DONE, SHOWN, lines, measured_words
 from mixval.publish.gate_run import GateResults
@@ -16,6 +17,7 @@ from mixval.publish.names import visible
 from mixval.publish.numerals import count
 from mixval.publish.report.theme import LAYOUTS
 from mixval.publish.templates import templates
+from mixval.publish.writers.gate_results import DOCS
 
 COMMANDS = (
     "mixval gate gate.yaml --explain DELIVERY                     # which rule decided, with its numbers",
@@ -44,10 +46,18 @@ def render_gate_report(results: GateResults) -> str:
         level=level_words(manifest.config),
         n_hidden=f"Not drawn, without a value: {n_hidden}." if n_hidden else "",
         numbers={one.digest[:16]: measured_words(one.measured) for one in decisions},
+        pages=pages_of(results),
         others=[(visible(name), visible(reason)) for name, reason in others],
         commands=COMMANDS,
         configuration=visible_lines(yaml.safe_dump(manifest.config, sort_keys=False, allow_unicode=True)),
     )
+
+
+def pages_of(results: GateResults) -> dict[str, str]:
+    """First digits of a delivery's digest -> its page of the Data Docs, from the run's folder; of those that have one."""
+    if results.checks is None or results.checks.read_page is None:
+        return {}
+    return {digest[:16]: f"{DOCS}/{page_name(label)}" for digest, label in results.labels.items()}
 
 
 def rendered(template: str, **given: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from mixval.gate.docs import page_name, render_index
-from mixval.publish.results import PublishedValuation
+from mixval.publish.results import GateResults, PublishedValuation
 from mixval.storage.root import Location
 
 DOCS = "data-docs"
@@ -14,7 +14,11 @@ DOCS = "data-docs"
 
 def write_gate_results(folder: Location, results: PublishedValuation) -> None:
     """The validations of every contributor that was checked, and their pages where the gate made some."""
-    gate = results.gate
+    write_checks(folder, results.gate)
+
+
+def write_checks(folder: Location, gate: GateResults) -> None:
+    """The same, of whatever was checked."""
     if gate.read_page is not None:
         folder.child(DOCS, "index.html").write_bytes(render_index(gate.validations))
         for name in gate.validations:

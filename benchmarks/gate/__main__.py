@@ -1,13 +1,13 @@
 """Whether a gate in front of a table loses or doubles anything, and what a decision costs, measured over real stores.
 
-    python -m benchmarks.gate [races] [kills] [driver-kills] [speed] [overhead] [demo] [--races 10] [--kills 200]
+    python -m benchmarks.gate [races] [kills] [driver-kills] [speed] [overhead] [trainings] [demo] [--races 10] [--kills 200]
 
 `races`: eight gates race the same ten shards of ten rows into a table of one, on a disk and over the wire. `kills`: gates are
 killed at every step of the protocol and at random moments, on a disk and, a tenth of them, over the wire, and another goes
 through. `driver-kills`: what the flow does is killed at thirty random moments, on a disk. `speed`: as
 `python -m benchmarks.gate.speed`. `overhead`: a hundred small deliveries beside their model compute (`overhead.py`). `demo`:
-seconds of `python -m examples.demo gate`, by the clock. All by default. What other commands have stored in
-`benchmarks/results/gate.json` is kept.
+seconds of `python -m examples.demo gate`, by the clock. `trainings`: marginal values beside what training gives
+(`trainings.py`). All by default. What other commands have stored in `benchmarks/results/gate.json` is kept.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sys
 from benchmarks.figures import write_beside
 from benchmarks.gate import demo, kills, races
 
-PARTS = ("races", "kills", "driver-kills", "speed", "overhead", "demo")
+PARTS = ("races", "kills", "driver-kills", "speed", "overhead", "trainings", "demo")
 DRIVER_KILLS = 30
 
 
@@ -46,6 +46,10 @@ def main(arguments: list[str]) -> None:
         from benchmarks.gate import overhead
 
         write_beside("gate", overhead.figures(), overhead.COMMAND)
+    if "trainings" in parts:
+        from benchmarks.gate import trainings
+
+        write_beside("gate", trainings.figures(), trainings.COMMAND)
     if "demo" in parts:
         write_beside("gate", demo.figures(), demo.COMMAND)
 

@@ -3,7 +3,7 @@
     python -m benchmarks.gate trainings
 
 A table of film reviews by `amber`, and thirty batches of a hundred reviews, each valued against that very table: eleven other
-contributors as they are, the same with a share of their labels turned round, and eight of which a share is the table's own rows.
+contributors as they are, the same with a share of their labels turned round, and eight of which a share are the table's rows.
 Truth is the fall of the loss on the test set, in nats, from a model trained on the table's rows to one trained on these and the
 batch's, over the same seeds, which set the first weights and the order of rows. Model: `ngrams`.
 """
@@ -21,7 +21,7 @@ import torch
 from scipy.stats import spearmanr
 
 from benchmarks.figures import Figure, figure
-from benchmarks.gate.overhead import ALL_ENTER, config_at
+from benchmarks.gate.overhead import config_at
 from examples.gate import ROWS, rows_of
 from mixval.config.ingestion import IngestionConfig
 from mixval.contracts.ingestion import Quantity

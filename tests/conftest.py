@@ -27,6 +27,7 @@ NEEDS = {
     "s3": lambda: True,  # the fixture starts a server, or falls back to an emulator and says so
     "mlflow": lambda: importlib.util.find_spec("mlflow") is not None,
     "tables": lambda: all(importlib.util.find_spec(name) is not None for name in ("polars", "datasets")),
+    "queries": lambda: all(importlib.util.find_spec(name) is not None for name in ("polars", "duckdb")),
     "kubernetes": lambda: all(importlib.util.find_spec(name) for name in ("kubernetes_validate", "dask_kubernetes")),
     "package": lambda: all(importlib.util.find_spec(name) is not None for name in ("hatchling", "hatch_fancy_pypi_readme")),
     "image": lambda: _builds_images(),  # noqa: PLW0108  defined below

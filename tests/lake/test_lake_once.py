@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 
 from benchmarks.gate.scene import Gate, count, lay_out, race, run_until, start
+from mixval.lake.decision_table import decision_table, read_decisions, record_decisions
 from mixval.lake.steps import Step
 
 STEPS = [step for step in get_args(Step) if step != "created"]
@@ -43,6 +44,21 @@ def test_a_gate_that_is_killed_at_every_step_loses_and_doubles_nothing(gate: Gat
     assert (found.lost, found.doubled, found.decisions_lost) == (0, 0, 0)
     assert found.n_rows == len(texts)
     assert {one.state for one in gate.reconciled(gate.ledger, gate.table).found} == {"held"}
+
+
+def record(gate: Gate) -> None:
+    record_decisions(gate.ledger, decision_table(gate.config))
+
+
+def test_gates_that_end_at_once_add_each_decision_to_the_table_once(gate: Gate) -> None:
+    lay_out(gate, 3)
+    gate.run()
+    processes = [start(record, gate) for _ in range(3)]
+    for one in processes:
+        one.join()
+    assert [one.exitcode for one in processes] == [0, 0, 0]
+    held = read_decisions(decision_table(gate.config))["digest"].to_pylist()
+    assert sorted(held) == sorted(one.digest for one in gate.ledger.decisions())
 
 
 @pytest.mark.parametrize("step", ["created", "committing", "committed"])

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +14,7 @@ import pytest
 from deltalake import DeltaTable
 from rich.console import Console
 
+from benchmarks.gate.scene import start
 from benchmarks.torture.world import config_of, lay_out
 from mixval.cli.summary_view import print_summary
 from mixval.config.source import StorageConfig
@@ -69,11 +69,21 @@ def test_rows_enter_once_a_run_with_the_run_they_are_of(config: ValuationConfig,
         assert set(of_one["published"].to_pylist()) == {datetime.fromisoformat(results.manifest.created)}
 
 
-def appended_at_once(config: ValuationConfig, results: ValuationResults) -> dict[str, int]:
-    """Rows of `ranking` by run, where four publish three runs at once, each run twice."""
-    runs = [f"run {at}" for at in range(3)] * 2
-    with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(partial(appended, config, results), runs)) == [[]] * len(runs)
+def append_all(config: ValuationConfig, results: ValuationResults, runs: Sequence[str]) -> None:
+    if any(warned := [appended(config, results, run_id) for run_id in runs]):
+        raise SystemExit(str(warned))
+
+
+def appended_at_once(
+    config: ValuationConfig, results: ValuationResults, environment: dict[str, str] | None = None
+) -> dict[str, int]:
+    """Rows of `ranking` by run, where three processes publish the same three runs at once, each in another order."""
+    runs = [f"run {at}" for at in range(3)]
+    orders = [runs[at:] + runs[:at] for at in range(3)]
+    processes = [start(append_all, config, results, order, environment=environment) for order in orders]
+    for one in processes:
+        one.join()
+    assert [one.exitcode for one in processes] == [0, 0, 0]
     assert config.tables is not None
     for name in ("terms", "ranking"):
         table = open_table(f"{config.tables}/{name}", config.source.storage)
@@ -94,7 +104,7 @@ def test_runs_that_end_at_once_enter_once_each_in_a_bucket(
         monkeypatch.setenv(name, setting)
     source = config.source.model_copy(update={"storage": StorageConfig(endpoint_url=s3_bucket.endpoint)})
     in_bucket = config.model_copy(update={"tables": f"{s3_bucket.url}/tables", "source": source})
-    assert set(appended_at_once(in_bucket, results)) == {"run 0", "run 1", "run 2"}
+    assert set(appended_at_once(in_bucket, results, s3_bucket.environment)) == {"run 0", "run 1", "run 2"}
 
 
 def test_columns_of_another_mixval_are_added_and_null_before(config: ValuationConfig, results: ValuationResults) -> None:

@@ -118,7 +118,7 @@ def _accepted(decision: Decision, n_held: int, entered: int | None, append: Call
         state, sentence = "partly", f"{n_held:,} of {n_rows:,} rows are in the table; the others were deleted since"
     else:
         state, sentence = "held", f"{n_held:,} rows are in the table"
-    return Found(decision.digest, state, f"'{decision.name}': {sentence}.", decision)
+    return Found(decision.digest, state, f"'{decision.name}': {sentence.rstrip('.')}.", decision)
 
 
 def _missing(decision: Decision, append: Callable[[Decision], Appended]) -> tuple[State, str]:

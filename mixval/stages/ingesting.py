@@ -33,8 +33,8 @@ from mixval.stages.settling import Settling, append
 from mixval.stages.whole_run import Maker
 from mixval.storage.root import open_location
 
-NOTEWORTHY: tuple[State, ...] = ("restored", "partly", "unsigned", "undecided", "failed")
-"""What reconciling finds that somebody should look at."""
+NOTEWORTHY: tuple[State, ...] = ("restored", "partly", "unsigned", "undecided")
+"""What reconciling finds that somebody should look at, besides what failed."""
 
 
 @dataclass
@@ -56,6 +56,8 @@ class GateRun:
     findings: list[str] = field(default_factory=list)
     appended: dict[str, Appended] = field(default_factory=dict)
     """Digest -> what reconciling appended."""
+    missing: set[str] = field(default_factory=set)
+    """Digests of what was accepted and could not be appended, which is among `failed`."""
     n_appended: int = 0
     """Rows that entered the table."""
     changed: dict[str, float] = field(default_factory=dict)
@@ -211,7 +213,7 @@ def _open_deliveries(
                     todo[digest] = pinned_before(run.config, run.ledger, before)
             except MixvalError as error:
                 run.failed["" if before is None else before.name] = reason_of(error)
-        elif before is not None and (digest in pinned or before.action == "quarantine"):
+        elif before is not None and digest not in run.missing and (digest in pinned or before.action == "quarantine"):
             there = run.appended.get(digest)
             run.outcomes[digest] = DeliveryOutcome(
                 decision=before, is_new=False, version=None if there is None else there.version
@@ -263,6 +265,11 @@ def _reconcile(run: GateRun) -> set[str]:
     if run.config.policy.shadow:
         return set()
     found = reconcile(run.ledger, run.table, lambda decision: append_decided(run, decision))
+    for one in found.of("failed"):
+        if one.decision is not None:
+            run.failed[one.decision.name] = one.sentence.removeprefix(f"'{one.decision.name}': ")
+            run.missing.add(one.digest)
+            run.outcomes.pop(one.digest, None)
     said = [one.sentence for one in found.of(*NOTEWORTHY)] + list(found.damaged)
     run.findings += [words for words in said if words not in run.findings]
     return {one.digest for one in found.of("stale")}

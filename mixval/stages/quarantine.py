@@ -13,7 +13,7 @@ from mixval.errors import ConfigError, ConflictError
 from mixval.lake.delta import open_table
 from mixval.lake.ledger import Ledger
 from mixval.stages.account import Account
-from mixval.stages.ingesting import GateRun, append_decided
+from mixval.stages.ingesting import GateRun, append_decided, pinned_before
 from mixval.stages.ledger_view import LedgerView, policy_digest
 from mixval.stages.whole_run import Maker
 
@@ -60,13 +60,17 @@ def rule_on(config: IngestionConfig, delivery: str, word: Word, why: str, maker:
     """Write down what a person says of a delivery, and carry it out.
 
     Raises ConfigError where no delivery is meant, no reason is given, or there is nothing to say: it is in the table already,
-    or has no rows that could enter. ConflictError where another decision came between.
+    or has no rows that could enter. ConflictError where another decision came between, ChangedFileError where its pinned
+    copy is gone, StorageError for another table than the ledger's.
     """
     ledger, before = Ledger(config), decision_on(config, delivery)
     table = open_table(config.table, config.storage)
     version = table.version()
+    ledger.bind(table.url, table.identity())
     keys = () if version is None else table.rows_by_key(version)
     _refuse(before, word, why, in_table=any(key.delivery == before.digest for key in keys))
+    if word != "discard":
+        pinned_before(config, ledger, before)  # what is gone can neither be appended nor decided anew
     measured = before.measured.model_copy(update={"table_version": version})
     wanted = Decision(
         digest=before.digest,

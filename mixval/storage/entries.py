@@ -78,19 +78,20 @@ def _local_entries(top: Path, limits: LimitsConfig) -> Iterator[Entry]:
         except FileNotFoundError:  # removed since the folder was read
             continue
         if stat.S_ISDIR(found.st_mode):
-            yield from islice(_below(top, name, limits.levels), limits.files + 1)
+            yield from islice(_below(top, name, limits), limits.files + 1)
         else:
             yield _local_entry(name, found)
 
 
-def _below(top: Path, first: str, levels: int) -> Iterator[Entry]:
-    """What lies below a folder in `top`, as far down as one level more than `levels`. A folder that cannot be read is named."""
+def _below(top: Path, first: str, limits: LimitsConfig) -> Iterator[Entry]:
+    """What lies below a folder in `top`, as far down as one level more than the limit, and of one folder no more than one file
+    more. A folder that cannot be read is named."""
     todo = [first]
     while todo:
         above = todo.pop()
         try:
             with os.scandir(top / above) as items:
-                names = sorted(item.name for item in items)
+                names = sorted(item.name for item in islice(items, limits.files + 1))
         except OSError as error:
             yield Entry(f"{above}/", 0, "", None, f"a folder that cannot be read ({os.strerror(error.errno or errno.EIO)})")
             continue
@@ -101,7 +102,7 @@ def _below(top: Path, first: str, levels: int) -> Iterator[Entry]:
                 continue
             if not stat.S_ISDIR(found.st_mode):
                 yield _local_entry(name, found)
-            elif name.count("/") <= levels:
+            elif name.count("/") <= limits.levels:
                 todo.append(name)
             else:
                 yield Entry(f"{name}/", 0, "", None, "a folder too far down")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,14 +10,15 @@ import pytest
 from deltalake import write_deltalake
 
 from mixval.contracts.gate_run import GateRunSummary
-from mixval.errors import StorageError
+from mixval.errors import ChangedFileError, StorageError
 from mixval.publish.writers.gate_results import DOCS
 from mixval.stages.account import Account
 from mixval.stages.gate_publishing import publish_gate
 from mixval.stages.in_process import InProcess
 from mixval.stages.ingesting import GateRun, idle_run, run_gate
+from mixval.stages.quarantine import decision_on, rule_on
 from mixval.storage.root import open_location
-from tests.gate_world import GateWorld, parquet, rows, table
+from tests.gate_world import GateWorld, parquet, rows, settling_of, table
 
 ALL_ENTER = {"rules": [{"name": "all", "quantity": "rows", "above": 0, "then": "accept"}]}
 
@@ -90,3 +92,39 @@ def test_a_bucket_in_which_nothing_lies_may_be_misspelt(tmp_path: Path) -> None:
     run = idle_run(config)
     assert isinstance(run, GateRun)
     assert any("misspelt" in words for words in publish_gate(run).findings)
+
+
+def test_what_was_accepted_and_cannot_be_appended_is_no_success(tmp_path: Path) -> None:
+    """The table cannot be made at its place. The first run ends with that; no later one may say that all went well."""
+    world = GateWorld(tmp_path, {"policy": ALL_ENTER})
+    config = world.config()
+    world.deliver("ash/good.parquet", rows(20, start=1_000))
+    in_the_way = tmp_path / "table"
+    settling = settling_of(config, "ash/good.parquet")
+    in_the_way.symlink_to("/sys/kernel/no-table")  # where nobody may make a folder
+    with pytest.raises(StorageError):
+        settling.settle(settling.valued.deliveries[0])
+    summary = publish_gate(run_gate(config, InProcess(), Account()))
+    assert (summary.exit_code, summary.n_appended, summary.deliveries) == (3, 0, [])
+    assert "accepted, and could not be appended" in summary.failed["ash/good.parquet"]
+    in_the_way.unlink()
+    summary = publish_gate(run_gate(config, InProcess(), Account()))
+    assert (summary.exit_code, summary.n_appended, summary.failed) == (0, 20, {})
+
+
+def test_a_person_lets_nothing_into_another_table_and_nothing_in_that_is_gone(tmp_path: Path) -> None:
+    world = GateWorld(tmp_path)
+    config = world.config()
+    world.deliver("ash/good.parquet", rows(80, start=1_000))
+    world.deliver("fir/few.parquet", rows(20, start=4_000))
+    run_gate(config, InProcess(), Account())
+    (tmp_path / "table").rename(tmp_path / "elsewhere")
+    write_deltalake(str(tmp_path / "table"), table(rows(30, start=3_000)))
+    with pytest.raises(StorageError, match="Put that table back"):
+        rule_on(config, "fir/few.parquet", "accept", "needed", InProcess())
+    shutil.rmtree(tmp_path / "table")
+    (tmp_path / "elsewhere").rename(tmp_path / "table")
+    shutil.rmtree(tmp_path / "state" / "staging")
+    with pytest.raises(ChangedFileError, match="Deliver the file again"):
+        rule_on(config, "fir/few.parquet", "accept", "needed", InProcess())
+    assert decision_on(config, "fir/few.parquet").action == "quarantine"  # nothing was written down

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from scipy import stats
 
-from benchmarks.evidence.distribution import backbones, opening, switches
+from benchmarks.evidence.distribution import backbones, opening, rates, switches
 from benchmarks.evidence.distribution.backbones import KINDS, BackboneKind, Folders, backbone_config
-from benchmarks.evidence.distribution.catalogue import OWN_SEEDS, SEEDS, UNSEEN_DESIGNS, listed, unseen_pairs, world_named
+from benchmarks.evidence.distribution.catalogue import UNSEEN_DESIGNS, listed, unseen_pairs, world_named
 from benchmarks.evidence.distribution.designs import DESIGNS, design_fields
 from benchmarks.evidence.distribution.measure import Places, cheap_methods, measure
 from benchmarks.evidence.distribution.results import FORMS, HEADLINE, read, read_all, write
@@ -35,8 +35,7 @@ def test_judged_worlds_have_designs_and_pairs_that_development_has_not() -> None
     assert len(unseen_pairs()) >= 1
     assert {one.seed for one in development}.isdisjoint(one.seed for one in judged)
     assert {one.design for one in judged} <= set(DESIGNS)
-    own = [one.seed for one in judged if one.seed != SEEDS["judged"]]
-    assert len(own) == len(OWN_SEEDS) == len(set(own))  # each of these is a draw by itself
+    assert len({one.seed for one in judged}) == len(judged)  # each is a draw by itself
     with pytest.raises(ConfigError, match="one of"):
         world_named("mars")
 
@@ -122,3 +121,15 @@ def test_a_world_is_measured_once_and_added_to(
     assert of_measured[0] == pytest.approx(
         stats.spearmanr(second.scores["ntk-regression"], second.mean_truth(HEADLINE))[0], abs=5e-4
     )
+
+
+def test_rates_are_compared_by_what_training_gives(places: Places, capsys: pytest.CaptureFixture[str]) -> None:
+    where = [f"--data={places.data}", f"--out={places.out}"]
+    rates.main([NAME, "--rates", "1e-9", "3e-1", *where])
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [(line[1], line[2]) for line in lines] == [(one, rate) for one in opening.STOPPINGS for rate in ("1e-09", "0.3")]
+    hardly, trained = (float(line[4]) for line in lines[2:])
+    assert trained > hardly + 0.01  # the words tell the classes: a rate that moves the head learns them
+    with pytest.raises(SystemExit):
+        rates.main(["sentiment-ngrams-noise-201", *where])
+    assert "rates are chosen on development worlds" in capsys.readouterr().err

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.evidence.distribution.backbones import Folders
-from benchmarks.evidence.distribution.catalogue import SEEDS, listed, world_named
+from benchmarks.evidence.distribution.backbones import Folders, folder_options
+from benchmarks.evidence.distribution.catalogue import ROLES, listed, world_named
 from benchmarks.evidence.distribution.figures import distribution_figures
 from benchmarks.evidence.distribution.measure import Places, measure
 from benchmarks.evidence.distribution.results import read_all
@@ -33,13 +33,9 @@ def parsed(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line's arguments."""
     parser = argparse.ArgumentParser(prog=COMMAND, description="Compares rankings over a distribution of worlds.")
     parser.add_argument("worlds", nargs="*", metavar="WORLD", help="names, as the results have them; none: those of --role")
-    parser.add_argument("--role", choices=sorted(SEEDS), help="measure all worlds of this role")
-    parser.add_argument("--data", type=Path, help="folder of the data sets")
-    parser.add_argument("--out", type=Path, help="folder for worlds, truth and scores")
+    parser.add_argument("--role", choices=ROLES, help="measure all worlds of this role")
+    folder_options(parser, always=False)
     parser.add_argument("--results", type=Path, default=RESULTS / "evidence" / "distribution", help="folder of the results")
-    parser.add_argument("--encoder", type=Path, help="from benchmarks.evidence.worlds.sentence_encoder")
-    parser.add_argument("--language-model", type=Path, help="from benchmarks.evidence.worlds.pretrain")
-    parser.add_argument("--weights", type=Path, help="from examples.pretrained.unpack")
     parser.add_argument("--methods", nargs="+", choices=sorted(METHODS), metavar="METHOD", help="scored now; none: what lacks")
     parser.add_argument("--skip", nargs="+", choices=sorted(METHODS), default=[], metavar="METHOD", help="not scored now")
     parser.add_argument("--figures", action="store_true", help="write benchmarks/results/evidence.json")
@@ -54,7 +50,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """Measure what the command line names, and show all results."""
     given = parsed(words)
     torch.set_num_threads(1)
-    folders = Folders(given.encoder, given.language_model, given.weights)
+    folders = Folders.given(given)
     for one in given.listed:
         measure(one, Places(given.data, given.out, given.results, folders), given.methods, given.skip)
         print(f"\r{one.name}: measured", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,20 @@ class Folders:
     """Of `benchmarks.evidence.worlds.pretrain --width 96 --layers 2 --vocabulary 1024 --steps 300`."""
     weights: Path | None = None
     """Of `examples.pretrained.unpack`."""
+
+    @classmethod
+    def given(cls, arguments: argparse.Namespace) -> Folders:
+        """Those of a command line with `folder_options`."""
+        return cls(arguments.encoder, arguments.language_model, arguments.weights)
+
+
+def folder_options(parser: argparse.ArgumentParser, always: bool = True) -> None:
+    """Options for the data sets and for what is drawn and trained, needed `always` or for some calls, and for checkpoints."""
+    parser.add_argument("--data", type=Path, required=always, help="folder of the data sets")
+    parser.add_argument("--out", type=Path, required=always, help="folder for worlds, truth and scores")
+    parser.add_argument("--encoder", type=Path, help="from benchmarks.evidence.worlds.sentence_encoder")
+    parser.add_argument("--language-model", type=Path, help="from benchmarks.evidence.worlds.pretrain")
+    parser.add_argument("--weights", type=Path, help="from examples.pretrained.unpack")
 
 
 @dataclass(frozen=True)
@@ -68,13 +83,17 @@ def _stopped(**fields: Any) -> TrainingRecipe:
 
 
 HEAD = _stopped(learning_rate=1e-2, epochs=20, min_steps=60, max_steps=150, evaluate_every=10, trainable="head")
+HEAD_OF_IMAGES = HEAD.model_copy(update={"learning_rate": 3e-4})
+HEAD_OF_SENTENCES = HEAD.model_copy(update={"learning_rate": 1e-3})
+"""Each rate has the best median log-likelihood over the contributors of a development world (`rates.py`). At 1e-2, the rate of
+random features, models on a published network's features are sure of their mistakes: most are worse than guessing."""
 NETWORK = _stopped(learning_rate=1e-2, batch_rows=32, epochs=5, min_steps=30, max_steps=60, evaluate_every=10, patience=2)
 KINDS: dict[str, BackboneKind] = {
     "resnet": BackboneKind(NETWORK, (60, 600), 800, given=SMALL_RESNET),
     "patches": BackboneKind(HEAD, (60, 800), 800, given={"random_init": {"architecture": "patches"}}),
-    "efficientnet": BackboneKind(HEAD, (60, 300), 700, is_pretrained=True, parameters=("linear",)),
+    "efficientnet": BackboneKind(HEAD_OF_IMAGES, (60, 300), 700, is_pretrained=True, parameters=("linear",)),
     "ngrams": BackboneKind(HEAD, (60, 800), 800, given={"random_init": {"architecture": "ngrams"}}, max_length=256),
-    "minilm": BackboneKind(HEAD, (60, 240), 600, is_pretrained=True, max_length=32),
+    "minilm": BackboneKind(HEAD_OF_SENTENCES, (60, 240), 600, is_pretrained=True, max_length=32),
     "minilm-whole": BackboneKind(
         _stopped(learning_rate=1e-4, batch_rows=8, epochs=1, min_steps=12, max_steps=20, evaluate_every=4, products="bfloat16"),
         (60, 250),

@@ -7,6 +7,8 @@ stand among the judged ones alone (`UNSEEN_DESIGNS`, `unseen_pairs`).
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,56 +16,36 @@ from benchmarks.evidence.distribution.backbones import KINDS, BackboneKind
 from mixval.errors import ConfigError
 
 Role = Literal["development", "judged"]
+ROLES: tuple[Role, ...] = ("development", "judged")
 UNSEEN_DESIGNS = ("few-large", "near-copies", "families")
-DEVELOPMENT: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("lm", "small-lm", ("truncation",)),
-    ("sentiment", "minilm", ("noise", "mixtures")),
-    ("cifar10", "efficientnet", ("compound",)),
-    ("instruction", "small-lm", ("noise",)),
-    ("cifar10", "resnet", ("truncation", "noise")),
-    ("sentiment", "ngrams", ("truncation",)),
-    ("cifar10", "efficientnet", ("shift",)),
-    ("reasoning", "small-lm", ("mixtures",)),
-    ("instruction", "smollm2", ("noise",)),
+Group = tuple[str, str, dict[str, int]]
+"""Data set, backbone, and design -> seed of its draw."""
+DEVELOPMENT: tuple[Group, ...] = (
+    ("lm", "small-lm", {"truncation": 101, "mixtures": 102}),
+    ("sentiment", "minilm", {"noise": 101, "mixtures": 101, "truncation": 102, "shift": 103, "compound": 104}),
+    ("cifar10", "efficientnet", {"compound": 101, "shift": 101, "noise": 102, "truncation": 103, "mixtures": 104}),
+    ("instruction", "small-lm", {"noise": 101, "mixtures": 103}),
+    ("cifar10", "resnet", {"noise": 101, "truncation": 101, "mixtures": 102}),
+    ("sentiment", "ngrams", {"truncation": 101, "noise": 103, "mixtures": 104}),
+    ("reasoning", "small-lm", {"mixtures": 101}),
+    ("instruction", "smollm2", {"noise": 101}),
 )
-JUDGED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("sentiment", "minilm", ("families", "near-copies")),
-    ("cifar10", "efficientnet", ("families", "few-large")),
-    ("lm", "small-lm", ("families", "few-large")),
-    ("cifar100", "efficientnet", ("truncation", "noise", "mixtures")),
-    ("instruction", "small-lm", ("families", "mixtures")),
-    ("cifar10", "resnet", ("families", "shift")),
-    ("reasoning", "small-lm", ("near-copies", "noise")),
-    ("sentiment", "minilm", ("shift", "few-large", "compound")),
-    ("cifar10", "efficientnet", ("near-copies", "noise")),
-    ("sentiment", "ngrams", ("noise", "compound")),
-    ("lm", "smollm2", ("noise",)),
-    ("sentiment", "minilm-whole", ("mixtures",)),
-    ("cifar10", "patches", ("noise",)),
-    ("lm", "small-lm", ("mixtures",)),
-    ("instruction", "smollm2", ("mixtures",)),
+JUDGED: tuple[Group, ...] = (
+    ("sentiment", "minilm", {"families": 301, "near-copies": 302, "shift": 303, "few-large": 210, "compound": 211}),
+    ("cifar10", "efficientnet", {"families": 304, "few-large": 305, "near-copies": 306, "noise": 307}),
+    ("cifar100", "efficientnet", {"truncation": 308, "noise": 309, "mixtures": 310}),
+    ("sentiment", "ngrams", {"noise": 201, "compound": 312}),
+    ("cifar10", "resnet", {"families": 206, "shift": 207}),
+    ("cifar10", "patches", {"noise": 214}),
+    ("lm", "small-lm", {"families": 202, "few-large": 203, "mixtures": 215}),
+    ("instruction", "small-lm", {"families": 204, "mixtures": 205}),
+    ("reasoning", "small-lm", {"near-copies": 208, "noise": 209}),
+    ("sentiment", "minilm-whole", {"mixtures": 213}),
+    ("lm", "smollm2", {"noise": 212}),
+    ("instruction", "smollm2", {"mixtures": 216}),
 )
-SEEDS: dict[Role, int] = {"development": 101, "judged": 201}
-"""Of the first draws. A design draws sizes and amounts by its seed alone, so worlds of one seed have them in the same order."""
-OWN_SEEDS: dict[tuple[str, str, str], int] = {
-    ("lm", "small-lm", "families"): 202,
-    ("lm", "small-lm", "few-large"): 203,
-    ("instruction", "small-lm", "families"): 204,
-    ("instruction", "small-lm", "mixtures"): 205,
-    ("cifar10", "resnet", "families"): 206,
-    ("cifar10", "resnet", "shift"): 207,
-    ("reasoning", "small-lm", "near-copies"): 208,
-    ("reasoning", "small-lm", "noise"): 209,
-    ("sentiment", "minilm", "few-large"): 210,
-    ("sentiment", "minilm", "compound"): 211,
-    ("lm", "smollm2", "noise"): 212,
-    ("sentiment", "minilm-whole", "mixtures"): 213,
-    ("cifar10", "patches", "noise"): 214,
-    ("lm", "small-lm", "mixtures"): 215,
-    ("instruction", "smollm2", "mixtures"): 216,
-}
-"""Of judged worlds that were drawn later, each by itself. Those that still share a seed make intervals too narrow: give them
-seeds of their own here, and measure them again."""
+"""A design draws sizes and amounts by its seed alone, so worlds of one seed have them in the same order. Each judged world has
+a seed of its own."""
 
 
 @dataclass(frozen=True)
@@ -94,21 +76,14 @@ class ListedWorld:
 
 def listed(role: Role | None = None) -> list[ListedWorld]:
     """The worlds of a role, or all: those that are worth most first."""
-    rows: tuple[tuple[Role, tuple[tuple[str, str, tuple[str, ...]], ...]], ...] = (
-        ("development", DEVELOPMENT),
-        ("judged", JUDGED),
-    )
+    rows: tuple[tuple[Role, tuple[Group, ...]], ...] = (("development", DEVELOPMENT), ("judged", JUDGED))
     return [
-        ListedWorld(dataset, backbone, design, own, _seed(own, (dataset, backbone, design)))
+        ListedWorld(dataset, backbone, design, own, seed)
         for own, groups in rows
         if role in (None, own)
         for dataset, backbone, designs in groups
-        for design in designs
+        for design, seed in designs.items()
     ]
-
-
-def _seed(role: Role, world: tuple[str, str, str]) -> int:
-    return OWN_SEEDS.get(world, SEEDS[role]) if role == "judged" else SEEDS[role]
 
 
 def world_named(name: str) -> ListedWorld:
@@ -119,7 +94,15 @@ def world_named(name: str) -> ListedWorld:
     return known[name]
 
 
+def development_worlds(parser: argparse.ArgumentParser, names: Sequence[str], what: str) -> list[ListedWorld]:
+    """The worlds by these names. Ends the command line where one is judged: `what` is chosen on others."""
+    found = [world_named(name) for name in names]
+    if judged := [one.name for one in found if one.role != "development"]:
+        parser.error(f"{what} are chosen on development worlds, found {', '.join(judged)}")
+    return found
+
+
 def unseen_pairs() -> set[tuple[str, str]]:
     """Pairs of data set and backbone that stand among the judged worlds alone."""
-    pairs = {role: {(one.dataset, one.backbone) for one in listed(role)} for role in SEEDS}
+    pairs = {role: {(one.dataset, one.backbone) for one in listed(role)} for role in ROLES}
     return pairs["judged"] - pairs["development"]

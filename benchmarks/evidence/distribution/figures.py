@@ -3,7 +3,7 @@
     world_mean_spearman, world_mean_spearman_low, world_mean_spearman/TASK, rival_margin_low/RIVAL
 
 of the headline form of truth; those of the other forms have `truth/FORM/` before their names. Where there are
-too few worlds for an interval, there is no figure of its end.
+too few worlds for an interval, a mean over them says nothing of others, and there is no figure but how many they are.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ def distribution_figures(results: Sequence[DistributionResult], command: str) ->
 
 
 def _of_form(found: OverWorlds, prefix: str, command: str) -> list[Figure]:
+    if math.isnan(found.mean.low):
+        return []
     claims: list[tuple[str, float, str]] = [
         ("world_mean_spearman", found.mean.value, "-"),
         ("world_mean_spearman_low", found.mean.low, "-"),

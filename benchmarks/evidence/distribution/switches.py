@@ -20,8 +20,8 @@ import torch
 import yaml
 from scipy import stats
 
-from benchmarks.evidence.distribution.backbones import Folders
-from benchmarks.evidence.distribution.catalogue import world_named
+from benchmarks.evidence.distribution.backbones import Folders, folder_options
+from benchmarks.evidence.distribution.catalogue import development_worlds, world_named
 from benchmarks.evidence.distribution.opening import opened
 from benchmarks.evidence.distribution.results import FORMS, DistributionResult, read, result_file
 from benchmarks.figures import RESULTS, Figure, figure, write_beside
@@ -63,8 +63,7 @@ def measured(given: argparse.Namespace, name: str) -> Iterator[tuple[str, str, s
     """Variant, ranking, form of truth and Spearman correlation in one world, variant by variant."""
     listed = world_named(name)
     held = read(result_file(given.results, listed))
-    folders = Folders(given.encoder, given.language_model, given.weights)
-    with opened(listed, given.data, given.out, folders) as world:
+    with opened(listed, given.data, given.out, Folders.given(given)) as world:
         for variant in (AS_MEASURED, *given.set):
             settings = {} if variant == AS_MEASURED else settings_of(variant)
             whole = merge(world.config.model_dump(mode="json", exclude_unset=True), settings)
@@ -84,12 +83,8 @@ def parsed(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=COMMAND, description="Holds other settings of a run against stored truth.")
     parser.add_argument("worlds", nargs="+", metavar="WORLD", help="development worlds with stored results")
     parser.add_argument("--set", action="append", required=True, metavar="FIELD=VALUE[,...]", help="one variant each")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
-    parser.add_argument("--out", type=Path, required=True, help="folder for worlds and artifacts")
+    folder_options(parser)
     parser.add_argument("--results", type=Path, default=RESULTS / "evidence" / "distribution", help="folder of the results")
-    parser.add_argument("--encoder", type=Path, help="from benchmarks.evidence.worlds.sentence_encoder")
-    parser.add_argument("--language-model", type=Path, help="from benchmarks.evidence.worlds.pretrain")
-    parser.add_argument("--weights", type=Path, help="from examples.pretrained.unpack")
     parser.add_argument("--figures", action="store_true", help="write benchmarks/results/switches.json")
     given = parser.parse_args(words)
     for variant in given.set:
@@ -97,8 +92,7 @@ def parsed(words: Sequence[str] | None = None) -> argparse.Namespace:
             settings_of(variant)
         except ValueError as error:
             parser.error(f"--set: {error}")
-    if judged := [name for name in given.worlds if world_named(name).role != "development"]:
-        parser.error(f"settings are chosen on development worlds, found {', '.join(judged)}")
+    development_worlds(parser, given.worlds, "settings")
     return given
 
 

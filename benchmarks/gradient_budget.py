@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.pass_ratio import plain_pass
 from benchmarks.workloads import workload
-from mixval.stages.memory import peak_bytes
+from mixval.telemetry.peak import peak_bytes
 from mixval.terms.ntk.groups import layer_groups
 from mixval.terms.ntk.kernel import exact_kernel, weight_bytes
 

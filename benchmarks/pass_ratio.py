@@ -19,7 +19,7 @@ from collections.abc import Callable
 import torch
 
 from benchmarks.workloads import Workload, workload
-from mixval.stages.memory import peak_bytes
+from mixval.telemetry.peak import peak_bytes
 from mixval.terms.ntk.groups import layer_groups
 from mixval.terms.ntk.kernel import exact_kernel, weight_bytes
 from mixval.terms.ntk.sketch import fast_products, plan_sketch, sketch

@@ -26,9 +26,9 @@ from mixval.contracts.plan import ContributorPlan, ShardRef
 from mixval.stages import forward, gradients, statistics, terms
 from mixval.stages.footprint import Footprint
 from mixval.stages.jobs import MeasureJob, contributor_job, target_job
-from mixval.stages.memory import peak_bytes
 from mixval.stages.planning import make_plan
 from mixval.stages.preparing import run_fingerprint
+from mixval.telemetry.peak import peak_bytes
 
 FOOTPRINT = Footprint(
     n_parameters=11_164_352,

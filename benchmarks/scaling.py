@@ -16,7 +16,7 @@ import time
 
 import numpy as np
 
-from mixval.stages.memory import peak_bytes
+from mixval.telemetry.peak import peak_bytes
 from mixval.terms.discrepancy.random_features import embed, fourier_features
 from mixval.terms.ntk.statistics import GradientStatistics
 

@@ -22,7 +22,7 @@ import torch
 from benchmarks.rivals import bergson, captum, dattri, engine, kronfluence, traker
 from benchmarks.rivals.job import Job
 from benchmarks.rivals.shapes import Shape, shape
-from mixval.stages.memory import peak_bytes
+from mixval.telemetry.peak import peak_bytes
 
 JOBS: dict[str, Job] = {
     **engine.JOBS,

@@ -21,8 +21,10 @@ from mixval.config.runtime import RuntimeConfig
 from mixval.errors import ConfigError, MixvalError, StorageError
 from mixval.installing import install_command
 from mixval.stages.memory import ALLOCATOR
-from mixval.telemetry.observing import peak_bytes, tell_worker_memory
+from mixval.telemetry.observing import tell_worker_memory
+from mixval.telemetry.peak import peak_bytes
 from mixval_flows.local_cluster import start_local, watch
+from mixval_flows.same_versions import require_same_versions
 from mixval_flows.worker import prepare
 from mixval_tasks.calls import Calls
 from mixval_tasks.cluster import in_use, use_cluster
@@ -203,6 +205,8 @@ def _start(runtime: RuntimeConfig) -> Client:
             f"runtime.cluster: expected a Dask scheduler at {runtime.cluster}, found {error}. Start it, or use `auto`."
         ) from error
     is_own = isinstance(target, LocalCluster) and bool(runtime.cluster_options.get("processes", True))
+    if not isinstance(target, LocalCluster):
+        require_same_versions(client)
     client.register_plugin(prepare(runtime.threads_per_worker, is_own))
     return client
 

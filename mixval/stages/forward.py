@@ -11,9 +11,9 @@ from mixval.models.backbone import Backbone, Batch, Forward, n_truncated
 from mixval.models.hidden import caught, masked_mean
 from mixval.models.outputs import IGNORED
 from mixval.stages.jobs import MeasureJob
-from mixval.stages.memory import peak_bytes
 from mixval.stages.resident import resident_backbone
 from mixval.stages.rows import counted, in_batches, real_rows, sampled_rows
+from mixval.telemetry.peak import peak_bytes
 
 VERSION = 2
 """Raised whenever the numbers change."""

@@ -21,12 +21,12 @@ from mixval.models.backbone import Backbone
 from mixval.models.outputs import OutputKind
 from mixval.stages.footprint import probe_footprint
 from mixval.stages.jobs import MeasureJob
-from mixval.stages.memory import peak_bytes
 from mixval.stages.preconditioning import preconditioner_key, read_preconditioner
 from mixval.stages.resident import resident_backbone
 from mixval.stages.rows import class_indices, counted, in_batches, real_rows, sampled_rows
 from mixval.stages.steps import Work
 from mixval.storage.sample import part_counts
+from mixval.telemetry.peak import peak_bytes
 from mixval.terms.ntk.groups import layer_groups
 from mixval.terms.ntk.kernel import exact_kernel
 from mixval.terms.ntk.objective import squared_lengths

@@ -1,7 +1,6 @@
-"""Memory of a process that measures: settings of its allocator, its peak, and how much there is."""
+"""Memory of a process that measures: settings of its allocator, its limit, and how much there is."""
 
 import os
-import re
 import resource
 import sys
 from collections.abc import Iterable
@@ -21,7 +20,6 @@ BEYOND_BYTES = 2 * 2**30
 UNKNOWN_BYTES = 8 * 2**30
 """Taken for the machine's memory where the system does not tell."""
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.high", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-_STATUS = Path("/proc/self/status")
 
 
 def limit_memory(n_bytes: int) -> None:
@@ -33,14 +31,6 @@ def limit_memory(n_bytes: int) -> None:
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
         most = n_bytes + BEYOND_BYTES
         resource.setrlimit(resource.RLIMIT_DATA, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
-
-
-def peak_bytes() -> int:
-    """Peak resident bytes since the process began. On Linux its own alone; `ru_maxrss` would inherit its parent's."""
-    if _STATUS.exists() and (found := re.search(r"VmHWM:\s+(\d+) kB", _STATUS.read_text())):
-        return int(found.group(1)) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak if sys.platform == "darwin" else peak * 1024)
 
 
 def machine_bytes(limits: Iterable[str | Path] = _LIMITS) -> int:

@@ -13,10 +13,10 @@ import torch
 from mixval.contracts.record import ArtifactRef
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.kept import LastMade
-from mixval.stages.memory import peak_bytes
 from mixval.stages.resident import resident_backbone
 from mixval.stages.rows import counted, in_batches, sampled_rows
 from mixval.stages.steps import Step, one_call
+from mixval.telemetry.peak import peak_bytes
 from mixval.terms.ntk.kinds import select_parameters
 from mixval.terms.ntk.preconditioner import Preconditioner, preconditioner
 from mixval.terms.ntk.second_moments import second_moments

@@ -25,11 +25,11 @@ from mixval.contracts.record import ArtifactRef
 from mixval.stages.group_pieces import commit_piece_groups, piece_groups_ref
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.measured import parts_with_rows
-from mixval.stages.memory import peak_bytes
 from mixval.stages.one_pass import measured_rows
 from mixval.stages.rows import bad_rows, real_rows, threshold_rows
 from mixval.stages.shared_sketch import read_shared_sketch, shared_sketch_ref
 from mixval.stages.steps import Work
+from mixval.telemetry.peak import peak_bytes
 from mixval.terms.discrepancy.labelled import with_labels
 from mixval.terms.discrepancy.random_features import FourierFeatures, fourier_features
 from mixval.terms.sufficient_statistics import MeasuredRows, SufficientStatistics

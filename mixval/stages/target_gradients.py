@@ -13,10 +13,10 @@ import numpy as np
 from mixval.contracts.record import ArtifactRef
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.kept import LastMade
-from mixval.stages.memory import peak_bytes
 from mixval.stages.one_pass import measured_rows
 from mixval.stages.rows import sampled_rows
 from mixval.stages.shared_sketch import read_shared_sketch, shared_sketch_ref
+from mixval.telemetry.peak import peak_bytes
 from mixval.terms.ntk.objective import TargetObjective, lengths
 
 VERSION = 1

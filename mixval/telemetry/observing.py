@@ -6,7 +6,6 @@ Nothing here ever fails a run: what cannot be written or sent is a warning in th
 from __future__ import annotations
 
 import logging
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +22,7 @@ from mixval.errors import ConfigError, reason_of
 from mixval.storage.root import Location
 from mixval.telemetry.facts import Facts, Sample
 from mixval.telemetry.json_log import JsonLog
+from mixval.telemetry.peak import peak_bytes
 
 _LOG = logging.getLogger("mixval.telemetry")
 LOOKING = ("start", "plan", "inbox")
@@ -159,12 +159,6 @@ def never_failing(doing: str, run: Observation) -> Iterator[None]:
         yield
     except Exception as error:
         _LOG.warning("run %s of %s could not %s: %s", run.id, run.flow, doing, stripped_url(reason_of(error)))
-
-
-def peak_bytes() -> int:
-    """Most memory that this process has had."""
-    kilo = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kilo
 
 
 class _Timed:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import dask
 import numpy as np
 import pytest
 import torch
 from distributed import Client, LocalCluster
+from distributed.security import Security
 
 from mixval.config.backbone import BackboneConfig, LoraConfig
 from mixval.config.runtime import RuntimeConfig
@@ -69,6 +74,47 @@ def test_a_dotted_class_is_called_with_its_options(torch_threads_kept: None) -> 
     assert len(client.scheduler_info()["workers"]) == 2
     lazy.close()
     assert client.status == "closed"
+
+
+def test_a_worker_with_another_mixval_is_refused_before_work_is_sent(tmp_path: Path) -> None:
+    other = tmp_path / "mixval-0.0.1.dist-info"
+    other.mkdir()
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: mixval\nVersion: 0.0.1\n")
+    with LocalCluster(n_workers=0, processes=False, protocol="tcp://", dashboard_address="127.0.0.1:0") as running:
+        command = [sys.executable, "-m", "distributed.cli.dask_worker", running.scheduler_address]
+        options = ["--no-nanny", "--nthreads", "1", "--no-dashboard", "--local-directory", str(tmp_path)]
+        before = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+        worker = subprocess.Popen([*command, *options], env=before, stderr=subprocess.DEVNULL)
+        lazy = LazyCluster(RuntimeConfig(cluster=running.scheduler_address))
+        try:
+            with Client(running.scheduler_address, set_as_default=False) as other_client:
+                other_client.wait_for_workers(1)
+            with pytest.raises(
+                ConfigError, match=r"expected workers with the versions of this process, found .*mixval 0\.0\.1 \(here "
+            ):
+                lazy.client()
+        finally:
+            lazy.close()
+            worker.kill()
+            worker.wait()
+
+
+def test_a_scheduler_behind_tls_is_joined_with_the_keys_of_dask_s_configuration(
+    tmp_path: Path, torch_threads_kept: None
+) -> None:
+    own = Security.temporary()
+    keys = {"ca-file": own.tls_ca_file, "client.key": own.tls_client_key, "client.cert": own.tls_client_cert}
+    for name, content in keys.items():
+        (tmp_path / name).write_text(content)
+    settings = {f"distributed.comm.tls.{name}": str(tmp_path / name) for name in keys}
+    with LocalCluster(
+        n_workers=1, processes=False, protocol="tls://", security=own, dashboard_address="127.0.0.1:0"
+    ) as running:
+        assert running.scheduler_address.startswith("tls://")
+        with dask.config.set(settings):
+            lazy = LazyCluster(RuntimeConfig(cluster=running.scheduler_address))
+            assert lazy.client().submit(poison.harmless, 7).result() == 49
+            lazy.close()
 
 
 def test_an_address_where_nobody_listens_is_a_storage_error_in_words(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from mixval.stages.memory import peak_bytes
+from mixval.telemetry.peak import peak_bytes
 
 Made = TypeVar("Made")
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")

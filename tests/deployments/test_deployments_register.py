@@ -12,6 +12,7 @@ import pytest
 import typer
 import yaml
 from prefect import Flow, get_client
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.flows import load_flow_from_entrypoint
@@ -20,7 +21,7 @@ from typer.testing import CliRunner
 from mixval.config.load import load_config, parse_config
 from mixval.config.valuation import ValuationConfig
 from mixval.errors import ConfigError
-from mixval_deployments import register
+from mixval_deployments import automations, register
 from mixval_deployments.register import DEFAULT_POOL, build_deployment
 from mixval_flows.__main__ import app
 from mixval_flows.entry import NO_TELEMETRY, require_api
@@ -141,6 +142,48 @@ def test_a_calibration_is_registered_by_the_command_and_its_runs_are_due(calibra
     config = CALIBRATION.load_config(calibration_file)
     assert {run.state_name for run in runs} == {"Scheduled"}
     assert all(CALIBRATION.load().validate_parameters(run.parameters)["config"] == config for run in runs)
+
+
+@pytest.mark.usefixtures("prefect_api")
+def test_a_gate_is_started_by_an_event_in_an_image_and_a_late_run_is_cancelled(tmp_path: Path) -> None:
+    made = CliRunner().invoke(
+        register.app,
+        ["ingestion", str(EXAMPLE.with_name("gate.yaml")), "--name", "gate", "--cron", "*/5 * * * *",
+         "--on-event", "mixval.delivery", "--job-variable", "image=registry/mixval:1", "--collision", "CANCEL_NEW"],
+    )  # fmt: skip
+    assert made.exit_code == 0, made.output
+    with get_client(sync_client=True) as client:
+        stored = client.read_deployment_by_name("ingestion/gate")
+        [automation] = client.read_automations_by_name("ingestion/gate on mixval.delivery")
+    assert stored.job_variables["image"] == "registry/mixval:1"
+    assert stored.concurrency_options.collision_strategy == "CANCEL_NEW"
+    assert automation.trigger.expect == {"mixval.delivery"}
+    assert automation.actions[0].deployment_id == stored.id
+
+
+@pytest.mark.parametrize(("given", "words"), [("image", "expected NAME=VALUE"), ("api_key=k3y", "looks like a secret")])
+def test_job_variables_are_names_with_values_and_no_secrets(given: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        register._variables([given])
+
+
+@pytest.mark.usefixtures("prefect_api")
+def test_automations_are_made_once_and_tell_of_bad_ends() -> None:
+    with get_client(sync_client=True) as client:
+        CustomWebhookNotificationBlock(name="on-call", url="https://example.invalid/hook", method="POST").save(
+            "on-call", overwrite=True
+        )
+        for _ in range(2):
+            done = CliRunner().invoke(automations.app, ["--notify", "custom-webhook/on-call"])
+            assert done.exit_code == 0, done.output
+        [silent], [bad] = (client.read_automations_by_name(name) for name in (automations.ZOMBIES, automations.TOLD))
+    assert silent.trigger.posture == "Proactive"
+    assert silent.trigger.within == automations.SILENT
+    assert silent.actions[0].state == "CRASHED"
+    assert bad.trigger.expect == automations.ENDED_BADLY
+    assert (bad.actions[0].subject, bad.actions[0].body) == (automations.SUBJECT, automations.BODY)
+    for one in (silent, bad):
+        assert set(one.trigger.match_related.root["prefect.resource.name"]) == set(FLOWS)
 
 
 def test_a_schedule_needs_a_server_that_stays() -> None:

@@ -12,7 +12,7 @@ unexport PREFECT_API_URL PREFECT_PROFILE
 # Without stored bytecode each of a run's processes compiles every module again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo demo-pretrained test test-laboratory test-kernels torture lint figures bench clean
+.PHONY: setup demo demo-pretrained test test-laboratory test-kernels torture lint docs-site sbom figures bench clean
 
 $(READY): pyproject.toml constraints.txt bootstrap.txt
 	$(PY) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "mixval needs Python 3.11 to 3.13, found " + sys.version.split()[0] + ". Run: make PY=python3.11")'
@@ -57,6 +57,14 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The documentation as a site, in build/site; warnings are errors.
+docs-site: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q
+
+# What an installation brings, as CycloneDX: build/sbom.cdx.json.
+sbom: $(READY)
+	$(BIN)/python -m benchmarks.house.sbom --extra s3
 
 figures: $(READY)
 	$(BIN)/python -m benchmarks.main_job

@@ -315,6 +315,11 @@ def test_exit_codes_are_documented() -> None:
     assert shown == {kind.__name__: kind.exit_code for kind in kinds}
 
 
+def test_every_page_is_on_the_site() -> None:
+    site = (pages.ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    assert sorted(re.findall(r"- ([\w-]+\.md)", site)) == sorted(page.name for page in DOCS.glob("*.md"))
+
+
 def test_the_runbook_has_every_exit_code_error_and_warning() -> None:
     text = (DOCS / "runbook.md").read_text(encoding="utf-8")
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.MixvalError)]

@@ -1,0 +1,53 @@
+"""Mixtures against trainings on planted rows: generated rows without any sense are found to be, in both ways."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.mixing import measure
+from benchmarks.mixing.__main__ import coalition_figures, part_figures, ratio_figures
+from benchmarks.mixing.measure import coalitions, contributors, part_signs, ratios
+from benchmarks.mixing.worlds import MixingWorld, Rows
+
+N_CLASSES = 3
+
+
+def planted(n: int, seed: int, right: bool = True) -> Rows:
+    drawn = np.random.default_rng(seed)
+    labels = drawn.integers(0, N_CLASSES, n)
+    centres = np.eye(N_CLASSES, 6)
+    shown = labels if right else (labels + 1) % N_CLASSES
+    return Rows(np.hstack([centres[shown] + 0.4 * drawn.normal(size=(n, 6)), np.ones((n, 1))]), labels)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> MixingWorld:
+    for name, few in {"BUDGETS": (40, 90), "SEEDS": 2, "SMALL_BUDGET": 30, "CONTRIBUTORS": 6, "COALITIONS": 6}.items():
+        monkeypatch.setattr(measure, name, few)
+    return MixingWorld("planted", planted(200, 1), planted(200, 2, right=False), planted(80, 3), planted(200, 4), N_CLASSES)
+
+
+def test_wrong_rows_are_best_left_out_by_training_and_by_value(world: MixingWorld) -> None:
+    found = ratios(world)
+    assert [one.budget for one in found] == [40, 90]
+    for one in found:
+        assert int(np.argmax(one.truth)) <= 2
+        assert one.spearman(one.predicted) > 0.9
+        assert one.regret(one.predicted) < 0.1
+        assert one.regret(one.rivals["all-alike"]) > one.regret(one.rivals["all-real"])
+    named = {one["name"]: one["figure"] for one in ratio_figures(found)}
+    order = np.mean([one.spearman(one.predicted) for one in found])
+    assert named["ratio_spearman/planted/linear"] == pytest.approx(order, rel=1e-3)
+    assert named["ratio_regret/planted/linear"] == pytest.approx(max(one.regret(one.predicted) for one in found), abs=1e-3)
+
+
+def test_signs_of_parts_and_orders_of_unions_follow_training(world: MixingWorld) -> None:
+    drawn = contributors(world)
+    signs, unions = part_signs(world, drawn), coalitions(world, drawn)
+    assert len(signs.truth) == len(unions.truth) == 6
+    assert np.mean(signs.truth) < 0
+    assert {one["name"]: one["figure"] for one in part_figures([signs])}["part_sign_share/linear"] >= 0.8
+    own, mean = coalition_figures(world.name, unions)
+    assert own["name"] == "coalition_spearman/planted/linear"
+    assert -1 <= mean["figure"] <= 1

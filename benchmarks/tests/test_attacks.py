@@ -117,6 +117,12 @@ def test_only_synthetic_rows_are_declared_real(inputs: Inputs) -> None:
     assert set(ATTACKS["overstate-real"].apply(table, sight_of(inputs))["origin"].to_pylist()) == {"real"}
 
 
+def test_only_real_rows_are_declared_synthetic(inputs: Inputs) -> None:
+    table, after, _ = altered(inputs, "overstate-synthetic", 0.5)
+    assert keyed(after, inputs.task) == keyed(table, inputs.task)
+    assert after["origin"].to_pylist().count("real") == table["origin"].to_pylist().count("real") // 2
+
+
 def test_labels_of_the_model_lower_the_loss_and_softening_touches_the_hardest_rows_alone() -> None:
     inputs = planted_inputs("text-classification")
     table, after, _ = altered(inputs, "model-labels")

@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.mixing import measure
 from benchmarks.mixing.__main__ import coalition_figures, part_figures, ratio_figures
+from benchmarks.mixing.attacks import declaring, splitting
 from benchmarks.mixing.measure import coalitions, contributors, part_signs, ratios
 from benchmarks.mixing.worlds import MixingWorld, Rows
 
@@ -51,3 +52,14 @@ def test_signs_of_parts_and_orders_of_unions_follow_training(world: MixingWorld)
     own, mean = coalition_figures(world.name, unions)
     assert own["name"] == "coalition_spearman/planted/linear"
     assert -1 <= mean["figure"] <= 1
+
+
+def test_what_a_contributor_says_of_its_rows_changes_no_value_of_all_of_them(world: MixingWorld) -> None:
+    drawn = contributors(world)
+    for origin in ("real", "synthetic"):
+        n, told, change = declaring(world, drawn, origin)
+        assert 0 <= told <= n <= len(drawn)
+        assert change < 1e-9
+    places, ratio = splitting(world, drawn)
+    assert places <= 0.5  # a half has fewer rows: its value is hardly ever higher
+    assert np.isfinite(ratio)

@@ -58,6 +58,7 @@ _ALL: tuple[Attack, ...] = (
         _TARGET | _BACKBONE,
     ),
     Attack("overstate-real", rows.overstate_real, 1.0, "synthetic rows are declared real"),
+    Attack("overstate-synthetic", rows.overstate_synthetic, 1.0, "real rows are declared synthetic"),
 )
 ATTACKS: dict[str, Attack] = {attack.name: attack for attack in _ALL}
 

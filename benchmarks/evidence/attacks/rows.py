@@ -8,7 +8,7 @@ import pyarrow as pa
 from benchmarks.evidence.attacks.attack import AttackerView, counted, joined, seen, taken
 from benchmarks.evidence.worlds.disguise import disguised
 from benchmarks.evidence.worlds.spoiling import replaced
-from mixval.contracts.parts import REAL
+from mixval.contracts.parts import REAL, SYNTHETIC
 from mixval.evidence.baselines import forward_pass
 
 FEWEST_LEFT = 2
@@ -53,10 +53,19 @@ def drop_hard(table: pa.Table, sight: AttackerView, strength: float, _: np.rando
 
 def overstate_real(table: pa.Table, _: AttackerView, strength: float, random: np.random.Generator) -> pa.Table:
     """The same rows, a share of the synthetic ones declared real."""
+    return _declared(table, REAL, strength, random)
+
+
+def overstate_synthetic(table: pa.Table, _: AttackerView, strength: float, random: np.random.Generator) -> pa.Table:
+    """The same rows, a share of the real ones declared synthetic."""
+    return _declared(table, SYNTHETIC, strength, random)
+
+
+def _declared(table: pa.Table, origin: str, strength: float, random: np.random.Generator) -> pa.Table:
     origins = table["origin"].to_pylist()
-    synthetic = np.flatnonzero([origin != REAL for origin in origins])
-    for at in random.permutation(synthetic)[: round(strength * len(synthetic))]:
-        origins[at] = REAL
+    others = np.flatnonzero([one != origin for one in origins])
+    for at in random.permutation(others)[: round(strength * len(others))]:
+        origins[at] = origin
     return replaced(table, "origin", origins)
 
 

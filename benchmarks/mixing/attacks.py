@@ -1,0 +1,116 @@
+"""What a contributor gains under values of parts by what it says of its rows: `python -m benchmarks.mixing.attacks --data DIR`.
+
+In the worlds of `python -m benchmarks.mixing`, by each of their contributors:
+
+    overstate-real        half of its generated rows are declared real
+    overstate-synthetic   half of its real rows are declared generated
+    split                 it enters as two contributors of half its rows each
+
+The value of all of its rows depends on no origin, so declaring gains none of it: measured is what becomes of the verdict on its
+generated rows where they harm. Of a split, the places that the better half gains in the ranking, and the sum of what both
+halves add to all others against what the whole adds. No training is needed: these are values alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.figures import Figure, figure, write_beside
+from benchmarks.mixing.measure import CONFIDENCE, Contributor, contributors, part_of, target_side
+from benchmarks.mixing.worlds import MixingWorld, Rows, worlds
+from mixval.contracts.parts import REAL, SYNTHETIC
+from mixval.terms.replicates import interval
+from mixval.valuation.mixtures import Mixtures
+
+COMMAND = "python -m benchmarks.mixing.attacks"
+
+
+def halves(rows: Rows) -> tuple[Rows, Rows]:
+    """Every other row, and the others; rows stand in the order of a random draw."""
+    places = np.arange(len(rows.labels))
+    return rows.take(places[::2]), rows.take(places[1::2])
+
+
+def declared(one: Contributor, origin: str) -> Contributor:
+    """Half of the rows of the other origin are declared to be of this one."""
+    if origin == REAL:
+        moved, kept = halves(one.synthetic)
+        return Contributor(one.real + moved, kept)
+    moved, kept = halves(one.real)
+    return Contributor(kept, one.synthetic + moved)
+
+
+def harm(one: Contributor, world: MixingWorld) -> tuple[float, bool]:
+    """What generated rows add, and whether their interval is below 0."""
+    parts = {REAL: part_of(one.real, world), SYNTHETIC: part_of(one.synthetic, world, 1 << 20)}
+    mixtures = Mixtures(parts, target_side(world))
+    adds = mixtures.worth({}).value.less(mixtures.worth({SYNTHETIC: 0.0}).value)
+    high = interval(adds.value, np.zeros(0) if adds.deviations is None else adds.deviations, CONFIDENCE)[1]
+    return adds.value, high is not None and high < 0
+
+
+def value_of(parts: Sequence[Rows], world: MixingWorld) -> float:
+    """Of all of these rows."""
+    whole = parts[0]
+    for one in parts[1:]:
+        whole = whole + one
+    return Mixtures({"all": part_of(whole, world)}, target_side(world)).worth({}, spread=False).value.value
+
+
+def declaring(world: MixingWorld, drawn: Sequence[Contributor], origin: str) -> tuple[int, int, float]:
+    """Contributors whose generated rows harm, how many of these are still told, and the largest change of a whole value."""
+    harmed = [one for one in drawn if harm(one, world)[1]]
+    after = [declared(one, origin) for one in harmed]
+    changes = [abs(value_of([one.rows], world) - value_of([two.rows], world)) for one, two in zip(harmed, after, strict=True)]
+    return len(harmed), sum(harm(one, world)[1] for one in after), max(changes, default=0.0)
+
+
+def splitting(world: MixingWorld, drawn: Sequence[Contributor]) -> tuple[float, float]:
+    """Mean places that the better half gains by its own value, and the mean ratio of what both halves add to all others, each
+    beside the other, to what the whole adds.
+    """
+    own = np.array([value_of([one.rows], world) for one in drawn])
+    places, ratios = [], []
+    for at, one in enumerate(drawn):
+        first, second = halves(one.rows)
+        better = max(value_of([first], world), value_of([second], world))
+        others = np.delete(own, at)
+        places.append(int((others > own[at]).sum()) - int((others > better).sum()))
+        rest = [other.rows for place, other in enumerate(drawn) if place != at]
+        with_all = value_of([*rest, one.rows], world)
+        whole = with_all - value_of(rest, world)
+        both = 2 * with_all - value_of([*rest, first], world) - value_of([*rest, second], world)
+        ratios.append((both, whole))
+    return float(np.mean(places)), float(np.sum([both for both, _ in ratios]) / np.sum([abs(whole) for _, whole in ratios]))
+
+
+def main() -> None:
+    """Measure and store."""
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the data sets")
+    given, figures = parser.parse_args(), list[Figure]()
+    counted: dict[str, list[tuple[int, int, float]]] = {REAL: [], SYNTHETIC: []}
+    splits = []
+    for world in worlds(given.data):
+        drawn = contributors(world)
+        for origin, found in counted.items():
+            found.append(declaring(world, drawn, origin))
+        splits.append(splitting(world, drawn))
+        print(world.name, counted, splits[-1], flush=True)
+    for origin, found in counted.items():
+        name, harmed = f"parts_attacks/overstate-{origin}", sum(n for n, *_ in found)
+        if harmed:
+            figures.append(figure(f"{name}/still_told", sum(told for _, told, _ in found) / harmed, "-", "share", COMMAND))
+        figures.append(figure(f"{name}/value_change", max(change for *_, change in found), "<= 1e-6", "nats", COMMAND))
+    places, ratio = np.mean(splits, axis=0)
+    figures.append(figure("parts_attacks/split/places", float(places), "<= 0", "ranks", COMMAND))
+    figures.append(figure("parts_attacks/split/added_ratio", float(ratio), "<= 1", "ratio", COMMAND))
+    write_beside("evidence", figures, COMMAND)
+
+
+if __name__ == "__main__":
+    main()

@@ -2,7 +2,7 @@
 
 Three worlds of CIFAR-10 and SST-2 with generated rows; the model is a linear head on frozen features (outlines of images, words
 of texts), so that its tangent kernel is exact and a training takes milliseconds: what is tested are values, not linearisation.
-Ratios are trained at two budgets with eight draws of rows each. Figures go to `benchmarks/results/evidence.json`, the curves to
+Ratios are trained at two budgets with four draws of rows each. Figures go to `benchmarks/results/evidence.json`, the curves to
 `benchmarks/results/mixing.json`. `DIR` is that of `python -m benchmarks.evidence`.
 """
 

@@ -25,17 +25,17 @@ from mixval.valuation.regression_coalitions import EffectRows
 
 PENALTY = 1.0
 """Of the weights' squared length the inverse, beside the sum of losses: one for all rows and budgets."""
-STEPS = 100
+STEPS = 60
 RATIOS = (0.0, 0.05, 0.1, 0.2, 0.3, 1 / 3, 0.5, 0.67, 1.0)
 """Shares of generated rows."""
-BUDGETS = (150, 1200)
+BUDGETS = (100, 500)
 """Rows of a training."""
-SEEDS = 8
+SEEDS = 4
 """Draws of the rows of each mixture."""
-SMALL_BUDGET = 100
+SMALL_BUDGET = 50
 SMALL_RATIOS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Of the small trainings that a linear regression is fitted to, one of each, as RegMix does (arXiv 2407.01492)."""
-CONTRIBUTORS, COALITIONS = 30, 30
+CONTRIBUTORS, COALITIONS = 20, 20
 REPLICATES, CONFIDENCE = 200, 0.95
 
 

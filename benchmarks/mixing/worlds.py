@@ -18,11 +18,11 @@ from mixval.evidence.baselines.linear_probe import standardised
 from mixval.evidence.baselines.raw_inputs import outlines
 from mixval.terms.arrays import Floats
 
-ROWS = {"real": 2400, "synthetic": 2400, "test": 1800}
+ROWS = {"real": 1200, "synthetic": 1200, "test": 1200}
 """Rows that are read of each table, drawn at random."""
-TARGET_ROWS = 400
+TARGET_ROWS = 300
 """Test rows that are the target; the others are what trainings are measured on."""
-TEXT_FEATURES = 256
+TEXT_FEATURES = 200
 WRONG_LABELS = 0.4
 Labels = npt.NDArray[np.int64]
 

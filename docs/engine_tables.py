@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Figure = dict[str, Any]
@@ -30,12 +30,12 @@ TARGET = re.compile(r"(<=|>=|<|>|)\s*([-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)")
 ENDS = ("lowest", "highest")
 
 
-def grouped(figures: Sequence[Figure]) -> str:
+def grouped(figures: Sequence[Figure], titles: Mapping[str, str] = TITLES) -> str:
     """A heading and a table for each group."""
     groups: dict[str, list[Figure]] = {}
     for one in figures:
         groups.setdefault(re.split(r"[_/]", one["name"])[0], []).append(one)
-    parts = [f"### {TITLES.get(word, cell(word.capitalize()))}\n\n{_table(held)}" for word, held in groups.items()]
+    parts = [f"### {titles.get(word, cell(word.capitalize()))}\n\n{_table(held)}" for word, held in groups.items()]
     return "\n\n".join(parts)
 
 

@@ -33,6 +33,14 @@ OF_METHODS = (
 )
 OF_DISTRIBUTION = ("world_mean_spearman", "world_mean_spearman_low", "rival_margin_low", "truth", "worlds")
 """Of the distribution of worlds, whose tables are made from its results."""
+OTHERS = {
+    "ratio": "Shares of generated rows against trainings",
+    "coalition": "Unions of contributors against trainings",
+    "part": "What generated rows add, against trainings",
+    "parts": "What declaring rows and splitting gain under values of parts",
+    "mixing": "The cost of these trainings",
+}
+"""Titles of the other figures, by first word."""
 BEST, ALWAYS = 4, ("eq8-fitted", "eq8-equal-z", "davinz", "size")
 """Of the summary: so many of the best rivals, and who stands in it wherever they are."""
 
@@ -45,7 +53,7 @@ def evidence(figures: Sequence[Figure]) -> str:
     parts = [*_sections(full, ["The worlds", *STUDIES]), *_sections(reduced, ["The reduced worlds", *small])]
     shown = (*OF_METHODS, *OF_DISTRIBUTION)
     others = [one for name, one in full.items() if name.partition("/")[0] not in shown and not is_of_study(name)]
-    return "\n\n".join([*parts, *([grouped(others)] if others else [])])
+    return "\n\n".join([*parts, *([grouped(others, OTHERS)] if others else [])])
 
 
 def summary(figures: Sequence[Figure]) -> str:

@@ -10,6 +10,7 @@ written by hand.
     docs/reports.md                `ties`: how often letters and intervals order pairs as training does, of the same file
     docs/method.md                 `sketch-errors`: how far off the sketched NTK term is; `coverage`: how often intervals hold
     docs/images/sketch_error.svg   the sketch's error over q
+    docs/images/mixture_curve.svg  trained and predicted values by the share of generated rows, of mixing.json
     docs/evidence.md               all of evidence.json; `distribution`: the small worlds of evidence/distribution/*.json
 """
 
@@ -20,10 +21,11 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmarks.evidence.distribution.results import read_all
 from benchmarks.evidence.distribution.tables import distribution_text
-from docs import coverage_table, engine_tables, evidence_tables, sketch_plot
+from docs import coverage_table, engine_tables, evidence_tables, mixture_plot, sketch_plot
 from docs.engine_tables import Figure, cell
 from docs.marked import rewrite
 
@@ -34,6 +36,8 @@ METHOD = ROOT / "docs" / "method.md"
 PLOT = ROOT / "docs" / "images" / "sketch_error.svg"
 RESULTS = ROOT / "benchmarks" / "results" / "main_job.json"
 ENGINE_RESULTS = RESULTS.with_name("engine.json")
+CURVES = RESULTS.with_name("mixing.json")
+CURVES_PLOT = PLOT.with_name("mixture_curve.svg")
 EVIDENCE = ROOT / "docs" / "evidence.md"
 EVIDENCE_RESULTS = RESULTS.with_name("evidence.json")
 RECORDED_BEFORE = {"engine.json", "evidence.json"}
@@ -85,6 +89,12 @@ def plot_points(results: Path = ENGINE_RESULTS) -> sketch_plot.Points:
     return sketch_plot.points(read_figures(results))
 
 
+def mixture_curves(results: Path = CURVES) -> dict[str, Any]:
+    """What the plot of mixtures shows."""
+    found: dict[str, Any] = json.loads(results.read_text(encoding="utf-8"))
+    return found
+
+
 def sketch_errors(results: Path = ENGINE_RESULTS) -> str:
     """The errors of the sketched term; as `table`."""
     found = plot_points(results)
@@ -134,4 +144,5 @@ if __name__ == "__main__":
         rewrite(page, name, made())
     PLOT.parent.mkdir(exist_ok=True)
     PLOT.write_text(sketch_plot.drawn(plot_points()), encoding="utf-8")
-    sys.stdout.write(f"wrote {PLOT.name}\n")
+    CURVES_PLOT.write_text(mixture_plot.drawn(mixture_curves()), encoding="utf-8")
+    sys.stdout.write(f"wrote {PLOT.name} and {CURVES_PLOT.name}\n")

@@ -43,7 +43,9 @@ def world_of(root: Path, task: Task, method: str) -> World:
 
 @pytest.mark.parametrize(("method", "task"), [("exact", "image-classification"), ("sketched", "instruction")])
 def test_planted_contributors_come_out_in_the_planted_order(method: str, task: Task, tmp_path: Path, value: Value) -> None:
-    run = open_run(value(world_of(tmp_path, task, method).config()).url)
+    groups = {"value": {"groups": ["origin"]}} if method == "sketched" else {}
+    summary = value(world_of(tmp_path, task, method).config(**groups))
+    run = open_run(summary.url)
     assert run.ranking["contributor"].to_pylist() == list(PLANTED)
     near, _, far = run.ranking.to_pylist()
     assert near["value_low"] > far["value_high"]
@@ -56,6 +58,17 @@ def test_planted_contributors_come_out_in_the_planted_order(method: str, task: T
         _a_training_is_told(world_of(tmp_path, task, method), value)
     if method == "sketched":
         _coalitions_are_of_the_regression(run, NOBODY[task])
+        assert summary.recomputed["piece-statistics"] == len(PLANTED)
+        _groups_by_origin_are_the_parts(run)
+
+
+def _groups_by_origin_are_the_parts(run: StoredRun) -> None:
+    assert run.groups is not None
+    assert run.parts is not None
+    adds = {(row["contributor"], row["part"]): row["adds"] for row in run.parts.to_pylist()}
+    known = {(row["contributor"], row["group"]): row["adds"] for row in run.groups.to_pylist() if row["adds"] is not None}
+    assert known
+    assert known == pytest.approx({key: adds[key] for key in known}, rel=1e-5)
 
 
 def test_eq_8_on_the_same_gradients_takes_no_pass_and_is_named_so(tmp_path: Path, value: Value) -> None:

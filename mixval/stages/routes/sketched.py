@@ -175,7 +175,8 @@ class SketchedRoute(Route[PartStatistics]):
         after = tuple(self._first_steps(target))
         label = f"summary {job.contributor.name}"
         summary = Step(label, job.store, statistics_ref(job, target), lambda: statistics_work(job, target), after)
-        return [summary, *([counts_step(job, target, after)] if job.value.groups else [])]
+        # After the summary, whose pass makes the groups' sums too.
+        return [summary, *([counts_step(job, target, (*after, summary))] if job.value.groups else [])]
 
     def inputs(self, job: MeasureJob, target: MeasureJob) -> dict[str, Any]:
         """The sufficient statistics, and T's gradients where the value is by NTK regression."""

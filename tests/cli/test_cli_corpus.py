@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from mixval.cli.corpus_view import broken
 from tests.browser import complaints, open_page
 from tests.cli.command_line import invoke
 from tests.corpus.files import planted, texts, write
@@ -73,6 +74,14 @@ def test_a_terminal_gets_tables(data: Path) -> None:
     assert "To target: KL and JS" in done.stdout
     assert "close" in done.stdout
     assert "report.html" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["synthetic: wiki/gpt-3.5/generated_expert", "o" * 50, "openstax/economics"])
+def test_names_are_whole_on_a_narrow_terminal(name: str) -> None:
+    lines = broken(name, 18)
+    assert "".join(lines).replace(" ", "") == name.replace(" ", "")
+    assert max(map(len, lines)) <= 18
+    assert all(line[-1] in ":/" for line in lines[:-1] if "/" in name)
 
 
 def test_a_split_by_a_column_gives_a_corpus_each(data: Path) -> None:

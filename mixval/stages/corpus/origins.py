@@ -10,6 +10,7 @@ from typing import Any
 
 from mixval.config.source import SourceConfig
 from mixval.config.tasks import Task, spec_of
+from mixval.contracts.parts import PARTS
 from mixval.contracts.plan import ShardRef
 from mixval.corpus.origin.scoring import LEAST_TEXTS, Scorer, fit_scorer
 from mixval.corpus.origin.share import LEVEL, RealShare, real_share
@@ -40,7 +41,7 @@ def measure_origins(request: OriginRequest) -> dict[str, Any]:
     """A document with the share of each contributor. Raises ConfigError where too few rows of either class are known."""
     real = [text for _, texts in _texts(request.real, request, MOST_KNOWN) for text in texts]
     made = [(name, text) for name, texts in _texts(request.synthetic, request, MOST_KNOWN) for text in texts]
-    for kind, n_known in (("real", len(real)), ("synthetic", len(made))):
+    for kind, n_known in zip(PARTS, (len(real), len(made)), strict=True):
         if n_known < LEAST_TEXTS:
             raise ConfigError(f"origin: expected {LEAST_TEXTS} texts that are known to be {kind}, found {n_known}. Name more.")
     real, made = _smallest(real, MOST_KNOWN), _evenly(made)

@@ -11,15 +11,18 @@ import re
 import types
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from docs.marked import rewrite
+from mixval.config.generators import SamplingConfig, ServerGeneratorConfig, TransformersGeneratorConfig
 from mixval.config.ingestion import IngestionConfig
 from mixval.config.policy import Budget, Exploration, PolicyConfig, Rule
 from mixval.config.schema import field_meanings
+from mixval.config.synthesis import DocumentsConfig, SynthesisConfig
+from mixval.config.synthesis_filters import FiltersConfig
 from mixval.config.valuation import ValuationConfig
 from mixval.evidence.calibrating_config import CalibrationConfig
 from mixval.evidence.recipe import TrainingRecipe
@@ -48,6 +51,15 @@ def ingestion_tables() -> str:
     """A gate's configuration: its own keys, then the policy and what is in it. Sections of a valuation stand above."""
     parts = [("### The whole file", IngestionConfig), ("### `policy`", PolicyConfig), ("### A rule", Rule)]
     parts += [("### `policy.budget`", Budget), ("### `policy.exploration`", Exploration)]
+    return "\n\n".join(_section(title, model) for title, model in parts)
+
+
+def synthesis_tables() -> str:
+    """A synthesis's configuration: its own keys, documents, both kinds of generator, sampling and filters."""
+    parts = [("### The whole file", SynthesisConfig), ("### `source`", DocumentsConfig)]
+    parts += [("### `generator` of kind `transformers`", TransformersGeneratorConfig)]
+    parts += [("### `generator` of kind `openai`", ServerGeneratorConfig)]
+    parts += [("### `sampling`", SamplingConfig), ("### `filters`", FiltersConfig)]
     return "\n\n".join(_section(title, model) for title, model in parts)
 
 
@@ -84,6 +96,8 @@ def _one_line(text: str) -> str:
 
 def _type(annotation: Any) -> str:
     origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type(inner[0])
     if origin is Literal:
         return ", ".join(f"`{choice}`" for choice in inner)
     if origin in (Union, types.UnionType):
@@ -130,3 +144,4 @@ if __name__ == "__main__":
     rewrite(FILE, "fields", tables())
     rewrite(FILE, "calibration", calibration_tables())
     rewrite(FILE, "ingestion", ingestion_tables())
+    rewrite(FILE, "synthesis", synthesis_tables())

@@ -1,4 +1,4 @@
-"""The main job on the shipped examples, then a gate in front of a table: `make demo`. Needs no server, no GPU, no download."""
+"""The main job on the shipped examples, a gate in front of a table, synthetic rows: `make demo`. No server, GPU or download."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import cast
 from rich.console import Console
 
 from examples.gate import deliver_first, deliver_five
+from examples.synthesis import show_synthesis
 from mixval.cli.gate_view import print_gate
 from mixval.cli.leave import leaving_at_once
 from mixval.cli.progress_view import front_end
@@ -21,17 +22,18 @@ from mixval.contracts.gate_run import GateRunSummary
 from mixval_flows.front import Session, run_session
 
 EXAMPLES = ("images", "reviews", "answers")
-GATE = "gate"
+GATE, SYNTHESIS = "gate", "synthesis"
+PARTS = (*EXAMPLES, GATE, SYNTHESIS)
 INGESTION = "mixval_flows.ingestion:ingestion"
 
 
 def main(arguments: list[str]) -> None:
     """Value the named examples, all of them by default, in one session: one API and one cluster for all."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join((*EXAMPLES, GATE))}; all by default")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(PARTS)}; all by default")
     names = parser.parse_args(arguments).names
-    if unknown := sorted(set(names) - {*EXAMPLES, GATE}):
-        parser.error(f"expected any of {', '.join((*EXAMPLES, GATE))}, found {', '.join(unknown)}")
+    if unknown := sorted(set(names) - {*PARTS}):
+        parser.error(f"expected any of {', '.join(PARTS)}, found {', '.join(unknown)}")
     folder = Path(__file__).parent
     began = time.perf_counter()
     console = Console()
@@ -49,6 +51,8 @@ def main(arguments: list[str]) -> None:
             console.print(f"{len(configs)} example(s) in {time.perf_counter() - began:.0f} s.")
         if not names or GATE in names:
             show_gate(gate, value, console)
+        if not names or SYNTHESIS in names:
+            show_synthesis(value, console)
 
 
 def show_gate(config: IngestionConfig, session: Session, console: Console) -> None:

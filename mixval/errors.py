@@ -17,6 +17,7 @@
     │   ├── TouchedFileError   a file of the input was written or renamed while it was read, its content as before
     │   └── LostArtifactError  a committed artifact is missing or damaged
     ├── ModelError             a backbone cannot be loaded or does not fit the task
+    │   └── GeneratorError     what generates text refuses, or answers no more
     ├── ShapeError             tensors do not fit together
     ├── NumericalError         a factorisation or estimate failed, and its diagnostics
     ├── CapacityError          the plan does not fit a worker's memory
@@ -133,6 +134,10 @@ class ModelError(MixvalError):
     """A backbone cannot be loaded, or does not fit the task."""
 
     exit_code = 6
+
+
+class GeneratorError(ModelError):
+    """What generates text refuses all requests, or answers no more. Answers that it gave are kept."""
 
 
 class ShapeError(MixvalError):

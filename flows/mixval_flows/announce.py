@@ -27,6 +27,7 @@ from mixval.publish.ranking import ranking_rows
 from mixval.publish.verdict_words import headline, verdicts_in_words
 from mixval.publish.warning_words import IN_REPORT, warning_lines
 from mixval.storage.root import Location
+from mixval.synthesis.publishing import SynthesisSummary
 from mixval.telemetry.observing import observed
 from mixval_tasks.base import log_run
 
@@ -147,6 +148,23 @@ def announce_weights(summary: CalibrationSummary) -> None:
             key="mixval-weights",
             table=[{"term": term, "weight": weight} for term, weight in summary.weights.items()],
             description=f"{markdown_escaped(says)} Use them: `{summary.use}`",
+        )
+
+
+def announce_synthesis(summary: SynthesisSummary) -> None:
+    """Log what became of the planned rows, and create an artifact of the flow run: a table of them by reason."""
+    log = get_run_logger().warning if summary.n_failed else get_run_logger().info
+    log("synthesis %s: %s Rows: %s", summary.run_id, summary.headline, summary.rows_url)
+    if stopping.told() is not None:  # requests would be waited for
+        return
+    counted = [("kept", "", summary.n_kept)]
+    counted += [("dropped", reason, n) for reason, n in summary.dropped.items()]
+    counted += [("failed", reason, n) for reason, n in summary.failed.items()]
+    with while_prefect_answers():
+        create_table_artifact(
+            key="mixval-synthesis",
+            table=[{"rows": what, "reason": markdown_escaped(visible(reason)), "n": n} for what, reason, n in counted],
+            description=f"{markdown_escaped(summary.headline)} Run {summary.run_id}.",
         )
 
 

@@ -12,8 +12,10 @@ from uuid import uuid4
 
 from mixval import stopping
 from mixval.config.base import FrozenModel
+from mixval.config.generators import TransformersGeneratorConfig
 from mixval.config.ingestion import IngestionConfig
 from mixval.config.runtime import RuntimeConfig
+from mixval.config.synthesis import SynthesisConfig
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.gate_run import GateRunSummary
 from mixval.contracts.run import RunSummary
@@ -26,11 +28,14 @@ from mixval_flows.credentials import load_credentials
 from mixval_flows.quiet import quiet
 
 if TYPE_CHECKING:
+    from mixval.synthesis.estimating import Estimate
+    from mixval.synthesis.publishing import SynthesisSummary
     from mixval_flows.api import ApiStart
     from mixval_flows.runner import LazyCluster
 
 VALUATION = "mixval_flows.valuation:valuation"
 INGESTION = "mixval_flows.ingestion:ingestion"
+SYNTHESIS = "mixval_flows.synthesis:synthesis"
 
 
 def run_valuation(config: ValuationConfig, progress: Progress | None = None) -> RunSummary:
@@ -39,15 +44,16 @@ def run_valuation(config: ValuationConfig, progress: Progress | None = None) -> 
         return value(config, progress)
 
 
-def run_flow(flow: str, config: FrozenModel, progress: Progress | None = None) -> FrozenModel:
+def run_flow(flow: str, config: FrozenModel, progress: Progress | None = None, needs_workers: bool = True) -> FrozenModel:
     """Run the flow at the import path `flow` once, under a session's own API and cluster; returns its summary.
 
-    `config` is the flow's own and has a field `runtime` (cluster and workers).
+    `config` is the flow's own and has a field `runtime` (cluster and workers). Local workers are started early where it
+    `needs_workers`.
     """
     quiet()
     session = Session(config.runtime)  # type: ignore[attr-defined]  # of every flow's configuration
     try:
-        return session.run(flow, config, progress)
+        return session.run(flow, config, progress, needs_workers)
     finally:
         session.close()
 
@@ -68,6 +74,29 @@ def run_ingestion(config: IngestionConfig, progress: Progress | None = None) -> 
             return publish_gate(found)
         with seen_before(config, found):
             return cast("GateRunSummary", run_flow(INGESTION, config, current()))
+
+
+def run_synthesis(config: SynthesisConfig, progress: Progress | None = None) -> SynthesisSummary:
+    """Make synthetic rows once; an up-to-date run is returned at once. A server is asked without a cluster."""
+    from mixval.synthesis.publishing import up_to_date
+    from mixval.synthesis.whole import begin
+
+    stopping.begin()
+    if config.source.storage.credentials_block is None:  # else no document can be read before the API is there
+        with shown_by(progress or Silence()):
+            if (found := up_to_date(begin(config))) is not None:
+                return found
+    needs_workers = isinstance(config.generator, TransformersGeneratorConfig)
+    return cast("SynthesisSummary", run_flow(SYNTHESIS, config, progress, needs_workers))
+
+
+def estimate_synthesis(config: SynthesisConfig) -> Estimate:
+    """Requests, tokens, cost and hours of a run. Nothing is written, no server is contacted, no cluster started."""
+    from mixval.synthesis.estimating import estimated
+    from mixval_flows.runner import default_workers
+
+    load_credentials(config.source.storage.credentials_block)
+    return estimated(config, default_workers(config.runtime))
 
 
 def plan_valuation(config: ValuationConfig) -> PreparedRun:
@@ -139,11 +168,11 @@ class Session:
             with stash_prepared(config, prepared):
                 return self._value(config)
 
-    def run(self, flow: str, config: FrozenModel, progress: Progress | None = None) -> FrozenModel:
+    def run(self, flow: str, config: FrozenModel, progress: Progress | None = None, needs_workers: bool = True) -> FrozenModel:
         """Run any flow on one configuration."""
         with shown_by(progress or Silence()):
             cluster = self._lazy_cluster()
-            if cluster.is_local:
+            if cluster.is_local and needs_workers:
                 cluster.warm()
             self._lazy_api().begin()
             return self._run(flow, config)

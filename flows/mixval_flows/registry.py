@@ -111,6 +111,15 @@ _ALL = (
         front="mixval_flows.front:run_ingestion",
         view="mixval.cli.gate_view:print_gate",
     ),
+    RegisteredFlow(
+        name="synthesis",
+        sentence="Make synthetic rows from documents with a generator, filter them, and publish them as a contributor.",
+        flow="mixval_flows.synthesis:synthesis",
+        config="mixval.config.synthesis:SynthesisConfig",
+        front="mixval_flows.front:run_synthesis",
+        plan="mixval_flows.front:estimate_synthesis",
+        view="mixval.cli.synthesis_view:print_synthesis",
+    ),
 )
 FLOWS = {one.name: one for one in _ALL}
 

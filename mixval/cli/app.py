@@ -26,6 +26,7 @@ from mixval.cli.origin import origin
 from mixval.cli.recipe import recipe
 from mixval.cli.scaling import scaling
 from mixval.cli.stored import diff, explain, list_runs, print_union, report, show
+from mixval.cli.synthesizing import synthesize
 from mixval.config.tasks import EVERY_TASK
 from mixval.errors import ConfigError
 
@@ -199,6 +200,7 @@ app.command()(corpus)
 app.command()(origin)
 app.command()(gate)
 app.command()(history)
+app.command()(synthesize)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(scaling, name="scaling")
 

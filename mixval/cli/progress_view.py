@@ -28,6 +28,8 @@ WORDS = {
     "fitting": "fitting weights",
     "ranking": "ranking",
     "decide": "deciding",
+    "generate": "generating",
+    "filter": "filtering",
     "publish": "publishing",
     "count": "counting",
     "describe": "describing",

@@ -32,6 +32,9 @@ PATH_FIELDS = (
     ("table",),
     ("target",),
     ("state",),
+    ("source", "documents"),
+    ("generator", "model"),
+    ("prompts",),
 )
 
 
@@ -105,9 +108,11 @@ def anchor_paths(given: dict[str, Any], folder: Path) -> dict[str, Any]:
         if not isinstance(holder, dict):
             continue
         # A hub name such as org/model is no path: only existing paths, and those that begin with a dot, are made absolute.
-        is_model, found = field[0] == "backbone", holder.get(field[-1])
+        is_model, found = field[0] in ("backbone", "generator"), holder.get(field[-1])
         if isinstance(found, dict):
             holder[field[-1]] = {name: _anchored(text, folder, is_model) for name, text in found.items()}
+        elif isinstance(found, list):
+            holder[field[-1]] = [_anchored(text, folder, is_model) for text in found]
         elif found is not None:
             holder[field[-1]] = _anchored(found, folder, is_model)
     return anchored

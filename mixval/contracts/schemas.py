@@ -45,6 +45,10 @@ SCHEMAS = {
     "calibration-manifest": Schema(2, made_by="mixval calibrate"),
     "gate-manifest": Schema(1, made_by="mixval gate"),
     "decisions": Schema(1, made_by="mixval gate"),
+    "synthetic": Schema(1, made_by="mixval synthesize"),
+    "synthetic-dropped": Schema(1, made_by="mixval synthesize"),
+    "synthetic-failed": Schema(1, made_by="mixval synthesize"),
+    "synthesis-manifest": Schema(1, made_by="mixval synthesize"),
 }
 
 

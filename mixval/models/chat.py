@@ -107,6 +107,13 @@ class ChatTemplate:
                 )
         return before, whole[len(before) :]
 
+    def opened(self, messages: list[Message]) -> str:
+        """What the template writes before an answer to these messages is generated, special tokens of texts marked.
+
+        Raises ContractError when the template refuses the messages.
+        """
+        return self._render([self._mark(message) for message in messages], opens=True)
+
     def pieces(self, text: str) -> list[tuple[str, bool]]:
         """Consecutive parts of a text from `split`, each with whether special tokens in it are the template's own."""
         parts = self._marked.split(text)

@@ -95,6 +95,16 @@ class Tokeniser:
             found.append(self._join(turn.head, turn.answer, max_length))
         return found
 
+    def openings(self, conversations: Sequence[list[Message]]) -> list[list[int]]:
+        """Ids of each conversation up to where an answer is generated; without a chat template its texts, a blank line between.
+
+        Raises ContractError for one that the chat template refuses.
+        """
+        if self.template is None:
+            texts = ["\n\n".join(str(message["content"]) for message in messages) + "\n\n" for messages in conversations]
+            return [[*self.leading, *ids] for ids in self._ids(texts)]
+        return self._rendered_ids([self.template.opened(messages) for messages in conversations], self.template)
+
     def counts(self, rows: pa.Table, task: Task) -> TokenCounts:
         """The tokens of each row; null counts as empty."""
         try:
@@ -159,7 +169,7 @@ class Tokeniser:
         """Of a prompt's ids, the whole conversation's, and the answer's by itself."""
         # Most often no token spans the place where the answer begins; where one does, the answer is written apart.
         answer = whole[len(head) :] if whole[: len(head)] == head else rest
-        is_closed = not whole or bool(self._closing.intersection(answer))
+        is_closed = not whole or bool(self.closing.intersection(answer))
         return _Turn(head, answer if is_closed else [*answer, self._end_id()])
 
     def _join(self, head: list[int], answer: list[int], max_length: int) -> TokenRow:
@@ -204,7 +214,7 @@ class Tokeniser:
         return int(self.tokenizer.eos_token_id)
 
     @cached_property
-    def _closing(self) -> set[int]:
+    def closing(self) -> set[int]:
         """Ids that close an answer: the end token, and the added token that the chat template writes after an answer."""
         ids = self._ids([self.template.end_of_turn()], is_own=True)[0] if self.template is not None else []
         added = {*self.tokenizer.all_special_ids, *self.tokenizer.get_added_vocab().values()}
@@ -213,7 +223,7 @@ class Tokeniser:
     @cached_property
     def _ends(self) -> list[str]:
         """How a text spells them."""
-        return [str(token) for token in self.tokenizer.convert_ids_to_tokens(sorted(self._closing))]
+        return [str(token) for token in self.tokenizer.convert_ids_to_tokens(sorted(self.closing))]
 
     def _around(self) -> tuple[list[int], list[int]]:
         """Special tokens that the tokenizer puts before and after a text."""

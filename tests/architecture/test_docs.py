@@ -21,6 +21,7 @@ from mixval.cli.app import app
 from mixval.config.gate import GateConfig
 from mixval.config.ingestion import IngestionConfig
 from mixval.config.load import parse_config, parse_config_as
+from mixval.config.synthesis import SynthesisConfig
 from mixval.config.tasks import Task
 from mixval.config.valuation import PRESETS
 from mixval.contracts.results import COALITIONS, REDUNDANCY, ranking_schema
@@ -109,6 +110,9 @@ def test_settings_in_examples_are_valid(block: pages.Block) -> None:
         gate = pages.laid_over(GATE, fragment)
         assert fragment.keys() <= parse_config_as(IngestionConfig, gate, where=block.name).model_fields_set
         return
+    if "recipe" in fragment and "generator" in fragment:
+        assert fragment.keys() <= parse_config_as(SynthesisConfig, fragment, where=block.name).model_fields_set
+        return
     images = fragment.get("discrepancy", {}).get("features") == "pixels"
     task = fragment.get("task", "image-classification" if images else "text-classification")
     config = parse_config(pages.laid_over({"task": task, "backbone": BACKBONES[task]} | BASE, fragment), where=block.name)
@@ -129,6 +133,12 @@ def test_the_table_of_fields_is_current() -> None:
     gate = generate_configuration.ingestion_tables()
     assert text == replaced(text, "ingestion", gate), "run: python -m docs.generate_configuration"
     assert all(f"| `{name}` |" in gate for name in ("inbox", "policy", "rules", "quantity", "most", "freshness"))
+
+
+def test_the_table_of_a_synthesis_is_current() -> None:
+    text, made = generate_configuration.FILE.read_text(encoding="utf-8"), generate_configuration.synthesis_tables()
+    assert text == replaced(text, "synthesis", made), "run: python -m docs.generate_configuration"
+    assert all(f"| `{name}` |" in made for name in ("recipe", "max_chars", "batch_rows", "retries", "top_p", "leakage_words"))
 
 
 @pytest.mark.parametrize(("page", "part", "made"), generate_figures.BLOCKS)

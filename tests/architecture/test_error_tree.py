@@ -30,6 +30,7 @@ ENDS_PROCESSES = {
     "mixval/cli/gating.py",
     "mixval/cli/interrupts.py",
     "mixval/cli/leave.py",
+    "mixval/cli/synthesizing.py",
     "flows/mixval_flows/entry.py",
     "flows/mixval_flows/lifeline.py",
     "flows/mixval_flows/worker.py",

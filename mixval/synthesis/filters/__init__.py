@@ -1,0 +1,1 @@
+"""Which answers are dropped, each with its reason and the text that it goes by."""

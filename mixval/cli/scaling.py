@@ -11,6 +11,7 @@ import typer
 from mixval.cli.exits import errors_shown
 from mixval.cli.options import Json
 from mixval.cli.scaling_breakpoints import breakpoints
+from mixval.cli.scaling_generators import generators
 from mixval.cli.scaling_phases import phases
 from mixval.cli.scaling_weights import weights
 from mixval.errors import ConfigError
@@ -23,6 +24,7 @@ scaling = typer.Typer(
 )
 
 scaling.command()(phases)
+scaling.command()(generators)
 scaling.command()(breakpoints)
 scaling.command()(weights)
 
@@ -134,20 +136,22 @@ def advise(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Say which mixture is best at a planned budget, how much data it saves, where curves cross, and what more data buys."""
+    """Say which mixture is best at a planned budget, what it saves, where curves cross, what more buys, and when to stop."""
     with errors_shown(as_json):
         from itertools import combinations
 
         from mixval.cli.scaling_view import print_advice
         from mixval.publish.scaling.document import advice_document
         from mixval.scaling.advice import crossings, standings
+        from mixval.scaling.worth import worths
 
         found = _study(table, (loss, data, params, None, None, mixture), law, draws, seed)
         point = _points(found, at_data, at_params)[0]
         size, against = point.get("params"), reference or found.mixtures[0].runs.mixture
         ranked = standings(found.mixtures, point["tokens"], size, against, most_factor)
         met = [one for pair in combinations(found.mixtures, 2) for one in crossings(*pair, size, most_factor)]
-        document = advice_document(ranked, met, point, against)
+        told = worths(found.mixtures, point["tokens"], size, against, most_factor)
+        document = advice_document(ranked, met, told, point, against)
         if as_json:
             typer.echo(json.dumps(document, indent=2))
         else:

@@ -98,6 +98,16 @@ def _of_law(
     }
 
 
+def read_counts(file: Path) -> Any:
+    """The counts of a file, (I,)."""
+    import numpy as np
+
+    try:
+        return np.array([float(line) for line in file.read_text(encoding="utf-8").split()])
+    except (OSError, ValueError) as error:
+        raise ContractError(f"{file}: expected one count a line, found what is none: {error}. Correct it.") from error
+
+
 def _of_counts(file: Path, given: dict[str, float], real: float, n: Any, correct: Any) -> dict[str, Any]:
     import numpy as np
 
@@ -106,10 +116,7 @@ def _of_counts(file: Path, given: dict[str, float], real: float, n: Any, correct
 
     if "cut" not in given:
         raise ConfigError("--counts: expected --cut beside it, found none. Give the last rank that synthetic data holds.")
-    try:
-        counted = np.array([float(line) for line in file.read_text(encoding="utf-8").split()])
-    except (OSError, ValueError) as error:
-        raise ContractError(f"{file}: expected one count a line, found what is none: {error}. Correct it.") from error
+    counted = read_counts(file)
     p = shares(counted)
     synthetic = np.where(np.arange(1, len(p) + 1) <= given["cut"], p, 0.0)
     errors = array_error(p, synthetic / synthetic.sum(), real, n, correct)

@@ -51,6 +51,8 @@ def print_advice(document: dict[str, Any], warnings: list[str]) -> None:
     console.print(view)
     for one in document["crossings"]:
         console.print(escape(_crossing(one)))
+    for one in document["worth"]:
+        console.print(escape(_worth(one, document["reference"])))
     for one in document["mixtures"]:
         if one["too_far_to_say"]:
             console.print(escape(f"{shortened(one['mixture'], NAME_LIMIT)}: {TOO_FAR}: {one['too_far_to_say']}"))
@@ -97,6 +99,21 @@ def _crossing(one: dict[str, Any]) -> str:
     if one["low"] is None:
         return f"{words}; only {percent(one['share'])} of draws cross within the range: where is {TOO_FAR}"
     return f"{words} ({compact(one['low'])} to {compact(one['high'])}; {percent(one['share'])} of draws cross)"
+
+
+def _worth(one: dict[str, Any], reference: str) -> str:
+    name, against = shortened(one["mixture"], NAME_LIMIT), shortened(reference, NAME_LIMIT)
+    rate, stop = one["per_cent_of_reference_for_one_more"], one["stops_paying_at"]
+    if rate["value"] is None:
+        words = f"{name}: what more of it is worth in {against} is {TOO_FAR}"
+    else:
+        worth = f"{rate['value']:.2f} % more {against} ({rate['low']:.2f} to {rate['high']:.2f})"
+        phase = "whether it is on a plateau cannot be told" if one["phase"] == "cannot be told" else one["phase"]
+        words = f"{name}: 1 % more of it is worth {worth}; {phase}"
+    if stop["value"] is None:
+        return words
+    ends = f"{compact(stop['low'])} to {compact(stop['high'])}"
+    return f"{words}. Stop buying it beyond {compact(stop['value'])} tokens ({ends}): from there 1 % is worth less than 0.5 %"
 
 
 def _spread(one: dict[str, float], form: str) -> str:

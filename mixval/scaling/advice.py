@@ -81,11 +81,11 @@ def crossings_of(one: Fit, other: Fit, low: float, high: float, params: float | 
 
 def crossings(one: Fitted, other: Fitted, params: float | None = None, most_factor: float = MOST_FACTOR) -> list[Crossing]:
     """The same with intervals from paired draws, within the range of which both say something."""
-    low, high = _common(one, other, most_factor)
+    low, high = common_range(one, other, most_factor)
     if low >= high:
         return []
     tokens = np.geomspace(low, high, GRID)
-    drawn = _drawn(one, tokens, params) - _drawn(other, tokens, params)
+    drawn = drawn_curves(one, tokens, params) - drawn_curves(other, tokens, params)
     found = []
     for place in crossings_of(one.fit, other.fit, low, high, params):
         near = [min(roots, key=lambda at: abs(math.log(at / place))) for row in drawn if (roots := _roots(tokens, row))]
@@ -110,7 +110,7 @@ def standings(
         raise ConfigError(f"--reference: expected one of {', '.join(by_name)}, found {reference!r}.")
     plan = np.array([tokens])
     said = [one for one in mixtures if not one.too_far(_at(one.fit, plan, params), most_factor)]
-    drawn = np.stack([_drawn(one, plan, params)[:, 0] for one in said], axis=1) if said else np.zeros((1, 0))
+    drawn = np.stack([drawn_curves(one, plan, params)[:, 0] for one in said], axis=1) if said else np.zeros((1, 0))
     wins = np.bincount(drawn.argmin(axis=1), minlength=len(said)) / len(drawn) if said else np.zeros(0)
     shares = {one.runs.mixture: float(share) for one, share in zip(said, wins, strict=True)}
     found = [_standing(one, by_name[reference], plan, params, most_factor, shares) for one in mixtures]
@@ -124,9 +124,9 @@ def _standing(
     if reason := one.too_far(point, most_factor):
         return Standing(one.runs.mixture, None, reason, None, None, None)
     middle = curve(one.fit, plan, params)[0]
-    drawn = np.exp(_drawn(one, plan, params)[:, 0])
+    drawn = np.exp(drawn_curves(one, plan, params)[:, 0])
     more = np.log(curve(one.fit, plan * MORE, params)[0] / middle)
-    drawn_more = _drawn(one, plan * MORE, params)[:, 0] - _drawn(one, plan, params)[:, 0]
+    drawn_more = drawn_curves(one, plan * MORE, params)[:, 0] - drawn_curves(one, plan, params)[:, 0]
     return Standing(
         one.runs.mixture,
         one.predict(point, most_factor),
@@ -147,7 +147,7 @@ def _saved(
     if found is None:
         return None
     tokens = np.geomspace(low, high, GRID)
-    curves = np.exp(_drawn(reference, tokens, params))
+    curves = np.exp(drawn_curves(reference, tokens, params))
     logs = np.log(tokens)
     needed = [np.interp(-one, -row, logs, left=np.nan, right=np.nan) for one, row in zip(drawn, curves, strict=True)]
     known = np.exp(np.array(needed)) / plan
@@ -156,7 +156,7 @@ def _saved(
     return Interval(found / plan, *spread(known))
 
 
-def _drawn(one: Fitted, tokens: Floats, params: float | None) -> Floats:
+def drawn_curves(one: Fitted, tokens: Floats, params: float | None) -> Floats:
     """Log losses of the draws along D, (R, m), widened as predictions are."""
     columns = _at(one.fit, tokens, params)
     middle = np.log(one.fit.predict(columns))
@@ -180,7 +180,8 @@ def _at(fit: Fit, tokens: Floats, params: float | None) -> dict[str, Floats]:
     return {name: given[name] for name in inputs}
 
 
-def _common(one: Fitted, other: Fitted, most_factor: float) -> tuple[float, float]:
+def common_range(one: Fitted, other: Fitted, most_factor: float) -> tuple[float, float]:
+    """The D of which something is said of both."""
     ends = [(float(tokens.min()), float(tokens.max())) for tokens in (one.runs.columns["tokens"], other.runs.columns["tokens"])]
     return max(low for low, _ in ends) / most_factor, min(high for _, high in ends) * most_factor
 

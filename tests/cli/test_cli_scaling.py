@@ -72,6 +72,8 @@ def test_advice_names_the_best_and_where_curves_cross(table: Path) -> None:
     assert place["tokens"] == pytest.approx(21.67e9, rel=0.15)
     shown = invoke("scaling", "advise", table, *NAMES, "--at-data", "100B")
     assert "33TX beyond" in shown.stdout
+    assert {one["mixture"]: one["phase"] for one in document["worth"]} == dict.fromkeys(("33TX", "33HQ"), "too far to say")
+    assert "33TX: what more of it is worth in CC is too far to say" in " ".join(shown.stdout.split())
 
 
 @pytest.mark.parametrize(

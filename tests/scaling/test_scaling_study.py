@@ -17,6 +17,7 @@ from mixval.scaling.prediction import stretch
 from mixval.scaling.resampling import conditions_of, residual_correlation, shared_noise
 from mixval.scaling.runs import Runs
 from mixval.scaling.studying import Study, spread, study
+from mixval.scaling.worth import worths
 from tests.scaling.paper_coefficients import TABLE_4
 
 TOKENS = np.array([1.0, 2, 5, 10, 20, 50, 100, 200])
@@ -144,6 +145,33 @@ def test_advice_does_not_extrapolate(found: Study) -> None:
     assert at_the_end["33HQ"].saved is None, "web reaches that loss nowhere within four times its runs"
     with pytest.raises(ConfigError, match="--reference: expected one of CC, 33TX, 33HQ"):
         standings(found.mixtures, 200.0, None, "web")
+
+
+def test_what_more_of_a_mixture_is_worth_and_where_it_stops_paying() -> None:
+    """Pure textbooks end above web's losses: beyond six billion tokens one per cent of them is worth half a per cent of web."""
+    mixtures = study(noisy("CC", "TX", "33TX"), n_draws=100).mixtures
+
+    def exact(name: str, tokens: float) -> float:
+        """d log m / d log D from the paper's coefficients: D loss'(D) over m loss'(m) where the losses are equal."""
+        scale, exponent, asymptote = TABLE_4[name]
+        _, web_exponent, web_asymptote = TABLE_4["CC"]
+        gain = scale / tokens**exponent
+        web_gain = asymptote + gain - web_asymptote
+        return exponent * gain / (web_exponent * web_gain)
+
+    for tokens in (3.0, 10.0):
+        for one in worths(mixtures, tokens, None, "CC"):
+            assert one.rate is not None
+            assert one.rate.value == pytest.approx(exact(one.mixture, tokens), rel=0.1)
+    textbooks, mixed = worths(mixtures, 10.0, None, "CC")
+    assert (textbooks.phase, mixed.phase) == ("on a plateau", "still gaining")
+    assert mixed.stop is None
+    assert textbooks.stop is not None
+    assert textbooks.stop.low <= textbooks.stop.value <= textbooks.stop.high
+    assert exact("TX", textbooks.stop.value) == pytest.approx(0.5, abs=0.05)
+    assert [one.phase for one in worths(mixtures, 8000.0, None, "CC")] == ["too far to say"] * 2
+    with pytest.raises(ConfigError, match="--reference: expected one of CC, TX, 33TX"):
+        worths(mixtures, 10.0, None, "web")
 
 
 def test_crossings_come_with_intervals(found: Study) -> None:

@@ -14,6 +14,7 @@ from mixval.scaling.advice import Crossing, Standing
 from mixval.scaling.laws import Floats
 from mixval.scaling.prediction import LEVEL, Interval
 from mixval.scaling.studying import Fitted, Study, spread
+from mixval.scaling.worth import Worth
 
 Point = dict[str, float]
 """A planned run: input and value."""
@@ -70,8 +71,10 @@ def predictions(one: Fitted, points: Sequence[Point], most_factor: float, seed: 
     return found
 
 
-def advice_document(ranked: Sequence[Standing], met: Sequence[Crossing], plan: Point, reference: str) -> dict[str, Any]:
-    """The mixtures at the plan, the best first, and where their curves meet."""
+def advice_document(
+    ranked: Sequence[Standing], met: Sequence[Crossing], told: Sequence[Worth], plan: Point, reference: str
+) -> dict[str, Any]:
+    """The mixtures at the plan, the best first, where their curves meet, and what more of each is worth."""
     return {
         "plan": plan,
         "reference": reference,
@@ -88,6 +91,15 @@ def advice_document(ranked: Sequence[Standing], met: Sequence[Crossing], plan: P
             for one in ranked
         ],
         "crossings": [vars(one) for one in met],
+        "worth": [
+            {
+                "mixture": one.mixture,
+                "phase": one.phase,
+                "per_cent_of_reference_for_one_more": _interval(one.rate),
+                "stops_paying_at": _interval(one.stop),
+            }
+            for one in told
+        ],
     }
 
 

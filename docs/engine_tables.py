@@ -23,6 +23,10 @@ TITLES = {
     "plan": "Many contributors in a plan",
     "exact": "Exact gradients within a budget of bytes",
     "bf16": "In bfloat16",
+    "regmix": "Mixtures ranked by their weights, fitted to runs of 1M parameters (RegMix)",
+    "extrapolation": "Errors of held-out runs",
+    "breakpoint": "Breakpoints of noise-free fits over k^beta and k^beta / pi",
+    "coverage": "How often 90 % intervals hold what is true",
 }
 """By first word; another word is a title itself."""
 COMPARISONS = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt, "": operator.eq}

@@ -11,6 +11,7 @@ written by hand.
     docs/method.md                 `sketch-errors`: how far off the sketched NTK term is; `coverage`: how often intervals hold
     docs/images/sketch_error.svg   the sketch's error over q
     docs/images/mixture_curve.svg  trained and predicted values by the share of generated rows, of mixing.json
+    docs/scaling.md                all of scaling.json
     docs/evidence.md               all of evidence.json; `distribution`: the small worlds of evidence/distribution/*.json
 """
 
@@ -45,6 +46,8 @@ RECORDED_BEFORE = {"engine.json", "evidence.json"}
 DISTRIBUTION = RESULTS.parent / "evidence" / "distribution"
 CLI = ROOT / "docs" / "cli.md"
 REPORTS = ROOT / "docs" / "reports.md"
+SCALING = ROOT / "docs" / "scaling.md"
+SCALING_RESULTS = RESULTS.with_name("scaling.json")
 FIRST_EVENING = RESULTS.with_name("first_evening.json")
 COLUMNS = ("name", "figure", "target", "command", "commit", "machine", "date")
 HEADER = "| what | measured | target | how |\n| --- | --- | --- | --- |"
@@ -131,6 +134,7 @@ BLOCKS: tuple[tuple[Path, str, Callable[[], str]], ...] = (
     (ENGINE, "figures", partial(block, engine_tables.grouped, ENGINE_RESULTS)),
     (EVIDENCE, "figures", partial(block, evidence_tables.evidence, EVIDENCE_RESULTS)),
     (EVIDENCE, "distribution", distribution),
+    (SCALING, "figures", partial(block, engine_tables.grouped, SCALING_RESULTS)),
     (METHOD, "sketch-errors", sketch_errors),
     (METHOD, "coverage", coverage),
     (CLI, "first-evening", partial(first_evening, "pairs", "seconds_")),

@@ -26,8 +26,8 @@ def regmix_figures(folder: Path) -> list[Figure]:
         at, losses = weights(folder, f"test_mixture_{size}"), read(folder / f"regmix_test_pile_loss_{size}.csv")[COLUMN]
         ranked = {one.name: float(spearmanr(one.predict(at), losses)[0]) for one in models}
         figures.append(figure(f"regmix_spearman/{size}", ranked[models[0].name], f">= {plain:g}", models[0].name, COMMAND))
-        figures += [figure(f"regmix_spearman_{name}/{size}", value, "", "Spearman", COMMAND) for name, value in ranked.items()]
-    errors = [figure(f"regmix_left_out/{one.name}", 100 * one.left_out_error, "", "%", COMMAND) for one in models]
+        figures += [figure(f"regmix_spearman_{name}/{size}", value, "-", "Spearman", COMMAND) for name, value in ranked.items()]
+    errors = [figure(f"regmix_left_out/{one.name}", 100 * one.left_out_error, "-", "%", COMMAND) for one in models]
     return [*figures, *errors]
 
 

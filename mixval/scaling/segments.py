@@ -62,32 +62,16 @@ def find_breakpoints(n: Floats, errors: Floats, generator: np.random.Generator, 
             f"breakpoints: expected at least {2 * LEAST_POINTS} pairs of positive n and error, found {len(n)} and "
             f"{len(errors)}, or numbers that are not positive. Take an error's floor off only where points stay above it."
         )
-    x, y = _in_order(n, errors)
+    order = np.argsort(n)
+    x, y = np.log(n[order]), np.log(errors[order])
     most = min(3, len(x) // LEAST_POINTS)
     found = tuple(fit_pieces(x, y, count) for count in range(most))
     best = min(found, key=lambda one: one.bic)
     places, middles = _redrawn(x, y, best, generator, n_draws)
-    intervals = _ends(places)
+    edges = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+    intervals = tuple((float(low), float(high)) for low, high in np.exp(np.quantile(places, edges, axis=0)).T)
     flat = len(best.breakpoints) == 2 and bool(np.mean(middles > 0) >= LEVEL)
     return Breakpoints(best, found, intervals, flat)
-
-
-def breakpoint_intervals(
-    n: Floats, errors: Floats, n_breakpoints: int, generator: np.random.Generator, n_draws: int = DRAWS
-) -> tuple[tuple[float, float], ...]:
-    """Intervals of the breakpoints of a fit with that many."""
-    x, y = _in_order(n, errors)
-    return _ends(_redrawn(x, y, fit_pieces(x, y, n_breakpoints), generator, n_draws)[0])
-
-
-def _in_order(n: Floats, errors: Floats) -> tuple[Floats, Floats]:
-    order = np.argsort(n)
-    return np.log(n[order]), np.log(errors[order])
-
-
-def _ends(places: Floats) -> tuple[tuple[float, float], ...]:
-    edges = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
-    return tuple((float(low), float(high)) for low, high in np.exp(np.quantile(places, edges, axis=0)).T)
 
 
 def fit_pieces(x: Floats, y: Floats, n_breakpoints: int) -> Pieces:

@@ -103,7 +103,8 @@ def synthetic_shares(p: Floats, generator: Generator) -> Floats:
         return made
     kept = generator.at if generator.kind == "cut" else float(np.searchsorted(np.cumsum(p), generator.at * (1 - 1e-12)) + 1)
     head = np.where(np.arange(1, len(p) + 1) <= kept, p, 0.0)
-    return head / head.sum()
+    cut: Floats = head / head.sum()
+    return cut
 
 
 def _place(n: Floats, rate: Floats, level: float) -> float | None:

@@ -60,6 +60,11 @@ def test_classes_that_are_alike_are_not_told() -> None:
     assert "cannot be told apart" in found.reason
 
 
+def test_none_and_all_are_shares_that_can_be_told(scorer: Scorer) -> None:
+    for planted, scores in ((0.0, scorer.synthetic[KNOWN]), (1.0, scorer.real)):
+        assert sharing.mixture_share(scorer.real, scorer.synthetic[KNOWN], scores) == planted
+
+
 def test_few_texts_are_not_told(scorer: Scorer) -> None:
     assert "at least 50 texts" in real_share(scorer, scorer.scores(texts(60, REAL, 20)), np.random.default_rng(0)).reason
 

@@ -27,6 +27,8 @@ LEAST_SEPARATION = 0.75
 LEAST_FIT = 0.02
 """p-value below which a reference does not fit."""
 LEAST_TEXTS = 50
+DECIMALS = 4
+"""Of a share: QuaPy's search ends within 1e-5 of it, so that none or all would else lie beside every interval."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def mixture_share(real: np.ndarray, synthetic: np.ndarray, scores: np.ndarray) -
     quantifier: Any = DyS(_placeholder(), fit_classifier=False, val_split=None)
     known = np.concatenate([real, synthetic])
     quantifier.aggregation_fit(_pairs(known), np.repeat([0, 1], [len(real), len(synthetic)]))
-    return float(quantifier.aggregate(_pairs(scores))[0])
+    return round(float(quantifier.aggregate(_pairs(scores))[0]), DECIMALS)
 
 
 def fit(real: np.ndarray, synthetic: np.ndarray, scores: np.ndarray, share: float, random: np.random.Generator) -> float:

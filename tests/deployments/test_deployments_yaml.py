@@ -26,12 +26,15 @@ EXAMPLES = {
     "reviews": "reviews/config.yaml",
     "reviews-gate": "reviews/gate.yaml",
     "reviews-weights": "reviews/calibration.yaml",
+    "answers-synthesis": "answers/synthesis.yaml",
 }
 """Deployment -> the configuration that it deploys."""
 POLLED = ("reviews-gate",)
 """Started by an event, and every few minutes besides."""
 WRITTEN = ("output", "inbox", "table", "state")
 """What a run writes, or whoever delivers to it: elsewhere than in the sources."""
+LAID_OUT = {"answers-synthesis": ("source",)}
+"""What the demo lays out for the example, and the deployment takes from where it comes from."""
 
 
 def test_every_flow_is_deployed() -> None:
@@ -48,13 +51,13 @@ def test_entry_point_takes_the_parameters(deployment: dict[str, Any], monkeypatc
     flow = load_flow_from_entrypoint(deployment["entrypoint"])
     assert flow.name in FLOWS
     validated = flow.validate_parameters(deployment["parameters"])
-    assert validated["config"].task == deployment["parameters"]["config"]["task"]
+    assert type(validated["config"]).__name__ == FLOWS[flow.name].config.rpartition(":")[2]
 
 
 def test_relative_paths_are_there_from_the_working_directory(deployment: dict[str, Any]) -> None:
     config = deployment["parameters"]["config"]
     paths = [_at(config, field) for field in PATH_FIELDS if field[0] not in WRITTEN]
-    given = [path for path in paths if path is not None]
+    given = [one for path in paths if path is not None for one in (path.values() if isinstance(path, dict) else [path])]
     assert len(given) >= (1 if "table" in config else 2)
     assert [path for path in given if not (ROOT / path).exists()] == []
 
@@ -63,7 +66,8 @@ def test_the_example_is_deployed_as_it_is_configured(deployment: dict[str, Any])
     flow = FLOWS[load_flow_from_entrypoint(str(ROOT / deployment["entrypoint"])).name]
     example = flow.load_config(ROOT / "examples" / EXAMPLES[deployment["name"]])
     deployed = parse_config_as(type(example), anchor_paths(deployment["parameters"]["config"], ROOT))
-    written = {name: getattr(example, name) for name in WRITTEN if hasattr(example, name)}
+    elsewhere = (*WRITTEN, *LAID_OUT.get(deployment["name"], ()))
+    written = {name: getattr(example, name) for name in elsewhere if hasattr(example, name)}
     assert deployed.model_copy(update=written) == example
     assert not any(getattr(deployed, name) == place for name, place in written.items()), "into the sources"
 
@@ -96,8 +100,11 @@ def test_parameters_are_a_form_that_prefect_fills_and_checks(deployment: dict[st
     wrong = deployment["parameters"] | {"config": deployment["parameters"]["config"] | {"seed": "often", "sede": 1}}
     assert {tuple(error.absolute_path)[:2] for error in validate(wrong, schema)} == {("config", "seed"), ("config",)}
     model = schema["definitions"][type(flow.validate_parameters(deployment["parameters"])["config"]).__name__]
-    assert {"task", "runtime", "backbone"} <= set(model["properties"])
-    assert all({"type", "$ref", "anyOf", "enum", "allOf", "const"} & set(field) for field in model["properties"].values())
+    asked = {"recipe", "generator"} if flow.name == "synthesis" else {"task", "backbone"}
+    assert {"runtime", "seed", *asked} <= set(model["properties"])
+    assert all(
+        {"type", "$ref", "anyOf", "oneOf", "enum", "allOf", "const"} & set(field) for field in model["properties"].values()
+    )
 
 
 def test_pull_steps_are_known() -> None:
@@ -106,7 +113,7 @@ def test_pull_steps_are_known() -> None:
         assert callable(getattr(steps, name.rpartition(".")[2]))
 
 
-def _at(config: dict[str, Any], field: tuple[str, ...]) -> str | None:
+def _at(config: dict[str, Any], field: tuple[str, ...]) -> Any:
     found: Any = config
     for key in field:
         found = found.get(key) if isinstance(found, dict) else None

@@ -137,6 +137,6 @@ def _counted(judged: Sequence[DistributionResult], development: Sequence[Distrib
     n_pretrained = sum(one.is_pretrained for one in judged)
     clusters = len({one.cluster for one in judged})
     return (
-        f"{len(judged)} judged worlds, {n_pretrained} of them with a published pretrained backbone, in {clusters} clusters of "
-        f"a data set and a design; {len(development)} development worlds, on which a method may be shaped."
+        f"Judged worlds: {len(judged)}, with a published pretrained backbone {n_pretrained}, clusters of a data set and a "
+        f"design {clusters}. Development worlds, on which a method may be shaped: {len(development)}."
     )

@@ -13,7 +13,6 @@ import typer
 from mixval.cli.exits import errors_shown
 from mixval.cli.flows import run_flow
 from mixval.cli.options import Json, Settings, changes_of
-from mixval.cli.runs import CONFIGURATIONS, output_of_config
 from mixval.config.overrides import Override
 from mixval.errors import ConfigError
 
@@ -102,6 +101,7 @@ def history(
 
 def _valuations(source: str) -> Location | None:
     """The output root of valuations at a URL or of a configuration; None where it is a gate's."""
+    from mixval.cli.runs import CONFIGURATIONS, output_of_config
     from mixval.config.load import keys_of
     from mixval.storage.root import open_location
 
@@ -113,6 +113,7 @@ def _valuations(source: str) -> Location | None:
 
 
 def _gate_history(source: str) -> str:
+    from mixval.cli.runs import CONFIGURATIONS
     from mixval.lake.decision_table import decision_table, read_decisions
     from mixval.lake.delta import open_table
     from mixval.publish.gate_page.history import render_history

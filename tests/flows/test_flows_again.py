@@ -20,8 +20,9 @@ Value = Callable[[ValuationConfig], RunSummary]
 
 
 def stamps(folder: Path) -> dict[str, int]:
-    """When each file below was last written."""
-    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    """When each file below was last written, but for the metrics, which say when a run was last looked at."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".prom"]
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in files}
 
 
 def terms_of(summary: RunSummary) -> dict[str, dict[str, float]]:

@@ -41,8 +41,8 @@ def cost_plot(comparison: Comparison, layout: Layout, description: str) -> Marku
         axes = axes_at(figure, LEFT, TOP, layout.width - LEFT - RIGHT, HEIGHT)
         axes.set_xscale("log")
         across = [max(one.seconds, LEAST_SECONDS) for one in methods]
+        axes.set_xlim(min(across) / 2, max(across) * 4)  # before anything is drawn: limits cannot be found for a single method
         axes.vlines(across, [one.mean.low for one in methods], [one.mean.high for one in methods], colors=GRID, linewidth=1)
-        axes.set_xlim(min(across) / 2, max(across) * 4)
         middle = (min(across) * max(across)) ** 0.5
         for at, (x, one) in enumerate(zip(across, methods, strict=True)):
             is_ours = one.method == comparison.ours

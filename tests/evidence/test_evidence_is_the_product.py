@@ -21,7 +21,9 @@ def test_the_evidences_own_column_is_the_published_value(case: Case, ground: Gro
     assert published.keys() == judged.keys() == CONTRIBUTORS.keys()
     assert len(set(published.values())) > 2
     for name, value in published.items():
-        assert judged[name] == pytest.approx(value, rel=1e-9, abs=1e-9)
+        # Passes are in float32, whose sums may round otherwise where buffers lie otherwise: 1e-7 was seen with two threads. What a
+        # default that is read in another way changes is more than 1e-6 (below).
+        assert judged[name] == pytest.approx(value, rel=0, abs=5e-7)
 
 
 def test_who_has_truth_but_no_value_is_left_out_by_name(ground: Ground) -> None:

@@ -21,8 +21,8 @@ def test_the_evidences_own_column_is_the_published_value(case: Case, ground: Gro
     assert published.keys() == judged.keys() == CONTRIBUTORS.keys()
     assert len(set(published.values())) > 2
     for name, value in published.items():
-        # Passes are in float32, whose sums may round otherwise where buffers lie otherwise: 1e-7 was seen with two threads. What a
-        # default that is read in another way changes is more than 1e-6 (below).
+        # Passes are in float32, whose sums round otherwise where buffers lie otherwise: 1e-7 was seen with two threads. What
+        # a default that is read in another way changes is more than 1e-6 (below).
         assert judged[name] == pytest.approx(value, rel=0, abs=5e-7)
 
 

@@ -7,18 +7,15 @@ from datetime import UTC, datetime
 from mixval.config.fingerprint import fingerprint
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.schemas import versions_of
-from mixval.errors import ContractError
 from mixval.evidence.calibrating_config import CalibrationConfig
 from mixval.evidence.calibration_results import CalibrationFigures, CalibrationManifest, CalibrationResults
 from mixval.evidence.writers.calibration import WRITERS
 from mixval.evidence.writers.weights import WEIGHTS
-from mixval.publish.publication import damaged_files, publish_run, run_name
-from mixval.publish.run_manifest import MANIFEST, package_versions, parse_manifest, resolved_config
+from mixval.publish.publication import publish_run, run_name, whole_manifest
+from mixval.publish.run_manifest import package_versions, resolved_config
 from mixval.stages.gating import open_store
-from mixval.storage.damage import tell_damage
 from mixval.storage.layout import Layout
 from mixval.storage.pointer import Latest
-from mixval.storage.records import read_if_there
 from mixval.storage.root import Location, open_location
 
 CALIBRATIONS = "calibrations"
@@ -49,7 +46,7 @@ def publish_calibration(
     name = fingerprint("calibration-run", VERSION, fit=fit.fingerprint, published=versions_of("mixval calibrate"))
     if expected is not None and expected.fingerprint == name:
         folder = Layout(root).run(expected.run_id)
-        if _is_whole(folder):
+        if whole_manifest(folder, CalibrationManifest, "calibration-manifest") is not None:
             return folder
     manifest = CalibrationManifest(
         run_id=run_name(started, name),
@@ -62,21 +59,6 @@ def publish_calibration(
         artifact=fit,
     )
     return publish_run(root, _results(config, fit, manifest), WRITERS, expected)
-
-
-def _is_whole(folder: Location) -> bool:
-    """Whether a run's files are those that its manifest names; what is not is told."""
-    data = read_if_there(folder.child(MANIFEST))
-    try:
-        found = None if data is None else parse_manifest(CalibrationManifest, "calibration-manifest", data, folder.url)
-    except ContractError:
-        found = None
-    damaged = [MANIFEST] if found is None else damaged_files(folder, found)
-    if damaged:
-        tell_damage(
-            folder.url, f"expected the files of the run, found {', '.join(damaged)} damaged or missing. Published again"
-        )
-    return not damaged
 
 
 def _results(config: CalibrationConfig, fit: ArtifactRef, manifest: CalibrationManifest) -> CalibrationResults:

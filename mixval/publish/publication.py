@@ -14,9 +14,12 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from mixval.contracts.sealed import content_sha256
-from mixval.publish.run_manifest import MANIFEST, RunManifest
+from mixval.errors import ContractError
+from mixval.publish.run_manifest import MANIFEST, AnyManifest, RunManifest, parse_manifest
+from mixval.storage.damage import tell_damage
 from mixval.storage.layout import Layout
 from mixval.storage.pointer import Latest, swap_latest
+from mixval.storage.records import read_if_there
 from mixval.storage.root import Location
 
 _READS_IN_FLIGHT = 16
@@ -89,3 +92,19 @@ def damaged_files(folder: Location, manifest: RunManifest) -> list[str]:
     """Published files that are missing or not what the run wrote, sorted. Files that were added since are nobody's."""
     found = file_digests(folder)
     return sorted(name for name, digest in manifest.files.items() if found.get(name) != digest)
+
+
+def whole_manifest(folder: Location, model: type[AnyManifest], schema: str) -> AnyManifest | None:
+    """The manifest of a run whose files are those that it names; None where they are not, which is logged."""
+    data = read_if_there(folder.child(MANIFEST))
+    try:
+        found = None if data is None else parse_manifest(model, schema, data, folder.url)
+    except ContractError:
+        found = None
+    damaged = [MANIFEST] if found is None else damaged_files(folder, found)
+    if damaged:
+        tell_damage(
+            folder.url, f"expected the files of the run, found {', '.join(damaged)} damaged or missing. Published again"
+        )
+        return None
+    return found

@@ -13,14 +13,12 @@ from mixval.config.fingerprint import fingerprint
 from mixval.config.synthesis import SynthesisConfig
 from mixval.contracts.plan import content_digest
 from mixval.contracts.schemas import SCHEMAS, versions_of
-from mixval.errors import ContractError, GeneratorError, NobodyAdmittedError
+from mixval.errors import GeneratorError, NobodyAdmittedError
 from mixval.progress import current
-from mixval.publish.publication import damaged_files, finish_run, run_name
-from mixval.publish.run_manifest import MANIFEST, RunManifest, package_versions, parse_manifest, resolved_config
-from mixval.storage.damage import tell_damage
+from mixval.publish.publication import finish_run, run_name, whole_manifest
+from mixval.publish.run_manifest import RunManifest, package_versions, resolved_config
 from mixval.storage.layout import Layout
 from mixval.storage.pointer import Latest, standing_latest
-from mixval.storage.records import read_if_there
 from mixval.storage.root import Location
 from mixval.synthesis.outcomes import Counts, write_outcomes
 from mixval.synthesis.running import Asked, Synthesis
@@ -150,7 +148,8 @@ def up_to_date(synthesis: Synthesis) -> SynthesisSummary | None:
     latest = standing_latest(synthesis.output)
     if latest is None or latest.fingerprint != run_fingerprint(synthesis, []):
         return None
-    found = _whole_manifest(synthesis.output, latest)
+    folder = Layout(synthesis.output).run(latest.run_id)
+    found = whole_manifest(folder, SynthesisManifest, "synthesis-manifest")
     if found is None:
         return None
     again = {"n_asked": 0, "prompt_tokens": 0, "completion_tokens": 0, "seconds": 0.0}
@@ -181,22 +180,6 @@ def _settings(config: SynthesisConfig) -> dict[str, object]:
 def _documents(synthesis: Synthesis) -> str:
     digests = [content_digest(shards) for _, shards in synthesis.listed]
     return fingerprint("documents", 1, digests=digests)
-
-
-def _whole_manifest(output: Location, latest: Latest) -> SynthesisManifest | None:
-    folder = Layout(output).run(latest.run_id)
-    data = read_if_there(folder.child(MANIFEST))
-    try:
-        found = None if data is None else parse_manifest(SynthesisManifest, "synthesis-manifest", data, folder.url)
-    except ContractError:
-        found = None
-    damaged = [MANIFEST] if found is None else damaged_files(folder, found)
-    if damaged:
-        tell_damage(
-            folder.url, f"expected the files of the run, found {', '.join(damaged)} damaged or missing. Published again"
-        )
-        return None
-    return found
 
 
 def _summary(

@@ -56,7 +56,7 @@ def test_near_ties_are_neither_won_nor_lost() -> None:
 def test_tables_name_who_leads_and_keep_development_apart() -> None:
     text = distribution_text(WORLDS)
     assert "Judged worlds: 2, with a published pretrained backbone 0" in text
-    assert "1 development worlds" in text
+    assert "Development worlds, on which a method may be shaped: 1." in text
     assert "not measured yet: cifar10-efficientnet-compound-101, " in text
     assert "| design noise | 1–0 | 1–0 |" in text
     assert "| a design that development has | 1–0 | 1–1 |" in text

@@ -25,6 +25,8 @@ class RowBatch:
     """What the shard calls its labels. Empty where it does not say."""
     names_unsaid: bool = False
     """Whether its labels are integers whose names only the shard or only the target says, so that none can be compared."""
+    origin_denied: bool = False
+    """Whether the data's own origin column says otherwise than the origin that a configuration gives all rows."""
 
 
 def merged(batches: Iterable[RowBatch], n_rows: int) -> Iterator[RowBatch]:
@@ -51,5 +53,9 @@ def _fits(held: list[RowBatch], batch: RowBatch, n_rows: int) -> bool:
 
 
 def _joined(held: list[RowBatch]) -> RowBatch:
-    unsaid = any(one.names_unsaid for one in held)
-    return replace(held[0], table=pa.concat_tables([one.table for one in held]), names_unsaid=unsaid)
+    return replace(
+        held[0],
+        table=pa.concat_tables([one.table for one in held]),
+        names_unsaid=any(one.names_unsaid for one in held),
+        origin_denied=any(one.origin_denied for one in held),
+    )

@@ -58,6 +58,8 @@ class GateOutcome(FrozenModel):
     best-ranked contributors; without those where it is 0."""
     class_names_unsaid: bool = False
     """Whether its labels are integers whose names only its files or only the target's say, so that none could be compared."""
+    origin_denied: bool = False
+    """Whether its own origin column says otherwise of some rows than `source.origin`, which was followed."""
     reason: str | None = None
     """Why it was rejected or failed, in one sentence. None when admitted."""
     bad_rows: str | None = None

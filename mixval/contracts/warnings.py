@@ -51,6 +51,7 @@ WARNING_KINDS: dict[str, Severity] = {
     "writer-failed": "caution",
     "tables-behind": "caution",
     "unequal-gradient-rows": "caution",
+    "origin-denied": "caution",
     "dropped-rows": "caution",
     "truncated-rows": "caution",
     "covered-by-several": "note",

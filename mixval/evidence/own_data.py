@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from mixval.config.source import SourceConfig
 from mixval.contracts.labels import TargetClasses
 from mixval.contracts.plan import ShardRef, content_digest
 from mixval.errors import ConfigError
@@ -31,7 +32,7 @@ from mixval.stages.resident import pick_device
 from mixval.storage.listing import Inputs as ListedInputs
 from mixval.storage.listing import list_inputs
 from mixval.storage.root import Location
-from mixval.storage.shards import named_classes, stream_rows
+from mixval.storage.shards import named_classes, source_of_target, stream_rows
 
 FOLDER = "evidence"
 
@@ -108,15 +109,15 @@ def _rows(config: CalibrationConfig, inputs: ListedInputs, jobs: list[TruthJob],
     listed, target = inputs
     backbone = load_backbone(config.backbone, config.task, jobs[0].classes, pick_device(config.runtime.device))
     classes = named_classes(target, config.source, config.task)
-    contributors = [
-        Contributor(name, _table(config, listed[name], classes)) for name in sorted({job.contributor for job in jobs})
-    ]
+    named = sorted({job.contributor for job in jobs})
+    contributors = [Contributor(name, _table(config, config.source, listed[name], classes)) for name in named]
     valuation = None if valued is None else lambda: valued
-    return Inputs(config.task, contributors, _table(config, target, classes), backbone, budget_of(config), valuation)
+    of_target = _table(config, source_of_target(target, config.source), target, classes)
+    return Inputs(config.task, contributors, of_target, backbone, budget_of(config), valuation)
 
 
-def _table(config: CalibrationConfig, shards: list[ShardRef], classes: TargetClasses) -> pa.Table:
-    batches = stream_rows(shards, config.source, config.task, classes=classes)
+def _table(config: CalibrationConfig, source: SourceConfig, shards: list[ShardRef], classes: TargetClasses) -> pa.Table:
+    batches = stream_rows(shards, source, config.task, classes=classes)
     return pa.concat_tables([batch.table for batch in batches], promote_options="default")
 
 

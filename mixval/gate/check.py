@@ -137,5 +137,6 @@ def _outcome(
         findings=findings,
         near_target=None if target.printed is None else target.printed.near_share(stream.prints()),
         class_names_unsaid=stream.names_unsaid,
+        origin_denied=stream.origin_denied,
         reason=reason,
     )

@@ -69,6 +69,8 @@ class RowStream:
     """Admitted rows by label."""
     names_unsaid: bool = False
     """Whether labels are integers whose names only some shards or only the target says."""
+    origin_denied: bool = False
+    """Whether the data's own origin column says otherwise than the configuration."""
     image_sizes: Counter[str] = field(default_factory=Counter)
     """Admitted images by size (`images.size_words`)."""
 
@@ -92,6 +94,7 @@ class RowStream:
         """Checks one batch. Raises ShardError when its columns are not the contract's, or its classes have other names."""
         require_contract(batch, self.task)
         self._require_classes(batch)
+        self.origin_denied |= batch.origin_denied
         n = batch.table.num_rows
         if n == 0:
             return

@@ -212,6 +212,12 @@ def _gate(outcomes: Iterable[GateOutcome]) -> Iterator[RunWarning]:
             "tokens cut off have no influence on values."
         )
         yield warning("truncated-rows", words, [o.contributor for o in cut])
+    if denied := [o.contributor for o in admitted if o.origin_denied]:
+        words = (
+            "These contributors' own column of origins says otherwise of some rows than `source.origin`, which was followed, "
+            "so their real and synthetic parts are not those that they name. Leave `source.origin` out to read the column."
+        )
+        yield warning("origin-denied", words, denied)
     if unsaid := [o.contributor for o in admitted if o.class_names_unsaid]:
         words = (
             "Only the target's files or only these contributors' say what the classes are called, so nothing shows whether "

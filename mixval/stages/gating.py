@@ -30,9 +30,9 @@ from mixval.models.tokenizers import token_counter
 from mixval.stages.jobs import bad_rows_ref
 from mixval.storage.commit import ArtifactStore
 from mixval.storage.root import open_location
-from mixval.storage.shards import named_classes, stream_rows
+from mixval.storage.shards import named_classes, source_of_target, stream_rows
 
-VERSION = 8
+VERSION = 9
 """Raised whenever the verdicts, or what is stored of them, change."""
 
 DOCS_PAGE = "data-docs.html"
@@ -46,6 +46,7 @@ def open_store(config: ValuationConfig) -> ArtifactStore:
 def profile(config: ValuationConfig, shards: list[ShardRef]) -> tuple[ArtifactRef, TargetProfile]:
     """The target's labels and row digests, committed once a target. Raises `TargetError` when T cannot serve."""
     store = open_store(config)
+    config = config.model_copy(update={"source": source_of_target(shards, config.source)})
     is_resized = config.backbone.image_size is not None
     ref = store.ref(
         "target-profile",

@@ -25,6 +25,7 @@ from mixval.stages.planning import make_plan
 from mixval.stages.result_tables import result_tables
 from mixval.storage.listing import Inputs, list_inputs
 from mixval.storage.root import open_location
+from mixval.storage.shards import source_of_target
 
 VERSION = 3
 """Raised whenever a change makes older runs out of date."""
@@ -53,7 +54,8 @@ def prepare_run(config: ValuationConfig, workers: int, worker_memory_bytes: int,
         result_tables(config.tables, config.source.storage)  # refused before anything is paid for
     inputs = inputs or list_inputs(config.source)
     target_shards = inputs[1]
-    target, profiled = profile(config, target_shards)
+    of_target = config.model_copy(update={"source": source_of_target(target_shards, config.source)})
+    target, profiled = profile(of_target, target_shards)
     classes = [int(label) for label in profiled.labels] if config.task_spec.has_labels else None
     backbone = config.backbone
     doubt = output_names_doubt(backbone.path, backbone.revision, backbone.head, profiled.class_names)
@@ -68,7 +70,7 @@ def prepare_run(config: ValuationConfig, workers: int, worker_memory_bytes: int,
         task_bytes=0,
         seconds=0.0,
     )
-    job = target_job(config, listed, identity, classes, profiled.classes)
+    job = target_job(of_target, listed, identity, classes, profiled.classes)
     footprint = probe_footprint(job)
     plan = with_limits(make_plan(config, inputs, footprint, workers, worker_memory_bytes), config.runtime)
     warnings = [] if doubt is None else [warning("other-output-names", doubt)]

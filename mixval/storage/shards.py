@@ -6,6 +6,8 @@ Memory is what a format reads at a time and one batch, whatever the size of the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -17,17 +19,18 @@ from mixval.config.tasks import Task, spec_of
 from mixval.contracts.arrow_types import plain_batch, plain_type, text_array
 from mixval.contracts.batches import RowBatch
 from mixval.contracts.cell_bytes import without_large_cells
-from mixval.contracts.class_names import ClassNames
 from mixval.contracts.groups import group_columns, ungrouped
 from mixval.contracts.labels import NO_NAMES, TargetClasses, target_classes
 from mixval.contracts.mapping import MISSING, ORIGIN_REMEDY, WRONG, RowMapping, row_mapping
+from mixval.contracts.parts import PARTS, REAL
 from mixval.contracts.plan import ShardRef
+from mixval.contracts.rows import ORIGIN
 from mixval.errors import ShardError
 from mixval.storage.formats import open_shard
 from mixval.storage.listing import contributor_names, list_contributors, list_shards, list_target
 from mixval.storage.reading import OpenShard
 
-__all__ = ["list_contributors", "list_shards", "list_target", "named_classes", "stream_rows"]
+__all__ = ["list_contributors", "list_shards", "list_target", "named_classes", "source_of_target", "stream_rows"]
 
 _ORIGIN_FOLDER = "origin="
 _LABEL_BATCH_ROWS = 65_536
@@ -57,9 +60,27 @@ def stream_rows(
         if shard.problem is not None:
             raise ShardError(shard.problem, shard=shard.url, kind="unreadable")
         offset = 0
-        for rows, names, unsaid in _shard_rows(shard, source, mapping, batch_rows, groups):
-            yield RowBatch(rows, index, offset, names, unsaid)
-            offset += rows.num_rows
+        for batch in _shard_rows(shard, source, mapping, batch_rows, groups):
+            yield replace(batch, shard_index=index, row_offset=offset)
+            offset += batch.table.num_rows
+
+
+def source_of_target(shards: Sequence[ShardRef], source: SourceConfig) -> SourceConfig:
+    """The source by which a target's rows are read: real, where it has no column or folder that says of which origin they are,
+    whatever all rows of contributors are.
+
+    Raises `ChangedFileError` for a shard that is not what was listed, and `StorageError` when the store fails.
+    """
+    if source.origin == REAL:
+        return source
+    for shard in (shard for shard in shards if shard.problem is None):
+        is_said = source.origin == "folder" and bool(_origin_folders(shard))
+        if source.origin == "column":
+            with suppress(ShardError), open_shard(shard, source.storage) as file:
+                is_said = _origin_column(source) in file.schema.names
+        if is_said:
+            return source
+    return source.model_copy(update={"origin": REAL})
 
 
 def named_classes(shards: Sequence[ShardRef], source: SourceConfig, task: Task) -> TargetClasses:
@@ -88,7 +109,8 @@ def named_classes(shards: Sequence[ShardRef], source: SourceConfig, task: Task) 
 
 def _shard_rows(
     shard: ShardRef, source: SourceConfig, mapping: RowMapping, batch_rows: int, groups: Sequence[str]
-) -> Iterator[tuple[pa.Table, ClassNames, bool]]:
+) -> Iterator[RowBatch]:
+    """Batches whose place is not known yet."""
     origin = _constant_origin(shard, source)
     with open_shard(shard, source.storage) as file:
         if (found := mapping.find_mismatch(file.schema)) is not None:
@@ -100,7 +122,8 @@ def _shard_rows(
         # Where T's labels are names, the shard's integers have been read by theirs.
         compared = () if mapping.classes.are_labels else names
         paths = mapping.read_paths(file.schema)
-        paths += [name for name in groups if name in file.schema.names and name not in paths]
+        said = _said_otherwise(file.schema, source)
+        paths += [name for name in (*groups, *said) if name in file.schema.names and name not in paths]
         for batch, refused in _own_rows(shard, source, file, paths, batch_rows):
             try:
                 plain = plain_batch(batch)
@@ -109,7 +132,8 @@ def _shard_rows(
                     rows = rows.append_column(name, column)
             except (pa.ArrowException, UnicodeDecodeError) as error:
                 raise _unfit(shard, error) from error
-            yield rows, compared, mapping.is_unsaid(plain, names)
+            is_denied = any(_denies(plain.column(name), origin) for name in said)
+            yield RowBatch(rows, 0, 0, compared, mapping.is_unsaid(plain, names), is_denied)
 
 
 def _names(labels: pa.Array, shard: ShardRef) -> set[str]:
@@ -146,12 +170,31 @@ def _constant_origin(shard: ShardRef, source: SourceConfig) -> str | None:
         return None
     if source.origin != "folder":
         return source.origin
-    named = [part.removeprefix(_ORIGIN_FOLDER) for part in shard.url.split("/") if part.startswith(_ORIGIN_FOLDER)]
+    named = _origin_folders(shard)
     if not named:
         raise _mismatch(
             shard, MISSING, "origin", "an `origin=real/` or `origin=synthetic/` folder is expected above it, found none"
         )
     return named[-1]
+
+
+def _origin_folders(shard: ShardRef) -> list[str]:
+    return [part.removeprefix(_ORIGIN_FOLDER) for part in shard.url.split("/") if part.startswith(_ORIGIN_FOLDER)]
+
+
+def _origin_column(source: SourceConfig) -> str:
+    return str(source.columns.get(ORIGIN.name, ORIGIN.name))
+
+
+def _said_otherwise(schema: pa.Schema, source: SourceConfig) -> list[str]:
+    """The column of origins that a configuration passes over, where there is one."""
+    name = _origin_column(source)
+    is_there = source.origin != "column" and schema.names.count(name) == 1
+    return [name] if is_there and pat.is_string(plain_type(schema.field(name).type)) else []
+
+
+def _denies(said: pa.Array, origin: str | None) -> bool:
+    return bool((set(PARTS) - {origin}) & set(said.unique().to_pylist()))
 
 
 def _unfit(shard: ShardRef, error: Exception) -> ShardError:

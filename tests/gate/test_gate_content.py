@@ -45,9 +45,10 @@ def test_the_same_names_in_other_letters_are_admitted(target, shard):
     batches = named_batches([("A_B", "C", "d"), ()])
     found = check_contributor("news", [shard(), shard("b")], batches, "text-classification", GateConfig(), profile)
     assert (found.outcome.verdict, found.outcome.class_names_unsaid) == ("admitted", False)
-    batches[1] = replace(batches[1], names_unsaid=True)
+    assert not found.outcome.origin_denied
+    batches[1] = replace(batches[1], names_unsaid=True, origin_denied=True)
     found = check_contributor("news", [shard(), shard("b")], batches, "text-classification", GateConfig(), profile)
-    assert (found.outcome.verdict, found.outcome.class_names_unsaid) == ("admitted", True)
+    assert (found.outcome.verdict, found.outcome.class_names_unsaid, found.outcome.origin_denied) == ("admitted", True, True)
 
 
 def rejecting_columns(outcome):

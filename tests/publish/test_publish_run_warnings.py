@@ -95,6 +95,8 @@ def test_rows_that_nearly_repeat_the_target_or_others_name_whose_they_are():
     assert found({"near_target": 0.0}, {"near_target": None}, {}) == []
     [unsaid] = found({}, {"class_names_unsaid": True})
     assert (unsaid.kind, unsaid.severity, unsaid.contributors) == ("class-names-unsaid", "note", [names[1]])
+    [denied] = found({}, {"origin_denied": True})
+    assert (denied.kind, denied.severity, denied.contributors) == ("origin-denied", "caution", [names[1]])
     [near] = found({}, {"near_target": 0.33}, {"near_target": 0.02, "verdict": "rejected"})
     assert (near.kind, near.contributors) == ("near-target", [names[1]])
     assert "Up to 33 % of a contributor's rows are closer to a row of the target than rows of the target are" in near.words

@@ -13,10 +13,11 @@ import pytest
 
 from mixval.config.source import SourceConfig
 from mixval.config.tasks import Task
+from mixval.contracts.batches import merged
 from mixval.errors import ConfigError, ShardError
 from mixval.storage.listing import list_contributors
 from mixval.storage.root import Location
-from mixval.storage.shards import stream_rows
+from mixval.storage.shards import source_of_target, stream_rows
 
 Write = Callable[..., None]
 
@@ -165,6 +166,34 @@ def test_origin_from_a_folder(root: Location, write_shard: Write) -> None:
     with pytest.raises(ShardError, match="`origin=real/` or `origin=synthetic/` folder is expected") as caught:
         rows_of(root, "language-modelling", origin="folder")
     assert (caught.value.kind, caught.value.column) == ("missing-column", "origin")
+
+
+@pytest.mark.parametrize(
+    ("given", "said", "is_denied"), [("real", "real", False), ("real", "synthetic", True), ("synthetic", "real", True)]
+)
+def test_an_origin_for_all_rows_that_their_own_column_denies_is_told(
+    root: Location, write_shard: Write, given: str, said: str, is_denied: bool
+) -> None:
+    kinds = pa.array([said, None, "?"]).dictionary_encode()
+    write_shard(root.child("a", "x.parquet"), {"text": ["b", "c", "d"], "kind": kinds})
+    source = SourceConfig(contributors=root.url, target="memory://none", origin=given, columns={"origin": "kind"})
+    batches = list(stream_rows(list_contributors(source)["a"], source, "language-modelling", 1))
+    assert [row["origin"] for batch in batches for row in batch.table.to_pylist()] == [given] * 3
+    assert [batch.origin_denied for batch in batches] == [is_denied, False, False]
+    assert [one.origin_denied for one in merged(batches, 10)] == [is_denied]
+
+
+def test_a_target_that_says_no_origin_is_real(root: Location, write_shard: Write) -> None:
+    for name, columns in {"plain": {}, "said": {"origin": ["synthetic"]}}.items():
+        write_shard(root.child(name, "x.parquet"), {"text": ["b"], **columns})
+        write_shard(root.child(name, "origin=real", "x.parquet"), {"text": ["b"], **columns})
+    source = SourceConfig(contributors=root.url, target="memory://none")
+    listed = list_contributors(source)
+    assert [source_of_target(listed[name], source).origin for name in ("plain", "said")] == ["real", "column"]
+    by_folder = source.model_copy(update={"origin": "folder"})
+    outside = [shard for shard in listed["plain"] if "origin=" not in shard.url]
+    assert [source_of_target(shards, by_folder).origin for shards in (outside, listed["plain"])] == ["real", "folder"]
+    assert source_of_target(outside, source.model_copy(update={"origin": "synthetic"})).origin == "real"
 
 
 @pytest.mark.parametrize("row_group_size", [1, 3, 100])

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
 import re
 from collections.abc import Sequence
+from functools import partial
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from docs.engine_tables import Figure
+from docs.svg import panels_drawn
 
 NAME = re.compile(r"sketch_term_error/(?P<backbone>[^/]+)/q_(?P<q>\d+)(?:/(?P<kind>\w+))?")
 LINES = {
@@ -23,7 +19,6 @@ LINES = {
     "stated": ("stated for the sketched one", "#666666", "x"),
 }
 """Kind -> what the legend says, a colour of Okabe and Ito's palette, and a marker."""
-STYLE = {"svg.fonttype": "none", "svg.hashsalt": "sketch-error", "font.family": "sans-serif", "font.size": 10}
 Points = dict[str, dict[str, list[tuple[int, float]]]]
 """Backbone -> kind -> (q, relative error), by q."""
 
@@ -39,25 +34,12 @@ def points(figures: Sequence[Figure]) -> Points:
     return {backbone: {kind: sorted(held) for kind, held in lines.items()} for backbone, lines in found.items()}
 
 
-def digest(found: Points) -> str:
-    """Names what is drawn; the file carries it."""
-    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]
-
-
 def drawn(found: Points) -> str:
     """The plot as SVG text."""
-    with mpl.rc_context(STYLE):
-        figure = Drawing(figsize=(3.1 * max(len(found), 1) + 0.4, 3.3), layout="constrained", facecolor="white")
-        panels = figure.subplots(1, max(len(found), 1), sharey=True, squeeze=False)[0]
-        for panel, (backbone, lines) in zip(panels, found.items(), strict=False):
-            _panel(panel, backbone, lines)
-        panels[0].set_ylabel("relative error of the NTK term, %")
-        handles = {label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)}
-        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(LINES), frameon=False)
-        text = io.StringIO()
-        told = {"Date": None, "Creator": None, "Title": "Error of the sketched NTK term over q", "Description": digest(found)}
-        FigureCanvasSVG(figure).print_svg(text, metadata=told)
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+    panels = [partial(_panel, backbone=backbone, lines=lines) for backbone, lines in found.items()]
+    return panels_drawn(
+        panels, (3.1, 3.3), "relative error of the NTK term, %", "Error of the sketched NTK term over q", found, is_shared=True
+    )
 
 
 def _panel(panel: Axes, backbone: str, lines: dict[str, list[tuple[int, float]]]) -> None:
@@ -70,8 +52,6 @@ def _panel(panel: Axes, backbone: str, lines: dict[str, list[tuple[int, float]]]
     panel.xaxis.set_minor_locator(NullLocator())
     panel.set_xticks(ticks, [str(q) for q in ticks], fontsize=8)
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    panel.grid(visible=True, which="major", color="#dddddd", linewidth=0.6)
-    panel.set_axisbelow(True)
 
 
 def error_table(found: Points) -> str:

@@ -190,6 +190,16 @@ def _interval(name: str, of: str, unit: str = "as value") -> list[pa.Field]:
     ]
 
 
+def _worths(share: str, others: str, verdict: str) -> list[pa.Field]:
+    return [
+        _field("value", pa.float64(), "as value", f"value of training on {share} alone; none where unknown", nullable=True),
+        *_interval("value", "value"),
+        _field("adds", pa.float64(), "as value", others, nullable=True),
+        *_interval("adds", "adds"),
+        _field("verdict", pa.string(), "word", verdict, nullable=True),
+    ]
+
+
 _CURVES = "copies 1 and weight 1 is what is there; all together by the first-order gain, where values are gains"
 
 PARTS_TABLE = table_schema(
@@ -198,22 +208,10 @@ PARTS_TABLE = table_schema(
         _WHO,
         _field("part", pa.string(), "word", "real, synthetic, or both"),
         _field("n_rows", pa.int64(), "rows", "admitted rows of the part"),
-        _field("value", pa.float64(), "as value", "value of training on this part alone; none where unknown", nullable=True),
-        *_interval("value", "value"),
-        _field(
-            "adds",
-            pa.float64(),
-            "as value",
+        *_worths(
+            "this part",
             "value of both parts less that of the other alone; none of both, and where there is no other part",
-            nullable=True,
-        ),
-        *_interval("adds", "adds"),
-        _field(
-            "verdict",
-            pa.string(),
-            "word",
             f"{', '.join(VERDICTS)}: whether adds and its interval lie above or below 0, as a contributor's above no rows",
-            nullable=True,
         ),
     ],
     source="the ranking's value; of all together, where values are gains, the first-order gain",
@@ -263,17 +261,11 @@ GROUPS = table_schema(
         _field("group", pa.string(), "name", "what stands there; none for rows without it, and for the others", nullable=True),
         _field("is_others", pa.bool_(), "", "whether these are the rows of all groups that are not told apart"),
         _field("n_rows", pa.int64(), "rows", "admitted rows of the group, estimated where not all rows were measured"),
-        _field("value", pa.float64(), "as value", "value of training on the group alone; none where unknown", nullable=True),
-        *_interval("value", "value"),
-        _field(
-            "adds",
-            pa.float64(),
-            "as value",
+        *_worths(
+            "the group",
             "value of all rows less that of those outside the group; none where there are no others",
-            nullable=True,
+            "on adds, as in parts",
         ),
-        *_interval("adds", "adds"),
-        _field("verdict", pa.string(), "word", "on adds, as in parts", nullable=True),
     ],
     source="the ranking's value; of all together, where values are gains, the first-order gain",
 )

@@ -11,6 +11,7 @@ from mixval.contracts.results import CANNOT_SAY, TAKE
 from mixval.publish.names import listed, shortened
 from mixval.publish.numerals import counted, decimals_for, fixed, signed
 from mixval.publish.ranking import interval_words
+from mixval.publish.share_worth import ShareWorth
 
 NAME_LIMIT = 60
 MOST_TOLD = 4
@@ -19,24 +20,13 @@ MOST_LISTED = 12
 """Groups of a column that are listed as text."""
 
 
-class GroupWorth(FrozenModel):
+class GroupWorth(ShareWorth):
     """One group of rows: a row of groups.parquet."""
 
     group: str | None
     """What stands in the column; None for rows without it, and for the others."""
     is_others: bool
     """Whether these are the rows of all groups that are not told apart."""
-    n_rows: int
-    value: float | None
-    """Of training on this group alone. None where unknown."""
-    value_low: float | None
-    value_high: float | None
-    adds: float | None
-    """Value of all rows less that of those outside the group. None where there are no others."""
-    adds_low: float | None
-    adds_high: float | None
-    verdict: str | None
-    """take, leave or cannot say, on what it adds."""
 
     @property
     def name(self) -> str:

@@ -14,25 +14,15 @@ from mixval.publish.names import listed
 from mixval.publish.numerals import compact, counted, decimals_for, fixed, percent, signed
 from mixval.publish.ranking import interval_words
 from mixval.publish.results import ValuationResults
+from mixval.publish.share_worth import ShareWorth
 
 OTHER = {REAL: SYNTHETIC, SYNTHETIC: REAL}
 
 
-class PartWorth(FrozenModel):
+class PartWorth(ShareWorth):
     """One part of a contributor's rows, or both: a row of parts.parquet."""
 
     part: str
-    n_rows: int
-    value: float | None
-    """Of training on this part alone. None where unknown."""
-    value_low: float | None
-    value_high: float | None
-    adds: float | None
-    """Value of both parts less that of the other alone. None of both, and where there is no other."""
-    adds_low: float | None
-    adds_high: float | None
-    verdict: str | None
-    """take, leave or cannot say, on what it adds."""
 
 
 class MixtureWorth(FrozenModel):

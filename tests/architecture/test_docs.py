@@ -14,7 +14,7 @@ import pytest
 import typer.core
 import typer.main
 
-from docs import engine_tables, evidence_tables, generate_configuration, generate_figures, mixture_plot, sketch_plot
+from docs import engine_tables, evidence_tables, generate_configuration, generate_figures, sketch_plot, svg
 from docs.marked import replaced
 from mixval import errors
 from mixval.cli.app import app
@@ -149,8 +149,8 @@ def test_the_figures_are_current(page: Path, part: str, made: Callable[[], str])
 
 def test_the_plot_is_current() -> None:
     """By what it was drawn from: another release of matplotlib may write another file."""
-    assert sketch_plot.digest(generate_figures.plot_points()) in generate_figures.PLOT.read_text(encoding="utf-8")
-    curves = mixture_plot.digest(generate_figures.mixture_curves())
+    assert svg.digest(generate_figures.plot_points()) in generate_figures.PLOT.read_text(encoding="utf-8")
+    curves = svg.digest(generate_figures.mixture_curves())
     assert curves in generate_figures.CURVES_PLOT.read_text(encoding="utf-8")
 
 
@@ -160,7 +160,7 @@ def test_a_plot_of_the_same_figures_is_the_same_file() -> None:
     assert found == {"mlp": {"": [(512, 0.5)], "unbiased": [(1024, 0.25)]}}
     drawn = sketch_plot.drawn(found)
     assert drawn == sketch_plot.drawn(found)
-    assert all(word in drawn for word in ("mlp", "512", "1024", "as sketched", "without its bias", sketch_plot.digest(found)))
+    assert all(word in drawn for word in ("mlp", "512", "1024", "as sketched", "without its bias", svg.digest(found)))
     assert "stated" not in drawn
     assert "<svg" in sketch_plot.drawn({})
     assert sketch_plot.error_table(found).splitlines()[2:] == ["| 512 | 50 % / - / - |", "| 1,024 | - / 25 % / - |"]

@@ -221,7 +221,7 @@ MIXTURE = table_schema(
     "mixture",
     [
         _WHO,
-        _field("copies", pa.float64(), "1", "times that every row is counted, at one lambda"),
+        _field("copies", pa.float64(), "1", "share of the rows, drawn at random; above 1, times that every row is counted"),
         _field("weight", pa.float64(), "1", "times that a synthetic row is counted for each time that a real one is"),
         _field("synthetic_share", pa.float64(), "1", "share of synthetic rows among rows as they are counted"),
         _field("value", pa.float64(), "as value", "value of training on the rows as they are counted"),
@@ -237,7 +237,7 @@ MIXTURE_BEST = table_schema(
     "mixture_best",
     [
         _WHO,
-        _field("copies", pa.float64(), "1", "times that every row is counted, at one lambda"),
+        _field("copies", pa.float64(), "1", "share of the rows, drawn at random; above 1, times that every row is counted"),
         _field("n_real", pa.int64(), "rows", "admitted real rows"),
         _field("n_synthetic", pa.int64(), "rows", "admitted synthetic rows"),
         _field("weight", pa.float64(), "1", "weight of synthetic rows, 0 to 4, at which the value is highest"),

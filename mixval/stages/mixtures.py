@@ -24,10 +24,10 @@ from mixval.stages.weighed import RankedJobs, each_and_all, mixed_parts, points
 from mixval.valuation.estimates import Floats
 from mixval.valuation.mixtures import WEIGHTS, MixedPart, Mixtures
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the numbers change."""
 COPIES = (1 / 16, 1 / 4, 4.0, 16.0)
-"""Budgets other than the rows that are there, each by counting all rows so many times."""
+"""Budgets other than the rows that are there: a share of each part, drawn, or its rows counted so many times."""
 BUDGET_WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
 """Weights of the synthetic part under each of them."""
 
@@ -65,7 +65,9 @@ def commit_mixture(work: RankedJobs) -> ArtifactRef:
     mixtures = _mixtures(work)
     weights = [*({SYNTHETIC: weight} for weight in WEIGHTS), {REAL: 0.0}]
     tensors = points(mixtures, weights, work.target.value.replicates)
-    budgets = [[_number(mixtures, {SYNTHETIC: weight}, copies) for weight in BUDGET_WEIGHTS] for copies in COPIES]
+    budgets = [
+        [_number(mixtures, {REAL: copies, SYNTHETIC: weight * copies}) for weight in BUDGET_WEIGHTS] for copies in COPIES
+    ]
     tensors |= {"budget_values": np.array(budgets)[..., 0], "budget_displacements": np.array(budgets)[..., 1]}
     store.commit(ref, inputs=_inputs(work), tensors=tensors, seconds=time.perf_counter() - started)
     return ref
@@ -83,9 +85,9 @@ def _mixtures(work: RankedJobs) -> Mixtures:
     return Mixtures(parts, side).narrowed(rows)
 
 
-def _number(mixtures: Mixtures, weights: dict[str, float], copies: float) -> tuple[float, float]:
+def _number(mixtures: Mixtures, shares: dict[str, float]) -> tuple[float, float]:
     try:
-        found = mixtures.worth(weights, copies, spread=False)
+        found = mixtures.drawn(shares, spread=False)
     except NumericalError:
         return float("nan"), float("nan")
     return found.value.value, found.displacement.value

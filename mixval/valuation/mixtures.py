@@ -1,21 +1,24 @@
-"""Values of mixtures by NTK regression: rows of each part counted so many times, as if each were repeated as often.
+"""Values of mixtures by NTK regression: rows of each part counted so many times, or a random share of them drawn.
 
 Letters: p a part, real or synthetic, with N_p rows, n_p of them measured; A_p = Phi'Phi and c_p = Phi'R over them, each row
-weighted by N_p / n_p; w_p >= 0 its weight; c copies of all rows; m rows of T; C responses; R replicates.
+weighted by N_p / n_p; w_p >= 0 its weight; f_p its share; m rows of T; C responses; R replicates.
 
-    v(w, c) = the objective on T of F = Phi_T (c A + lambda I)^-1 c b,      A = sum of w_p A_p,   b = sum of w_p c_p
+    v(w) = the objective on T of F = Phi_T (A + lambda I)^-1 b,      A = sum of w_p A_p,   b = sum of w_p c_p
 
 For whole weights that is the regression on rows that are repeated as often, lambda included: its reference is the mean over
 rows as they are counted, as for any rows (`regression.py`). So w = 1 is the value of both parts, and w = 0 of a part that of
-the other alone, each at its own lambda; one held at that of w = 1 would give a part alone two values. lambda does not depend
-on c. c A and c b are the sums over c times as many rows on average: of a random share c of these rows, or above c = 1 of
-further rows like them, which nobody has seen; what single rows' noise does besides is left out.
+the other alone, each at its own lambda; one held at that of w = 1 would give a part alone two values. Weights that are all
+multiplied by c leave lambda as it is: c times as many rows against the same lambda.
+
+A random share f_p of a part's rows is noisier than these rows counted f_p times: `drawn_rows.py` has weights u_p in place of
+f_p, and what the draw adds to F. A share above 1 is counted, of rows like these that nobody has seen.
 
 Effects of rows are those of a row with all of its copies: repeating rows adds no information, so it narrows no interval.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,9 +28,10 @@ import numpy.typing as npt
 from scipy import linalg
 
 from mixval.errors import NumericalError, ShapeError
-from mixval.terms.ntk.regression import KernelRegression
-from mixval.terms.ntk.value import regression_value
+from mixval.terms.ntk.regression import KernelRegression, RowsOfS, regression_shift
+from mixval.terms.ntk.value import RegressionValue, regression_value
 from mixval.terms.ntk.value_spread import value_spread
+from mixval.valuation.drawn_rows import drawn_effects, equivalent_weight, mean_length, mean_over_draws
 from mixval.valuation.estimates import Floats
 from mixval.valuation.marginal import Estimated
 from mixval.valuation.players import Player, TargetSide
@@ -35,6 +39,8 @@ from mixval.valuation.regression_coalitions import EffectRows, sampled_rows
 
 WEIGHTS = (0.0, 0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)
 """Weights of the synthetic part at which a curve is computed."""
+EQUIVALENT_STEPS, SETTLED = 8, 0.01
+"""Factorisations at most that find the weights of drawn shares, and the relative change at which they are found."""
 SAME = 1e-9
 """Relative difference of values that is rounding."""
 
@@ -111,26 +117,38 @@ class Mixtures:
         target = replace(self.target, features=self.target.features.astype(np.float64) @ basis)
         return Mixtures({name: part.projected(basis) for name, part in self.parts.items()}, target)
 
-    def worth(self, weights: Mapping[str, float], copies: float = 1.0, spread: bool = True) -> Worth:
-        """Of each part's rows at its weight, those not named at 1, and all rows `copies` times; with `spread` with replicates.
+    def worth(self, weights: Mapping[str, float], spread: bool = True) -> Worth:
+        """Of each part's rows counted by its weight, those not named once; with `spread` with replicates.
 
         Raises ShapeError for weights that are negative or all 0, NumericalError where all gradients are zero.
         """
         at = self._at(weights)
-        if min(at.values()) < 0 or not max(at.values()) > 0 or not copies > 0:
-            raise ShapeError(
-                f"a mixture: expected weights of 0 or more, one of them above 0, and copies above 0, found {at} and {copies:g}."
-            )
-        counted = self._counted(at)
-        regression, scale, damping = self._regression(counted, at, copies)
-        objective = self.target.objective
-        found = regression_value(regression, objective, damping)
-        chosen = [replace(one, weights=one.weights * (at[name] * scale)) for name, part in counted.items() for one in part.rows]
-        if not (spread and chosen and len(self.target.multipliers)):
-            return Worth(Estimated(found.value, None), Estimated(found.change.displacement, None))
-        shifts = value_spread(regression, found, objective, sampled_rows(chosen), self.target.multipliers)
-        moved = None if objective.labels is not None else shifts.displacements
-        return Worth(Estimated(found.value, shifts.deviations), Estimated(found.change.displacement, moved))
+        return self._worth(at, *self._solved(at, self._damping(at)), spread)
+
+    def drawn(self, shares: Mapping[str, float], spread: bool = True) -> Worth:
+        """Of a random share of each part's rows, of those not named all: the mean over draws. A share above 1 counts rows.
+
+        Replicates say how far rows and T may be off, not how draws differ. Where no rows of a part are looked at its share
+        is counted, too. Raises as `worth`.
+        """
+        at = self._at(shares)
+        damping, weights = self._damping(at), dict(at)
+        looked = {name: self._looked_at(name) for name, part in self.parts.items() if 0 < at[name] < 1 and part.rows}
+        for _ in range(EQUIVALENT_STEPS):
+            regression, found = self._solved(weights, damping)
+            reach = {name: regression.reach(found.change, rows) for name, (rows, _) in looked.items()}
+            following = {name: equivalent_weight(at[name], weights[name], one.leverages) for name, one in reach.items()}
+            if all(abs(one - weights[name]) <= SETTLED * weights[name] for name, one in following.items()):
+                break
+            weights |= following
+        worth = self._worth(weights, regression, found, spread)
+        noise = [drawn_effects(at[name], weights[name], reach[name], stand) for name, (_, stand) in looked.items()]
+        if not noise:
+            return worth
+        return Worth(
+            Estimated(mean_over_draws(found.change.values, noise, self.target.objective), worth.value.deviations),
+            Estimated(mean_length(worth.displacement.value, noise), worth.displacement.deviations),
+        )
 
     def slopes(self, weights: Mapping[str, float]) -> dict[str, float]:
         """Part -> how fast the value's coordinate (`linearised.py`) rises with its weight, lambda held; NaN where unknown.
@@ -138,46 +156,66 @@ class Mixtures:
         One factor for all parts. Raises as `worth`.
         """
         at = self._at(weights)
-        regression, scale, damping = self._regression(self._counted(at), at, 1.0)
-        change = regression_value(regression, self.target.objective, damping).change
+        regression, found = self._solved(at, self._damping(at))
+        change = found.change
         if change.found is None:
             raise ShapeError("slopes need the factor that solved the system, found none.")
         by_outputs = self.target.objective.linearised(change.values).gradient
         solved = linalg.cho_solve((change.found.factor, True), regression.left.T @ by_outputs, check_finite=False)
         solution = change.found.solution
-        return {name: scale * float((solved * (part.cross - part.gram @ solution)).sum()) for name, part in self.parts.items()}
+        return {name: float((solved * (part.cross - part.gram @ solution)).sum()) for name, part in self.parts.items()}
 
     def _at(self, weights: Mapping[str, float]) -> dict[str, float]:
-        return {name: float(weights.get(name, 1.0)) for name in self.parts}
+        at = {name: float(weights.get(name, 1.0)) for name in self.parts}
+        if min(at.values()) < 0 or not max(at.values()) > 0:
+            raise ShapeError(f"a mixture: expected weights of 0 or more, one of them above 0, found {at}.")
+        return at
 
-    def _counted(self, at: Mapping[str, float]) -> dict[str, MixedPart]:
-        return {name: part for name, part in self.parts.items() if at[name] > 0}
+    def _worth(self, at: Mapping[str, float], regression: KernelRegression, found: RegressionValue, spread: bool) -> Worth:
+        chosen = [
+            replace(one, weights=one.weights * at[name])
+            for name, part in self.parts.items()
+            if at[name] > 0
+            for one in part.rows
+        ]
+        if not (spread and chosen and len(self.target.multipliers)):
+            return Worth(Estimated(found.value, None), Estimated(found.change.displacement, None))
+        objective = self.target.objective
+        shifts = value_spread(regression, found, objective, sampled_rows(chosen), self.target.multipliers)
+        moved = None if objective.labels is not None else shifts.displacements
+        return Worth(Estimated(found.value, shifts.deviations), Estimated(found.change.displacement, moved))
 
-    def _regression(
-        self, counted: Mapping[str, MixedPart], at: Mapping[str, float], copies: float
-    ) -> tuple[KernelRegression, float, float]:
-        """The regression in units of as many rows as were measured, those units, and `damping` in them.
+    def _looked_at(self, name: str) -> tuple[RowsOfS, Floats]:
+        """Rows of a part as its sums count them, and the roots of how many each stands for."""
+        sampled = sampled_rows(self.parts[name].rows)
+        return sampled.rows, np.ones(0) if sampled.scales is None else sampled.scales
 
-        c A + lambda I is a multiple of A s + (lambda s / c) I, whatever s is: with s such that n rows are counted, `copies`
-        and the number of rows counted act through lambda alone.
-        """
-        n = sum(part.measured for part in counted.values())
-        rows, represented = (
-            sum(at[name] * getattr(part, field) for name, part in counted.items()) for field in ("measured", "admitted")
+    def _damping(self, at: Mapping[str, float]) -> float:
+        """lambda, by the mean over rows as they are counted."""
+        rows, represented, trace = (
+            sum(weight * one for weight, one in zip(at.values(), given, strict=True))
+            for given in (
+                [part.measured for part in self.parts.values()],
+                [part.admitted for part in self.parts.values()],
+                [float(np.trace(part.gram)) for part in self.parts.values()],
+            )
         )
-        scale = n / rows
-        q, c = next(iter(counted.values())).cross.shape
-        gram, cross = np.zeros((q, q)), np.zeros((q, c))
-        for name, part in counted.items():
-            gram += at[name] * scale * part.gram
-            cross += at[name] * scale * part.cross
-        if not float(np.trace(gram)) > 0:
-            raise NumericalError(f"the gradients of all {n} rows of a mixture are zero, so damping has no scale.")
-        total = cross.sum(axis=1) / scale  # Phi'1 where responses are labels
+        if not trace > 0:
+            raise NumericalError(f"the gradients of all {rows:g} rows of a mixture are zero, so damping has no scale.")
+        total = np.sum([at[name] * part.cross.sum(axis=1) for name, part in self.parts.items()], axis=0)  # Phi'1 where labels
         common = float(total @ total) / (represented * rows)
-        features = self.target.features.astype(np.float64)
-        regression = KernelRegression(gram, cross, features, n, is_kernel=False, common=common)
-        return regression, scale, self.target.damping * scale / copies
+        return regression_shift(trace / rows, common, math.ceil(rows), self.target.damping, self.target.objective.mode)
+
+    def _solved(self, at: Mapping[str, float], damping: float) -> tuple[KernelRegression, RegressionValue]:
+        q, c = next(iter(self.parts.values())).cross.shape
+        gram, cross, n = np.zeros((q, q)), np.zeros((q, c)), 0
+        for name, part in self.parts.items():
+            if at[name] > 0:
+                gram += at[name] * part.gram
+                cross += at[name] * part.cross
+                n += part.measured
+        regression = KernelRegression(gram, cross, self.target.features.astype(np.float64), n, is_kernel=False)
+        return regression, regression_value(regression, self.target.objective, damping, "absolute")
 
 
 @dataclass(frozen=True)

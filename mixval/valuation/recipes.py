@@ -88,7 +88,7 @@ def _steepest(mixtures: Mixtures, weights: Mapping[str, float], names: list[str]
 
 
 def _worth(mixtures: Mixtures, weights: Mapping[str, float], spread: bool) -> Worth:
-    return mixtures.worth(_all(mixtures, weights), spread=spread)
+    return mixtures.drawn(_all(mixtures, weights), spread=spread)
 
 
 def _all(mixtures: Mixtures, weights: Mapping[str, float]) -> dict[str, float]:

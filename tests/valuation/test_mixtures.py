@@ -83,14 +83,15 @@ PARTS = {"real": REAL, "synthetic": SYNTHETIC}
 def test_a_weight_is_worth_what_as_many_repeated_rows_are(
     weights: dict[str, float], copies: float, repeated: tuple[int, int], is_causal: bool
 ) -> None:
-    found = mixtures(PARTS, TARGET, is_causal).worth(weights, copies)
+    counted = {name: copies * weights.get(name, 1.0) for name in PARTS}
+    found = mixtures(PARTS, TARGET, is_causal).worth(counted)
     value, moved = truth(TARGET, list(zip(PARTS.values(), repeated, strict=True)), is_causal)
     assert found.value.value == pytest.approx(value, rel=1e-8, abs=1e-10)
     assert found.displacement.value == pytest.approx(moved, rel=1e-8)
 
 
 def test_fewer_copies_are_a_higher_damping() -> None:
-    found = mixtures(PARTS, TARGET).worth({}, 1 / 16, spread=False).value
+    found = mixtures(PARTS, TARGET).worth(dict.fromkeys(PARTS, 1 / 16), spread=False).value
     assert found.value == pytest.approx(truth(TARGET, [(REAL, 1), (SYNTHETIC, 1)], False, 16)[0], rel=1e-8)
     assert found.deviations is None
 
@@ -150,9 +151,9 @@ def test_several_contributors_rows_of_a_part_add_up() -> None:
 
 def test_what_is_no_mixture_is_refused() -> None:
     whole = mixtures(PARTS, TARGET)
-    for weights, copies in (({"synthetic": -1.0}, 1.0), ({"real": 0.0, "synthetic": 0.0}, 1.0), ({}, 0.0)):
+    for weights in ({"synthetic": -1.0}, {"real": 0.0, "synthetic": 0.0}):
         with pytest.raises(ShapeError, match="weights of 0 or more"):
-            whole.worth(weights, copies)
+            whole.worth(weights)
     empty = MixedPart(3, 3, np.zeros((Q, Q)), np.zeros((Q, C)))
     with pytest.raises(ShapeError, match="one sketch"):
         empty + MixedPart(3, 3, np.zeros((2, 2)), np.zeros((2, C)))

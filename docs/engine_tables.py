@@ -31,7 +31,8 @@ TITLES = {
 """By first word; another word is a title itself."""
 COMPARISONS = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt, "": operator.eq}
 TARGET = re.compile(r"(<=|>=|<|>|)\s*([-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)")
-ENDS = ("lowest", "highest")
+ENDS = (("lowest", "highest"), ("low", "high"))
+"""Last words of names beside a figure: of several runs, and of its interval."""
 
 
 def grouped(figures: Sequence[Figure], titles: Mapping[str, str] = TITLES) -> str:
@@ -72,17 +73,18 @@ def _table(figures: Sequence[Figure]) -> str:
 
 
 def _measured(one: Figure, held: dict[str, Figure]) -> str:
-    low, high = (held.get(f"{one['name']}/{end}") for end in ENDS)
     told = "not measured" if one["figure"] is None else f"{one['figure']:g}"
-    if low is None or high is None or low["figure"] == high["figure"]:
-        return told
-    return f"{told} ({low['figure']:g} to {high['figure']:g})"
+    for ends in ENDS:
+        low, high = (held.get(f"{one['name']}/{end}") for end in ends)
+        if low is not None and high is not None and low["figure"] != high["figure"]:
+            return f"{told} ({low['figure']:g} to {high['figure']:g})"
+    return told
 
 
 def _end_of(name: str) -> tuple[str, str]:
-    """A name without `/lowest` or `/highest`, and which of them it had."""
+    """A name without the end that it names, as `/lowest`, and which that is."""
     base, _, end = name.rpartition("/")
-    return (base, end) if end in ENDS else (name, "")
+    return (base, end) if any(end in ends for ends in ENDS) else (name, "")
 
 
 def cell(text: object) -> str:

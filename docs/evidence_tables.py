@@ -36,9 +36,11 @@ OF_DISTRIBUTION = ("world_mean_spearman", "world_mean_spearman_low", "rival_marg
 OTHERS = {
     "ratio": "Shares of generated rows against trainings",
     "coalition": "Unions of contributors against trainings",
+    "greedy": "Teams that are taken greedily, against random ones",
     "part": "What generated rows add, against trainings",
     "parts": "What declaring rows and splitting gain under values of parts",
     "mixing": "The cost of these trainings",
+    "interval": "How often intervals hold what is true, in these worlds",
 }
 """Titles of the other figures, by first word."""
 BEST, ALWAYS = 4, ("eq8-fitted", "eq8-equal-z", "davinz", "size")

@@ -6,7 +6,7 @@ Letters: n rows; q features; C classes; R replicates.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize
@@ -30,12 +30,14 @@ RATIOS = (0.0, 0.05, 0.1, 0.2, 0.3, 1 / 3, 0.5, 0.67, 1.0)
 """Shares of generated rows."""
 BUDGETS = (100, 500)
 """Rows of a training."""
-SEEDS = 4
-"""Draws of the rows of each mixture."""
+SEEDS = 16
+"""Draws of the rows of each mixture: at four, the order of trainings with themselves is at 0.1 to 0.6 in half of the worlds."""
 SMALL_BUDGET = 50
 SMALL_RATIOS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Of the small trainings that a linear regression is fitted to, one of each, as RegMix does (arXiv 2407.01492)."""
-CONTRIBUTORS, COALITIONS = 20, 20
+CONTRIBUTORS, COALITIONS = 30, 30
+TEAM, TEAMS = 5, 100
+"""Contributors of a team, and random teams that a greedy one is held against."""
 REPLICATES, CONFIDENCE = 200, 0.95
 
 
@@ -77,15 +79,31 @@ class RatioResult:
 
     world: str
     budget: int
-    truth: list[float]
-    """By `RATIOS`, mean over draws."""
+    truths: list[list[float]]
+    """By `RATIOS`, of each draw of rows."""
     predicted: list[float]
     rivals: dict[str, list[float]]
     """Rival -> the same; one that only names a ratio has 1 there and 0 elsewhere."""
 
+    @property
+    def truth(self) -> list[float]:
+        """By `RATIOS`, mean over draws."""
+        return [float(np.mean(one)) for one in self.truths]
+
     def spearman(self, scores: list[float]) -> float:
         """With the truth."""
         return float(spearmanr(scores, self.truth).statistic)
+
+    def redrawn(self, random: np.random.Generator) -> RatioResult:
+        """As if other draws had been trained: of each ratio as many of its own, with replacement."""
+        truths = [list(random.choice(one, len(one))) for one in self.truths]
+        return replace(self, truths=truths)
+
+    @property
+    def agreement(self) -> float:
+        """Spearman's correlation of the mean of one half of the draws with that of the other."""
+        halves = [[float(np.mean(one[half::2])) for one in self.truths] for half in (0, 1)]
+        return float(spearmanr(*halves).statistic)
 
     def regret(self, scores: list[float]) -> float:
         """What the ratio with the highest score lacks of the best one, as a share of the range of the truth."""
@@ -102,8 +120,9 @@ def ratios(world: MixingWorld) -> list[RatioResult]:
 
 def _ratios(world: MixingWorld, mixtures: Mixtures, budget: int) -> RatioResult:
     drawn = {share: [_drawn(world, budget, share, seed) for seed in range(SEEDS)] for share in RATIOS}
-    truth = [float(np.mean([trained(rows, world) for rows in drawn[share]])) for share in RATIOS]
-    predicted = [mixtures.worth(_weights(world, budget, share), spread=False).value.value for share in RATIOS]
+    truths = [[trained(rows, world) for rows in drawn[share]] for share in RATIOS]
+    given = [_weights(world, budget, share) for share in RATIOS]
+    predicted = [mixtures.drawn(one, spread=False).value.value for one in given]
     small = [trained(_drawn(world, SMALL_BUDGET, share, 100), world) for share in SMALL_RATIOS]
     line = np.polyfit(SMALL_RATIOS, small, 1)
     of_all = len(world.synthetic.labels) / (len(world.real.labels) + len(world.synthetic.labels))
@@ -111,12 +130,14 @@ def _ratios(world: MixingWorld, mixtures: Mixtures, budget: int) -> RatioResult:
         "all-real": [float(share == 0) for share in RATIOS],
         "all-alike": [float(abs(share - of_all) == min(abs(one - of_all) for one in RATIOS)) for share in RATIOS],
         "regression-on-small": [float(np.polyval(line, share)) for share in RATIOS],
-        # Of the very rows that are trained on, where the budget needs no copies of sums.
+        # Sums that are scaled to the budget, without what drawing so few rows does.
+        "rows-counted": [mixtures.worth(one, spread=False).value.value for one in given],
+        # Of the very rows that are trained on.
         "value-of-rows-drawn": [
             float(np.mean([_value(rows, world, mixtures.target) for rows in drawn[share]])) for share in RATIOS
         ],
     }
-    return RatioResult(world.name, budget, truth, predicted, rivals)
+    return RatioResult(world.name, budget, truths, predicted, rivals)
 
 
 def _value(rows: Rows, world: MixingWorld, side: TargetSide) -> float:
@@ -202,26 +223,66 @@ class Coalitions:
     predicted: Floats
     means: Floats
     """Means of the members' own values."""
+    on_test: Floats
+    """Predicted with the very rows as the target that trainings are measured on: what the target's sampling does not cost."""
 
 
 def coalitions(world: MixingWorld, drawn: list[Contributor]) -> Coalitions:
     """Trained on, and predicted from sums."""
     side, random = target_side(world), np.random.default_rng(13)
     parts = {str(place): part_of(one.rows, world, place << 20) for place, one in enumerate(drawn)}
-    mixtures = Mixtures(parts, side)
+    mixtures, of_test = Mixtures(parts, side), Mixtures(parts, target_side(replace(world, target=world.test)))
     alone = [_union(mixtures, {name}) for name in parts]
-    truth, predicted, means = [], [], []
+    truth, predicted, means, on_test = [], [], [], []
     for _ in range(COALITIONS):
         members = random.permutation(len(drawn))[: random.integers(2, 9)]
-        rows = drawn[members[0]].rows
-        for place in members[1:]:
-            rows = rows + drawn[place].rows
-        truth.append(trained(rows, world))
+        truth.append(_trained_on(world, drawn, list(members)))
         predicted.append(_union(mixtures, {str(place) for place in members}))
+        on_test.append(_union(of_test, {str(place) for place in members}))
         means.append(float(np.mean([alone[place] for place in members])))
-    return Coalitions(np.array(truth), np.array(predicted), np.array(means))
+    return Coalitions(*(np.array(one) for one in (truth, predicted, means, on_test)))
 
 
 def _union(mixtures: Mixtures, members: set[str]) -> float:
     weights: Mapping[str, float] = {name: float(name in members) for name in mixtures.parts}
     return mixtures.worth(weights, spread=False).value.value
+
+
+@dataclass(frozen=True)
+class Teams:
+    """Of one world: contributors of a team that are taken greedily by value, against random ones, by training."""
+
+    greedy: float
+    random: Floats
+
+    @property
+    def regret(self) -> float:
+        """What the greedy team lacks of the best random one, as a share of their range; below 0 where it is better."""
+        return float((self.random.max() - self.greedy) / (self.random.max() - self.random.min()))
+
+    @property
+    def beaten(self) -> float:
+        """Share of random teams that the greedy one is better than."""
+        return float((self.random < self.greedy).mean())
+
+
+def teams(world: MixingWorld, drawn: list[Contributor]) -> Teams:
+    """Trained on."""
+    mixtures = Mixtures(
+        {str(place): part_of(one.rows, world, place << 20) for place, one in enumerate(drawn)}, target_side(world)
+    )
+    chosen = list[int]()
+    for _ in range(TEAM):
+        left = [place for place in range(len(drawn)) if place not in chosen]
+        values = [_union(mixtures, {str(one) for one in (*chosen, place)}) for place in left]
+        chosen.append(left[int(np.argmax(values))])
+    random = np.random.default_rng(17)
+    others = [random.permutation(len(drawn))[:TEAM] for _ in range(TEAMS)]
+    return Teams(_trained_on(world, drawn, chosen), np.array([_trained_on(world, drawn, list(one)) for one in others]))
+
+
+def _trained_on(world: MixingWorld, drawn: list[Contributor], members: list[int]) -> float:
+    rows = drawn[members[0]].rows
+    for place in members[1:]:
+        rows = rows + drawn[place].rows
+    return trained(rows, world)

@@ -6,7 +6,7 @@ Letters: n rows; q features.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +18,10 @@ from mixval.evidence.baselines.linear_probe import standardised
 from mixval.evidence.baselines.raw_inputs import outlines
 from mixval.terms.arrays import Floats
 
-ROWS = {"real": 1200, "synthetic": 1200, "test": 1200}
-"""Rows that are read of each table, drawn at random."""
-TARGET_ROWS = 300
-"""Test rows that are the target; the others are what trainings are measured on."""
+POOL_ROWS, TEST_ROWS = 1200, 900
+"""Rows that are read of either kind, and rows that trainings are measured on, drawn at random."""
+TARGET_ROWS = 900
+"""Further test rows, which are the target: about as many as a run reads of one by default."""
 TEXT_FEATURES = 200
 WRONG_LABELS = 0.4
 Labels = npt.NDArray[np.int64]
@@ -57,24 +57,47 @@ class MixingWorld:
     n_classes: int
 
 
-def worlds(data: Path) -> list[MixingWorld]:
+def worlds(data: Path, target_rows: int = TARGET_ROWS) -> list[MixingWorld]:
     """`images` (CIFAR-10 and Stable Diffusion 1.4), the same with wrong labels in the generated rows, and `reviews` (SST-2 and
     texts of language models).
     """
-    images = _world("images", data / "image_cifar10", _outlines)
-    spoilt, drawn = images.synthetic.labels.copy(), np.random.default_rng(7)
-    wrong = drawn.random(len(spoilt)) < WRONG_LABELS
-    spoilt[wrong] = (spoilt[wrong] + drawn.integers(1, images.n_classes, int(wrong.sum()))) % images.n_classes
-    noisy = MixingWorld(
-        "images-noise", images.real, Rows(images.synthetic.features, spoilt), images.target, images.test, images.n_classes
-    )
-    return [images, noisy, _world("reviews", data / "sentiment", _words)]
+    images, reviews = _images(data, target_rows, 0), _reviews(data, target_rows, 0)
+    return [images, _spoilt("images-noise", images, WRONG_LABELS, 7), reviews]
 
 
-def _world(name: str, folder: Path, featured: Callable[[list[pa.Table]], list[Floats]]) -> MixingWorld:
-    drawn = np.random.default_rng(0)
+def development_worlds(data: Path, target_rows: int = TARGET_ROWS, seed: int = 101) -> list[MixingWorld]:
+    """Other draws of the same data, with other shares of wrong labels: what choices are made by."""
+    found = list[MixingWorld]()
+    for name, plain, share in (
+        ("images", _images(data, target_rows, seed), 0.5),
+        ("reviews", _reviews(data, target_rows, seed), 0.3),
+    ):
+        found += [plain, _spoilt(f"{name}-noise", plain, share, 7 * seed + int(100 * share))]
+    return found
+
+
+def _spoilt(name: str, world: MixingWorld, share: float, seed: int) -> MixingWorld:
+    """With so many of the generated rows' labels wrong."""
+    labels, drawn = world.synthetic.labels.copy(), np.random.default_rng(seed)
+    wrong = drawn.random(len(labels)) < share
+    labels[wrong] = (labels[wrong] + drawn.integers(1, world.n_classes, int(wrong.sum()))) % world.n_classes
+    return replace(world, name=name, synthetic=Rows(world.synthetic.features, labels))
+
+
+def _images(data: Path, target_rows: int, seed: int) -> MixingWorld:
+    return _world("images", data / "image_cifar10", _outlines, target_rows, seed)
+
+
+def _reviews(data: Path, target_rows: int, seed: int) -> MixingWorld:
+    return _world("reviews", data / "sentiment", _words, target_rows, seed)
+
+
+def _world(
+    name: str, folder: Path, featured: Callable[[list[pa.Table]], list[Floats]], target_rows: int, seed: int
+) -> MixingWorld:
+    drawn = np.random.default_rng(seed)
     tables = []
-    for part, n in ROWS.items():
+    for part, n in {"real": POOL_ROWS, "synthetic": POOL_ROWS, "test": target_rows + TEST_ROWS}.items():
         table = pq.read_table(folder / f"{part}.parquet")
         tables.append(table.take(np.sort(drawn.permutation(table.num_rows)[:n])))
     found = featured(tables)
@@ -86,7 +109,7 @@ def _world(name: str, folder: Path, featured: Callable[[list[pa.Table]], list[Fl
         rows.append(Rows(np.hstack([own, np.ones((len(own), 1))]), np.array(table["label"].to_pylist(), dtype=np.int64)))
     real, synthetic, held_out = rows
     places = drawn.permutation(len(held_out.labels))
-    target, test = held_out.take(places[:TARGET_ROWS]), held_out.take(places[TARGET_ROWS:])
+    target, test = held_out.take(places[:target_rows]), held_out.take(places[target_rows:])
     return MixingWorld(name, real, synthetic, target, test, int(real.labels.max()) + 1)
 
 

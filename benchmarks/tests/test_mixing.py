@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.mixing import measure
+from benchmarks.mixing import coverage, measure
 from benchmarks.mixing.__main__ import coalition_figures, part_figures, ratio_figures
 from benchmarks.mixing.attacks import declaring, splitting
-from benchmarks.mixing.measure import coalitions, contributors, part_signs, ratios
+from benchmarks.mixing.coverage import coverage_figures, covered
+from benchmarks.mixing.measure import coalitions, contributors, part_signs, ratios, teams
 from benchmarks.mixing.worlds import MixingWorld, Rows
 
 N_CLASSES = 3
@@ -24,8 +25,9 @@ def planted(n: int, seed: int, right: bool = True) -> Rows:
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> MixingWorld:
-    for name, few in {"BUDGETS": (40, 90), "SEEDS": 2, "SMALL_BUDGET": 30, "CONTRIBUTORS": 6, "COALITIONS": 6}.items():
-        monkeypatch.setattr(measure, name, few)
+    few = {"BUDGETS": (40, 90), "SEEDS": 2, "SMALL_BUDGET": 30, "CONTRIBUTORS": 6, "COALITIONS": 6, "TEAM": 2, "TEAMS": 8}
+    for name, number in few.items():
+        monkeypatch.setattr(measure, name, number)
     return MixingWorld("planted", planted(200, 1), planted(200, 2, right=False), planted(80, 3), planted(200, 4), N_CLASSES)
 
 
@@ -37,9 +39,11 @@ def test_wrong_rows_are_best_left_out_by_training_and_by_value(world: MixingWorl
         assert one.spearman(one.predicted) > 0.9
         assert one.regret(one.predicted) < 0.1
         assert one.regret(one.rivals["all-alike"]) > one.regret(one.rivals["all-real"])
+        assert one.agreement > 0.5
     named = {one["name"]: one["figure"] for one in ratio_figures(found)}
     order = np.mean([one.spearman(one.predicted) for one in found])
     assert named["ratio_spearman/planted/linear"] == pytest.approx(order, rel=1e-3)
+    assert named["ratio_spearman/planted/linear/low"] <= named["ratio_spearman/planted/linear/high"]
     assert named["ratio_regret/planted/linear"] == pytest.approx(max(one.regret(one.predicted) for one in found), abs=1e-3)
 
 
@@ -49,9 +53,14 @@ def test_signs_of_parts_and_orders_of_unions_follow_training(world: MixingWorld)
     assert len(signs.truth) == len(unions.truth) == 6
     assert np.mean(signs.truth) < 0
     assert {one["name"]: one["figure"] for one in part_figures([signs])}["part_sign_share/linear"] >= 0.8
-    own, mean = coalition_figures(world.name, unions)
-    assert own["name"] == "coalition_spearman/planted/linear"
-    assert -1 <= mean["figure"] <= 1
+    unions_told = {one["name"]: one["figure"] for one in coalition_figures(world.name, unions)}
+    name = "coalition_spearman/planted"
+    assert unions_told[f"{name}/linear/low"] <= unions_told[f"{name}/linear"] <= unions_told[f"{name}/linear/high"]
+    assert -1 <= unions_told[f"{name}/mean-of-single/linear"] <= 1
+    found = teams(world, drawn)
+    assert len(found.random) == 8
+    assert found.regret < 0.5
+    assert found.beaten > 0.5
 
 
 def test_what_a_contributor_says_of_its_rows_changes_no_value_of_all_of_them(world: MixingWorld) -> None:
@@ -63,3 +72,13 @@ def test_what_a_contributor_says_of_its_rows_changes_no_value_of_all_of_them(wor
     places, ratio = splitting(world, drawn)
     assert places <= 0.5  # a half has fewer rows: its value is hardly ever higher
     assert np.isfinite(ratio)
+
+
+def test_intervals_hold_what_draws_are_in_the_mean(world: MixingWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coverage, "ROWS", 40)
+    monkeypatch.setattr(coverage, "TARGET_ROWS", 60)
+    found = covered(world, 12)
+    assert {name: len(held) for name, held in found.items()} == dict.fromkeys(coverage.QUANTITIES, 12)
+    mean, *_ = coverage_figures(world.name, found)
+    assert mean["name"] == "interval_coverage/planted/linear"
+    assert mean["figure"] > 0.75

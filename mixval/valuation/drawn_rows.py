@@ -32,7 +32,7 @@ from mixval.terms.arrays import Floats
 from mixval.terms.ntk.objective import TargetObjective
 from mixval.terms.ntk.regression import Reach
 
-DRAWS = 16
+DRAWS = 8
 """Outputs over which a value is averaged."""
 SEED = 20511
 """Of their numbers: the same for all mixtures, so that what two share cancels."""

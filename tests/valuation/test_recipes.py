@@ -8,7 +8,7 @@ from test_mixtures import C, Q, Rows, side
 
 from mixval.errors import NumericalError
 from mixval.valuation.mixtures import MixedPart, Mixtures
-from mixval.valuation.recipes import greedy_recipe, proportional
+from mixval.valuation.recipes import STEPS, greedy_recipe, proportional
 
 GOOD, OTHER, WRONG = Rows(1, 60), Rows(2, 40), Rows(3, 80, share_wrong=1.0)
 PARTS = {"real/good": GOOD, "synthetic/good": OTHER, "real/wrong": WRONG}
@@ -25,7 +25,7 @@ def test_a_recipe_takes_what_helps_and_spends_no_more_than_its_budget() -> None:
     assert "real/wrong" not in found.weights
     assert found.spent == pytest.approx(100)
     assert sum(weight * len(PARTS[name].phi) for name, weight in found.weights.items()) == pytest.approx(100)
-    again = mixtures().worth({name: found.weights.get(name, 0.0) for name in PARTS})
+    again = mixtures().drawn({name: found.weights.get(name, 0.0) for name in PARTS})
     assert found.worth.value.value == pytest.approx(again.value.value)
     alike = proportional(mixtures(), ROWS, 100.0, 4.0)
     low, _ = found.worth.value.less(alike.value).ends(0.95)
@@ -50,7 +50,9 @@ def test_a_budget_in_tokens_counts_rows_by_their_size() -> None:
 
 def test_the_first_part_taken_is_the_best_one_alone() -> None:
     whole = mixtures()
-    alone = {name: whole.worth({other: float(other == name) for other in PARTS}).value.value for name in PARTS}
+    first = 40.0 / STEPS
+    shares = {name: {other: first / len(one.phi) * (other == name) for other in PARTS} for name, one in PARTS.items()}
+    alone = {name: whole.drawn(own).value.value for name, own in shares.items()}
     assert next(iter(greedy_recipe(whole, ROWS, 40.0, 1.0).weights)) == max(alone, key=lambda name: alone[name])
 
 

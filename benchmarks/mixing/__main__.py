@@ -68,7 +68,9 @@ def coalition_figures(world: str, found: Coalitions) -> list[Figure]:
     scores = (found.predicted, found.means, found.on_test)
     order, by_mean, on_test = (float(spearmanr(one, found.truth).statistic) for one in scores)
     random, n = np.random.default_rng(3), len(found.truth)
-    drawn = [random.integers(0, n, n) for _ in range(REDRAWS)]
+    drawn = [
+        at for at in random.integers(0, n, (REDRAWS, n)) if min(np.ptp(found.truth[at]), np.ptp(found.predicted[at])) > 1e-9
+    ]
     return [
         figure(f"coalition_spearman/{world}/linear", order, ">= 0.9", "1", COMMAND),
         *_ends(

@@ -78,16 +78,19 @@ def run_ingestion(config: IngestionConfig, progress: Progress | None = None) -> 
 
 def run_synthesis(config: SynthesisConfig, progress: Progress | None = None) -> SynthesisSummary:
     """Make synthetic rows once; an up-to-date run is returned at once. A server is asked without a cluster."""
-    from mixval.synthesis.publishing import up_to_date
-    from mixval.synthesis.whole import begin
+    from mixval.synthesis.whole import begin, unchanged
 
     stopping.begin()
-    if config.source.storage.credentials_block is None:  # else no document can be read before the API is there
-        with shown_by(progress or Silence()):
-            if (found := up_to_date(begin(config))) is not None:
-                return found
     needs_workers = isinstance(config.generator, TransformersGeneratorConfig)
-    return cast("SynthesisSummary", run_flow(SYNTHESIS, config, progress, needs_workers))
+    if config.source.storage.credentials_block is not None:  # no document can be read before the API is there
+        return cast("SynthesisSummary", run_flow(SYNTHESIS, config, progress, needs_workers))
+    with (
+        shown_by(progress or Silence()),
+        observed("synthesis", open_location(config.output, config.source.storage), config.runtime.telling),
+    ):
+        if (found := unchanged(begin(config))) is not None:
+            return found
+        return cast("SynthesisSummary", run_flow(SYNTHESIS, config, current(), needs_workers))
 
 
 def estimate_synthesis(config: SynthesisConfig) -> Estimate:

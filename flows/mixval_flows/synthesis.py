@@ -12,9 +12,9 @@ from mixval.config.synthesis import SynthesisConfig
 from mixval.errors import ChangedFileError, ConfigError, ModelError
 from mixval.stopping import check, uninterrupted
 from mixval.synthesis.local import Batch
-from mixval.synthesis.publishing import Draft, SynthesisSummary, publish_draft
+from mixval.synthesis.publishing import Draft, SynthesisSummary
 from mixval.synthesis.requests import Answer, Failure
-from mixval.synthesis.whole import begin, drafted
+from mixval.synthesis.whole import begin, drafted, publish_told
 from mixval_flows.announce import ShownProgress, announce_synthesis, watched
 from mixval_flows.credentials import load_credentials
 from mixval_flows.outcome import published
@@ -41,7 +41,7 @@ def synthesis(config: SynthesisConfig) -> SynthesisSummary:
             return draft
         check()
         with uninterrupted():
-            summary = publish_draft(draft)
+            summary = publish_told(draft)
             published(synthesis.name, summary)
     announce_synthesis(summary)
     return summary

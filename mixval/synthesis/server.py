@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -33,6 +34,7 @@ _REFUSED = (401, 403, 404)
 _AWAY = (502, 503, 529)
 """Statuses that say that the server is away for all."""
 WORDS_SHOWN = 300
+_SECONDS = re.compile(r"\s*-?\d{1,12}(?:\.\d*)?\s*")
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,8 @@ class ServerGenerator:
                 f"`generator.base_url`, `generator.model` and the key in {self._config.key_variable}."
             )
         if status == _BUSY or status in _AWAY:
-            self._pace.busy(turn, retry_after(error.response.headers), words)
+            seconds, read = retry_after(error.response.headers)
+            self._pace.busy(turn, seconds, f"status {status}: {words} ({read})")
             return _Setback(words, is_own=False)
         if status >= 500 or status in (408, 409):
             return _Setback(f"status {status}: {words}", is_own=True)
@@ -243,19 +246,18 @@ def server_identity(config: ServerGeneratorConfig) -> GeneratorIdentity:
     return GeneratorIdentity(name=config.shown_name, revision=config.revision, key=key)
 
 
-def retry_after(headers: Any) -> float | None:
-    """Seconds that `Retry-After` asks for, as a number or a date. None without it, or where it is neither."""
+def retry_after(headers: Any) -> tuple[float | None, str]:
+    """Seconds that `Retry-After` asks for, and what was read: `seconds` or `date`; None and why, where it is neither."""
     given = headers.get("retry-after")
     if given is None:
-        return None
+        return None, "no Retry-After"
+    if _SECONDS.fullmatch(given) is not None:
+        return max(0.0, float(given)), "seconds"
     try:
-        return max(0.0, float(given))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(given).timestamp() - time.time())
-    except ValueError:
-        return None
+        until = parsedate_to_datetime(given)
+    except ValueError as error:
+        return None, f"Retry-After is neither seconds nor a date ({_shown(error)})"
+    return max(0.0, until.timestamp() - time.time()), "date"
 
 
 def _count(given: Any) -> int | None:

@@ -10,7 +10,7 @@ from mixval.contracts.sealed import content_sha256
 
 MOST_DATASETS = 1_000
 """Files that an event names one by one. Beyond, a contributor's files are one dataset, whose version is a digest of theirs."""
-Role = Literal["contributors", "target", "deliveries"]
+Role = Literal["contributors", "target", "deliveries", "documents"]
 
 
 @dataclass(frozen=True)

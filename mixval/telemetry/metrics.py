@@ -53,6 +53,12 @@ METRICS: dict[str, Metric] = {
     "mixval_inbox_oldest_seconds": Metric("Age of the oldest delivery that nobody has settled; 0 where there is none."),
     "mixval_findings": Metric("What a gate's run found that somebody should look at."),
     "mixval_trainings": Metric("Trainings of a calibration: run, reused, failed.", ("state",)),
+    "mixval_synthesis_rows": Metric("Rows that a synthesis planned: kept, dropped, failed.", ("state",)),
+    "mixval_synthesis_dropped_rows": Metric("Rows that a synthesis dropped, by the filter's reason.", ("reason",)),
+    "mixval_synthesis_requests": Metric(
+        "Requests of a synthesis: asked in the last run, reused from the journal.", ("origin",)
+    ),
+    "mixval_synthesis_tokens": Metric("Tokens of the requests that the last run asked, and of their answers.", ("kind",)),
     "mixval_weights_spearman": Metric("Cross-validated correlation of fitted weights, with its interval.", ("bound",)),
 }
 """Name -> what it says. Dashboards and alert rules in deployments/ name no other."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks.synthesis.chat_server import ChatServer
 from benchmarks.synthesis.tiny import save_tiny
+from mixval.config.generators import TransformersGeneratorConfig
 from mixval.config.synthesis import SynthesisConfig
+from mixval.synthesis.local import LocalModel
 
 Configure = Callable[..., SynthesisConfig]
 TEXTS = [f"Note {at}: the {word} was seen near the {place} at noon." for at, (word, place) in enumerate(
@@ -52,3 +57,22 @@ def configure(tmp_path: Path, model: Path) -> Configure:
         return SynthesisConfig.model_validate(given)
 
     return made
+
+
+@contextmanager
+def listening(model: Path) -> Iterator[ChatServer]:
+    """A server in this process with the model behind it, whose faults a test sets."""
+    server = ChatServer(LocalModel(TransformersGeneratorConfig(kind="transformers", model=str(model)), "cpu"), {}, None)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def url_of(server: ChatServer) -> str:
+    """Its URL."""
+    return f"http://127.0.0.1:{server.server_address[1]}/v1"

@@ -19,6 +19,7 @@ from mixval.synthesis.publishing import SynthesisSummary
 from mixval.synthesis.requests import Answer, Failure, Request
 from mixval.synthesis.whole import begin, synthesize_with
 from tests.synthesis.conftest import TEXTS, Configure, store
+from tests.telemetry.observed_events import events_in, metrics_in
 
 
 def table(url: str) -> list[dict[str, object]]:
@@ -64,6 +65,28 @@ def test_nothing_is_asked_twice(configure: Configure) -> None:
     assert longer.n_asked == n_cut
     kept = {row["id"]: row["text"] for row in table(first.rows_url) if row["finish_reason"] == "stop"}
     assert kept.items() <= {row["id"]: row["text"] for row in table(longer.rows_url)}.items()
+
+
+def test_a_run_tells_its_documents_its_counts_and_where_they_lie(configure: Configure) -> None:
+    config = configure(filters={"min_tokens": 12})
+    summary = synthesize_with(config, computed_here)
+    told = Path(config.output) / "telemetry"
+    found = metrics_in(told / "synthesis.prom")
+    states = {"kept": summary.n_kept, "dropped": summary.n_dropped, "failed": 0}
+    assert found["mixval_synthesis_rows"] == {(state,): n for state, n in states.items()}
+    assert found["mixval_synthesis_dropped_rows"] == {(reason,): n for reason, n in summary.dropped.items()} != {}
+    assert found["mixval_synthesis_requests"] == {("asked",): 6, ("reused",): 0}
+    assert found["mixval_synthesis_tokens"][("answer",)] == summary.completion_tokens > 0
+    assert (found["mixval_input_rows"], found["mixval_run_success"]) == ({("documents",): 6}, {(): 1})
+    assert {"generate", "filter", "publish"} <= {stage for (stage,) in found["mixval_stage_seconds"]}
+    begun, ended = events_in(told / "lineage")
+    assert (begun["eventType"], ended["eventType"]) == ("START", "COMPLETE")
+    assert [one["name"] for one in ended["inputs"]] == [config.source.urls[0]]
+    assert [one["name"] for one in ended["outputs"]] == [summary.url.removeprefix("file://")]
+    assert synthesize_with(config, computed_here).n_asked == 0
+    again = metrics_in(told / "synthesis.prom")
+    assert (again["mixval_run_up_to_date"], again["mixval_synthesis_requests"]) == ({(): 1}, {("asked",): 0, ("reused",): 6})
+    assert len(events_in(told / "lineage")) == 2
 
 
 def test_documents_without_text_fail_and_copies_share_an_answer(configure: Configure, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -12,13 +13,12 @@ import pytest
 
 from benchmarks.synthesis.chat_server import ChatServer
 from benchmarks.synthesis.server_process import serving
-from mixval.config.generators import TransformersGeneratorConfig
 from mixval.errors import GeneratorError
-from mixval.synthesis.local import LocalModel, computed_here
+from mixval.synthesis.local import computed_here
 from mixval.synthesis.pace import Pace, Turn
 from mixval.synthesis.server import retry_after
 from mixval.synthesis.whole import synthesize_with
-from tests.synthesis.conftest import TEXTS, Configure
+from tests.synthesis.conftest import TEXTS, Configure, listening, url_of
 
 
 @pytest.fixture(scope="module")
@@ -36,23 +36,12 @@ def process(model: Path, log: Path) -> Iterator[str]:
 @pytest.fixture
 def faulty(model: Path) -> Iterator[ChatServer]:
     """A server in this process, whose faults a test sets."""
-    import threading
-
-    server = ChatServer(LocalModel(TransformersGeneratorConfig(kind="transformers", model=str(model)), "cpu"), {}, None)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with listening(model) as server:
+        yield server
 
 
 def at(url: str, **more: Any) -> dict[str, Any]:
     return {"kind": "openai", "model": "tiny", "base_url": url, "retry_seconds": 0.001, "timeout_seconds": 60, **more}
-
-
-def url_of(server: ChatServer) -> str:
-    return f"http://127.0.0.1:{server.server_address[1]}/v1"
 
 
 def test_a_server_answers_as_the_model_behind_it_does(process: str, log: Path, configure: Configure) -> None:
@@ -116,6 +105,45 @@ def test_a_prompt_that_the_server_refuses_fails_alone(faulty: ChatServer, config
     summary = synthesize_with(configure(generator=at(url_of(faulty)), source={"documents": str(documents)}), computed_here)
     assert (summary.n_kept, summary.n_failed) == (2, 1)
     assert "status 400" in next(iter(summary.failed))
+
+
+def test_a_server_that_is_too_slow_ends_in_time_with_a_count_and_goes_on_when_it_is_not(
+    faulty: ChatServer, configure: Configure
+) -> None:
+    """Each try is given up after `timeout_seconds`, however long the server holds it; what is too late is not taken."""
+    config = configure(generator=at(url_of(faulty), retries=1, timeout_seconds=0.3))
+    held, real = Event(), faulty.completion
+
+    def hold(given: dict[str, Any]) -> dict[str, Any]:
+        held.wait(60)
+        return real(given)
+
+    faulty.completion = hold  # type: ignore[method-assign]
+    summary = synthesize_with(config, computed_here)
+    assert (summary.n_planned, summary.n_failed) == (6, 6)
+    assert summary.failed == {"no answer within 0.3 seconds (2 times)": 6}
+    held.set()
+    faulty.completion = real  # type: ignore[method-assign]
+    again = synthesize_with(configure(generator=at(url_of(faulty))), computed_here)
+    assert (again.n_asked, again.n_kept, again.n_failed) == (6, 6, 0)
+
+
+def test_one_slow_answer_holds_nobody_up(faulty: ChatServer, configure: Configure) -> None:
+    """Five are answered while the first is held; the server lets it go when it has answered them."""
+    others, real, n = Event(), faulty.completion, iter(range(1000))
+
+    def hold_the_first(given: dict[str, Any]) -> dict[str, Any]:
+        place = next(n)
+        if place == 0:
+            assert others.wait(60)
+        found = real(given)
+        if place == 5:
+            others.set()
+        return found
+
+    faulty.completion = hold_the_first  # type: ignore[method-assign]
+    summary = synthesize_with(configure(generator=at(url_of(faulty))), computed_here)
+    assert (summary.n_kept, summary.n_failed, summary.n_asked) == (6, 0, 6)
 
 
 def test_a_restart_in_the_middle_is_waited_for(model: Path, faulty: ChatServer, configure: Configure) -> None:
@@ -186,7 +214,16 @@ def test_in_flight_halve_once_for_all_that_were_in_flight_and_grow_by_one_a_roun
 
 
 @pytest.mark.parametrize(
-    ("given", "seconds"), [("2.5", 2.5), ("-1", 0), ("soon", None), ("Wed, 21 Oct 2015 07:28:00 GMT", 0), (None, None)]
+    ("given", "seconds", "read"),
+    [
+        ("2.5", 2.5, "seconds"),
+        ("-1", 0, "seconds"),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0, "date"),
+        ("nan", None, "neither"),
+        ("Wed, 21 Oct 99999 07:28:00 GMT", None, "neither"),
+        (None, None, "no Retry-After"),
+    ],
 )
-def test_retry_after_is_a_number_or_a_date(given: str | None, seconds: float | None) -> None:
-    assert retry_after({} if given is None else {"retry-after": given}) == seconds
+def test_retry_after_is_a_number_or_a_date(given: str | None, seconds: float | None, read: str) -> None:
+    found, words = retry_after({} if given is None else {"retry-after": given})
+    assert (found, read in words) == (seconds, True)

@@ -193,6 +193,12 @@ class ValuationConfig(FrozenModel):
         return self
 
     @model_validator(mode="after")
+    def _fits_corpus(self) -> "ValuationConfig":
+        if self.value.corpus and not self.task_spec.is_text:
+            raise ValueError(f"`value.corpus` counts tokens of texts, found the task {self.task}. Leave it out")
+        return self
+
+    @model_validator(mode="after")
     def _fits_rows(self) -> "ValuationConfig":
         if self.values_rows_read and self._default_rows != "read":
             raise ValueError(

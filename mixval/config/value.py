@@ -58,6 +58,9 @@ class ValueConfig(FrozenModel):
     most_groups: int = Field(default=16, ge=1, le=256)
     """Groups of a column that are told apart, those with the most rows; the others count together. A task that values groups
     takes as many matrices of `ntk.sketch_features` squared, 8 bytes each."""
+    corpus: bool = False
+    """Rows of text: whether the report says how contributors' tokens differ from T's. It reads each shard once more, without a
+    model, up to a million rows of a contributor."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """Confidence level (0.5 to 1) of intervals and ties."""
     delta: float = Field(default=0.05, gt=0, lt=1)

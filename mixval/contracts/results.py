@@ -6,6 +6,7 @@ from typing import Literal
 
 import pyarrow as pa
 
+from mixval.contracts.corpora import CORPORA
 from mixval.contracts.schemas import table_schema
 from mixval.contracts.terms import TERMS
 
@@ -276,11 +277,13 @@ MIXTURE_TABLES = {"parts": PARTS_TABLE, "mixture": MIXTURE, "mixture_best": MIXT
 """Tables of a run that values parts and mixtures of them."""
 GROUP_TABLES = {"groups": GROUPS}
 """The table of a run that values groups of rows."""
-OPTIONAL_TABLES = frozenset({*COALITION_TABLES, *MIXTURE_TABLES, *GROUP_TABLES})
+CORPUS_TABLES = {"corpora": CORPORA}
+"""The table of a run that counts tokens."""
+OPTIONAL_TABLES = frozenset({*COALITION_TABLES, *MIXTURE_TABLES, *GROUP_TABLES, *CORPUS_TABLES})
 """Tables that a run may lack."""
 
 
 def published_schemas() -> dict[str, pa.Schema]:
     """File name without `.parquet` -> schema, for every table of a valuation's run."""
     own = {"ranking": ranking_schema(), "terms": terms_schema(), "rejected": REJECTED}
-    return {**own, **COALITION_TABLES, **MIXTURE_TABLES, **GROUP_TABLES}
+    return {**own, **COALITION_TABLES, **MIXTURE_TABLES, **GROUP_TABLES, **CORPUS_TABLES}

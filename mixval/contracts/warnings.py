@@ -48,6 +48,7 @@ WARNING_KINDS: dict[str, Severity] = {
     "mixtures-failed": "caution",
     "groups-failed": "caution",
     "groups-unknown": "caution",
+    "corpus-failed": "caution",
     "writer-failed": "caution",
     "tables-behind": "caution",
     "unequal-gradient-rows": "caution",

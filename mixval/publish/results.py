@@ -34,6 +34,8 @@ class ValuationResults:
     """Schema `MIXTURE_BEST`, likewise."""
     groups: pa.Table | None = None
     """Schema `GROUPS`. None for a run whose rows are not grouped."""
+    corpora: pa.Table | None = None
+    """Schema `CORPORA`. None for a run that counts no tokens."""
 
 
 @dataclass(frozen=True)

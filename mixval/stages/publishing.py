@@ -106,15 +106,16 @@ def publish(
     coalition_results: CoalitionResults | str | None = None,
     mixture_results: MixtureResults | str | None = None,
     groups: pa.Table | str | None = None,
+    corpora: pa.Table | str | None = None,
 ) -> RunSummary:
     """Write the run's folder, then swap `latest.json` from `expected`. Raises `ConflictError` when another run did.
 
     `coalition_results` holds the values of coalitions, or why there are none although they were asked for; `mixture_results`
-    those of parts and mixtures, `groups` those of groups, schema `GROUPS`.
+    those of parts and mixtures, `groups` those of groups, schema `GROUPS`, `corpora` what is said of tokens, schema `CORPORA`.
     """
     run_id = run_name(account.started, prepared.fingerprint)
     outcomes = _linked_to_docs(config, outcomes, account.gate_refs)
-    made = _manifest(config, prepared, outcomes, reduced, account, run_id, coalition_results, mixture_results, groups)
+    made = _manifest(config, prepared, outcomes, reduced, account, run_id, coalition_results, mixture_results, groups, corpora)
     mixed = mixture_results if isinstance(mixture_results, MixtureResults) else None
     results = PublishedValuation(
         manifest=read_manifest(made.to_json(), run_id),  # as stored, so that a rebuilt report is the same report
@@ -127,6 +128,7 @@ def publish(
         mixture=None if mixed is None else mixed.mixture,
         mixture_best=None if mixed is None else mixed.mixture_best,
         groups=groups if isinstance(groups, pa.Table) else None,
+        corpora=corpora if isinstance(corpora, pa.Table) else None,
         gate=gate_results(config, account.gate_refs),
     )
     root = open_location(config.output, config.source.storage)
@@ -149,6 +151,7 @@ def _manifest(
     coalition_results: CoalitionResults | str | None,
     mixture_results: MixtureResults | str | None,
     groups: pa.Table | str | None,
+    corpora: pa.Table | str | None,
 ) -> Manifest:
     weights = reduced.weights.as_dict()
     n_classes = len(prepared.classes) if prepared.classes else None
@@ -181,6 +184,7 @@ def _manifest(
                 *_coalition_warnings(reduced.ranking, coalition_results),
                 *_mixture_warnings(mixture_results),
                 *_group_warnings(groups),
+                *_corpus_warnings(corpora),
                 *_damage_warnings(config),
             ]
         ),
@@ -223,6 +227,12 @@ def _group_warnings(groups: pa.Table | str | None) -> list[RunWarning]:
         return []
     words = f"No contributor's rows have a value in {listed(unknown)} of `value.groups`. Name columns that the data has."
     return [warning("groups-unknown", words)]
+
+
+def _corpus_warnings(corpora: pa.Table | str | None) -> list[RunWarning]:
+    if not isinstance(corpora, str):
+        return []
+    return [warning("corpus-failed", f"Contributors' tokens could not be compared with the target's. {corpora}")]
 
 
 def _linked_to_docs(config: ValuationConfig, outcomes: list[GateOutcome], checked: dict[str, ArtifactRef]) -> list[GateOutcome]:

@@ -16,12 +16,13 @@ import pyarrow as pa
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.record import ArtifactRef
 from mixval.contracts.run import RunSummary
-from mixval.errors import ConfigError
+from mixval.errors import ConfigError, MixvalError, reason_of
 from mixval.publish.names import listed
 from mixval.stages import publishing
 from mixval.stages.account import Account
 from mixval.stages.coalition_value import commit_for_coalitions
 from mixval.stages.coalitions import QUANTITIES, CoalitionResults, coalition_job, coalition_steps, coalition_tables
+from mixval.stages.corpus.of_run import contributor_step, contributor_tokens, corpora_table, target_step, target_tokens
 from mixval.stages.gating import gate_ref
 from mixval.stages.group_table import group_table
 from mixval.stages.groups import group_step, grouped_jobs, names_step, read_names
@@ -72,6 +73,8 @@ class FinishedRun:
     """Values of parts and of mixtures, likewise."""
     groups: pa.Table | str | None
     """Schema `GROUPS`; None where rows are not grouped, likewise."""
+    corpora: pa.Table | str | None
+    """Schema `CORPORA`; None where tokens are not counted, likewise."""
     expected: Latest | None
     """What `latest.json` named when the run began."""
 
@@ -114,6 +117,7 @@ def run_stages(config: ValuationConfig, maker: Maker, account: Account) -> Finis
         _coalitions(valued, maker, account),
         _mixtures(valued, maker, account),
         _groups(valued, maker, account),
+        _corpora(valued, maker, account),
         expected,
     )
 
@@ -132,6 +136,7 @@ def publish_finished(run: FinishedRun, account: Account) -> RunSummary:
             run.coalitions,
             run.mixtures,
             run.groups,
+            run.corpora,
         )
 
 
@@ -218,6 +223,29 @@ def _groups(run: ValuedRun, maker: Maker, account: Account) -> pa.Table | str | 
         account.artifacts += refs_of(steps)
         end_with(f"by {listed(config.value.groups)}")
         return group_table(config, works, read_names(jobs, target), run.terms, run.reduced.ranking)
+
+
+def _corpora(run: ValuedRun, maker: Maker, account: Account) -> pa.Table | str | None:
+    """How the tokens of each ranked contributor differ from T's."""
+    config, ranked = run.config, run.reduced.ranking["contributor"].to_pylist()
+    if not config.value.corpus or not ranked:
+        return None
+    with account.stage("corpus", 1 + len(ranked)) as end_with:
+        try:
+            aim = target_tokens(config, run.prepared.target_job)
+        except MixvalError as error:  # a tokenizer that cannot be sent to workers, which the ranking did not need
+            end_with("failed")
+            return reason_of(error)
+        first, works = target_step(aim), [contributor_tokens(aim, run.jobs[name]) for name in ranked]
+        steps = [contributor_step(work, first) for work in works]
+        account.count("corpus", list(refs_of(steps)), config)
+        for stage in ([first], steps):
+            if (reason := maker.make_all("corpus", stage)) is not None:
+                end_with("failed")
+                return reason
+        account.artifacts += refs_of(steps)
+        end_with(f"tokens of {len(works)} counted")
+        return corpora_table(works)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from mixval.config.tasks import Task
+from mixval.config.tasks import Task, spec_of
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.run import RunSummary
 from mixval.publish.stored_run import open_run
@@ -19,9 +19,11 @@ from tests.worlds import PLANTED, planted
 def test_planted_contributors_come_out_in_the_planted_order(
     task: Task, tmp_path: Path, value: Callable[[ValuationConfig], RunSummary]
 ) -> None:
-    summary = value(planted(tmp_path, task).config())
+    is_text = spec_of(task).is_text
+    summary = value(planted(tmp_path, task).config(value={"corpus": is_text}))
 
-    ranking = open_run(summary.url).ranking
+    stored = open_run(summary.url)
+    ranking = stored.ranking
     assert ranking["contributor"].to_pylist() == list(PLANTED)
     assert ranking["rank"].to_pylist() == [1, 2, 3]
     near, _, far = ranking.to_pylist()
@@ -29,3 +31,7 @@ def test_planted_contributors_come_out_in_the_planted_order(
     assert near["value_low"] > far["value_high"]
     assert near["discrepancy"] < far["discrepancy"]
     assert (summary.n_planned, summary.n_ranked, summary.n_rejected, summary.n_failed) == (3, 3, 0, 0)
+    if is_text:  # counted on the workers
+        assert stored.corpora is not None
+        distances = dict(zip(stored.corpora["contributor"].to_pylist(), stored.corpora["kl"].to_pylist(), strict=True))
+        assert distances["near"] < distances["far"]

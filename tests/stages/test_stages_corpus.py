@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mixval.config.source import SourceConfig
+from mixval.errors import ConfigError
+from mixval.publish.stored_run import open_run
 from mixval.stages.corpus.measuring import measure_corpora
-from mixval.stages.corpus.request import CorpusRequest
+from mixval.stages.corpus.request import CorpusRequest, request_of
+from mixval.stages.whole_run import run_here
 from tests.corpus.files import planted, texts, write
+from tests.worlds import planted as planted_world
+from tests.worlds import rows
 
 
 @pytest.fixture
@@ -55,3 +61,44 @@ def test_hostile_rows_are_left_out_and_named(data: Path) -> None:
     assert "text" in document["failed"][0]["reason"]
     (far,) = [one for one in document["corpora"] if one["name"] == "far"]
     assert (far["n_documents"], far["n_skipped"]) == (59, 5)
+
+
+def test_a_run_says_of_its_contributors_what_the_command_says(tmp_path: Path) -> None:
+    world = planted_world(tmp_path, "language-modelling")
+    world.contribute("far", rows(world.task, 20, start=700, is_near=False), shard="part-1.parquet")
+    config = world.config(value={"corpus": True})
+    summary = run_here(config)
+    stored = open_run(summary.url)
+    assert stored.corpora is not None
+    assert summary.warnings == [one for one in summary.warnings if one.kind != "corpus-failed"]
+    found = {row["contributor"]: row for row in stored.corpora.to_pylist()}
+    assert list(found) == stored.ranking["contributor"].to_pylist()
+    alone = measure_corpora(replace(request_of(config), output=str(tmp_path / "alone"))).document
+    said = {one["name"]: one for one in alone["corpora"] if one["part"] == "all"}
+    for name, row in found.items():
+        assert (row["n_documents"], row["n_tokens"]) == (said[name]["n_documents"], said[name]["n_tokens"])
+        for statistic in ("kl", "js", "token_coverage"):
+            assert row[statistic] == pytest.approx(said[name]["targets"]["target"][statistic]["value"], rel=1e-12)
+        assert row["kl_high"] == pytest.approx(said[name]["targets"]["target"]["kl"]["high"], rel=1e-9)
+        assert row["n_gaps"] == said[name]["gaps"]["target"]["n_gaps"]
+        assert row["distinct_2"] is None  # of fewer tokens than are compared
+    page = (Path(summary.url.removeprefix("file://")) / "report.html").read_text()
+    assert page.count('data-table="corpora"') == 1
+    assert "Nearest to the target by tokens: near" in page
+    assert run_here(config).up_to_date
+    plain = run_here(world.config())
+    assert open_run(plain.url).corpora is None
+    assert "terms" not in {kind for kind, n in plain.recomputed.items() if n}
+
+
+def test_a_run_whose_tokens_cannot_be_counted_has_its_ranking_and_says_why(tmp_path: Path) -> None:
+    world = planted_world(tmp_path, "language-modelling")
+    config = world.config(value={"corpus": True})
+    run_here(world.config())
+    (world.output / "artifacts/corpus-target").write_text("in the way")
+    summary = run_here(config)
+    [warned] = [one for one in summary.warnings if one.kind == "corpus-failed"]
+    assert "corpus-target" in warned.words
+    assert summary.n_ranked == 3
+    with pytest.raises(ConfigError, match=r"`value\.corpus` counts tokens of texts"):
+        planted_world(tmp_path / "images", "image-classification").config(value={"corpus": True})

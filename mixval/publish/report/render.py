@@ -20,6 +20,7 @@ from mixval.publish.report import view
 from mixval.publish.report.answer import answer
 from mixval.publish.report.chart_rows import chart_rows
 from mixval.publish.report.coalition_section import coalition_section
+from mixval.publish.report.corpus_section import corpus_section
 from mixval.publish.report.groups_section import groups_section
 from mixval.publish.report.parts_section import parts_section
 from mixval.publish.report.ranking_chart import ranking_chart
@@ -45,6 +46,7 @@ def render_report(
     mixture: pa.Table | None = None,  # MIXTURE
     mixture_best: pa.Table | None = None,  # MIXTURE_BEST
     groups: pa.Table | None = None,  # GROUPS
+    corpora: pa.Table | None = None,  # CORPORA
 ) -> str:
     """The report as HTML text; the same results give the same text.
 
@@ -61,6 +63,7 @@ def render_report(
         coalition_results=coalition_section(ranking, coalitions, redundancy, manifest),
         parts_results=parts_section(ranking, parts, mixture, mixture_best),
         group_results=groups_section(ranking, groups),
+        corpus_results=corpus_section(ranking, corpora),
     )
     return text
 

@@ -25,5 +25,6 @@ def write_report(folder: Location, results: ValuationResults) -> None:
         results.mixture,
         results.mixture_best,
         results.groups,
+        results.corpora,
     )
     folder.child(REPORT).write_bytes(page.encode())

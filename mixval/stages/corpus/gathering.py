@@ -9,9 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from mixval.config.backbone import BackboneConfig
 from mixval.config.source import SourceConfig
 from mixval.config.tasks import Task, spec_of
 from mixval.contracts.plan import ShardRef, content_digest
+from mixval.contracts.record import ArtifactRef
+from mixval.contracts.sealed import content_sha256
 from mixval.corpus.counts import CorpusCounts, summed
 from mixval.corpus.transitions import N_CONTEXTS
 from mixval.errors import ConfigError, MixvalError, NobodyAdmittedError, TargetError
@@ -26,6 +29,7 @@ from mixval.storage.listing import list_contributors, list_target
 from mixval.storage.root import open_location
 from mixval.storage.shards import stream_rows
 
+TOKENIZER, DEFINITION = "corpus-tokenizer", "tokenizer.json"
 TRAINED_TOKENS = 8192
 """Of the vocabulary that is trained on the first target where no tokenizer is named."""
 TRAINED_CHARS = 20_000_000
@@ -81,7 +85,9 @@ def gather(request: CorpusRequest) -> Gathered:
     ]
     corpora = _listed(request)
     store = ArtifactStore(open_location(request.output, targets[0].source.storage))
-    text = definition(request.backbone) if request.backbone is not None else _trained(store, targets[0], request.task)
+    first_target = targets[0]
+    tokenizer = tokenizer_ref(store, request.backbone, first_target.shards, first_target.source, request.task)
+    text = store.read_document(tokenizer, DEFINITION).decode()
     stream = TokenStream(text)
     first, failed = _counts(store, targets[:1], request, text, ())
     _require_targets(first, failed)
@@ -115,25 +121,37 @@ def _require_targets(found: Sequence[Corpus], failed: dict[str, str]) -> None:
         raise TargetError(f"target {empty[0]}: expected texts with tokens, found none. Check --target.")
 
 
-def _trained(store: ArtifactStore, target: _Listed, task: Task) -> str:
-    """The definition of a tokenizer trained on the target, committed once."""
+def tokenizer_ref(
+    store: ArtifactStore, backbone: BackboneConfig | None, shards: Sequence[ShardRef], source: SourceConfig, task: Task
+) -> ArtifactRef:
+    """The definition of a backbone's tokenizer, committed; without a backbone, of one that is trained on these shards."""
+    if backbone is None:
+        return _trained(store, shards, source, task)
+    text = definition(backbone).encode()
+    key = {"definition": content_sha256(text)}
+    ref = store.ref(TOKENIZER, 1, **key)
+    if store.committed(ref) is None:
+        store.commit(ref, inputs=key, documents={DEFINITION: text})
+    return ref
+
+
+def _trained(store: ArtifactStore, shards: Sequence[ShardRef], source: SourceConfig, task: Task) -> ArtifactRef:
     column = spec_of(task).content
-    key = {"target": content_digest(target.shards), "columns": target.source.columns, "content": column}
-    ref = store.ref("corpus-tokenizer", 1, **key, size=TRAINED_TOKENS, chars=TRAINED_CHARS)
+    key = {"target": content_digest(list(shards)), "columns": source.columns, "content": column}
+    ref = store.ref(TOKENIZER, 1, **key, size=TRAINED_TOKENS, chars=TRAINED_CHARS)
     if store.committed(ref) is not None:
-        return store.read_document(ref, "tokenizer.json").decode()
+        return ref
     with tempfile.TemporaryDirectory() as folder:
-        texts = _texts(target, task, TRAINED_CHARS)
-        train_tokenizer(texts, TRAINED_TOKENS, folder)
-        text = (Path(folder) / "tokenizer.json").read_text(encoding="utf-8")
-    store.commit(ref, inputs=key, documents={"tokenizer.json": text.encode()})
-    return text
+        train_tokenizer(_texts(shards, source, task, TRAINED_CHARS), TRAINED_TOKENS, folder)
+        text = (Path(folder) / DEFINITION).read_bytes()
+    store.commit(ref, inputs=key, documents={DEFINITION: text})
+    return ref
 
 
-def _texts(target: _Listed, task: Task, most_chars: int) -> Iterator[str]:
+def _texts(shards: Sequence[ShardRef], source: SourceConfig, task: Task, most_chars: int) -> Iterator[str]:
     held = 0
     column = spec_of(task).content
-    for batch in stream_rows(target.shards, target.source, task, columns=[column]):
+    for batch in stream_rows(shards, source, task, columns=[column]):
         for text in batch.table.column(column).to_pylist():
             if text:
                 yield text

@@ -15,6 +15,8 @@ SAMPLE_SIZE = 8192
 TOKEN_BITS = 21
 """Bits of an id in a key: vocabularies of up to two million tokens, three of them in 63 bits."""
 _FULL = 2.0**64
+_AMPLE = 2
+"""Times as many occurrences as are kept, of which so many are distinct in most texts."""
 
 
 @dataclass(frozen=True)
@@ -74,15 +76,27 @@ def hashes_of(keys: np.ndarray) -> np.ndarray:
 def sampled(sample: NgramSample, keys: np.ndarray, owners: np.ndarray) -> NgramSample:
     """The sample with a batch of occurrences, each of a group, added."""
     hashes = hashes_of(keys)
-    if sample.bound < 2**64:
-        below = hashes < np.uint64(sample.bound)
+    bound = _bound_with(hashes, sample.bound)
+    if bound < 2**64:
+        below = hashes < np.uint64(bound)
         hashes, keys, owners = hashes[below], keys[below], owners[below]
     if not len(keys):
         return sample
     distinct, first, place = np.unique(hashes, return_index=True, return_inverse=True)
     counts = np.zeros((len(distinct), sample.counts.shape[1]), np.int64)
     np.add.at(counts, (place, owners), 1)
-    return merged_sample(sample, NgramSample(distinct, keys[first], counts, sample.bound))
+    return merged_sample(sample, NgramSample(distinct, keys[first], counts, bound))
+
+
+def _bound_with(hashes: np.ndarray, bound: int) -> int:
+    """A hash above all that will be kept, once these are added: the given bound, or a lower one that spares sorting them all.
+
+    Where more than `SAMPLE_SIZE` distinct ones lie below it, none from there on is among the smallest.
+    """
+    lower = int(_FULL * _AMPLE * SAMPLE_SIZE / max(1, len(hashes)))
+    if lower >= bound:
+        return bound
+    return lower if len(np.unique(hashes[hashes < np.uint64(lower)])) > SAMPLE_SIZE else bound
 
 
 def merged_sample(one: NgramSample, other: NgramSample) -> NgramSample:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mixval.corpus import ngrams
-from mixval.corpus.ngrams import NgramSample, keys_of, merged_sample, sampled, tokens_of
+from mixval.corpus.ngrams import NgramSample, hashes_of, keys_of, merged_sample, sampled, tokens_of
 from mixval.corpus.stored import from_arrays, to_arrays
 from mixval.corpus.transitions import concentration
 from tests.corpus.languages import CONTEXTS, N_TOKENS, counted, drawn, zipf_probabilities
@@ -73,10 +73,11 @@ def test_equal_texts_are_of_one_group() -> None:
     assert sorted(counts.sizes[0].tolist())[-1] == 50
 
 
-def test_a_full_sample_keeps_exact_counts_and_gives_the_number(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("exponent", [1.3, 1.02], ids=["repeated", "hardly repeated"])
+def test_a_full_sample_keeps_exact_counts_and_gives_the_number(exponent: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ngrams, "SAMPLE_SIZE", 500)
     random = np.random.default_rng(5)
-    keys = random.zipf(1.3, 40_000) % 2**40
+    keys = random.zipf(exponent, 40_000) % 2**40
     groups = random.integers(0, 20, len(keys))
     sample = NgramSample.empty(20)
     halves = []
@@ -91,6 +92,7 @@ def test_a_full_sample_keeps_exact_counts_and_gives_the_number(monkeypatch: pyte
         int(key): plain[int(key)] for key in sample.keys
     }
     assert len(sample.keys) / sample.share == pytest.approx(len(plain), rel=4 / np.sqrt(500))  # four deviations
+    np.testing.assert_array_equal(sample.hashes, np.unique(hashes_of(keys))[:500])
     merged = merged_sample(*halves)
     np.testing.assert_array_equal(merged.hashes, sample.hashes)
     np.testing.assert_array_equal(merged.counts, sample.counts)

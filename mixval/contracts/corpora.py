@@ -43,6 +43,10 @@ CORPORA = table_schema(
         _number("kl_of_size", "nats", "what kl would be of as many tokens drawn from T"),
         _count("n_gaps", "tokens", "distinct tokens of T that the contributor has less than a tenth as often"),
         _number("gaps_loss_share", "1", "their share of T's cross-entropy under the contributor's unigrams"),
-        pa.field("gaps", pa.list_(pa.string()), metadata={"unit": "text", "description": "the costliest of them"}),
+        pa.field(
+            "gaps",
+            pa.list_(pa.field("element", pa.string())),
+            metadata={"unit": "text", "description": "the costliest of them"},
+        ),
     ],
 )

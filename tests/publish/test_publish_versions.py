@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from coalition_run import CoalitionResults, make_both
+from corpora_run import make_corpora
 from groups_run import make_groups
 from parts_run import make_parts
 from published_run import NAMES, Results
@@ -35,6 +36,7 @@ def write_run(folder: Path, results: Results, coalitions: CoalitionResults) -> P
     tables |= {name: getattr(coalitions, name) for name in ("coalitions", "redundancy")}
     tables |= {name: getattr(make_parts(results), name) for name in MIXTURE_TABLES}
     tables["groups"] = make_groups(results)
+    tables["corpora"] = make_corpora(results.ranking["contributor"].to_pylist())
     for name, table in tables.items():
         write_table(open_location(str(folder)).child(f"{name}.parquet"), table, published_schemas()[name])
     (folder / "manifest.json").write_text(results.manifest.to_json())

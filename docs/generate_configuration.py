@@ -26,6 +26,7 @@ from mixval.config.synthesis_filters import FiltersConfig
 from mixval.config.valuation import ValuationConfig
 from mixval.evidence.calibrating_config import CalibrationConfig
 from mixval.evidence.recipe import TrainingRecipe
+from mixval.experiments.config import ExperimentConfig, LongTail
 
 FILE = Path(__file__).with_name("configuration.md")
 SIGNS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
@@ -60,6 +61,12 @@ def synthesis_tables() -> str:
     parts += [("### `generator` of kind `transformers`", TransformersGeneratorConfig)]
     parts += [("### `generator` of kind `openai`", ServerGeneratorConfig)]
     parts += [("### `sampling`", SamplingConfig), ("### `filters`", FiltersConfig)]
+    return "\n\n".join(_section(title, model) for title, model in parts)
+
+
+def experiment_tables() -> str:
+    """An experiment's configuration: its own keys, and how rows are drawn. Other sections stand above."""
+    parts = [("### The whole file", ExperimentConfig), ("### `tail`", LongTail)]
     return "\n\n".join(_section(title, model) for title, model in parts)
 
 
@@ -145,3 +152,4 @@ if __name__ == "__main__":
     rewrite(FILE, "calibration", calibration_tables())
     rewrite(FILE, "ingestion", ingestion_tables())
     rewrite(FILE, "synthesis", synthesis_tables())
+    rewrite(FILE, "experiment", experiment_tables())

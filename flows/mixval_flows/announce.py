@@ -21,6 +21,9 @@ from mixval.config.runtime import Telling
 from mixval.contracts.gate_run import GateRunSummary
 from mixval.contracts.run import RunSummary
 from mixval.evidence.calibration_results import CalibrationSummary
+from mixval.experiments.results import ExperimentSummary
+from mixval.experiments.words import findings
+from mixval.experiments.words import headline as experiment_headline
 from mixval.publish.gate_page.words import lines
 from mixval.publish.names import markdown_escaped, visible
 from mixval.publish.ranking import ranking_rows
@@ -166,6 +169,18 @@ def announce_synthesis(summary: SynthesisSummary) -> None:
             table=[{"rows": what, "reason": markdown_escaped(visible(reason)), "n": n} for what, reason, n in counted],
             description=f"{markdown_escaped(summary.headline)} Run {summary.run_id}.",
         )
+
+
+def announce_experiment(summary: ExperimentSummary) -> None:
+    """Log what was found, and create an artifact of the flow run: the sentences of the page and where it lies."""
+    figures = summary.figures
+    get_run_logger().info("experiment %s: %s", summary.run_id, experiment_headline(figures))
+    if stopping.told() is not None:  # requests would be waited for
+        return
+    said = [f"- {one.name}: {markdown_escaped(words)}" for one in figures.weightings for words in findings(figures, one)]
+    parts = [f"# {markdown_escaped(experiment_headline(figures))}", "\n".join(said), report_words(f"{summary.url}/report.html")]
+    with while_prefect_answers():
+        create_markdown_artifact(key="mixval-experiment", markdown="\n\n".join(parts), description=f"run {summary.run_id}")
 
 
 def announce_gate(summary: GateRunSummary) -> None:

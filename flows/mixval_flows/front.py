@@ -28,6 +28,9 @@ from mixval_flows.credentials import load_credentials
 from mixval_flows.quiet import quiet
 
 if TYPE_CHECKING:
+    from mixval.experiments.config import ExperimentConfig
+    from mixval.experiments.planning import ExperimentPlan
+    from mixval.experiments.results import ExperimentSummary
     from mixval.synthesis.estimating import Estimate
     from mixval.synthesis.publishing import SynthesisSummary
     from mixval_flows.api import ApiStart
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 VALUATION = "mixval_flows.valuation:valuation"
 INGESTION = "mixval_flows.ingestion:ingestion"
 SYNTHESIS = "mixval_flows.synthesis:synthesis"
+EXPERIMENT = "mixval_flows.experiment:experiment"
 
 
 def run_valuation(config: ValuationConfig, progress: Progress | None = None) -> RunSummary:
@@ -100,6 +104,28 @@ def estimate_synthesis(config: SynthesisConfig) -> Estimate:
 
     load_credentials(config.source.storage.credentials_block)
     return estimated(config, default_workers(config.runtime))
+
+
+def run_experiment(config: ExperimentConfig, progress: Progress | None = None) -> ExperimentSummary:
+    """Train what is missing and publish it; an up-to-date run is returned at once."""
+    from mixval.experiments.whole import up_to_date
+
+    stopping.begin()
+    if config.storage.credentials_block is None:  # else no row can be read before the API is there
+        with shown_by(progress or Silence()):
+            if (found := up_to_date(config)) is not None:
+                return found
+    return cast("ExperimentSummary", run_flow(EXPERIMENT, config, progress))
+
+
+def plan_experiment(config: ExperimentConfig) -> ExperimentPlan:
+    """Trainings, operations and hours of a run, from a few steps on this machine. Nothing is written."""
+    from mixval.experiments.planning import plan
+    from mixval.experiments.preparing import prepare
+    from mixval_flows.runner import default_workers
+
+    load_credentials(config.storage.credentials_block)
+    return plan(prepare(config), default_workers(config.runtime))
 
 
 def plan_valuation(config: ValuationConfig) -> PreparedRun:

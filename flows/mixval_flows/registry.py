@@ -120,6 +120,15 @@ _ALL = (
         plan="mixval_flows.front:estimate_synthesis",
         view="mixval.cli.synthesis_view:print_synthesis",
     ),
+    RegisteredFlow(
+        name="experiment",
+        sentence="Train models on ever more rows of a long tail, and draw their errors beside the exact curve of three phases.",
+        flow="mixval_flows.experiment:experiment",
+        config="mixval.experiments.config:ExperimentConfig",
+        front="mixval_flows.front:run_experiment",
+        plan="mixval_flows.front:plan_experiment",
+        view="mixval.cli.experiment_view:print_experiment",
+    ),
 )
 FLOWS = {one.name: one for one in _ALL}
 

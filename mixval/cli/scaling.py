@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mixval.cli.exits import errors_shown
+from mixval.cli.experimenting import experiment
 from mixval.cli.options import Json
 from mixval.cli.scaling_breakpoints import breakpoints
 from mixval.cli.scaling_generators import generators
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
     from mixval.scaling.studying import Study
 
 scaling = typer.Typer(
-    no_args_is_help=True, help="Scaling laws from a table of training runs: fit them, and plan with them. No configuration."
+    no_args_is_help=True,
+    help="Scaling laws from a table of training runs: fit them, and plan with them. Only `experiment` takes a configuration.",
 )
 
 scaling.command()(phases)
 scaling.command()(generators)
 scaling.command()(breakpoints)
 scaling.command()(weights)
+scaling.command()(experiment)
 
 Table = Annotated[
     Path,

@@ -28,6 +28,7 @@ PATH_FIELDS = (
     ("backbone", "tokenizer"),
     ("value", "fitted_weights"),
     ("test",),
+    ("rows",),
     ("inbox",),
     ("table",),
     ("target",),

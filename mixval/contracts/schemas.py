@@ -50,6 +50,8 @@ SCHEMAS = {
     "synthetic-dropped": Schema(1, made_by="mixval synthesize"),
     "synthetic-failed": Schema(1, made_by="mixval synthesize"),
     "synthesis-manifest": Schema(1, made_by="mixval synthesize"),
+    "experiment": Schema(1, made_by="mixval scaling experiment"),
+    "experiment-manifest": Schema(1, made_by="mixval scaling experiment"),
 }
 
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from mixval.errors import NumericalError
-from mixval.evidence.learners import Learner
+from mixval.evidence.learners import Learner, Outcome
 from mixval.evidence.recipe import TrainingRecipe
 from mixval.models.backbone import Batch
 
@@ -55,13 +55,20 @@ class Course:
     """The lowest, whose weights were kept. None: nothing was held out, and the last weights are used."""
 
 
-def train(learner: Learner, rows: Batch, held_back: Batch | None, recipe: TrainingRecipe, seed: int) -> Course:
+def train(
+    learner: Learner,
+    rows: Batch,
+    held_back: Batch | None,
+    recipe: TrainingRecipe,
+    seed: int,
+    drawn: np.ndarray | None = None,  # (N,) positions in `rows`: each is a row to train on, repeats included. None: all, once
+) -> Course:
     """Train the learner in place on encoded rows. `seed` orders and augments them; torch's random state is left as it was.
 
     Raises NumericalError when the loss is not finite.
     """
     random = np.random.default_rng(seed)
-    n_rows = len(rows["targets"])
+    n_rows = len(rows["targets"]) if drawn is None else len(drawn)
     n_steps = planned_steps(n_rows, recipe)
     optimiser = torch.optim.AdamW(_decayed(learner.module, recipe.weight_decay), recipe.learning_rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda t: rate_share(t, n_steps, recipe.warmup_share))
@@ -69,7 +76,7 @@ def train(learner: Learner, rows: Batch, held_back: Batch | None, recipe: Traini
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for step, chosen in enumerate(orders(n_rows, recipe.batch_rows, n_steps, random), start=1):
-            batch = take(rows, chosen)
+            batch = take(rows, chosen if drawn is None else drawn[chosen])
             _step(learner, augmented(batch, random) if recipe.augment else batch, optimiser, recipe, step)
             schedule.step()
             if (step % recipe.evaluate_every == 0 or step == n_steps) and best.is_over():
@@ -80,17 +87,23 @@ def train(learner: Learner, rows: Batch, held_back: Batch | None, recipe: Traini
 @torch.no_grad()
 def evaluate(learner: Learner, rows: Batch) -> Score:
     """Loss and accuracy over encoded rows, in evaluation mode."""
-    learner.module.eval()
-    n_rows = len(rows["targets"])
     loss = count = n_right = 0.0
     has_labels = True
-    for start in range(0, n_rows, EVALUATION_ROWS):
-        outcome = learner.compute(take(rows, np.arange(start, min(start + EVALUATION_ROWS, n_rows))))
+    for outcome in outcomes(learner, rows):
         loss += float(outcome.losses.sum())
         count += float(outcome.counts.sum())
         has_labels = outcome.is_right is not None
         n_right += 0.0 if outcome.is_right is None else float(outcome.is_right.sum())
-    return Score(loss / count, n_right / n_rows if has_labels else None)
+    return Score(loss / count, n_right / len(rows["targets"]) if has_labels else None)
+
+
+@torch.no_grad()
+def outcomes(learner: Learner, rows: Batch) -> Iterator[Outcome]:
+    """What the learner says of encoded rows, in evaluation mode, `EVALUATION_ROWS` at a time."""
+    learner.module.eval()
+    n_rows = len(rows["targets"])
+    for start in range(0, n_rows, EVALUATION_ROWS):
+        yield learner.compute(take(rows, np.arange(start, min(start + EVALUATION_ROWS, n_rows))))
 
 
 def planned_steps(n_rows: int, recipe: TrainingRecipe) -> int:

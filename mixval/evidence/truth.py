@@ -11,7 +11,8 @@ keeps its body and gets a fresh head.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -100,30 +101,48 @@ class TruthJob(FrozenModel):
 
 def truth_ref(job: TruthJob) -> ArtifactRef:
     """Where the truth is, or will be, committed."""
-    return job.store.ref("truth", VERSION, **_inputs(job, _listed(job)))
+    return training_ref(job, "truth", VERSION)
 
 
 def train_contributor(job: TruthJob) -> ArtifactRef:
     """Commit `metric`, `loss` and the course of one training. What is there already is returned as it is."""
-    listed = _listed(job)
-    inputs = _inputs(job, listed)
-    ref = job.store.ref("truth", VERSION, **inputs)
+    return committed_training(job, "truth", VERSION, lambda listed: Trained(measure(job, listed)))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What one training gives."""
+
+    numbers: dict[str, Any]
+    tables: Mapping[str, pa.Table] = field(default_factory=dict)
+
+
+def training_ref(job: TruthJob, kind: str, version: int, **more: Any) -> ArtifactRef:
+    """Where a training of this job is, or will be, committed; `more` is what its numbers depend on besides."""
+    return job.store.ref(kind, version, **_inputs(job, listed_of(job)), **more)
+
+
+def committed_training(job: TruthJob, kind: str, version: int, made: Callable[[Listed], Trained], **more: Any) -> ArtifactRef:
+    """The artifact of `training_ref`: found, or made by `made`, which is given the files as they were listed."""
+    listed = listed_of(job)
+    inputs = _inputs(job, listed) | more
+    ref = job.store.ref(kind, version, **inputs)
     if job.store.committed(ref) is not None:
         return ref
     began_wall, began = time.perf_counter(), time.thread_time()
-    numbers = measure(job, listed)
+    found = made(listed)
     if _backbone_key(job) != inputs["backbone"]:
         raise ChangedFileError(
             f"contributor {job.contributor!r}: expected the checkpoint that its training began with, found another one at its "
             "end. Nothing is kept of the training. Leave its files alone during a run, and run again."
         )
-    numbers["thread_seconds"] = time.thread_time() - began
-    return job.store.commit(ref, inputs=inputs, numbers=numbers, seconds=time.perf_counter() - began_wall)
+    numbers, took = {**found.numbers, "thread_seconds": time.thread_time() - began}, time.perf_counter() - began_wall
+    return job.store.commit(ref, inputs=inputs, numbers=numbers, tables=found.tables, seconds=took)
 
 
 def measure(job: TruthJob, listed: Listed) -> dict[str, Any]:
     """Train on the job's rows and test on its test rows, as they were listed. Raises ContractError for fewer than two rows."""
-    rows, test = _read(job, job.rows, listed), _read(job, [job.test], listed)
+    rows, test = read_rows(job, job.rows, listed), read_rows(job, [job.test], listed)
     if rows.num_rows < FEWEST_ROWS:
         raise ContractError(
             f"contributor {job.contributor!r} must have at least {FEWEST_ROWS} rows to train on, found {rows.num_rows}. "
@@ -255,7 +274,8 @@ def _inputs(job: TruthJob, listed: Listed) -> dict[str, Any]:
     }
 
 
-def _listed(job: TruthJob) -> Listed:
+def listed_of(job: TruthJob) -> Listed:
+    """The job's folders as they lie there now. Raises StorageError for one without data files."""
     return {url: _shards(job, url) for url in (*job.rows, job.test)}
 
 
@@ -270,11 +290,11 @@ def _shards(job: TruthJob, url: str) -> list[ShardRef]:
     return shards
 
 
-def _read(job: TruthJob, urls: Sequence[str], listed: Listed) -> pa.Table:
-    # Folders in contract columns; training takes no notice of origins.
+def read_rows(job: TruthJob, urls: Sequence[str], listed: Listed, columns: Sequence[str] | None = None) -> pa.Table:
+    """All rows of folders in contract columns, as they were listed. Training takes no notice of origins."""
     source = SourceConfig(contributors=urls[0], target=job.test, origin=REAL, storage=job.storage)
     shards = [shard for url in urls for shard in listed[url]]
-    tables = [batch.table for batch in stream_rows(shards, source, job.task, classes=job.target_classes)]
+    tables = [batch.table for batch in stream_rows(shards, source, job.task, columns=columns, classes=job.target_classes)]
     if not tables:
         raise ContractError(f"contributor {job.contributor!r} must have rows, found none in {', '.join(urls)}. Leave it out.")
     return pa.concat_tables(tables, promote_options="default")

@@ -26,6 +26,7 @@ from mixval.config.tasks import Task
 from mixval.config.valuation import PRESETS
 from mixval.contracts.results import COALITIONS, REDUNDANCY, ranking_schema
 from mixval.contracts.warnings import WARNING_KINDS
+from mixval.experiments.config import ExperimentConfig
 from mixval.gate.checks import Check
 from mixval.gate.row_suite import Known, row_checks
 from mixval.gate.suite import contributor_checks, repeat_checks, shard_checks, shared_checks
@@ -113,6 +114,9 @@ def test_settings_in_examples_are_valid(block: pages.Block) -> None:
     if "recipe" in fragment and "generator" in fragment:
         assert fragment.keys() <= parse_config_as(SynthesisConfig, fragment, where=block.name).model_fields_set
         return
+    if "tail" in fragment:
+        assert fragment.keys() <= parse_config_as(ExperimentConfig, fragment, where=block.name).model_fields_set
+        return
     images = fragment.get("discrepancy", {}).get("features") == "pixels"
     task = fragment.get("task", "image-classification" if images else "text-classification")
     config = parse_config(pages.laid_over({"task": task, "backbone": BACKBONES[task]} | BASE, fragment), where=block.name)
@@ -139,6 +143,12 @@ def test_the_table_of_a_synthesis_is_current() -> None:
     text, made = generate_configuration.FILE.read_text(encoding="utf-8"), generate_configuration.synthesis_tables()
     assert text == replaced(text, "synthesis", made), "run: python -m docs.generate_configuration"
     assert all(f"| `{name}` |" in made for name in ("recipe", "max_chars", "batch_rows", "retries", "top_p", "leakage_words"))
+
+
+def test_the_table_of_an_experiment_is_current() -> None:
+    text, made = generate_configuration.FILE.read_text(encoding="utf-8"), generate_configuration.experiment_tables()
+    assert text == replaced(text, "experiment", made), "run: python -m docs.generate_configuration"
+    assert all(f"| `{name}` |" in made for name in ("rows", "tail", "sizes", "replicates", "beta", "cut", "real"))
 
 
 @pytest.mark.parametrize(("page", "part", "made"), generate_figures.BLOCKS)

@@ -27,6 +27,7 @@ HAND_ON = {
 ENDS_PROCESSES = {
     "mixval/cli/app.py",
     "mixval/cli/exits.py",
+    "mixval/cli/experimenting.py",
     "mixval/cli/gating.py",
     "mixval/cli/interrupts.py",
     "mixval/cli/leave.py",

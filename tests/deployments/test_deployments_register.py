@@ -79,12 +79,14 @@ def test_the_worker_finds_the_flow_by_its_module_and_the_flow_its_configuration(
 ) -> None:
     answers = EXAMPLE.parents[1] / "answers" / "synthesis.yaml"
     files = {"calibration": calibration_file, "ingestion": EXAMPLE.with_name("gate.yaml"), "synthesis": answers}
+    files["experiment"] = EXAMPLE.parents[1] / "images" / "phases.yaml"
     given = flow.load_config(files.get(flow.name, EXAMPLE))
     made = build_deployment(flow, given, "nightly")
     found = load_flow_from_entrypoint(str(made.entrypoint))
     assert found.name == made.flow_name == flow.name
     assert found.validate_parameters(made.parameters)["config"] == given
-    assert made.tags == ["mixval", *([] if flow.name == "synthesis" else ["text-classification"])]
+    task = {"synthesis": [], "experiment": ["image-classification"]}.get(flow.name, ["text-classification"])
+    assert made.tags == ["mixval", *task]
 
 
 def test_a_preset_survives_the_journey() -> None:

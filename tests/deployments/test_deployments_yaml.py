@@ -27,6 +27,7 @@ EXAMPLES = {
     "reviews-gate": "reviews/gate.yaml",
     "reviews-weights": "reviews/calibration.yaml",
     "answers-synthesis": "answers/synthesis.yaml",
+    "images-phases": "images/phases.yaml",
 }
 """Deployment -> the configuration that it deploys."""
 POLLED = ("reviews-gate",)

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.figures import Figure, figure, write_beside
-from benchmarks.mixing.measure import CONFIDENCE, Contributor, contributors, part_of, target_side
+from benchmarks.mixing.measure import CONFIDENCE, Contributor, contributors, part_of, target_side, value_of
 from benchmarks.mixing.worlds import MixingWorld, Rows, worlds
 from mixval.contracts.parts import REAL, SYNTHETIC
 from mixval.terms.replicates import interval
@@ -53,19 +53,19 @@ def harm(one: Contributor, world: MixingWorld) -> tuple[float, bool]:
     return adds.value, high is not None and high < 0
 
 
-def value_of(parts: Sequence[Rows], world: MixingWorld) -> float:
-    """Of all of these rows."""
-    whole = parts[0]
-    for one in parts[1:]:
-        whole = whole + one
-    return Mixtures({"all": part_of(whole, world)}, target_side(world)).worth({}, spread=False).value.value
+def joined(parts: Sequence[Rows]) -> Rows:
+    """All of these rows, of one part at least."""
+    return Rows(np.concatenate([one.features for one in parts]), np.concatenate([one.labels for one in parts]))
 
 
 def declaring(world: MixingWorld, drawn: Sequence[Contributor], origin: str) -> tuple[int, int, float]:
     """Contributors whose generated rows harm, how many of these are still told, and the largest change of a whole value."""
     harmed = [one for one in drawn if harm(one, world)[1]]
     after = [declared(one, origin) for one in harmed]
-    changes = [abs(value_of([one.rows], world) - value_of([two.rows], world)) for one, two in zip(harmed, after, strict=True)]
+    side = target_side(world)
+    changes = [
+        abs(value_of(one.rows, world, side) - value_of(two.rows, world, side)) for one, two in zip(harmed, after, strict=True)
+    ]
     return len(harmed), sum(harm(one, world)[1] for one in after), max(changes, default=0.0)
 
 
@@ -73,17 +73,18 @@ def splitting(world: MixingWorld, drawn: Sequence[Contributor]) -> tuple[float, 
     """Mean places that the better half gains by its own value, and the mean ratio of what both halves add to all others, each
     beside the other, to what the whole adds.
     """
-    own = np.array([value_of([one.rows], world) for one in drawn])
+    side = target_side(world)
+    own = np.array([value_of(one.rows, world, side) for one in drawn])
     places, ratios = [], []
     for at, one in enumerate(drawn):
         first, second = halves(one.rows)
-        better = max(value_of([first], world), value_of([second], world))
+        better = max(value_of(half, world, side) for half in (first, second))
         others = np.delete(own, at)
         places.append(int((others > own[at]).sum()) - int((others > better).sum()))
         rest = [other.rows for place, other in enumerate(drawn) if place != at]
-        with_all = value_of([*rest, one.rows], world)
-        whole = with_all - value_of(rest, world)
-        both = 2 * with_all - value_of([*rest, first], world) - value_of([*rest, second], world)
+        with_all = value_of(joined([*rest, one.rows]), world, side)
+        whole = with_all - value_of(joined(rest), world, side)
+        both = 2 * with_all - sum(value_of(joined([*rest, half]), world, side) for half in (first, second))
         ratios.append((both, whole))
     return float(np.mean(places)), float(np.sum([both for both, _ in ratios]) / np.sum([abs(whole) for _, whole in ratios]))
 

@@ -134,13 +134,14 @@ def _ratios(world: MixingWorld, mixtures: Mixtures, budget: int) -> RatioResult:
         "rows-counted": [mixtures.worth(one, spread=False).value.value for one in given],
         # Of the very rows that are trained on.
         "value-of-rows-drawn": [
-            float(np.mean([_value(rows, world, mixtures.target) for rows in drawn[share]])) for share in RATIOS
+            float(np.mean([value_of(rows, world, mixtures.target) for rows in drawn[share]])) for share in RATIOS
         ],
     }
     return RatioResult(world.name, budget, truths, predicted, rivals)
 
 
-def _value(rows: Rows, world: MixingWorld, side: TargetSide) -> float:
+def value_of(rows: Rows, world: MixingWorld, side: TargetSide) -> float:
+    """Of exactly these rows, without replicates."""
     phi, right = rows.features, one_hot(rows.labels, world.n_classes)
     part = MixedPart(len(phi), len(phi), phi.T @ phi, phi.T @ right)
     return Mixtures({"all": part}, side).worth({}, spread=False).value.value

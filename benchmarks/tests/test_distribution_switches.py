@@ -41,12 +41,13 @@ def test_values_are_held_against_the_mean_of_the_seeds(rho: float) -> None:
     assert switches.correlations(held, made["value"]) == {HEADLINE: pytest.approx(wanted)}
 
 
-def test_a_causal_run_has_a_second_ranking() -> None:
+def test_a_causal_run_has_further_rankings() -> None:
     held = planted("a", {}, task="language-modelling")
     made = switches.rankings(held, found(ordered(1), displacement=1.0))
     assert {name: switches.correlations(held, one)[HEADLINE] for name, one in made.items()} == {
         "value": pytest.approx(1),
         "first-order": pytest.approx(-1),
+        switches.OTHER_PENALTY: pytest.approx(-1),
     }
     told = switches.figures("a", [("seed=1", "value", HEADLINE, 0.123456)], "c")
     assert [(one["name"], one["figure"]) for one in told] == [(f"switch/a/seed=1/value/{HEADLINE}", 0.1235)]

@@ -28,9 +28,13 @@ from benchmarks.figures import RESULTS, Figure, figure, write_beside
 from mixval.config.valuation import ValuationConfig, merge
 from mixval.evidence.baselines.product import ProductValues, product_values
 from mixval.terms.arrays import Floats
+from mixval.terms.ntk.value import run_values
 
 COMMAND = "python -m benchmarks.evidence.distribution.switches"
 AS_MEASURED = "as measured"
+SHARE = 0.25
+"""Of the mean slope: another displacement penalty of causal LMs than the run's, which gains and displacements give."""
+OTHER_PENALTY = f"penalty-{SHARE:g}"
 
 
 def settings_of(words: str) -> dict[str, Any]:
@@ -53,10 +57,12 @@ def correlations(held: DistributionResult, values: Floats) -> dict[str, float]:
 
 
 def rankings(held: DistributionResult, found: ProductValues) -> dict[str, Floats]:
-    """The run's values, and for causal LMs the gains to first order, in the order of the stored names."""
+    """The run's values, and for causal LMs the gains to first order and under `SHARE`, in the order of the stored names."""
     made = {"value": found.of(held.names)}
-    is_causal = all("displacement" in one for one in found.regressions.values())
-    return made | ({"first-order": found.regression(held.names, "estimate")} if is_causal else {})
+    if not all("displacement" in one for one in found.regressions.values()):
+        return made
+    gains, moved = (found.regression(held.names, entry) for entry in ("estimate", "displacement"))
+    return made | {"first-order": gains, OTHER_PENALTY: run_values(gains, displacements=moved, price=SHARE).values}
 
 
 def measured(given: argparse.Namespace, name: str) -> Iterator[tuple[str, str, str, float]]:

@@ -69,7 +69,7 @@ ntk:
 #   permutations: 999                            # for p-values against T; needs ntk.method: exact
 
 value:
-  method: ntk-regression                         # predicted effect on T of training on the contributor, in nats. Or eq8
+  method: ntk-regression                         # predicted effect on T of training on the contributor. Or eq8
   # weights: equal-z                             # of Eq. 8's terms: or scale-matched, published, shipped, fitted, davinz
   replicates: 200                              # replicates for the intervals; 0: no intervals
   confidence: 0.95

@@ -21,11 +21,11 @@ ValueName = Literal[
 ]
 """Quantities that follow from the model."""
 QuantityName = Literal[ValueName, "duplicate-share", "overlap-share", "drift", "rows", "dropped-share"]
-"""What rules compare. In nats, higher is better: `marginal-value` (worth of holdings and batch together less that of the
-holdings) and `standalone-value` (of the batch by itself, above nobody). Shares, 0 to 1: `redundancy` (of the standalone value
-that the holdings bring already), `duplicate-share` (rows repeated within the batch), `overlap-share` (rows that the table holds
-already), `dropped-share` (rows that the gate leaves out). `drift`: distance of the batch from this contributor's earlier ones,
-in standard errors. `rows`: those that would be appended."""
+"""What rules compare. In nats, of causal models as a score, higher is better: `marginal-value` (worth of holdings and batch
+together less that of the holdings) and `standalone-value` (of the batch by itself, above nobody). Shares, 0 to 1: `redundancy`
+(of the standalone value that the holdings bring already), `duplicate-share` (rows repeated within the batch), `overlap-share`
+(rows that the table holds already), `dropped-share` (rows that the gate leaves out). `drift`: distance of the batch from this
+contributor's earlier ones, in standard errors. `rows`: those that would be appended."""
 
 
 class Rule(FrozenModel):

@@ -15,7 +15,8 @@ class ValueConfig(FrozenModel):
 
     method: Literal["ntk-regression", "eq8"] = "ntk-regression"
     """`ntk-regression`: predicted result on T of training on the contributor, with the model linearised at its initial
-    parameters, in nats: minus the cross-entropy on T, for causal LMs the gain in mean log-probability of T's answer tokens.
+    parameters: minus the cross-entropy on T, in nats; for causal LMs a score, the gain in mean log-probability of T's answer
+    tokens.
     `eq8`: Eq. 8, minus the weighted sum of its terms. The terms are reported with both."""
     gain: Literal["trained", "first-order"] | None = None
     """Causal LMs with `method: ntk-regression`. `first-order`: the gain in log-probability as regression predicts it.

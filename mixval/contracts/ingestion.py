@@ -54,7 +54,7 @@ class Quantity(FrozenModel):
 
 
 class PartValue(FrozenModel):
-    """What one part of a delivery, its real or its synthetic rows, adds. Nats, higher is better."""
+    """What one part of a delivery, its real or its synthetic rows, adds. In `Measured.unit`, higher is better."""
 
     n_rows: int
     given_holdings: Quantity
@@ -80,6 +80,8 @@ class Measured(FrozenModel):
     """Sum of those rows' prices; None where none was given."""
     parts: dict[str, PartValue] = Field(default_factory=dict)
     """By part, `real` and `synthetic`; without parts that have no rows."""
+    unit: Literal["nats", "score"] = "nats"
+    """Of values. Of a causal LM they are scores: no training gains as many nats."""
     notes: list[str] = Field(default_factory=list)
     """What is to be known about the holdings, in sentences: that they were summed anew, and why."""
     rejected: str | None = None

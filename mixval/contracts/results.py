@@ -17,9 +17,12 @@ def _field(name: str, kind: pa.DataType, unit: str, words: str, nullable: bool =
 
 NTK_REGRESSION = "ntk-regression"
 """The NTK-regression value in `terms.parquet`; it is no term of Eq. 8."""
-VALUE_KINDS = ("eq-8-score", "minus-cross-entropy-nats", "log-probability-gain-nats", "trained-log-probability-gain-nats")
+VALUE_KINDS = ("eq-8-score", "minus-cross-entropy-nats", "log-probability-gain-score", "trained-log-probability-gain-score")
 """What a value is: minus Eq. 8's weighted terms; or by ridge regression on the contributor's rows with the NTK, minus
-the cross-entropy on T, or the gain in mean log-probability of T's answer tokens, to first order or from training."""
+the cross-entropy on T, or the gain in mean log-probability of T's answer tokens, to first order or from training. A gain is a
+score: no training of a stated length gains as many nats."""
+EARLIER_KINDS = {"log-probability-gain-nats": VALUE_KINDS[2], "trained-log-probability-gain-nats": VALUE_KINDS[3]}
+"""Names in rankings of version 3 -> those of today."""
 
 Verdict = Literal["take", "leave", "cannot say"]
 """What a run says to who could buy a contributor's rows; defined in `mixval/valuation/verdict.py`."""

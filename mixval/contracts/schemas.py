@@ -30,7 +30,8 @@ class Schema:
 
 
 SCHEMAS = {
-    "ranking": Schema(3, oldest_read=3),  # `verdict` was the gate's before 2; who has no interval had a tie group before 3
+    # `verdict` was the gate's before 2; who has no interval had a tie group before 3; gains were called nats before 4.
+    "ranking": Schema(4, oldest_read=3),
     "terms": Schema(3, oldest_read=2),
     "rejected": Schema(1),
     "coalitions": Schema(3),

@@ -248,7 +248,7 @@ def _marginal(found: Explanation) -> list[str]:
         valued = counted(found.n_ranked, "valued contributor")
         return [f"{visible(found.contributor)}: {found.verdict}, so it is not among the {valued}."]
     decimals = found.decimals
-    unit = "" if found.value_of_empty is None else " nats"
+    unit = " nats" if kind_of_row({"value_kind": found.value_kind}).unit else ""
     rank = "no rank" if found.rank is None else f"rank {found.rank} of {count(found.n_ranked)}"
     words = f"{rank}, value {fixed(found.value, decimals)}{unit}"
     if found.value_low is not None:

@@ -88,7 +88,7 @@ def _values(table: pa.Table, coalitions: pa.Table | None, width: int) -> Table:
     title = "Contributors by their value for the target set" if is_ordered(table) else "Not ranked; contributors by name"
     cells = [_cells(shown, row, labels) for shown, row in zip(ranking_rows(table, coalitions), table.to_pylist(), strict=True)]
     heads = [head for head in _COLUMNS if head in cells[0]]
-    while len(heads) > MOST_NEEDED and sum(_width(head, cells) + GAP for head in heads) > width:
+    while len(heads) > MOST_NEEDED and sum(_width(head, kind.head, cells) + GAP for head in heads) > width:
         heads.remove(next(head for head in _FIRST_TO_GO if head in heads))
     view = _grid(title + ("" if kind.adds_terms else f": {kind.axis}"))
     for head in heads:
@@ -117,8 +117,8 @@ def _cells(shown: dict[str, str | int], row: dict[str, Any], labels: dict[int, s
     return found | ({"shapley": str(shown["shapley rank"])} if "shapley rank" in shown else {})
 
 
-def _width(head: str, cells: list[dict[str, str]]) -> int:
-    found = max(len(head) + (7 if head == "value" else 0), *(Text.from_markup(line[head]).cell_len for line in cells))
+def _width(head: str, of_value: str, cells: list[dict[str, str]]) -> int:
+    found = max(len(of_value if head == "value" else head), *(Text.from_markup(line[head]).cell_len for line in cells))
     return min(found, NAME_COLUMNS) if head == "contributor" else found
 
 

@@ -1,4 +1,4 @@
-"""Sentences about the values of a ranking: Eq. 8's score, or the prediction of NTK regression for T, in nats."""
+"""Sentences about the values of a ranking: Eq. 8's score, or the prediction of NTK regression for T, in nats or as a score."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from mixval.contracts.results import VALUE_KINDS
+from mixval.contracts.results import EARLIER_KINDS, VALUE_KINDS
 from mixval.errors import ContractError
 
 
@@ -30,7 +30,7 @@ class ValueKind:
     alone: str = "value alone"
     """Name of what a coalition of one contributor is worth."""
     unit: str = ""
-    """Of differences; empty for a score."""
+    """Of differences; empty for a score, which is no amount of what training changes."""
     improves: str = ""
     """What good rows do, after `to`; empty where no rows have no value to compare with."""
     worsens: str = ""
@@ -77,35 +77,31 @@ _KINDS = {
         change="the predicted reduction of the loss on the target,",
     ),
     GAIN: ValueKind(
-        "value (nats)",
-        "gain in log-probability of the target, nats (higher is better)",
-        "It is the gain in mean log-probability of the target's answer tokens, in nats per token, predicted for a model that "
-        "is trained on the contributor's measured rows and linearised at its initial parameters. No training gives 0."
-        + _NO_FORECAST,
+        "value (score)",
+        "score of the gain in log-probability of the target (higher is better)",
+        "It is a score, the gain in mean log-probability of the target's answer tokens predicted for a model that is trained "
+        "on the contributor's measured rows and linearised at its initial parameters. No training gives 0." + _NO_FORECAST,
         adds_terms=False,
         source=_REGRESSION,
-        unit="nats per token",
         improves=_IMPROVES,
         worsens=_WORSENS,
         caveat=_NO_FORECAST,
         no_rows=_AS_IT_IS,
-        change="the predicted gain in log-probability of the target's answers,",
+        change="the score of the predicted gain in log-probability of the target's answers,",
     ),
     TRAINED_GAIN: ValueKind(
-        "value (nats)",
-        "penalised gain on the target, nats (higher is better)",
-        "It is the gain in mean log-probability of the target's answer tokens, in nats per token, predicted for a model that "
-        "is trained on the contributor's measured rows and linearised at its initial parameters, less a displacement penalty: "
-        "half of what this run's average contributor gains by moving the parameters as far. No training gives 0."
-        + _NO_FORECAST,
+        "value (score)",
+        "score of the penalised gain on the target (higher is better)",
+        "It is a score, the gain in mean log-probability of the target's answer tokens predicted for a model that is trained "
+        "on the contributor's measured rows and linearised at its initial parameters, less a displacement penalty: half of "
+        "what this run's average contributor gains by moving the parameters as far. No training gives 0." + _NO_FORECAST,
         adds_terms=False,
         source=_REGRESSION,
-        unit="nats per token",
         improves=_IMPROVES,
         worsens=_WORSENS,
         caveat=_NO_FORECAST,
         no_rows=_AS_IT_IS,
-        change="the predicted gain less its displacement penalty,",
+        change="the score of the predicted gain less its displacement penalty,",
         penalised=True,
         alone="first-order gain alone, no penalty",
         of_coalitions="Coalitions, including those of one contributor, are valued by the first-order gain, without the "
@@ -117,11 +113,15 @@ _KINDS = {
 def kind_of(ranking: pa.Table) -> ValueKind:
     """The kind of a ranking's values; Eq. 8's for an empty ranking. Raises ContractError for several or unknown kinds."""
     named = sorted(set(ranking["value_kind"].to_pylist())) or [EQ_8]
-    if len(named) > 1 or named[0] not in _KINDS:
+    if len(named) > 1 or named[0] not in {*_KINDS, *EARLIER_KINDS}:
         raise ContractError(f"ranking: expected one value_kind of {', '.join(_KINDS)}, found {', '.join(named)}. Run again.")
-    return _KINDS[named[0]]
+    return _named(named[0])
 
 
 def kind_of_row(row: dict[str, Any]) -> ValueKind:
     """The kind of a row's value. Raises KeyError for an unknown one."""
-    return _KINDS[row["value_kind"]]
+    return _named(row["value_kind"])
+
+
+def _named(kind: str) -> ValueKind:
+    return _KINDS[EARLIER_KINDS.get(kind, kind)]

@@ -129,13 +129,17 @@ def _reason(row: dict[str, Any], kind: ValueKind, decimals: int) -> str:
         known = "the value has no interval" if low is None else "the spread of the value could not be measured"
         return f"{known}, so it cannot be told from training on no rows."
     gain, worst, best = row["value"] - empty, low - empty, high - empty
+    unit = f" {kind.unit}" if kind.unit else ""
+    told = f"{signed(gain, decimals)}{unit} ({signed(worst, decimals)} to {signed(best, decimals)})"
     if row["verdict"] == TAKE:
         span = f"{fixed(worst, decimals)} to {fixed(best, decimals)}"
-        return f"training on its rows is predicted to {kind.improves} by {fixed(gain, decimals)} {kind.unit} ({span})."
+        amount = f" by {fixed(gain, decimals)}{unit} ({span})" if unit else f": score {told}"
+        return f"training on its rows is predicted to {kind.improves}{amount}."
     if row["verdict"] == LEAVE and best <= 0:
         span = f"{fixed(-best, decimals)} to {fixed(-worst, decimals)}"
-        return f"training on its rows is predicted to {kind.worsens} by {fixed(-gain, decimals)} {kind.unit} ({span})."
-    number = f"{kind.change} {signed(gain, decimals)} {kind.unit} ({signed(worst, decimals)} to {signed(best, decimals)})"
+        amount = f" by {fixed(-gain, decimals)}{unit} ({span})" if unit else f": score {told}"
+        return f"training on its rows is predicted to {kind.worsens}{amount}."
+    number = f"{kind.change} {told}"
     if row["verdict"] == LEAVE:
         return f"training on its rows is predicted not to {kind.improves}: {number}."
     return f"{number}, {_doubt(row, kind)}."

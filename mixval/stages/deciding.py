@@ -31,6 +31,7 @@ _PHRASES: Mapping[QuantityName, str] = {
     "dropped-share": "the gate leaves out {} of its rows",
 }
 _ENDS = {"low": "low end", "value": "estimate", "high": "high end"}
+_UNITS = {"nats": " nats", "score": ""}
 
 
 def decide(policy: PolicyConfig, measured: Measured, standing: Standing) -> Ruling:
@@ -99,24 +100,25 @@ def _ruling(action: Action, rule: str, words: str) -> Ruling:
 def _because(rule: Rule, measured: Measured) -> str:
     quantity = measured.quantities[rule.quantity]
     side, limit = ("above", rule.above) if rule.above is not None else ("below", rule.below)
-    told = _PHRASES[rule.quantity].format(_number(rule.quantity, quantity))
+    unit = _UNITS[measured.unit]
+    told = _PHRASES[rule.quantity].format(_number(rule.quantity, quantity, unit))
     which = "" if rule.at == "value" else f"the {_ENDS[rule.at]} is "
-    return f"{told}; {which}{side} {_plain(rule.quantity, float(limit or 0.0))}"
+    return f"{told}; {which}{side} {_plain(rule.quantity, float(limit or 0.0), unit)}"
 
 
 def _open(policy: PolicyConfig, measured: Measured) -> str:
     """Why no rule held: each quantity that a rule asks for, with its numbers or why it is unknown."""
     names = list(dict.fromkeys(rule.quantity for rule in policy.rules))
-    return "; ".join(_state(name, measured.quantities.get(name)) for name in names)
+    return "; ".join(_state(name, measured.quantities.get(name), _UNITS[measured.unit]) for name in names)
 
 
-def _state(name: QuantityName, quantity: Quantity | None) -> str:
+def _state(name: QuantityName, quantity: Quantity | None, unit: str) -> str:
     if quantity is None or quantity.value is None:
         return f"{name} is unknown" + (f", since {quantity.why_unknown}" if quantity and quantity.why_unknown else "")
-    return _PHRASES[name].format(_number(name, quantity))
+    return _PHRASES[name].format(_number(name, quantity, unit))
 
 
-def _number(name: QuantityName, quantity: Quantity) -> str:
+def _number(name: QuantityName, quantity: Quantity, unit: str) -> str:
     """The estimate with its interval, in its unit: `97 % (93 to 99 %)`."""
     value, low, high = quantity.value, quantity.low, quantity.high
     if value is None:
@@ -124,18 +126,18 @@ def _number(name: QuantityName, quantity: Quantity) -> str:
     if name == "rows":
         return f"{value:,.0f} row{'' if value == 1 else 's'}"
     if low is None or high is None:
-        return _plain(name, value) + ("" if name == "drift" else ", give or take an unknown amount")
+        return _plain(name, value, unit) + ("" if name == "drift" else ", give or take an unknown amount")
     if low == high:
-        return _plain(name, value)
+        return _plain(name, value, unit)
     if name in SHARES:
         return f"{_percent(value)} % ({_percent(low)} to {_percent(high)} %)"
-    return f"{_figure(value)} ({_figure(low)} to {_figure(high)}) nats"
+    return f"{_figure(value)} ({_figure(low)} to {_figure(high)}){unit}"
 
 
-def _plain(name: QuantityName, value: float) -> str:
+def _plain(name: QuantityName, value: float, unit: str) -> str:
     if name in SHARES:
         return f"{_percent(value)} %"
-    unit = {"rows": "", "drift": " standard errors"}.get(name, " nats")
+    unit = {"rows": "", "drift": " standard errors"}.get(name, unit)
     return f"{value:,.0f}{unit}" if name == "rows" else f"{_figure(value)}{unit}"
 
 

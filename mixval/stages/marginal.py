@@ -70,6 +70,7 @@ def measure_given(
         n_tokens=batch.n_tokens,
         price=price,
         parts={} if found is None else _part_values(found, batch, confidence),
+        unit="score" if target.classes is None else "nats",
         notes=list(holdings.notes),
     )
 

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from mixval.config.base import FrozenModel
+from mixval.contracts.results import VALUE_KINDS
 from mixval.errors import ConfigError
 from mixval.publish.stored_run import StoredRun
 from mixval.stages.coalition_value import discarding_others, require_statistics, stored_job
@@ -109,7 +110,7 @@ def recipe_of(run: StoredRun, unit: Unit, budget: float, most_repeats: float = M
             )
         )
     kinds = set(run.ranking["value_kind"].to_pylist())
-    kind = "log-probability-gain-nats" if work.target.classes is None else kinds.pop()
+    kind = VALUE_KINDS[2] if work.target.classes is None else kinds.pop()
     return RecipeDocument(
         run_id=run.manifest.run_id,
         unit=unit,

@@ -224,7 +224,7 @@ def test_a_union_has_its_value(world: World) -> None:
     told = json.loads(invoke("value", summary.url, "--union", "near", "--union", "far,near", "--json").stdout)
     assert told["contributors"] == ["near", "far"]
     assert told["alone"]["near"] == pytest.approx(run.values["near"], rel=1e-3)
-    assert told["value_kind"] == "log-probability-gain-nats"
+    assert told["value_kind"] == "log-probability-gain-score"
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def test_planted_contributors_come_out_in_the_planted_order(method: str, task: T
     assert near["tie_group"] != far["tie_group"]
     assert {near["value_kind"], far["value_kind"]} == {VALUE_KINDS[1 if task == "image-classification" else 2]}
     assert near["value"] > NOBODY[task] + 0.1
-    _values_are_told(run)
+    _values_are_told(run, "score" if task == "instruction" else "nats")
     if task == "instruction":
         assert "valued by the first-order gain" not in _report(run)
         _a_training_is_told(world_of(tmp_path, task, method), value)
@@ -126,14 +126,14 @@ def _displacement(row: dict[str, Any]) -> float:
     return float(json.loads(row["diagnostics"])["displacement"])
 
 
-def _values_are_told(run: StoredRun) -> None:
+def _values_are_told(run: StoredRun, unit: str) -> None:
     """The value stands in the terms table with its diagnostics, beside Eq. 8's four terms, and under its own name."""
     by_name = {row["contributor"]: row for row in run.terms.to_pylist() if row["term"] == NTK_REGRESSION}
     for row in run.ranking.to_pylist():
         assert by_name[row["contributor"]]["estimate"] == row["value"]
         assert by_name[row["contributor"]]["standard_error"] > 0
         assert all(math.isfinite(row[term]) for term in TERMS)
-    assert "Value (nats)" in _report(run)
+    assert f"Value ({unit})" in _report(run)
     assert "The value by Eq. 8" in _report(run)
     found = explain(run.ranking, run.terms, run.rejected, PLANTED[-1], run.manifest.warnings)
     assert (found.rank_by_eq8 is None) == (found.rank is None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pytest
@@ -34,7 +34,7 @@ return {shown: box.width > 300, dots: [...svg.querySelectorAll('g[id]')].filter(
 """
 
 
-def decision(place: int, name: str) -> Decision:
+def decision(place: int, name: str, unit: Literal["nats", "score"]) -> Decision:
     """The decision on delivery number `place`; every third has no value."""
     action = ACTIONS[place % 3]
     value = Quantity(value=0.01 * (2 - place % 5), low=-0.02, high=0.04)
@@ -47,7 +47,11 @@ def decision(place: int, name: str) -> Decision:
         rule="worth it",
         sentence=f"because of {name}",
         measured=Measured(
-            quantities={} if place % 4 == 3 else {"marginal-value": value}, table_version=place, n_rows=100, n_dropped=0
+            quantities={} if place % 4 == 3 else {"marginal-value": value},
+            table_version=place,
+            n_rows=100,
+            n_dropped=0,
+            unit=unit,
         ),
         policy="p" * 32,
         seed=0,
@@ -55,9 +59,9 @@ def decision(place: int, name: str) -> Decision:
     )
 
 
-def report(names: list[str]) -> str:
+def report(names: list[str], unit: Literal["nats", "score"] = "nats") -> str:
     """The report of a run that decided these deliveries."""
-    outcomes = [DeliveryOutcome(decision=decision(place, name), is_new=place > 0) for place, name in enumerate(names)]
+    outcomes = [DeliveryOutcome(decision=decision(place, name, unit), is_new=place > 0) for place, name in enumerate(names)]
     summary = GateRunSummary(
         headline=headline(outcomes, 1, 100, shadow=False),
         run_id="20261130T021500Z-00000000",
@@ -103,6 +107,15 @@ def decisions(n: int, shadow: int = 0) -> pa.Table:
             }
         )  # fmt: skip
     return pa.Table.from_pylist(rows, schema=decisions_schema())
+
+
+def test_a_report_tells_values_in_their_unit() -> None:
+    names = ["ash/a.parquet", "beech/b.parquet"]
+    in_nats, as_score = report(names), report(names, "score")
+    assert "to the table, in nats, with" in in_nats
+    assert "score" not in in_nats
+    assert "to the table, as a score, with" in as_score
+    assert "nats" not in as_score
 
 
 def test_a_report_names_outcomes_reasons_and_what_was_not_decided() -> None:

@@ -13,18 +13,20 @@ from published_run import EMPTY, NAMES, Results, make_results
 from rich.console import Console
 
 from mixval.contracts.coalitions import CoalitionAccount
-from mixval.contracts.results import NTK_REGRESSION, VALUE_KINDS, ranking_schema, terms_schema
+from mixval.contracts.results import CANNOT_SAY, LEAVE, NTK_REGRESSION, TAKE, VALUE_KINDS, ranking_schema, terms_schema
 from mixval.contracts.terms import TERMS
 from mixval.errors import ContractError
 from mixval.publish.coalition_warnings import sketch_warnings
 from mixval.publish.explain import explain, explanation_text
-from mixval.publish.ranking import ranking_rows
+from mixval.publish.numerals import MINUS
+from mixval.publish.ranking import ranking_rows, ranking_table
 from mixval.publish.regression_warnings import regression_warnings
 from mixval.publish.report.render import render_report
 from mixval.publish.run_warnings import find_warnings
 from mixval.publish.solve_warnings import solve_warnings
 from mixval.publish.terminal import print_ranking
 from mixval.publish.value_kind import kind_of
+from mixval.publish.verdict_words import buyer_sentences
 
 EQ_8, CROSS_ENTROPY, GAIN, TRAINED = VALUE_KINDS
 MADE = {kind: make_results(kind=kind) for kind in VALUE_KINDS}
@@ -59,7 +61,8 @@ def test_the_report_calls_the_value_by_its_name(kind: str) -> None:
 def test_tables_add_terms_up_only_where_they_make_the_value() -> None:
     assert set(TERMS) < set(ranking_rows(MADE[EQ_8].ranking)[0])
     of_regression = ranking_rows(MADE[GAIN].ranking)[0]
-    assert "value (nats)" in of_regression
+    assert "value (score)" in of_regression
+    assert "value (nats)" in ranking_rows(MADE[CROSS_ENTROPY].ranking)[0]
     assert not set(TERMS) & set(of_regression)
 
 
@@ -105,7 +108,8 @@ def test_an_explanation_tells_both_ranks() -> None:
     found = explain(ranking, made.terms, made.rejected, last)
     assert (found.rank_by_eq8, found.value_kind) == (len(NAMES), GAIN)
     text = explanation_text(found)
-    assert " nats" in text
+    assert " nats" not in text
+    assert " nats" in explanation_text(explain(MADE[CROSS_ENTROPY].ranking, made.terms, made.rejected, last))
     assert f"no part of the value: the terms of Eq. 8, by which it has rank {len(NAMES)}." in text
     assert "By Eq. 8, which is no part of the value, the" in text
     assert "Eq. 8's value would change by" in text
@@ -172,6 +176,34 @@ def test_a_full_sketch_of_all_is_told_of_its_damping() -> None:
     for excess in (1.1, None):
         [warning] = sketch_warnings(account(excess))
         assert "doubles the damping of their regression" in warning.words
+
+
+@pytest.mark.parametrize("kind", [GAIN, TRAINED])
+def test_a_gain_is_called_a_score_and_never_an_amount(kind: str) -> None:
+    """A row by hand for each verdict that has a number: raises, lowers, and cannot be told."""
+    row = MADE[kind].ranking.to_pylist()[0]
+    ends = {TAKE: (0.2, 0.1, 0.3), LEAVE: (-0.2, -0.3, -0.1), CANNOT_SAY: (0.1, -0.1, 0.3)}
+    rows = [
+        row | {"contributor": verdict, "verdict": verdict, "value": value, "value_low": low, "value_high": high}
+        for verdict, (value, low, high) in ends.items()
+    ]
+    told = [words for one in rows for words in buyer_sentences(ranking_table([one]), 1)]
+    assert "raise the log-probability of the target's answers: score +0.2 (+0.1 to +0.3)." in told[0]
+    assert f"lower the log-probability of the target's answers: score {MINUS}0.2 ({MINUS}0.3 to {MINUS}0.1)." in told[1]
+    assert f"+0.1 ({MINUS}0.1 to +0.3), may be none at all." in told[2]
+    assert not any(" nats" in words or " by " in words for words in told)
+    console = Console(record=True, width=160, file=io.StringIO())
+    print_ranking(MADE[kind], console)
+    shown = console.export_text()
+    assert "value (score)" in shown
+    assert "nats" not in shown.partition("for comparison")[0]
+
+
+def test_a_ranking_under_an_earlier_name_of_its_kind_is_read() -> None:
+    ranking = MADE[TRAINED].ranking
+    at = ranking.schema.get_field_index("value_kind")
+    earlier = pa.array(["trained-log-probability-gain-nats"] * ranking.num_rows)
+    assert kind_of(ranking.set_column(at, ranking.schema.field(at), earlier)) is kind_of(ranking)
 
 
 def test_several_kinds_in_one_ranking_are_refused() -> None:

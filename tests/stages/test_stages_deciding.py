@@ -64,6 +64,15 @@ def test_the_default_policy(found: Measured, action: str, rule: str, words: str)
     assert ruling.sentence.endswith(".")
 
 
+def test_values_of_causal_models_are_told_without_a_unit() -> None:
+    ruling = of(GOOD.model_copy(update={"unit": "score"}))
+    assert ruling.rule == "worth it"
+    assert "its rows add 0.02 (0.008 to 0.03) to what" in ruling.sentence
+    assert "nats" not in ruling.sentence
+    unknown = of(measured(marginal_value=told(0.5)).model_copy(update={"unit": "score"}))
+    assert "0.5, give or take an unknown amount" in unknown.sentence
+
+
 def test_the_first_rule_that_holds_decides() -> None:
     rules = [
         {"name": "a", "quantity": "marginal-value", "above": 0.05, "then": "accept"},

@@ -24,6 +24,7 @@ MOST_LINES = 200
 MOST_POINTS = 400
 """Decisions that are drawn, the last ones."""
 
+OF_VALUE = "Marginal value with its interval, a contributor a panel. In nats, of causal models as a score."
 OF_TABLE = (
     "Redundancy: how much of a delivery's own value the table brings already. Overlap: how many of its rows are in it. Drift: "
     "how far it lies from what its contributor delivered before."
@@ -40,7 +41,7 @@ def render_history(decisions: pa.Table, source: str, budget: Budget | None = Non
     counts = Counter(row["action"] for row in rows if not row["shadow"])
     n_shadow = len(rows) - counts.total()
     charts = [
-        ("value", "Value over time", "Marginal value with its interval, a contributor a panel.", _by_contributor(drawn)),
+        ("value", "Value over time", OF_VALUE, _by_contributor(drawn)),
         ("table", "What the table makes of it", OF_TABLE, _of_table(drawn) + _sums(rows, budget)),
     ]
     return rendered(
@@ -68,7 +69,7 @@ def _by_contributor(rows: Rows) -> list[Panel]:
     names = [name for name, _ in Counter(row["contributor"] for _, row in known).most_common(MOST_CONTRIBUTORS)]
     return [
         Panel(
-            f"{name} (nats)",
+            name,
             [
                 _point(at, row, "marginal_value", "marginal_low", "marginal_high")
                 for at, row in known

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from mixval.config.value import ValueConfig
 from mixval.gate.docs import page_name
 from mixval.publish.gate_page.value_chart import drawn, value_chart
-from mixval.publish.gate_page.words import DONE, SHOWN, lines, measured_words
+from mixval.publish.gate_page.words import DONE, SHOWN, lines, measured_words, value_unit
 from mixval.publish.gate_run import GateResults
 from mixval.publish.names import visible
 from mixval.publish.numerals import count
@@ -30,7 +30,7 @@ def render_gate_report(results: GateResults) -> str:
     """The report as HTML text; the same results give the same text."""
     summary, manifest = results.summary, results.manifest
     decisions = [one.decision for one in summary.deliveries]
-    rows = drawn(decisions)
+    rows, unit = drawn(decisions), value_unit(decisions)
     n_hidden = len(decisions) - len(rows)
     others = [*summary.failed.items(), *summary.ignored.items()]
     return rendered(
@@ -42,7 +42,8 @@ def render_gate_report(results: GateResults) -> str:
         appended=count(summary.n_appended),
         findings=[visible(words) for words in summary.findings],
         lines=lines(summary.deliveries),
-        charts=[value_chart(rows, layout) for layout in LAYOUTS] if rows else [],
+        charts=[value_chart(rows, layout, unit) for layout in LAYOUTS] if rows else [],
+        unit="as a score" if unit == "score" else "in nats",
         level=level_words(manifest.config),
         n_hidden=f"Not drawn, without a value: {n_hidden}." if n_hidden else "",
         numbers={one.digest[:16]: measured_words(one.measured) for one in decisions},

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from mixval.config.policy import Action
 from mixval.contracts.ingestion import Decision
-from mixval.publish.gate_page.words import DONE, interval_words, marginal_value, value_decimals
+from mixval.publish.gate_page.words import DONE, interval_words, marginal_value, value_decimals, value_unit
 from mixval.publish.names import shortened
 from mixval.publish.numerals import signed
 from mixval.publish.report.figure import axes_at, canvas, drawing, inline_svg, name_room
@@ -40,18 +40,18 @@ class Drawn:
 
 def drawn(decisions: Sequence[Decision]) -> list[Drawn]:
     """The deliveries with a marginal value, in the given order, at most `MOST_ROWS`."""
-    decimals, found = value_decimals(decisions), list[Drawn]()
+    decimals, unit, found = value_decimals(decisions), value_unit(decisions), list[Drawn]()
     for one in decisions:
         value = marginal_value(one)
         if value is None or value.value is None:
             continue
-        said = f"{shortened(one.name, 80)}: {DONE[one.action]}, {signed(value.value, decimals)} nats"
+        said = f"{shortened(one.name, 80)}: {DONE[one.action]}, {unit} {signed(value.value, decimals)}"
         ends = "" if value.low is None or value.high is None else f" ({interval_words(value, decimals)})"
         found.append(Drawn(one.name, one.action, value.value, value.low, value.high, said + ends))
     return found[:MOST_ROWS]
 
 
-def value_chart(rows: Sequence[Drawn], layout: Layout) -> Markup:
+def value_chart(rows: Sequence[Drawn], layout: Layout, unit: str) -> Markup:
     """The chart as inline SVG, of at least one delivery. Marks: `dot-i`, and `interval-i` where it is known."""
     layout = closer(layout, len(rows))
     with drawing("deliveries", layout):
@@ -66,7 +66,7 @@ def value_chart(rows: Sequence[Drawn], layout: Layout) -> Markup:
         row_names(axes, [INK] * len(rows))
         value_axis(axes, len(rows))
         axes.axvline(0, color=MUTED, linewidth=1.2, zorder=0.9)
-        axes.set_xlabel("adds to the table (nats)", labelpad=8)
+        axes.set_xlabel(f"adds to the table ({unit})", labelpad=8)
         tooltips = {f"{mark}-{i}": row.words for i, row in enumerate(rows) for mark in ("dot", "interval")}
         words = f"{len(rows)} deliveries in the order in which they were decided. The table above has every number."
         return inline_svg(figure, "deliveries", layout, "What each delivery adds to the table", words, names, tooltips)

@@ -29,7 +29,7 @@ class Line:
     key: str
     rows: str
     value: str
-    """Marginal value in nats; a dash where it cannot be said."""
+    """Marginal value; a dash where it cannot be said."""
     interval: str
     rule: str
     sentence: str
@@ -65,6 +65,11 @@ def line_of(decision: Decision, decimals: int, is_new: bool = True) -> Line:
 def marginal_value(decision: Decision) -> Quantity | None:
     """The marginal value that was decided by; None where none was measured."""
     return decision.measured.quantities.get("marginal-value")
+
+
+def value_unit(decisions: Sequence[Decision]) -> str:
+    """Of the marginal values of one gate: nats, or of causal models a score."""
+    return "score" if any(one.measured.unit == "score" for one in decisions) else "nats"
 
 
 def value_decimals(decisions: Sequence[Decision]) -> int:

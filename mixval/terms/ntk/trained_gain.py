@@ -10,9 +10,9 @@ gains half of what the slope predicts; the other half is the displacement penalt
 the average one, so half the mean slope, p, is the penalty of a unit of displacement for all. Where the mean slope is not
 above 0, there is no penalty.
 
-v is in nats, on the scale of G, but is no forecast of the loss after training: the slope is that of the first step, and the
-penalty orders contributors without measuring a curvature. It is a ranking's unit. It compares contributors of one run, whose
-mean slope it takes. Other penalties and lengths are compared in docs/laboratory.md.
+v is a score on the scale of G, and no forecast of the loss after training: the slope is that of the first step, and the penalty
+orders contributors without measuring a curvature. It compares contributors of one run, whose mean slope it takes. Other
+penalties and lengths are compared in docs/laboratory.md.
 """
 
 import numpy as np
@@ -29,7 +29,7 @@ def trained_gains(
     displacements: ArrayLike,  # (K,), or as `slopes`
     share: float = SHARE,
 ) -> Floats:
-    """(K,) or (R, K) v in nats, higher is better; a replicate has its own mean slope.
+    """(K,) or (R, K) v, a score, higher is better; a replicate has its own mean slope.
 
     `slopes` are G / d, nats a unit of displacement, 0 where d is 0; `displacements` are d; `share` is p over the mean slope.
     Raises ShapeError when they do not fit, NumericalError for no contributor or negative displacements.

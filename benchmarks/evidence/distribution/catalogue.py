@@ -27,7 +27,7 @@ DEVELOPMENT: tuple[Group, ...] = (
     ("instruction", "small-lm", {"noise": 101, "mixtures": 103}),
     ("cifar10", "resnet", {"noise": 101, "truncation": 101, "mixtures": 102}),
     ("sentiment", "ngrams", {"truncation": 101, "noise": 103, "mixtures": 104}),
-    ("reasoning", "small-lm", {"mixtures": 101}),
+    ("reasoning", "small-lm-long", {"mixtures": 101}),
     ("instruction", "smollm2", {"noise": 101}),
 )
 JUDGED: tuple[Group, ...] = (
@@ -39,7 +39,7 @@ JUDGED: tuple[Group, ...] = (
     ("cifar10", "patches", {"noise": 214}),
     ("lm", "small-lm", {"families": 202, "few-large": 203, "mixtures": 215}),
     ("instruction", "small-lm", {"families": 204, "mixtures": 205}),
-    ("reasoning", "small-lm", {"near-copies": 208, "noise": 209}),
+    ("reasoning", "small-lm-long", {"near-copies": 208, "noise": 209}),
     ("sentiment", "minilm-whole", {"mixtures": 213}),
     ("lm", "smollm2", {"noise": 212}),
     ("instruction", "smollm2", {"mixtures": 216}),

@@ -28,6 +28,10 @@ def print_synthesis(summary: SynthesisSummary, console: Console | None = None) -
     console.print(f"{asked}; {summary.prompt_tokens:,} tokens of prompts, {summary.completion_tokens:,} of answers.")
     if summary.n_failed:
         console.print(escape(f"Failed rows are asked again by the next run. They are listed in {summary.failed_url}"))
+    if summary.dropped.get("cut"):
+        console.print(
+            "Answers were cut: raise sampling.max_tokens; those alone are asked anew. Or keep them: filters.cut: false."
+        )
     if summary.n_dropped:
         console.print(escape(f"Dropped rows, each with its match: {summary.dropped_url}"), soft_wrap=True)
     if summary.n_kept:

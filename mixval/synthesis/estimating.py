@@ -63,7 +63,7 @@ def estimated(config: SynthesisConfig, n_workers: int) -> Estimate:
     tokens = seen.mean_tokens or config.target_tokens
     completion = round(n_open * min(tokens, config.sampling.max_tokens))
     prompt_chars = seen.open_chars + n_later * (OUTLINE_TOKENS * CHARS_A_TOKEN + 400)
-    basis = [_answers_words(seen, config)]
+    basis = [_answers_words(seen, config), *_cut_words(tokens, config)]
     model = None if isinstance(config.generator, ServerGeneratorConfig) else LocalModel(config.generator, _device(config))
     chars_a_token = CHARS_A_TOKEN if model is None else _measured_chars(model, seen.open)
     prompt = round(prompt_chars / chars_a_token)
@@ -116,6 +116,13 @@ def _answers_words(seen: _Seen, config: SynthesisConfig) -> str:
         f"Length of answers: {config.target_tokens:,} tokens, the recipe's target. A run with `source.first: 20` measures it: "
         "what it asks is reused."
     )
+
+
+def _cut_words(tokens: float, config: SynthesisConfig) -> list[str]:
+    most = config.sampling.max_tokens
+    if not config.filters.cut or most >= tokens:
+        return []
+    return [f"Answers of that length are cut by `sampling.max_tokens` of {most:,} and dropped: raise it."]
 
 
 def _cost(config: SynthesisConfig, prompt: int, completion: int) -> float | None:

@@ -11,7 +11,9 @@ import pytest
 import yaml
 
 from benchmarks.synthesis.tiny import save_tiny
+from mixval.cli.synthesis_view import print_synthesis
 from mixval.errors import GeneratorError
+from mixval.synthesis.publishing import SynthesisSummary
 from tests.cli.command_line import invoke
 from tests.synthesis.conftest import TEXTS, listening, store, url_of
 
@@ -67,3 +69,15 @@ def test_a_server_that_is_not_there_is_an_exit_code_and_what_to_do(
     assert done.exit_code == GeneratorError.exit_code
     assert "Run again when it answers" in done.stderr
     assert invoke("synthesize", file, "--set", "recipe=poem").exit_code == 2
+
+
+def test_what_was_cut_is_told_with_what_to_change(capsys: pytest.CaptureFixture[str]) -> None:
+    known = {"run_id": "r", "url": "file:///out", "recipe": "hq-rephrase", "generator": "g", "revision": "1", "n_documents": 8}
+    counts = {"n_planned": 8, "n_dropped": 8, "n_kept": 0, "n_failed": 0, "dropped": {"cut": 8}}
+    summary = SynthesisSummary.model_validate({**known, **counts})
+    print_synthesis(summary)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "raise sampling.max_tokens; those alone are asked anew" in said
+    assert "No row is left to use." in said
+    print_synthesis(summary.model_copy(update={"dropped": {"too-short": 8}}))
+    assert "raise sampling.max_tokens" not in capsys.readouterr().out

@@ -9,7 +9,6 @@ import pytest
 
 from benchmarks.synthesis.server_process import serving
 from examples.pretrained.unpack import LANGUAGE, unpack
-from mixval.synthesis.filters.words import words
 from mixval.synthesis.local import computed_here
 from mixval.synthesis.whole import synthesize_with
 from tests.synthesis.conftest import Configure, store
@@ -34,21 +33,20 @@ def test_it_rephrases_in_english_and_a_server_with_faults_gives_the_same_rows(
     documents = store(tmp_path / "notes.parquet", list(TEXTS.values()))
     shared = {
         "source": {"documents": str(documents)},
-        "sampling": {"max_tokens": 48},
-        "filters": {"cut": False, "min_tokens": 20, "language": "en"},
+        "sampling": {"max_tokens": 32, "temperature": 0},  # so that both have the same words
+        "filters": {"cut": False, "min_tokens": 0, "language": "en"},
     }
     local = {"kind": "transformers", "model": str(weights), "batch_rows": 1, "name": "smol"}
     here = synthesize_with(configure(generator=local, output=str(tmp_path / "here"), **shared), computed_here)
     assert (here.n_planned, here.n_kept) == (2, 2), here.dropped
     rows = {row["document"]: row for row in pq.read_table(here.rows_url.removeprefix("file://")).to_pylist()}
-    for at, (subject, text) in enumerate(TEXTS.items()):
-        said = set(words(rows[f"doc-{at}"]["text"]))
-        assert subject in said, rows[f"doc-{at}"]["text"]
-        assert len(said & set(words(text))) >= 5
+    for at, subject in enumerate(TEXTS):
+        assert subject in rows[f"doc-{at}"]["text"].lower()
     with serving(weights, busy=1, dropped=1, half=1, of=4) as url:
         server = {"kind": "openai", "model": "smol", "base_url": url, "retry_seconds": 0.001}
         there = synthesize_with(configure(generator=server, output=str(tmp_path / "there"), **shared), computed_here)
-    assert (there.n_planned, there.n_asked, there.n_failed) == (2, 2, 0)
-    others = pq.read_table(there.rows_url.removeprefix("file://")).to_pylist()
-    assert all(row["prompt_tokens"] == rows[row["document"]]["prompt_tokens"] for row in others)
-    assert {row["completion_tokens"] for row in others} == {48} == {row["completion_tokens"] for row in rows.values()}
+    assert (there.n_planned, there.n_kept, there.n_asked) == (2, 2, 2), there.failed
+    for other in pq.read_table(there.rows_url.removeprefix("file://")).to_pylist():
+        own = rows[other["document"]]
+        assert other["prompt_tokens"] == own["prompt_tokens"]
+        assert other["text"][:40] == own["text"][:40]  # other threads round otherwise, which may part them later

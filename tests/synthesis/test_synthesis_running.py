@@ -164,6 +164,9 @@ def test_the_estimate_counts_what_is_open_and_measures_the_model(configure: Conf
     after = estimated(configure(), 1)
     assert (after.n_documents, after.n_answered, after.n_open) == (6, 4, 2)
     assert "in the journal" in after.basis[0]
+    assert not [words for words in after.basis if "are cut" in words]
+    [said] = [words for words in estimated(configure(filters={"cut": True}, seed=1), 1).basis if "are cut" in words]
+    assert "`sampling.max_tokens` of 12" in said
     books = estimated(configure(recipe="textbook", chapters=2), 1)
     assert books.n_open == 18
     priced = {"kind": "openai", "model": "m", "input_price": 1.0, "output_price": 3.0}

@@ -111,11 +111,15 @@ def run_experiment(config: ExperimentConfig, progress: Progress | None = None) -
     from mixval.experiments.whole import up_to_date
 
     stopping.begin()
-    if config.storage.credentials_block is None:  # else no row can be read before the API is there
-        with shown_by(progress or Silence()):
-            if (found := up_to_date(config)) is not None:
-                return found
-    return cast("ExperimentSummary", run_flow(EXPERIMENT, config, progress))
+    if config.storage.credentials_block is not None:  # no row can be read before the API is there
+        return cast("ExperimentSummary", run_flow(EXPERIMENT, config, progress))
+    with (
+        shown_by(progress or Silence()),
+        observed("experiment", open_location(config.output, config.storage), config.runtime.telling),
+    ):
+        if (found := up_to_date(config)) is not None:
+            return found
+        return cast("ExperimentSummary", run_flow(EXPERIMENT, config, current()))
 
 
 def plan_experiment(config: ExperimentConfig) -> ExperimentPlan:

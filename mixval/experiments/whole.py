@@ -51,7 +51,10 @@ class Trained:
 def up_to_date(config: ExperimentConfig) -> ExperimentSummary | None:
     """The latest run's summary where it is of the same trainings and whole."""
     latest = standing_latest(open_location(config.output, config.storage))
-    return None if latest is None else _published(prepare(config), latest)
+    if latest is None or (found := _published(experiment := prepare(config), latest)) is None:
+        return None
+    tell(lambda: _facts(found, experiment))
+    return found
 
 
 def run_experiment(config: ExperimentConfig, maker: Maker) -> Trained:
@@ -113,6 +116,7 @@ def _facts(summary: ExperimentSummary, experiment: Experiment) -> Facts:
     used.append(DataUsed(config.test, content_digest(listed[config.test]), "target"))
     return Facts(
         run_id=summary.run_id,
+        is_new=summary.n_trained > 0,
         headline=headline(summary.figures),
         inputs=used,
         outputs=[DataUsed(summary.url, summary.run_id, "results")],

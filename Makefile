@@ -9,6 +9,8 @@ READY := $(VENV)/.ready
 # Prefect's database and profile live in the environment, too: nothing outside the checkout is read or changed.
 export PREFECT_HOME := $(abspath $(VENV))/prefect
 unexport PREFECT_API_URL PREFECT_PROFILE
+# Prefect's tables without rows: what a database begins with, here and in each of the tests' servers.
+EMPTY := $(PREFECT_HOME)/prefect-empty.db
 # Without stored bytecode each of a run's processes compiles every module again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -20,7 +22,10 @@ $(READY): pyproject.toml constraints.txt bootstrap.txt
 	$(BIN)/python -m pip install -q --require-hashes --no-deps -r bootstrap.txt
 	$(BIN)/python -m pip install -q --no-deps "$(TORCH)" $(TORCH_ARGS)
 	$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -e ".[s3,dev]" -c constraints.txt
-	PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 $(BIN)/prefect server database upgrade -y >/dev/null
+	rm -f $(EMPTY)
+	PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 PREFECT_API_DATABASE_CONNECTION_URL=sqlite+aiosqlite:///$(EMPTY) \
+	  $(BIN)/prefect server database upgrade -y >/dev/null
+	test -e $(PREFECT_HOME)/prefect.db || cp $(EMPTY) $(PREFECT_HOME)/prefect.db
 	touch $@
 
 setup: $(READY)

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import hypothesis
 import pytest
@@ -14,6 +15,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from mixval_flows.quiet import quiet
+from mixval_flows.uncollected import uncollected
 
 quiet()
 hypothesis.settings.register_profile("house", derandomize=True, deadline=None)  # the same examples every time
@@ -21,6 +23,14 @@ hypothesis.settings.load_profile("house")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 pytest_plugins = ["tests.browser", "tests.s3_server"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
+    """What is imported and collected lives as long as the process: garbage is looked for among the rest."""
+    with uncollected():
+        return (yield)
+
 
 NEEDS = {
     "browser": lambda: bool(shutil.which("chromium") and shutil.which("chromedriver")),
@@ -113,11 +123,26 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 @pytest.fixture(scope="session")
-def prefect_api() -> Iterator[None]:
-    """One temporary Prefect server and database for the whole session."""
-    from prefect.testing.utilities import prefect_test_harness
+def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One temporary Prefect server for the whole session, as a run starts it, with a database of its own.
 
-    with prefect_test_harness(server_startup_timeout=600):  # seconds; ten of them on an idle machine
+    Where `make setup` has left a database without rows, a copy of it: to make the tables takes some 10 s of a core.
+    """
+    from prefect.context import _temporary_global_settings_context, get_settings_context  # threads see the latter alone
+    from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL, PREFECT_API_URL, PREFECT_HOME, temporary_settings
+
+    from mixval_flows.api import ApiStart
+
+    empty, home = PREFECT_HOME.value() / "prefect-empty.db", tmp_path_factory.mktemp("prefect")
+    if empty.exists():
+        shutil.copyfile(empty, home / "prefect.db")
+    own = {PREFECT_HOME: home, PREFECT_API_DATABASE_CONNECTION_URL: f"sqlite+aiosqlite:///{home / 'prefect.db'}"}
+    api = ApiStart()
+    with ExitStack() as stack:
+        stack.enter_context(temporary_settings(own, restore_defaults={PREFECT_API_URL}))
+        stack.callback(api.close)
+        stack.enter_context(api.ready())
+        stack.enter_context(_temporary_global_settings_context(get_settings_context()))
         yield
 
 

@@ -25,6 +25,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -118,7 +119,11 @@ def _arguments(frame: FrameType) -> list[Any]:
 
 
 def _product_file(frame: FrameType) -> str | None:
-    file = frame.f_code.co_filename
+    return _product_name(frame.f_code.co_filename)
+
+
+@cache  # asked for at each call of a run, also of libraries whose environment is in the checkout
+def _product_name(file: str) -> str | None:
     if not file.startswith(str(ROOT)):
         return None
     name = Path(file).relative_to(ROOT).as_posix()

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from tests.conftest import pytest_collection_modifyitems, pytest_terminal_summary, pytest_xdist_make_scheduler
+from tests.conftest import (
+    pytest_collection,
+    pytest_collection_modifyitems,
+    pytest_terminal_summary,
+    pytest_xdist_make_scheduler,
+)
 
-__all__ = ["pytest_collection_modifyitems", "pytest_terminal_summary", "pytest_xdist_make_scheduler"]
+__all__ = ["pytest_collection", "pytest_collection_modifyitems", "pytest_terminal_summary", "pytest_xdist_make_scheduler"]
 
 pytest_plugins = ["tests.browser"]

@@ -20,7 +20,7 @@ from mixval.errors import MixvalError
 from mixval_tasks.calls import ENDED_TOPIC
 
 PRELOADED = ["mixval_flows.forking", "mixval_flows.preload"]
-"""Imported once by the server that local workers are forked from: their imports take 8 s of a core otherwise, for each."""
+"""Imported once by the server that local workers are forked from: their imports take 11 s of a core otherwise, for each."""
 TRIES = 7
 """Starts of a worker, one after another, before its nanny gives up: it, or what it is forked from, may end while it starts."""
 PAUSE_SECONDS = 0.5

@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,11 @@ def fail_once(marker: Path, kind: str) -> str:
         marker.touch()
         raise ERRORS[kind]("file:///somewhere: expected an answer, found none. Try again.")
     return "done"
+
+
+def has_imported(module: str) -> bool:
+    """Whether this process has it."""
+    return module in sys.modules
 
 
 def torch_threads() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -59,6 +60,12 @@ def test_who_ends_workers_is_told_from_who_waited_there(doomed: LazyCluster) -> 
 def test_a_worker_that_ends_once_costs_nothing_but_time(doomed: LazyCluster, tmp_path: Path) -> None:
     with use_cluster(doomed):
         assert map_on_cluster(poison.kill_once, [(tmp_path / "many",)] * 6) == ["done"] * 6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux alone")
+def test_a_worker_begins_with_what_models_need(doomed: LazyCluster) -> None:
+    """It would import that with its first model otherwise; none was loaded on these."""
+    assert set(doomed.client().run(poison.has_imported, "transformers.modeling_utils").values()) == {True}
 
 
 def test_native_code_that_never_ends_is_ended_from_outside(doomed: LazyCluster) -> None:

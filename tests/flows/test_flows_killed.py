@@ -78,7 +78,8 @@ def wait_for_record(world: World, kind: str, process: subprocess.Popen[str]) -> 
         if found := list((world.output / "artifacts" / kind).glob("*/*/record.json")):
             return {path: path.stat().st_mtime_ns for path in found}
         time.sleep(0.01)
-    raise AssertionError(f"no {kind} was committed; the run ended with {process.poll()}")
+    said = process.stderr.read() if process.stderr else ""
+    raise AssertionError(f"no {kind} was committed; the run ended with {process.poll()}: {said}")
 
 
 @pytest.mark.slow

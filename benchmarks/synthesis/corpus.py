@@ -21,10 +21,10 @@ import pyarrow.parquet as pq
 from benchmarks.figures import Figure, figure
 
 COMMAND = "python -m benchmarks.synthesis corpus --data DIR"
-SIZES = (2_000, 8_000, 32_000)
+SIZES = (1_000, 4_000, 16_000)
 """Documents of a shard, for the memory; the middle one for the comparison."""
-REPEATS = 3
-SHARD_ROWS = 2_000
+REPEATS = 2
+SHARD_ROWS = 1_000
 
 
 def figures(data: Path) -> list[Figure]:

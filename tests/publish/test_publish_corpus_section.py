@@ -17,16 +17,17 @@ def test_rows_come_in_the_rankings_order_and_say_what_is_near() -> None:
     assert section is not None
     assert [row["name"] for row in section["rows"]][::2] == ["b", "a"]
     assert "\u202e" not in str(section)
-    assert section["sentence"].endswith("farthest: b (0.2 nats a token).")
+    assert section["sentence"].endswith("farthest: b (0.20 nats a token).")
     assert section["rows"][0]["tokens"] == "12,345"
-    assert section["rows"][0]["cells"][0] == {"value": "0.2", "interval": "0.4 to 0.6"}
+    assert section["rows"][0]["cells"]["kl"] == {"value": "0.20", "interval": "0.40 to 0.60"}
+    assert section["rows"][0]["cells"]["token_coverage"]["value"].endswith(" %")
 
 
 def test_what_cannot_be_told_says_so() -> None:
     section = corpus_section(ranking(["a"]), make_corpora(["a"], kl=None, gaps_loss_share=None, distinct_2=None, kl_low=None))
     assert section is not None
     assert section["sentence"] == ""
-    assert section["rows"][0]["cells"][0] == {"value": "cannot tell", "interval": ""}
+    assert section["rows"][0]["cells"]["kl"] == {"value": "cannot tell", "interval": ""}
     assert section["rows"][0]["gaps"] == "–"
     assert corpus_section(ranking(["a"]), None) is None
     assert corpus_section(ranking(["a"]), make_corpora([])) is None

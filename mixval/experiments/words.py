@@ -68,10 +68,11 @@ def _rows(number: float) -> str:
 
 def _breaks(one: Weighting) -> str:
     places = " and ".join(f"{place.value:,.0f} ({place.low:,.0f} to {place.high:,.0f})" for place in one.breakpoints)
-    exact = " and ".join(f"{place:,.0f}" for place in one.exact_breakpoints) or "nowhere"
+    exact = " and ".join(f"{place:,.0f}" for place in one.exact_breakpoints)
     found = f"Power laws in pieces break at {places} rows" if places else "No break of a power law is found"
     plateau = "the middle one is a plateau" if one.has_plateau else "no plateau is found"
-    return f"{found}; {plateau}. The same fit breaks the exact curve at {exact}."
+    of_exact = f"breaks the exact curve at {exact}" if exact else "finds no break in the exact curve"
+    return f"{found}; {plateau}. The same fit {of_exact}."
 
 
 def _bend(figures: ExperimentFigures, one: Weighting) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from mixval.cli.exits import errors_shown
-from mixval.cli.flows import registry, run_flow
+from mixval.cli.flows import run_or_plan
 from mixval.cli.options import ConfigFile, Json, Output, Settings, changes_of
 
 FLOW = "experiment"
@@ -27,13 +25,10 @@ def experiment(
     """Train models on ever more rows of a long tail, and draw their errors beside the exact curve. Takes a configuration."""
     with errors_shown(as_json):
         changes = changes_of(settings, output)
-        if not dry_run:
-            sys.exit(run_flow(FLOW, config, as_json, changes))
-        from mixval.cli.experiment_view import print_plan
+        run_or_plan(FLOW, config, changes, dry_run=dry_run, as_json=as_json, show_plan=_show_plan)
 
-        flow = registry().flow_named(FLOW)
-        plan = flow.make_plan(flow.load_config(config, changes))
-        if as_json:
-            typer.echo(json.dumps(plan.model_dump(mode="json"), indent=2))
-        else:
-            print_plan(plan)
+
+def _show_plan(plan: Any) -> None:
+    from mixval.cli.experiment_view import print_plan
+
+    print_plan(plan)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import sys
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import typer
 from typer.core import TyperCommand
 
 from mixval.errors import ConfigError
@@ -89,3 +92,17 @@ def run_flow(name: str, file: Path, as_json: bool, changes: Sequence[Override], 
     else:
         flow.show(summary)
     return exit_code_of(getattr(summary, "warnings", ()), fail_on) or int(getattr(summary, "exit_code", 0))
+
+
+def run_or_plan(
+    name: str, file: Path, changes: Sequence[Override], *, dry_run: bool, as_json: bool, show_plan: Callable[[Any], None]
+) -> None:
+    """Run a flow and exit with its code; or, with `dry_run`, print what a run would do, by `show_plan` or as JSON."""
+    if not dry_run:
+        sys.exit(run_flow(name, file, as_json, changes))
+    flow = registry().flow_named(name)
+    plan = flow.make_plan(flow.load_config(file, changes))
+    if as_json:
+        typer.echo(json.dumps(plan.model_dump(mode="json"), indent=2))
+    else:
+        show_plan(plan)

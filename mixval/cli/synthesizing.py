@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from mixval.cli.exits import errors_shown
-from mixval.cli.flows import registry, run_flow
+from mixval.cli.flows import run_or_plan
 from mixval.cli.options import ConfigFile, Json, Output, Settings, changes_of
 
 FLOW = "synthesis"
@@ -27,13 +25,10 @@ def synthesize(
     """Rephrase documents, or write textbooks from them, with a model or a server. Asks for nothing twice."""
     with errors_shown(as_json):
         changes = changes_of(settings, output)
-        if not dry_run:
-            sys.exit(run_flow(FLOW, config, as_json, changes))
-        from mixval.cli.synthesis_view import print_estimate
+        run_or_plan(FLOW, config, changes, dry_run=dry_run, as_json=as_json, show_plan=_show_plan)
 
-        flow = registry().flow_named(FLOW)
-        estimate = flow.make_plan(flow.load_config(config, changes))
-        if as_json:
-            typer.echo(json.dumps(estimate.model_dump(mode="json"), indent=2))
-        else:
-            print_estimate(estimate)
+
+def _show_plan(plan: Any) -> None:
+    from mixval.cli.synthesis_view import print_estimate
+
+    print_estimate(plan)

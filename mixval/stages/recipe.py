@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 
 from mixval.config.base import FrozenModel
-from mixval.contracts.results import VALUE_KINDS
 from mixval.errors import ConfigError
 from mixval.publish.stored_run import StoredRun
+from mixval.publish.value_kind import GAIN
 from mixval.stages.coalition_value import discarding_others, require_statistics, stored_job
 from mixval.stages.coalitions import CoalitionJob
 from mixval.stages.jobs import MeasureJob
@@ -110,7 +110,7 @@ def recipe_of(run: StoredRun, unit: Unit, budget: float, most_repeats: float = M
             )
         )
     kinds = set(run.ranking["value_kind"].to_pylist())
-    kind = VALUE_KINDS[2] if work.target.classes is None else kinds.pop()
+    kind = GAIN if work.target.classes is None else kinds.pop()
     return RecipeDocument(
         run_id=run.manifest.run_id,
         unit=unit,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -25,7 +26,7 @@ def experiment(
     """Train models on ever more rows of a long tail, and draw their errors beside the exact curve. Takes a configuration."""
     with errors_shown(as_json):
         changes = changes_of(settings, output)
-        run_or_plan(FLOW, config, changes, dry_run=dry_run, as_json=as_json, show_plan=_show_plan)
+        sys.exit(run_or_plan(FLOW, config, changes, dry_run=dry_run, as_json=as_json, show_plan=_show_plan))
 
 
 def _show_plan(plan: Any) -> None:

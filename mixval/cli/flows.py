@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -96,13 +95,14 @@ def run_flow(name: str, file: Path, as_json: bool, changes: Sequence[Override], 
 
 def run_or_plan(
     name: str, file: Path, changes: Sequence[Override], *, dry_run: bool, as_json: bool, show_plan: Callable[[Any], None]
-) -> None:
-    """Run a flow and exit with its code; or, with `dry_run`, print what a run would do, by `show_plan` or as JSON."""
+) -> int:
+    """The exit code of a run; or of `dry_run`, which prints what a run would do, by `show_plan` or as JSON."""
     if not dry_run:
-        sys.exit(run_flow(name, file, as_json, changes))
+        return run_flow(name, file, as_json, changes)
     flow = registry().flow_named(name)
     plan = flow.make_plan(flow.load_config(file, changes))
     if as_json:
         typer.echo(json.dumps(plan.model_dump(mode="json"), indent=2))
     else:
         show_plan(plan)
+    return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -25,7 +26,7 @@ def synthesize(
     """Rephrase documents, or write textbooks from them, with a model or a server. Asks for nothing twice."""
     with errors_shown(as_json):
         changes = changes_of(settings, output)
-        run_or_plan(FLOW, config, changes, dry_run=dry_run, as_json=as_json, show_plan=_show_plan)
+        sys.exit(run_or_plan(FLOW, config, changes, dry_run=dry_run, as_json=as_json, show_plan=_show_plan))
 
 
 def _show_plan(plan: Any) -> None:

@@ -107,7 +107,8 @@ def _of_ranked(row: Row, valued: list[Row] | None) -> list[Row]:
     if valued is not None:
         return [one | own if one["part"] == BOTH else one for one in valued]
     only = REAL if row["n_real"] else SYNTHETIC
-    return [{"contributor": row["contributor"], "part": part, "n_rows": row["n_rows"], **own} for part in (only, BOTH)]
+    parts = (BOTH,) if 0 < row["n_real"] < row["n_rows"] else (only, BOTH)  # of two parts that have no values, both together
+    return [{"contributor": row["contributor"], "part": part, "n_rows": row["n_rows"], **own} for part in parts]
 
 
 def _curve_rows(work: RankedJobs, points: _Curve, level: float) -> list[Row]:

@@ -15,9 +15,9 @@ from mixval.config.valuation import ValuationConfig
 from mixval.contracts.parts import REAL, SYNTHETIC
 from mixval.contracts.record import ArtifactRef
 from mixval.errors import NumericalError
+from mixval.stages.exact_mixtures import exact_mixtures, has_all_gradients
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.regression_coalitions import regression_target
-from mixval.stages.routes import route_of
 from mixval.stages.statistics import read_statistics, rows_represented, statistics_ref
 from mixval.stages.steps import Step, one_call
 from mixval.stages.weighed import RankedJobs, each_and_all, mixed_parts, points
@@ -33,13 +33,17 @@ BUDGET_WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 def has_mixtures(config: ValuationConfig) -> bool:
-    """Whether parts have values: by NTK regression, and where what is stored of contributors adds up."""
-    return config.value.method == "ntk-regression" and route_of(config.ntk.method).coalitions is not None
+    """Whether parts have values: by NTK regression."""
+    return config.value.method == "ntk-regression"
 
 
 def mixture_jobs(jobs: Mapping[str, MeasureJob], target: MeasureJob) -> list[RankedJobs]:
-    """What is valued of these ranked contributors, by name: each one with both parts, then all together."""
-    return [one for one in each_and_all(jobs, target) if all(one.rows_by_part.values())]
+    """What is valued of these ranked contributors, by name: each one with both parts, then all together where what is stored
+    of contributors adds up."""
+    mixed = [one for one in each_and_all(jobs, target) if all(one.rows_by_part.values())]
+    if not target.ntk.stores_rows:
+        return mixed
+    return [one for one in mixed if one.is_alone and has_all_gradients(one.jobs[0])]
 
 
 def mixture_step(work: RankedJobs) -> Step:
@@ -75,6 +79,8 @@ def commit_mixture(work: RankedJobs) -> ArtifactRef:
 
 def _mixtures(work: RankedJobs) -> Mixtures:
     """Sums are read contributor by contributor: of each part those over all of them are in memory."""
+    if work.target.ntk.stores_rows:
+        return exact_mixtures(work)
     side, parts, rows = regression_target(work.target), dict[str, MixedPart](), list[Floats]()
     for job in work.jobs:
         by_part = read_statistics(job, statistics_ref(job, work.target))

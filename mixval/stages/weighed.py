@@ -13,6 +13,7 @@ import numpy as np
 from mixval.config.base import FrozenModel
 from mixval.contracts.parts import PARTS, SYNTHETIC
 from mixval.errors import NumericalError
+from mixval.stages.gradients import gram_ref
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.regression_coalitions import player_of_statistics
 from mixval.stages.routes import route_of
@@ -63,6 +64,7 @@ class RankedJobs(FrozenModel):
             "is_alone": self.is_alone,
             "replicates": [target.value.replicates, target.seed, self.looked_at],
             "damping": target.regression_damping,
+            **({"kernels": [gram_ref(job, target).fingerprint for job in self.jobs]} if sums is None else {}),
             **({} if sums is None else sums.inputs(self.jobs, target)),
         }
 

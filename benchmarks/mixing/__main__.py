@@ -46,7 +46,7 @@ def ratio_figures(found: list[RatioResult]) -> list[Figure]:
     for name, scores in named.items():
         regret = max(one.regret(scores(one)) for one in found)
         figures.append(figure(f"ratio_regret/{world}{name}/linear", regret, "-" if name else "<= 0.1", "1", COMMAND))
-        if name in ("", "/regression-on-small", "/rows-counted", "/value-of-rows-drawn"):
+        if name not in ("/all-real", "/all-alike"):
             order = float(np.mean([one.spearman(scores(one)) for one in found]))
             figures.append(figure(f"ratio_spearman/{world}{name}/linear", order, "-" if name else ">= 0.9", "1", COMMAND))
     random = np.random.default_rng(3)
@@ -54,7 +54,12 @@ def ratio_figures(found: list[RatioResult]) -> list[Figure]:
     orders = [float(np.mean([one.spearman(one.predicted) for one in redrawn])) for redrawn in again]
     figures += _ends(f"ratio_spearman/{world}", orders)
     agreement = float(np.mean([one.agreement for one in found]))
-    return [*figures, figure(f"ratio_spearman/{world}/trainings-again/linear", agreement, "-", "1", COMMAND)]
+    seconds = sum(one.small_seconds for one in found)
+    return [
+        *figures,
+        figure(f"ratio_spearman/{world}/trainings-again/linear", agreement, "-", "1", COMMAND),
+        figure(f"ratio_seconds/{world}/regression-on-small/linear", seconds, "-", "seconds", COMMAND),
+    ]
 
 
 def _ends(name: str, redrawn: list[float]) -> list[Figure]:

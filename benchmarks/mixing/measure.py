@@ -5,6 +5,7 @@ Letters: n rows; q features; C classes; R replicates.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 from scipy.stats import spearmanr
 
+from benchmarks.mixing.eq8 import Mixture, eq8_values
 from benchmarks.mixing.worlds import MixingWorld, Rows
 from mixval.contracts.parts import REAL, SYNTHETIC
 from mixval.terms.arrays import Floats
@@ -84,6 +86,8 @@ class RatioResult:
     predicted: list[float]
     rivals: dict[str, list[float]]
     """Rival -> the same; one that only names a ratio has 1 there and 0 elsewhere."""
+    small_seconds: float = 0.0
+    """Of the processor, for the small trainings that a line is fitted to."""
 
     @property
     def truth(self) -> list[float]:
@@ -119,17 +123,22 @@ def ratios(world: MixingWorld) -> list[RatioResult]:
 
 
 def _ratios(world: MixingWorld, mixtures: Mixtures, budget: int) -> RatioResult:
-    drawn = {share: [_drawn(world, budget, share, seed) for seed in range(SEEDS)] for share in RATIOS}
+    halves = {share: [_halves(world, budget, share, seed) for seed in range(SEEDS)] for share in RATIOS}
+    drawn = {share: [real + synthetic for real, synthetic in own] for share, own in halves.items()}
     truths = [[trained(rows, world) for rows in drawn[share]] for share in RATIOS]
     given = [_weights(world, budget, share) for share in RATIOS]
     predicted = [mixtures.drawn(one, spread=False).value.value for one in given]
-    small = [trained(_drawn(world, SMALL_BUDGET, share, 100), world) for share in SMALL_RATIOS]
+    started = time.process_time()
+    of_small = [_halves(world, SMALL_BUDGET, share, 100) for share in SMALL_RATIOS]
+    small = [trained(real + synthetic, world) for real, synthetic in of_small]
+    small_seconds = time.process_time() - started
     line = np.polyfit(SMALL_RATIOS, small, 1)
     of_all = len(world.synthetic.labels) / (len(world.real.labels) + len(world.synthetic.labels))
     rivals = {
         "all-real": [float(share == 0) for share in RATIOS],
         "all-alike": [float(abs(share - of_all) == min(abs(one - of_all) for one in RATIOS)) for share in RATIOS],
         "regression-on-small": [float(np.polyval(line, share)) for share in RATIOS],
+        "eq8": eq8_values(world, list(halves.values())),
         # Sums that are scaled to the budget, without what drawing so few rows does.
         "rows-counted": [mixtures.worth(one, spread=False).value.value for one in given],
         # Of the very rows that are trained on.
@@ -137,7 +146,7 @@ def _ratios(world: MixingWorld, mixtures: Mixtures, budget: int) -> RatioResult:
             float(np.mean([value_of(rows, world, mixtures.target) for rows in drawn[share]])) for share in RATIOS
         ],
     }
-    return RatioResult(world.name, budget, truths, predicted, rivals)
+    return RatioResult(world.name, budget, truths, predicted, rivals, small_seconds)
 
 
 def value_of(rows: Rows, world: MixingWorld, side: TargetSide) -> float:
@@ -147,10 +156,10 @@ def value_of(rows: Rows, world: MixingWorld, side: TargetSide) -> float:
     return Mixtures({"all": part}, side).worth({}, spread=False).value.value
 
 
-def _drawn(world: MixingWorld, budget: int, share: float, seed: int) -> Rows:
+def _halves(world: MixingWorld, budget: int, share: float, seed: int) -> Mixture:
     drawn, n = np.random.default_rng([seed, budget, round(1000 * share)]), round(share * budget)
     real = world.real.take(drawn.permutation(len(world.real.labels))[: budget - n])
-    return real + world.synthetic.take(drawn.permutation(len(world.synthetic.labels))[:n])
+    return real, world.synthetic.take(drawn.permutation(len(world.synthetic.labels))[:n])
 
 
 def _weights(world: MixingWorld, budget: int, share: float) -> dict[str, float]:

@@ -41,6 +41,7 @@ OTHERS = {
     "parts": "What declaring rows and splitting gain under values of parts",
     "mixing": "The cost of these trainings",
     "interval": "How often intervals hold what is true, in these worlds",
+    "truncation": "How often intervals of a planted truncation hold it",
 }
 """Titles of the other figures, by first word."""
 BEST, ALWAYS = 4, ("eq8-fitted", "eq8-equal-z", "davinz", "size")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.mixing import coverage, measure
+from benchmarks.mixing import coverage, measure, truncation
 from benchmarks.mixing.__main__ import coalition_figures, part_figures, ratio_figures
-from benchmarks.mixing.attacks import declaring, splitting
+from benchmarks.mixing.attacks import declaring, splitting, weighing
 from benchmarks.mixing.coverage import coverage_figures, covered
 from benchmarks.mixing.measure import coalitions, contributors, part_signs, ratios, teams
 from benchmarks.mixing.worlds import MixingWorld, Rows
@@ -40,7 +40,10 @@ def test_wrong_rows_are_best_left_out_by_training_and_by_value(world: MixingWorl
         assert one.regret(one.predicted) < 0.1
         assert one.regret(one.rivals["all-alike"]) > one.regret(one.rivals["all-real"])
         assert one.agreement > 0.5
+    assert len(found[0].rivals["eq8"]) == len(measure.RATIOS)
+    assert found[0].small_seconds > 0
     named = {one["name"]: one["figure"] for one in ratio_figures(found)}
+    assert named["ratio_seconds/planted/regression-on-small/linear"] > 0
     order = np.mean([one.spearman(one.predicted) for one in found])
     assert named["ratio_spearman/planted/linear"] == pytest.approx(order, rel=1e-3)
     assert named["ratio_spearman/planted/linear/low"] <= named["ratio_spearman/planted/linear/high"]
@@ -69,9 +72,28 @@ def test_what_a_contributor_says_of_its_rows_changes_no_value_of_all_of_them(wor
         n, told, change = declaring(world, drawn, origin)
         assert 0 <= told <= n <= len(drawn)
         assert change < 1e-9
+        found = weighing(world, drawn, origin)
+        assert found is not None
+        assert found.gain > 0  # generated rows that are all wrong are best left out
+        assert found.weight < 0.5
+        assert found.gain_declared < found.gain  # with wrong rows among the real ones, or right ones among the generated
+        if origin == "real":
+            assert found.weight_declared > found.weight
     places, ratio = splitting(world, drawn)
     assert places <= 0.5  # a half has fewer rows: its value is hardly ever higher
     assert np.isfinite(ratio)
+
+
+def test_planted_truncations_are_held_by_their_intervals() -> None:
+    few = [truncation.Planted("labels", 40, 1.0, 600, 600, 12, 0.0), truncation.Planted("tokens", 60, 1.0, 900, 900, 15, 0.3)]
+    whole = truncation.Planted("clusters", 12, 1.0, 600, 400, np.inf, 0.0)
+    found = {one: truncation.found_again(one, 3) for one in (*few, whole)}
+    assert [round(one.lost, 2) for one in few] == [0.27, 0.3]
+    named = {one["name"]: one["figure"] for one in truncation.truncation_figures(found)}
+    assert named["truncation_coverage"] > 0.7
+    assert named["truncation_told"] > 0.6
+    assert named["truncation_told_without_one"] == 0
+    assert {"truncation_coverage/at-bounds", "truncation_coverage/softness"} <= set(named)
 
 
 def test_intervals_hold_what_draws_are_in_the_mean(world: MixingWorld, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,6 +95,11 @@ class ValuationResult:
         return None if self._run.groups is None else _frame(self._run.groups)
 
     @property
+    def truncation(self) -> pd.DataFrame | None:
+        """Where synthetic rows stop, by labels, clusters and tokens; None where nobody has any."""
+        return None if self._run.truncation is None else _frame(self._run.truncation)
+
+    @property
     def warnings(self) -> list[RunWarning]:
         """Reasons to be careful, worst first: `kind`, `severity`, `words`, `contributors` concerned (none: the whole run)."""
         return list(self._run.manifest.warnings)
@@ -107,7 +112,7 @@ class ValuationResult:
         """
         run = self._run
         tables = (run.ranking, run.terms, run.rejected)
-        more = (run.coalitions, run.redundancy, run.parts, run.mixture, run.mixture_best, run.groups)
+        more = (run.coalitions, run.redundancy, run.parts, run.mixture, run.mixture_best, run.groups, run.truncation)
         return explain(*tables, contributor, run.manifest.warnings, *more)
 
     def value_of(self, contributors: Sequence[str]) -> float:

@@ -22,7 +22,7 @@ def print_run(run: StoredRun, console: Console | None = None) -> None:
 
 def run_document(run: StoredRun) -> dict[str, Any]:
     """The same as JSON-able values: rows of ranking.parquet, rejected.parquet and, where there are some, of parts.parquet,
-    mixture_best.parquet and groups.parquet; and the warnings.
+    mixture_best.parquet, groups.parquet and truncation.parquet; and the warnings.
     """
     return {
         "headline": headline(run.ranking).plain(),
@@ -36,5 +36,6 @@ def run_document(run: StoredRun) -> dict[str, Any]:
         "parts": None if run.parts is None else run.parts.to_pylist(),
         "mixture_best": None if run.mixture_best is None else run.mixture_best.to_pylist(),
         "groups": None if run.groups is None else run.groups.to_pylist(),
+        "truncation": None if run.truncation is None else run.truncation.to_pylist(),
         "warnings": [warning.model_dump(mode="json") for warning in run.manifest.warnings],
     }

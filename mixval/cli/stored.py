@@ -103,7 +103,8 @@ def explain(
 
         stored = find_run(run, within)
         tables = (stored.ranking, stored.terms, stored.rejected)
-        more = (stored.coalitions, stored.redundancy, stored.parts, stored.mixture, stored.mixture_best, stored.groups)
+        of_shares = (stored.parts, stored.mixture, stored.mixture_best, stored.groups, stored.truncation)
+        more = (stored.coalitions, stored.redundancy, *of_shares)
         found = explaining.explain(*tables, contributor, stored.manifest.warnings, *more)
         typer.echo(found.model_dump_json(indent=2) if as_json else explaining.explanation_text(found))
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 from mixval.contracts.corpora import CORPORA
 from mixval.contracts.schemas import table_schema
 from mixval.contracts.terms import TERMS
+from mixval.contracts.truncation import TRUNCATION
 
 
 def _field(name: str, kind: pa.DataType, unit: str, words: str, nullable: bool = False) -> pa.Field:
@@ -282,11 +283,13 @@ GROUP_TABLES = {"groups": GROUPS}
 """The table of a run that values groups of rows."""
 CORPUS_TABLES = {"corpora": CORPORA}
 """The table of a run that counts tokens."""
-OPTIONAL_TABLES = frozenset({*COALITION_TABLES, *MIXTURE_TABLES, *GROUP_TABLES, *CORPUS_TABLES})
+TRUNCATION_TABLES = {"truncation": TRUNCATION}
+"""The table of a run that says where synthetic rows stop."""
+OPTIONAL_TABLES = frozenset({*COALITION_TABLES, *MIXTURE_TABLES, *GROUP_TABLES, *CORPUS_TABLES, *TRUNCATION_TABLES})
 """Tables that a run may lack."""
 
 
 def published_schemas() -> dict[str, pa.Schema]:
     """File name without `.parquet` -> schema, for every table of a valuation's run."""
     own = {"ranking": ranking_schema(), "terms": terms_schema(), "rejected": REJECTED}
-    return {**own, **COALITION_TABLES, **MIXTURE_TABLES, **GROUP_TABLES, **CORPUS_TABLES}
+    return {**own, **COALITION_TABLES, **MIXTURE_TABLES, **GROUP_TABLES, **CORPUS_TABLES, **TRUNCATION_TABLES}

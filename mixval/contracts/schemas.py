@@ -41,6 +41,7 @@ SCHEMAS = {
     "mixture_best": Schema(1),
     "groups": Schema(1),
     "corpora": Schema(1),
+    "truncation": Schema(1),
     "manifest": Schema(7, oldest_read=3),
     "truth": Schema(1, made_by="mixval calibrate"),
     "contributors": Schema(1, made_by="mixval calibrate"),

@@ -49,6 +49,7 @@ WARNING_KINDS: dict[str, Severity] = {
     "groups-failed": "caution",
     "groups-unknown": "caution",
     "corpus-failed": "caution",
+    "truncation-failed": "caution",
     "writer-failed": "caution",
     "tables-behind": "caution",
     "unequal-gradient-rows": "caution",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import statistics
 from collections.abc import Sequence
@@ -19,11 +18,12 @@ from mixval.errors import ConfigError
 from mixval.publish.coalition_values import coalition_values
 from mixval.publish.group_values import GroupValues, group_lines, group_values
 from mixval.publish.marginal_values import MarginalValues, marginal_values, marginal_words
-from mixval.publish.names import listed, visible
+from mixval.publish.names import listed, unknown_name, visible
 from mixval.publish.numerals import compact, count, counted, decimals_for, fixed, percent, signed
 from mixval.publish.part_values import PartValues, part_lines, part_values
 from mixval.publish.ranking import interval_words, value_decimals
 from mixval.publish.term_statistics import standard_errors
+from mixval.publish.truncation_values import Truncated, truncated, truncation_lines
 from mixval.publish.value_kind import kind_of, kind_of_row
 from mixval.publish.verdict_words import buyer_sentences, headline, is_ordered
 from mixval.publish.warning_words import warning_words
@@ -105,6 +105,8 @@ class Explanation(FrozenModel):
     """Values of its parts, and of mixtures of them by weight. None where the run has none."""
     groups: list[GroupValues] = Field(default_factory=list)
     """Values of its rows' groups, by column. Empty where rows are not grouped."""
+    truncation: list[Truncated] = Field(default_factory=list)
+    """Where its synthetic rows stop. Empty where it has none, or too few."""
     broken: list[BrokenExpectation] = Field(default_factory=list)
     warnings: list[RunWarning] = Field(default_factory=list)
     """Those that name it and those about the whole run, worst first; of one severity those that name it first."""
@@ -126,6 +128,7 @@ def explain(
     mixture: pa.Table | None = None,  # MIXTURE
     mixture_best: pa.Table | None = None,  # MIXTURE_BEST
     groups: pa.Table | None = None,  # GROUPS
+    truncation: pa.Table | None = None,  # TRUNCATION
 ) -> Explanation:
     """All results about one contributor, from the run's tables.
 
@@ -139,13 +142,18 @@ def explain(
         found = coalition_values(ranking, coalitions, redundancy)
         marginal = None if found is None else marginal_values(found, contributor, kind_of(ranking).alone)
         by_part = part_values(contributor, parts, mixture, mixture_best)
-        more = {"coalitions": marginal, "real_and_synthetic": by_part, "groups": group_values(contributor, groups)}
+        more = {
+            "coalitions": marginal,
+            "real_and_synthetic": by_part,
+            "groups": group_values(contributor, groups),
+            "truncation": truncated(contributor, truncation),
+        }
         return _ranked(own, ranking, terms, warnings).model_copy(update=more)
     if refused:
         broken = [BrokenExpectation(**{k: v for k, v in row.items() if k in BrokenExpectation.model_fields}) for row in refused]
         gate = refused[0]["verdict"]
         return Explanation(contributor=contributor, verdict=gate, gate_verdict=gate, n_ranked=len(ranked), broken=broken)
-    raise ConfigError(_unknown(contributor, [row["contributor"] for row in ranked] + rejected["contributor"].to_pylist()))
+    raise ConfigError(unknown_name(contributor, [row["contributor"] for row in ranked] + rejected["contributor"].to_pylist()))
 
 
 def explanation_text(found: Explanation) -> str:
@@ -157,6 +165,8 @@ def explanation_text(found: Explanation) -> str:
         lines += ["", *by_part]
     if by_group := group_lines(found.groups, found.decimals):
         lines += ["", *by_group]
+    if stops := truncation_lines(found.truncation):
+        lines += ["", *stops]
     if found.coalitions:
         lines += ["", *marginal_words(found.coalitions, found.decimals)]
     if found.parts:
@@ -285,11 +295,3 @@ def _contribution_lines(found: Explanation) -> list[str]:
         adds, against = signed(entry.weighted, decimals), signed(entry.against_median, decimals)
         lines.append(f"  {entry.term:<12} {compact(entry.estimate):>11} {adds:>10} {against:>10}")
     return lines
-
-
-def _unknown(contributor: str, known: list[str]) -> str:
-    unique = sorted(set(known))
-    similar = difflib.get_close_matches(contributor, unique, n=3, cutoff=0.5)
-    offered = " or ".join(repr(visible(name)) for name in similar)
-    hint = f"Did you mean {offered}?" if similar else f"They are {listed(unique, 10)}."
-    return f"expected one of the run's {len(unique)} contributors, found {contributor!r}. {hint}"

@@ -3,7 +3,9 @@
 Escaping for HTML, rich markup or Markdown comes on top of this, where that format is written.
 """
 
+import difflib
 import unicodedata
+from collections.abc import Sequence
 
 STEERING = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories with no glyph of their own: controls, bidi and zero-width marks, surrogates, line separators."""
@@ -29,6 +31,15 @@ def listed(names: list[str], limit: int = 5, name_limit: int = 40) -> str:
     if len(names) > limit:
         return f"{', '.join(shown)} and {len(names) - limit} more"
     return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)
+
+
+def unknown_name(contributor: str, known: Sequence[str]) -> str:
+    """What to say of a name that a run does not have: similar ones, or all."""
+    unique = sorted(set(known))
+    similar = difflib.get_close_matches(contributor, unique, n=3, cutoff=0.5)
+    offered = " or ".join(repr(visible(name)) for name in similar)
+    hint = f"Did you mean {offered}?" if similar else f"They are {listed(unique, 10)}."
+    return f"expected one of the run's {len(unique)} contributors, found {contributor!r}. {hint}"
 
 
 def markdown_escaped(text: str) -> str:

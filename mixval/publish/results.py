@@ -36,6 +36,8 @@ class ValuationResults:
     """Schema `GROUPS`. None for a run whose rows are not grouped."""
     corpora: pa.Table | None = None
     """Schema `CORPORA`. None for a run that counts no tokens."""
+    truncation: pa.Table | None = None
+    """Schema `TRUNCATION`. None for a run that does not say where synthetic rows stop."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -107,28 +108,39 @@ def publish(
     mixture_results: MixtureResults | str | None = None,
     groups: pa.Table | str | None = None,
     corpora: pa.Table | str | None = None,
+    truncation: pa.Table | str | None = None,
 ) -> RunSummary:
     """Write the run's folder, then swap `latest.json` from `expected`. Raises `ConflictError` when another run did.
 
     `coalition_results` holds the values of coalitions, or why there are none although they were asked for; `mixture_results`
-    those of parts and mixtures, `groups` those of groups, schema `GROUPS`, `corpora` what is said of tokens, schema `CORPORA`.
+    those of parts and mixtures, `groups` those of groups, schema `GROUPS`, `corpora` what is said of tokens, schema `CORPORA`,
+    `truncation` of where synthetic rows stop, schema `TRUNCATION`.
     """
     run_id = run_name(account.started, prepared.fingerprint)
     outcomes = _linked_to_docs(config, outcomes, account.gate_refs)
-    made = _manifest(config, prepared, outcomes, reduced, account, run_id, coalition_results, mixture_results, groups, corpora)
+    more = [
+        *_coalition_warnings(reduced.ranking, coalition_results),
+        *_failed("mixtures-failed", "Parts and mixtures of them could not be valued.", mixture_results),
+        *_group_warnings(groups),
+        *_failed("corpus-failed", "Contributors' tokens could not be compared with the target's.", corpora),
+        *_failed("truncation-failed", "Where synthetic rows stop could not be looked at.", truncation),
+    ]
+    unions = coalition_results if isinstance(coalition_results, CoalitionResults) else None
+    made = _manifest(config, prepared, outcomes, reduced, account, run_id, unions, more)
     mixed = mixture_results if isinstance(mixture_results, MixtureResults) else None
     results = PublishedValuation(
         manifest=read_manifest(made.to_json(), run_id),  # as stored, so that a rebuilt report is the same report
         ranking=reduced.ranking,
         terms=reduced.terms,
         rejected=rejected_table(outcomes),
-        coalitions=coalition_results.coalitions if isinstance(coalition_results, CoalitionResults) else None,
-        redundancy=coalition_results.redundancy if isinstance(coalition_results, CoalitionResults) else None,
+        coalitions=None if unions is None else unions.coalitions,
+        redundancy=None if unions is None else unions.redundancy,
         parts=None if mixed is None else mixed.parts,
         mixture=None if mixed is None else mixed.mixture,
         mixture_best=None if mixed is None else mixed.mixture_best,
         groups=groups if isinstance(groups, pa.Table) else None,
         corpora=corpora if isinstance(corpora, pa.Table) else None,
+        truncation=truncation if isinstance(truncation, pa.Table) else None,
         gate=gate_results(config, account.gate_refs),
     )
     root = open_location(config.output, config.source.storage)
@@ -148,10 +160,8 @@ def _manifest(
     reduced: Reduced,
     account: RunAccount,
     run_id: str,
-    coalition_results: CoalitionResults | str | None,
-    mixture_results: MixtureResults | str | None,
-    groups: pa.Table | str | None,
-    corpora: pa.Table | str | None,
+    unions: CoalitionResults | None,
+    more_warnings: Sequence[RunWarning],
 ) -> Manifest:
     weights = reduced.weights.as_dict()
     n_classes = len(prepared.classes) if prepared.classes else None
@@ -181,14 +191,11 @@ def _manifest(
                 *find_warnings(reduced.ranking, reduced.terms, outcomes, n_classes),
                 *unread_warnings(config.reads_answers, reduced.ranking["contributor"].to_pylist()),
                 *regression_warnings(reduced.ranking, reduced.terms),
-                *_coalition_warnings(reduced.ranking, coalition_results),
-                *_mixture_warnings(mixture_results),
-                *_group_warnings(groups),
-                *_corpus_warnings(corpora),
+                *more_warnings,
                 *_damage_warnings(config),
             ]
         ),
-        coalitions=coalition_results.account if isinstance(coalition_results, CoalitionResults) else None,
+        coalitions=None if unions is None else unions.account,
         artifacts=account.artifacts,
     )
 
@@ -213,10 +220,9 @@ def _coalition_warnings(ranking: pa.Table, coalition_results: CoalitionResults |
     )
 
 
-def _mixture_warnings(mixture_results: MixtureResults | str | None) -> list[RunWarning]:
-    if not isinstance(mixture_results, str):
-        return []
-    return [warning("mixtures-failed", f"Parts and mixtures of them could not be valued. {mixture_results}")]
+def _failed(kind: str, words: str, found: object) -> list[RunWarning]:
+    """A warning where what was found is the reason why it failed."""
+    return [warning(kind, f"{words} {found}")] if isinstance(found, str) else []
 
 
 def _group_warnings(groups: pa.Table | str | None) -> list[RunWarning]:
@@ -227,12 +233,6 @@ def _group_warnings(groups: pa.Table | str | None) -> list[RunWarning]:
         return []
     words = f"No contributor's rows have a value in {listed(unknown)} of `value.groups`. Name columns that the data has."
     return [warning("groups-unknown", words)]
-
-
-def _corpus_warnings(corpora: pa.Table | str | None) -> list[RunWarning]:
-    if not isinstance(corpora, str):
-        return []
-    return [warning("corpus-failed", f"Contributors' tokens could not be compared with the target's. {corpora}")]
 
 
 def _linked_to_docs(config: ValuationConfig, outcomes: list[GateOutcome], checked: dict[str, ArtifactRef]) -> list[GateOutcome]:

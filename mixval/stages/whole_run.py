@@ -22,7 +22,15 @@ from mixval.stages import publishing
 from mixval.stages.account import Account
 from mixval.stages.coalition_value import commit_for_coalitions
 from mixval.stages.coalitions import QUANTITIES, CoalitionResults, coalition_job, coalition_steps, coalition_tables
-from mixval.stages.corpus.of_run import contributor_step, contributor_tokens, corpora_table, target_step, target_tokens
+from mixval.stages.corpus.of_run import (
+    ContributorTokens,
+    contributor_step,
+    contributor_tokens,
+    corpora_table,
+    target_step,
+    target_tokens,
+    token_truncations,
+)
 from mixval.stages.gating import gate_ref
 from mixval.stages.group_table import group_table
 from mixval.stages.groups import group_step, grouped_jobs, names_step, read_names
@@ -35,6 +43,7 @@ from mixval.stages.routes import route_of
 from mixval.stages.runs import Checked, GatedRun, ValuedRun, gated_run, measured_terms, valued_run
 from mixval.stages.steps import Step, refs_of
 from mixval.stages.terms import StepsOf, contributor_steps, terms_ref
+from mixval.stages.truncations import clusters_step, truncation_jobs, truncation_step, truncation_table
 from mixval.storage.pointer import Latest, standing_latest
 from mixval.storage.root import open_location
 from mixval.telemetry.observing import observed
@@ -75,6 +84,8 @@ class FinishedRun:
     """Schema `GROUPS`; None where rows are not grouped, likewise."""
     corpora: pa.Table | str | None
     """Schema `CORPORA`; None where tokens are not counted, likewise."""
+    truncation: pa.Table | str | None
+    """Schema `TRUNCATION`; None where nobody has synthetic rows or no counts are kept, likewise."""
     expected: Latest | None
     """What `latest.json` named when the run began."""
 
@@ -112,14 +123,11 @@ def run_stages(config: ValuationConfig, maker: Maker, account: Account) -> Finis
         return up_to_date
     gated = _gated(config, prepared, maker, account)
     valued = _valued(gated, maker, account)
-    return FinishedRun(
-        valued,
-        _coalitions(valued, maker, account),
-        _mixtures(valued, maker, account),
-        _groups(valued, maker, account),
-        _corpora(valued, maker, account),
-        expected,
-    )
+    coalitions, mixtures = _coalitions(valued, maker, account), _mixtures(valued, maker, account)
+    groups, counted = _groups(valued, maker, account), _corpora(valued, maker, account)
+    tokens = counted if isinstance(counted, list) else []
+    corpora = corpora_table(tokens) if isinstance(counted, list) else counted
+    return FinishedRun(valued, coalitions, mixtures, groups, corpora, _truncation(valued, tokens, maker, account), expected)
 
 
 def publish_finished(run: FinishedRun, account: Account) -> RunSummary:
@@ -137,6 +145,7 @@ def publish_finished(run: FinishedRun, account: Account) -> RunSummary:
             run.mixtures,
             run.groups,
             run.corpora,
+            run.truncation,
         )
 
 
@@ -225,8 +234,8 @@ def _groups(run: ValuedRun, maker: Maker, account: Account) -> pa.Table | str | 
         return group_table(config, works, read_names(jobs, target), run.terms, run.reduced.ranking)
 
 
-def _corpora(run: ValuedRun, maker: Maker, account: Account) -> pa.Table | str | None:
-    """How the tokens of each ranked contributor differ from T's."""
+def _corpora(run: ValuedRun, maker: Maker, account: Account) -> list[ContributorTokens] | str | None:
+    """Each ranked contributor whose tokens were counted and compared with T's."""
     config, ranked = run.config, run.reduced.ranking["contributor"].to_pylist()
     if not config.value.corpus or not ranked:
         return None
@@ -245,7 +254,26 @@ def _corpora(run: ValuedRun, maker: Maker, account: Account) -> pa.Table | str |
                 return reason
         account.artifacts += refs_of(steps)
         end_with(f"tokens of {len(works)} counted")
-        return corpora_table(works)
+        return works
+
+
+def _truncation(run: ValuedRun, tokens: Sequence[ContributorTokens], maker: Maker, account: Account) -> pa.Table | str | None:
+    """Where each ranked contributor's synthetic rows stop, `tokens` being those whose tokens were counted."""
+    config, target = run.config, run.prepared.target_job
+    ranked = {name: run.jobs[name] for name in run.reduced.ranking["contributor"].to_pylist()}
+    works, of_tokens = truncation_jobs(config, ranked, target), token_truncations(tokens)
+    if not works and not any(of_tokens.values()):
+        return None
+    with account.stage("truncation", len(works)) as end_with:
+        steps = [truncation_step(work) for work in works]
+        account.count("truncation", list(refs_of(steps)), config)
+        for stage in ([clusters_step(target)], steps) if works else ():
+            if (reason := maker.make_all("truncation", stage)) is not None:
+                end_with("failed")
+                return reason
+        account.artifacts += refs_of(steps)
+        end_with(f"synthetic rows of {len(works)} looked at")
+        return truncation_table(works, of_tokens)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from corpora_run import make_corpora
 from groups_run import make_groups
 from parts_run import make_parts
 from published_run import NAMES, Results
+from truncation_run import make_truncation
 
 from mixval import __version__
 from mixval.contracts import schemas
@@ -37,6 +38,7 @@ def write_run(folder: Path, results: Results, coalitions: CoalitionResults) -> P
     tables |= {name: getattr(make_parts(results), name) for name in MIXTURE_TABLES}
     tables["groups"] = make_groups(results)
     tables["corpora"] = make_corpora(results.ranking["contributor"].to_pylist())
+    tables["truncation"] = make_truncation(results.ranking["contributor"].to_pylist()[:2])
     for name, table in tables.items():
         write_table(open_location(str(folder)).child(f"{name}.parquet"), table, published_schemas()[name])
     (folder / "manifest.json").write_text(results.manifest.to_json())

@@ -82,6 +82,12 @@ def test_a_run_says_of_its_contributors_what_the_command_says(tmp_path: Path) ->
         assert row["kl_high"] == pytest.approx(said[name]["targets"]["target"]["kl"]["high"], rel=1e-9)
         assert row["n_gaps"] == said[name]["gaps"]["target"]["n_gaps"]
         assert row["distinct_2"] is None  # of fewer tokens than are compared
+    assert stored.truncation is not None
+    stops = stored.truncation.to_pylist()
+    wanted = [(name, "tokens", reference) for name in ("far", "mixed") for reference in ("target", "real")]
+    assert [(row["contributor"], row["over"], row["reference"]) for row in stops] == wanted
+    assert stops[0]["n_reference"] == stops[2]["n_reference"]
+    assert stops[2]["n_synthetic"] + stops[3]["n_reference"] == found["mixed"]["n_tokens"]
     page = (Path(summary.url.removeprefix("file://")) / "report.html").read_text()
     assert page.count('data-table="corpora"') == 1
     assert "Nearest to the target by tokens: near" in page

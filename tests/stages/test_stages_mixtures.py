@@ -77,6 +77,19 @@ def test_what_harms_is_told_and_best_left_out(run: StoredRun) -> None:
     assert best["turned"]["synthetic_share"] == pytest.approx(weighted / (30 + weighted))
 
 
+def test_where_synthetic_rows_stop_is_looked_at(run: StoredRun) -> None:
+    assert run.truncation is not None
+    rows = {(row["contributor"], row["over"], row["reference"]): row for row in run.truncation.to_pylist()}
+    wanted = {(name, over, of) for name in ("mixed", "turned") for over in ("labels", "clusters") for of in ("target", "real")}
+    assert set(rows) == wanted  # of `twin` there are no synthetic rows
+    by_labels = rows["mixed", "labels", "target"]
+    assert (by_labels["n_reference"], by_labels["n_synthetic"], by_labels["n_things"]) == (96, 80, 4)
+    assert by_labels["n_lacking"] == 0
+    assert by_labels["reason"].startswith("too few")  # four labels have no ranks
+    assert rows["turned", "labels", "real"]["n_reference"] == 30
+    assert rows["mixed", "clusters", "target"]["n_reference"] == 48  # the other half makes the clusters
+
+
 def test_the_curve_meets_the_parts_and_the_union_of_all(run: StoredRun) -> None:
     curve, parts = curve_of(run, "mixed"), parts_of(run, "mixed")
     assert curve[0.0]["value"] == pytest.approx(parts["real"]["value"], rel=1e-9)
@@ -88,6 +101,28 @@ def test_the_curve_meets_the_parts_and_the_union_of_all(run: StoredRun) -> None:
     budgets = curve_of(run, "mixed", 16.0)
     assert all(row["is_extrapolated"] and row["value_low"] is None for row in budgets.values())
     assert not any(row["is_extrapolated"] for row in curve_of(run, "mixed", 1 / 16).values())
+
+
+@pytest.mark.parametrize("task", [IMAGES, "instruction"])
+def test_exact_kernels_give_parts_of_each_contributor(tmp_path: Path, task: Any) -> None:
+    exact = {"method": "exact", "sample": {"count": None}}
+    world = World(tmp_path, task, {"ntk": exact, "value": {"method": "ntk-regression", "replicates": 40}})
+    world.hold_out(rows(task, 24, start=0))
+    real, synthetic = rows(task, 14, start=1_000), rows(task, 10, start=2_000, is_near=False, origin="synthetic")
+    world.contribute("mixed", real + synthetic)
+    world.contribute("twin", real)
+    run = open_run(run_here(world.config()).url)
+    mixed, ranking = parts_of(run, "mixed"), {row["contributor"]: row for row in run.ranking.to_pylist()}
+    curve = curve_of(run, "mixed")
+    for end in ("", "_low", "_high"):
+        assert mixed["real"][f"value{end}"] == pytest.approx(ranking["twin"][f"value{end}"], rel=1e-5, abs=1e-8)
+        assert curve[1.0][f"value{end}"] == pytest.approx(ranking["mixed"][f"value{end}"], rel=1e-5, abs=1e-8)
+    adds = mixed["both"]["value"] - mixed["real"]["value"]
+    assert mixed["synthetic"]["adds"] == pytest.approx(adds, rel=1e-4, abs=1e-8)
+    assert not parts_of(run, None)  # kernels between contributors are not measured
+    if task == IMAGES:  # of rows without gradients, to which values are scaled, parts have none
+        of_few = open_run(run_here(world.config(ntk={"sample": {"count": 12}})).url)
+        assert list(parts_of(of_few, "mixed")) == ["both"]
 
 
 @pytest.mark.parametrize("gain", ["first-order", "trained"])

@@ -27,6 +27,7 @@ from mixval.publish.report.ranking_chart import ranking_chart
 from mixval.publish.report.share_chart import references, share_chart
 from mixval.publish.report.term_chart import term_chart
 from mixval.publish.report.theme import LAYOUTS, term_style
+from mixval.publish.report.truncation_section import truncation_section
 from mixval.publish.templates import templates
 from mixval.publish.term_statistics import standard_errors, term_statistics
 from mixval.publish.value_kind import kind_of
@@ -47,6 +48,7 @@ def render_report(
     mixture_best: pa.Table | None = None,  # MIXTURE_BEST
     groups: pa.Table | None = None,  # GROUPS
     corpora: pa.Table | None = None,  # CORPORA
+    truncation: pa.Table | None = None,  # TRUNCATION
 ) -> str:
     """The report as HTML text; the same results give the same text.
 
@@ -64,6 +66,7 @@ def render_report(
         parts_results=parts_section(ranking, parts, mixture, mixture_best),
         group_results=groups_section(ranking, groups),
         corpus_results=corpus_section(ranking, corpora),
+        truncation_results=truncation_section(ranking, truncation),
     )
     return text
 

@@ -26,5 +26,6 @@ def write_report(folder: Location, results: ValuationResults) -> None:
         results.mixture_best,
         results.groups,
         results.corpora,
+        results.truncation,
     )
     folder.child(REPORT).write_bytes(page.encode())

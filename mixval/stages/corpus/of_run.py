@@ -19,8 +19,10 @@ from mixval.config.source import SourceConfig
 from mixval.config.tasks import Task
 from mixval.config.valuation import ValuationConfig
 from mixval.contracts.corpora import CORPORA, ESTIMATES
+from mixval.contracts.parts import REAL, SYNTHETIC
 from mixval.contracts.plan import ShardRef, content_digest
 from mixval.contracts.record import ArtifactRef
+from mixval.contracts.truncation import Reference
 from mixval.corpus.counts import CorpusCounts, summed
 from mixval.corpus.distance import distances, kl_floor
 from mixval.corpus.gaps import gaps
@@ -36,9 +38,10 @@ from mixval.stages.corpus.gathering import DEFINITION, tokenizer_ref
 from mixval.stages.corpus.request import request_of
 from mixval.stages.jobs import MeasureJob
 from mixval.stages.steps import Step, Work, one_call
+from mixval.stages.truncation_rows import truncation_rows
 from mixval.storage.commit import ArtifactStore
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same counts give other numbers."""
 KIND = "corpus"
 DOCUMENT = "corpus.json"
@@ -47,6 +50,7 @@ EQUAL_TOKENS = 20_000
 MOST_ROWS = 1_000_000
 """Rows of a contributor that are counted: its first shards that have as many together, or its first one."""
 MOST_GAPS = 5
+TRUNCATED = "truncation"
 
 
 @dataclass(frozen=True)
@@ -135,9 +139,9 @@ def commit_target(job: TargetTokens) -> ArtifactRef:
     if job.store.committed(job.ref) is not None:
         return job.ref
     first = _counts(job, ())
-    contexts = [] if first is None else np.argsort(-first.without(None).unigrams, kind="stable")[:N_CONTEXTS].tolist()
-    whole = _counts(job, contexts)
-    if whole is None or not whole.n_tokens:
+    frequent = np.argsort(-summed(list(first.values())).without(None).unigrams, kind="stable") if first else np.zeros(0, int)
+    parts = _counts(job, frequent[:N_CONTEXTS].tolist())
+    if not parts or not (whole := summed(list(parts.values()))).n_tokens:
         raise TargetError("target: expected texts with tokens, found none. Check source.target.")
     job.store.commit(job.ref, inputs={"shards": [shard.url for shard in job.shards]}, tensors=to_arrays(whole))
     return job.ref
@@ -151,16 +155,19 @@ def count_piece(job: ContributorTokens, at: int) -> ArtifactRef:
 def commit_contributor(job: ContributorTokens) -> ArtifactRef:
     """A contributor's numbers, from its shards' counts and T's."""
     if job.store.committed(job.ref) is None:
-        found = {} if (counts := _counts(job, job.contexts())) is None else described(job, counts)
+        parts = _counts(job, job.contexts())
+        found = described(job, parts) if parts else {}
         document = json.dumps(found, sort_keys=True).encode()
         inputs = {"shards": [shard.url for shard in job.shards], "contributor": job.name}
         job.store.commit(job.ref, inputs=inputs, documents={DOCUMENT: document})
     return job.ref
 
 
-def described(job: ContributorTokens, counts: CorpusCounts) -> dict[str, Any]:
-    """The columns of `CORPORA` that follow from counts, in JSON values."""
-    aim = from_arrays(job.store.read_tensors(job.target)).without(None).unigrams
+def described(job: ContributorTokens, parts: Mapping[str, CorpusCounts]) -> dict[str, Any]:
+    """The columns of `CORPORA` that follow from the counts of its parts, in JSON values; and under `TRUNCATED` where the
+    synthetic part stops."""
+    counts, of_target = summed(list(parts.values())), from_arrays(job.store.read_tensors(job.target)).unigrams
+    aim = of_target.sum(axis=0)
     found = estimates(
         counts,
         lambda one: {**corpus_statistics(one), **distinct_at(one, EQUAL_TOKENS), **distances(one, aim)},
@@ -176,6 +183,7 @@ def described(job: ContributorTokens, counts: CorpusCounts) -> dict[str, Any]:
         "n_gaps": lacking.n_gaps,
         "gaps_loss_share": _number(lacking.loss_share),
         "gaps": [stream.spelling([gap.token]) for gap in lacking.largest],
+        TRUNCATED: _truncated(parts, of_target),
     }
     for name in ESTIMATES:
         one = found[name]
@@ -190,12 +198,27 @@ def corpora_table(jobs: Sequence[ContributorTokens]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=CORPORA)
 
 
-def _counts(job: TargetTokens, contexts: Sequence[int]) -> CorpusCounts | None:
-    """The counts of all its shards and parts together; None without a text."""
+def token_truncations(jobs: Sequence[ContributorTokens]) -> dict[str, list[dict[str, Any]]]:
+    """By contributor where its synthetic part stops, rows of `TRUNCATION` without the contributor."""
+    read = {job.name: job.store.read_json(job.ref, DOCUMENT) for job in jobs}
+    return {name: found[TRUNCATED] for name, found in read.items() if found}
+
+
+def _truncated(parts: Mapping[str, CorpusCounts], target: np.ndarray) -> list[dict[str, Any]]:
+    if SYNTHETIC not in parts:
+        return []
+    references: dict[Reference, np.ndarray] = {"target": target}
+    if REAL in parts:
+        references["real"] = parts[REAL].unigrams
+    return truncation_rows("tokens", parts[SYNTHETIC].unigrams, references)
+
+
+def _counts(job: TargetTokens, contexts: Sequence[int]) -> dict[str, CorpusCounts]:
+    """The counts of all its shards by part; empty without a text."""
     text, total = job.definition(), dict[str, CorpusCounts]()
     for shard in job.shards:
         total = added(total, read_counts(job.store, count_shard(job.store, job.count_job(shard, contexts), text)))
-    return summed(list(total.values())) if total else None
+    return total
 
 
 def _number(value: float) -> float | None:

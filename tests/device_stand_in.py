@@ -4,12 +4,12 @@ Such tensors call themselves `meta`, since torch makes and moves tensors there w
 an operation mixes with a CPU tensor of at least one dimension raises RuntimeError; CUDA lets indices off, and so does this.
 """
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
 
 STAND_IN = torch.device("meta")
 COPIES = (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default)
@@ -52,7 +52,7 @@ def moved(module: nn.Module) -> nn.Module:
 
 
 def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-    leaves = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+    leaves = list(_tensors((*args, *kwargs.values())))
     strangers = [leaf for leaf in leaves if leaf.ndim and not isinstance(leaf, Moved) and not _is_nothing(leaf)]
     is_there = any(isinstance(leaf, Moved) for leaf in leaves)
     if is_there and strangers and func not in COPIES and not (func in INDEXING and isinstance(leaves[0], Moved)):
@@ -62,10 +62,26 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         is_there, kwargs = torch.device(device) == STAND_IN, {**kwargs, "device": torch.device("cpu")}
     elif func is torch.ops.aten.copy_.default:
         is_there = isinstance(args[0], Moved)
-    made = func(*tree_map(_held, args), **tree_map(_held, kwargs))
+    made = func(*_each(args, _held), **{name: _each(given, _held) for name, given in kwargs.items()})
     if func._schema.name.endswith("_"):  # in place
         return args[0]
-    return tree_map(lambda x: Moved(x) if isinstance(x, Tensor) and is_there else x, made)
+    return _each(made, Moved) if is_there else made
+
+
+def _tensors(given: Any) -> Iterator[Tensor]:
+    """The tensors among what an operation takes or gives: they lie in lists and tuples at most, and torch's trees cost more."""
+    for one in given:
+        if isinstance(one, Tensor):
+            yield one
+        elif isinstance(one, list | tuple):
+            yield from _tensors(one)
+
+
+def _each(given: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """The same with each tensor changed."""
+    if isinstance(given, Tensor):
+        return change(given)
+    return type(given)(_each(one, change) for one in given) if isinstance(given, list | tuple) else given
 
 
 def _is_nothing(tensor: Tensor) -> bool:
@@ -73,7 +89,7 @@ def _is_nothing(tensor: Tensor) -> bool:
     return tensor.device == STAND_IN and tensor.numel() == 0
 
 
-def _held(given: Any) -> Any:
+def _held(given: Tensor) -> Tensor:
     if isinstance(given, Moved):
         return given.held
-    return torch.zeros(given.shape, dtype=given.dtype) if isinstance(given, Tensor) and _is_nothing(given) else given
+    return torch.zeros(given.shape, dtype=given.dtype) if _is_nothing(given) else given

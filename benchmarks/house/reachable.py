@@ -171,14 +171,14 @@ def unreached(root: Path = ROOT) -> list[Unreached]:
     folders = dict.fromkeys([*PACKAGES, *BESIDE, *(folder for given in OTHERS.values() for folder in given)])
     modules = read_modules(root, tuple(folders))
     product = _reached(root, modules, BESIDE)
+    listed = [one for held in modules.values() if _folder(held) in PACKAGES for one in _outermost(held, product)]
+    if not listed:
+        return []
     others = {name: _reached(root, modules, (*BESIDE, *given)) for name, given in OTHERS.items()}
     found: list[Unreached] = []
-    for module in modules.values():
-        if _folder(module) not in PACKAGES:
-            continue
-        for one in _outermost(module, product):
-            by = next((name for name, reached in others.items() if (one.module, one.name) in reached), "nobody")
-            found.append(Unreached(one.module, one.name, one.n_lines, by))
+    for one in listed:
+        by = next((name for name, reached in others.items() if (one.module, one.name) in reached), "nobody")
+        found.append(Unreached(one.module, one.name, one.n_lines, by))
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from functools import cache
 from importlib import metadata
 from typing import Any, TypeVar
 
@@ -144,6 +145,13 @@ def package_versions() -> dict[str, str]:
     import platform
 
     found = {"python": platform.python_version()}
+    return found | _installed()
+
+
+@cache
+def _installed() -> dict[str, str]:
+    """Read once a process: a process computes with what it has imported."""
+    found = {}
     for name in PACKAGES:
         with suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)

@@ -1,4 +1,4 @@
-"""The flow ranks planted contributors in the planted order, for every task."""
+"""The flow ranks planted contributors in the planted order, for every task; its temporary API is no dearer than it must be."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from prefect.settings import PREFECT_HOME
 
 from mixval.config.tasks import Task, spec_of
 from mixval.config.valuation import ValuationConfig
@@ -35,3 +36,8 @@ def test_planted_contributors_come_out_in_the_planted_order(
         assert stored.corpora is not None
         distances = dict(zip(stored.corpora["contributor"].to_pylist(), stored.corpora["kl"].to_pylist(), strict=True))
         assert distances["near"] < distances["far"]
+
+
+def test_the_temporary_api_does_not_look_for_packages_of_blocks(prefect_api: None) -> None:
+    """It would import each of them, and remember here what it has found."""
+    assert not (PREFECT_HOME.value() / "memo_store.toml").exists()

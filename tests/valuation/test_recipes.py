@@ -8,16 +8,22 @@ from test_mixtures import C, Q, Rows, side
 
 from mixval.errors import NumericalError
 from mixval.valuation.mixtures import MixedPart, Mixtures
-from mixval.valuation.recipes import STEPS, greedy_recipe, proportional
+from mixval.valuation.recipes import Recipe, greedy_recipe, proportional
 
 GOOD, OTHER, WRONG = Rows(1, 60), Rows(2, 40), Rows(3, 80, share_wrong=1.0)
 PARTS = {"real/good": GOOD, "synthetic/good": OTHER, "real/wrong": WRONG}
 ROWS = dict.fromkeys(PARTS, 1.0)
+FEW = 6
 
 
 def mixtures(**more: MixedPart) -> Mixtures:
     parts = {name: MixedPart.of(one.player()) for name, one in PARTS.items()}
     return Mixtures(parts | more, side(Rows(0, 300)))
+
+
+def in_few_steps(whole: Mixtures, sizes: dict[str, float], budget: float, most_repeats: float) -> Recipe:
+    """A recipe of a few large steps: each costs as much as a small one."""
+    return greedy_recipe(whole, sizes, budget, most_repeats, steps=FEW)
 
 
 def test_a_recipe_takes_what_helps_and_spends_no_more_than_its_budget() -> None:
@@ -34,7 +40,7 @@ def test_a_recipe_takes_what_helps_and_spends_no_more_than_its_budget() -> None:
 
 
 def test_rows_are_drawn_no_more_often_than_allowed_even_where_only_harm_is_left() -> None:
-    found = greedy_recipe(mixtures(), ROWS, 1e6, 1.0)
+    found = in_few_steps(mixtures(), ROWS, 1e6, 1.0)
     assert found.weights == {name: pytest.approx(1.0) for name in PARTS}
     assert found.spent == pytest.approx(180)
     assert found.worth.value.value == pytest.approx(proportional(mixtures(), ROWS, 1e6, 1.0).value.value)
@@ -42,18 +48,18 @@ def test_rows_are_drawn_no_more_often_than_allowed_even_where_only_harm_is_left(
 
 def test_a_budget_in_tokens_counts_rows_by_their_size() -> None:
     """Rows of the first part take ten times as much of the budget: fewer of them are taken than by rows."""
-    by_rows = greedy_recipe(mixtures(), ROWS, 50.0, 1.0)
-    by_tokens = greedy_recipe(mixtures(), ROWS | {"real/good": 10.0}, 50.0, 1.0)
+    by_rows = in_few_steps(mixtures(), ROWS, 50.0, 1.0)
+    by_tokens = in_few_steps(mixtures(), ROWS | {"real/good": 10.0}, 50.0, 1.0)
     assert by_tokens.spent == pytest.approx(50)
     assert by_tokens.weights.get("real/good", 0.0) < by_rows.weights["real/good"]
 
 
 def test_the_first_part_taken_is_the_best_one_alone() -> None:
     whole = mixtures()
-    first = 40.0 / STEPS
+    first = 40.0 / FEW
     shares = {name: {other: first / len(one.phi) * (other == name) for other in PARTS} for name, one in PARTS.items()}
     alone = {name: whole.drawn(own).value.value for name, own in shares.items()}
-    assert next(iter(greedy_recipe(whole, ROWS, 40.0, 1.0).weights)) == max(alone, key=lambda name: alone[name])
+    assert next(iter(in_few_steps(whole, ROWS, 40.0, 1.0).weights)) == max(alone, key=lambda name: alone[name])
 
 
 def test_slopes_are_those_of_small_changes_at_one_lambda() -> None:
@@ -69,6 +75,6 @@ def test_slopes_are_those_of_small_changes_at_one_lambda() -> None:
 
 def test_parts_without_gradients_are_left_out() -> None:
     empty = MixedPart(30, 30, np.zeros((Q, Q)), np.zeros((Q, C)))
-    assert "real/empty" not in greedy_recipe(mixtures(**{"real/empty": empty}), ROWS | {"real/empty": 1.0}, 50.0, 1.0).weights
+    assert "real/empty" not in in_few_steps(mixtures(**{"real/empty": empty}), ROWS | {"real/empty": 1.0}, 50.0, 1.0).weights
     with pytest.raises(NumericalError, match="found none"):
-        greedy_recipe(Mixtures({"real/empty": empty}, side(Rows(0, 30))), {"real/empty": 1.0}, 5.0, 1.0)
+        in_few_steps(Mixtures({"real/empty": empty}, side(Rows(0, 30))), {"real/empty": 1.0}, 5.0, 1.0)

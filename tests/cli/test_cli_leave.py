@@ -29,7 +29,8 @@ def test_exit_code_is_the_mains(main, code):
 
 
 def test_words_and_unknown_errors_end_the_ordinary_way():
-    assert (left("sys.exit('no')").returncode, left("sys.exit('no')").stderr) == (1, "no\n")
+    process = left("sys.exit('no')")
+    assert (process.returncode, process.stderr) == (1, "no\n")
     process = left("1 / 0")
     assert process.returncode == 1
     assert "ZeroDivisionError" in process.stderr

@@ -15,6 +15,7 @@ import pytest
 
 import mixval_flows.server
 from mixval.errors import MixvalError
+from mixval_flows.api import temporary_environment
 from mixval_flows.server import TemporaryServer
 
 ANSWERS = """#!{python}
@@ -140,7 +141,7 @@ def test_two_first_starts_at_once_on_a_fresh_machine_both_work(tmp_path: Path) -
         "    print('stopped')"
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    environment |= {"PREFECT_HOME": str(tmp_path / "home")}
+    environment |= {"PREFECT_HOME": str(tmp_path / "home")} | temporary_environment()  # as a run starts it
     both = [
         subprocess.Popen(
             [sys.executable, "-c", start], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -27,6 +27,8 @@ from mixval.config.valuation import ValuationConfig
 from mixval.evidence.calibrating_config import CalibrationConfig
 from mixval.evidence.recipe import TrainingRecipe
 from mixval.experiments.config import ExperimentConfig, LongTail
+from mixval.experiments.study.config import StudyConfig, StudyRecipe
+from mixval.experiments.study.shapes import Shape
 
 FILE = Path(__file__).with_name("configuration.md")
 SIGNS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
@@ -67,6 +69,12 @@ def synthesis_tables() -> str:
 def experiment_tables() -> str:
     """An experiment's configuration: its own keys, and how rows are drawn. Other sections stand above."""
     parts = [("### The whole file", ExperimentConfig), ("### `tail`", LongTail)]
+    return "\n\n".join(_section(title, model) for title, model in parts)
+
+
+def study_tables() -> str:
+    """A study's configuration: its own keys, how models are trained, and a shape of one's own."""
+    parts = [("### The whole file", StudyConfig), ("### `recipe`", StudyRecipe), ("### A size of one's own", Shape)]
     return "\n\n".join(_section(title, model) for title, model in parts)
 
 
@@ -153,3 +161,4 @@ if __name__ == "__main__":
     rewrite(FILE, "ingestion", ingestion_tables())
     rewrite(FILE, "synthesis", synthesis_tables())
     rewrite(FILE, "experiment", experiment_tables())
+    rewrite(FILE, "study", study_tables())

@@ -1,6 +1,6 @@
 """What Prefect shows of a run: its log, progress, the ranking or the fitted weights as a table, what the report says first."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from uuid import UUID
@@ -22,6 +22,11 @@ from mixval.contracts.gate_run import GateRunSummary
 from mixval.contracts.run import RunSummary
 from mixval.evidence.calibration_results import CalibrationSummary
 from mixval.experiments.results import ExperimentSummary
+from mixval.experiments.running import Summary
+from mixval.experiments.study.results import StudySummary
+from mixval.experiments.study.words import cautions
+from mixval.experiments.study.words import findings as study_findings
+from mixval.experiments.study.words import headline as study_headline
 from mixval.experiments.words import findings
 from mixval.experiments.words import headline as experiment_headline
 from mixval.publish.gate_page.words import lines
@@ -174,13 +179,24 @@ def announce_synthesis(summary: SynthesisSummary) -> None:
 def announce_experiment(summary: ExperimentSummary) -> None:
     """Log what was found, and create an artifact of the flow run: the sentences of the page and where it lies."""
     figures = summary.figures
-    get_run_logger().info("experiment %s: %s", summary.run_id, experiment_headline(figures))
+    said = [f"{one.name}: {words}" for one in figures.weightings for words in findings(figures, one)]
+    _announce_trainings("experiment", summary, experiment_headline(figures), said)
+
+
+def announce_study(summary: StudySummary) -> None:
+    """The same of a study."""
+    said = [f"{one.question}: {one.here}" for one in study_findings(summary.figures)]
+    _announce_trainings("study", summary, study_headline(summary.figures), [*cautions(summary.figures), *said])
+
+
+def _announce_trainings(flow: str, summary: Summary, headline: str, said: Sequence[str]) -> None:
+    get_run_logger().info("%s %s: %s", flow, summary.run_id, visible(headline))
     if stopping.told() is not None:  # requests would be waited for
         return
-    said = [f"- {one.name}: {markdown_escaped(words)}" for one in figures.weightings for words in findings(figures, one)]
-    parts = [f"# {markdown_escaped(experiment_headline(figures))}", "\n".join(said), report_words(f"{summary.url}/report.html")]
+    lines = "\n".join(f"- {markdown_escaped(visible(words))}" for words in said)
+    parts = [f"# {markdown_escaped(visible(headline))}", lines, report_words(f"{summary.url}/report.html")]
     with while_prefect_answers():
-        create_markdown_artifact(key="mixval-experiment", markdown="\n\n".join(parts), description=f"run {summary.run_id}")
+        create_markdown_artifact(key=f"mixval-{flow}", markdown="\n\n".join(parts), description=f"run {summary.run_id}")
 
 
 def announce_gate(summary: GateRunSummary) -> None:

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from mixval.experiments.config import ExperimentConfig
     from mixval.experiments.planning import ExperimentPlan
     from mixval.experiments.results import ExperimentSummary
+    from mixval.experiments.running import C, F, Kind, P, S
+    from mixval.experiments.study.config import StudyConfig
+    from mixval.experiments.study.planning import StudyPlan
+    from mixval.experiments.study.results import StudySummary
     from mixval.synthesis.estimating import Estimate
     from mixval.synthesis.publishing import SynthesisSummary
     from mixval_flows.api import ApiStart
@@ -40,6 +44,7 @@ VALUATION = "mixval_flows.valuation:valuation"
 INGESTION = "mixval_flows.ingestion:ingestion"
 SYNTHESIS = "mixval_flows.synthesis:synthesis"
 EXPERIMENT = "mixval_flows.experiment:experiment"
+STUDY_FLOW = "mixval_flows.experiment:study"
 
 
 def run_valuation(config: ValuationConfig, progress: Progress | None = None) -> RunSummary:
@@ -107,19 +112,10 @@ def estimate_synthesis(config: SynthesisConfig) -> Estimate:
 
 
 def run_experiment(config: ExperimentConfig, progress: Progress | None = None) -> ExperimentSummary:
-    """Train what is missing and publish it; an up-to-date run is returned at once."""
-    from mixval.experiments.whole import up_to_date
+    """The experiment on three phases."""
+    from mixval.experiments.whole import PHASES
 
-    stopping.begin()
-    if config.storage.credentials_block is not None:  # no row can be read before the API is there
-        return cast("ExperimentSummary", run_flow(EXPERIMENT, config, progress))
-    with (
-        shown_by(progress or Silence()),
-        observed("experiment", open_location(config.output, config.storage), config.runtime.telling),
-    ):
-        if (found := up_to_date(config)) is not None:
-            return found
-        return cast("ExperimentSummary", run_flow(EXPERIMENT, config, current()))
+    return _run_trainings(PHASES, EXPERIMENT, config, progress)
 
 
 def plan_experiment(config: ExperimentConfig) -> ExperimentPlan:
@@ -130,6 +126,38 @@ def plan_experiment(config: ExperimentConfig) -> ExperimentPlan:
 
     load_credentials(config.storage.credentials_block)
     return plan(prepare(config), default_workers(config.runtime))
+
+
+def run_study(config: StudyConfig, progress: Progress | None = None) -> StudySummary:
+    """The study of mixtures."""
+    from mixval.experiments.study.whole import STUDY
+
+    return _run_trainings(STUDY, STUDY_FLOW, config, progress)
+
+
+def plan_study(config: StudyConfig) -> StudyPlan:
+    """Trainings, operations and hours of a run. Nothing is written."""
+    from mixval.experiments.study.planning import plan
+    from mixval_flows.runner import default_workers
+
+    load_credentials(config.storage.credentials_block)
+    return plan(config, default_workers(config.runtime))
+
+
+def _run_trainings(kind: Kind[C, P, F, S], flow: str, config: C, progress: Progress | None) -> S:
+    """Train what is missing and publish it; an up-to-date run is returned at once."""
+    from mixval.experiments.running import up_to_date
+
+    stopping.begin()
+    if config.storage.credentials_block is not None:  # no row can be read before the API is there
+        return cast("S", run_flow(flow, config, progress))
+    with (
+        shown_by(progress or Silence()),
+        observed(kind.flow, open_location(config.output, config.storage), config.runtime.telling),
+    ):
+        if (found := up_to_date(kind, config)) is not None:
+            return found
+        return cast("S", run_flow(flow, config, current()))
 
 
 def plan_valuation(config: ValuationConfig) -> PreparedRun:

@@ -129,6 +129,15 @@ _ALL = (
         plan="mixval_flows.front:plan_experiment",
         view="mixval.cli.experiment_view:print_experiment",
     ),
+    RegisteredFlow(
+        name="study",
+        sentence="Train language models on mixtures of real and synthetic text, and find the good ratio.",
+        flow="mixval_flows.experiment:study",
+        config="mixval.experiments.study.config:StudyConfig",
+        front="mixval_flows.front:run_study",
+        plan="mixval_flows.front:plan_study",
+        view="mixval.cli.study_view:print_study",
+    ),
 )
 FLOWS = {one.name: one for one in _ALL}
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mixval.cli.exits import errors_shown
-from mixval.cli.experimenting import experiment
+from mixval.cli.experimenting import experiment, study
 from mixval.cli.options import Json
 from mixval.cli.scaling_breakpoints import breakpoints
 from mixval.cli.scaling_generators import generators
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 scaling = typer.Typer(
     no_args_is_help=True,
-    help="Scaling laws from a table of training runs: fit them, and plan with them. Only `experiment` takes a configuration.",
+    help="Scaling laws from a table of training runs: fit them, and plan with them. `experiment` and `study` train models, and "
+    "take a configuration.",
 )
 
 scaling.command()(phases)
@@ -30,6 +31,7 @@ scaling.command()(generators)
 scaling.command()(breakpoints)
 scaling.command()(weights)
 scaling.command()(experiment)
+scaling.command("study")(study)
 
 Table = Annotated[
     Path,

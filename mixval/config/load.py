@@ -36,6 +36,8 @@ PATH_FIELDS = (
     ("source", "documents"),
     ("generator", "model"),
     ("prompts",),
+    ("real",),
+    *(("synthetic",), ("held_out",), ("tokenizer",)),
 )
 
 

@@ -54,6 +54,8 @@ SCHEMAS = {
     "synthesis-manifest": Schema(1, made_by="mixval synthesize"),
     "experiment": Schema(1, made_by="mixval scaling experiment"),
     "experiment-manifest": Schema(1, made_by="mixval scaling experiment"),
+    "study": Schema(1, made_by="mixval scaling study"),
+    "study-manifest": Schema(1, made_by="mixval scaling study"),
 }
 
 

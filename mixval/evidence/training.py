@@ -70,7 +70,7 @@ def train(
     random = np.random.default_rng(seed)
     n_rows = len(rows["targets"]) if drawn is None else len(drawn)
     n_steps = planned_steps(n_rows, recipe)
-    optimiser = torch.optim.AdamW(_decayed(learner.module, recipe.weight_decay), recipe.learning_rate)
+    optimiser = torch.optim.AdamW(decayed(learner.module, recipe.weight_decay), recipe.learning_rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda t: rate_share(t, n_steps, recipe.warmup_share))
     best = _Best(learner, held_back, recipe.patience)
     with torch.random.fork_rng(devices=[]):
@@ -185,7 +185,8 @@ class _Best:
         return self.loss
 
 
-def _decayed(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+def decayed(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Groups of parameters for AdamW: weights of two or more dimensions decay, others do not."""
     learned = [parameter for parameter in module.parameters() if parameter.requires_grad]
     return [
         {"params": [parameter for parameter in learned if parameter.ndim >= 2], "weight_decay": weight_decay},

@@ -9,10 +9,9 @@ from pydantic import Field, model_validator
 
 from mixval.config.backbone import BackboneConfig
 from mixval.config.base import FrozenModel
-from mixval.config.runtime import RuntimeConfig
-from mixval.config.source import StorageConfig
 from mixval.config.tasks import Task, TaskSpec, spec_of
 from mixval.evidence.recipe import TrainingRecipe
+from mixval.experiments.grid_config import GridConfig
 
 FEWEST_SIZES = 6
 """Two pieces of a power law need as many points."""
@@ -33,7 +32,7 @@ class LongTail(FrozenModel):
     """pi: share of the rows that are drawn from all classes. The others are drawn from the first k."""
 
 
-class ExperimentConfig(FrozenModel):
+class ExperimentConfig(GridConfig):
     """Everything that `mixval scaling experiment` needs."""
 
     task: Task = "image-classification"
@@ -43,10 +42,6 @@ class ExperimentConfig(FrozenModel):
     with replacement."""
     test: str
     """URL of a folder of held-out rows of every class."""
-    storage: StorageConfig = StorageConfig()
-    """How the URLs are opened."""
-    output: str
-    """URL under which trainings and runs are written."""
     backbone: BackboneConfig
     """The model that is trained, anew for each size and replicate."""
     tail: LongTail = LongTail()
@@ -58,10 +53,6 @@ class ExperimentConfig(FrozenModel):
     recipe: TrainingRecipe = RECIPE
     """How a model is trained. Nothing is held out for early stopping, so that n rows are n rows: keys about that have no
     effect."""
-    runtime: RuntimeConfig = RuntimeConfig()
-    """Cluster, workers and memory."""
-    seed: int = Field(default=0, ge=0)
-    """Seed of all random draws."""
 
     @property
     def urls(self) -> list[str]:

@@ -26,18 +26,23 @@ def train_all(steps: Sequence[Step], maker: Maker) -> Trainings:
 
     Raises ContractError with the reason of the first that failed; the others are kept, and the next run goes on from them.
     """
-    current().begin(STAGE, len(steps))
+    return make_stage(STAGE, "trainings", steps, maker)
+
+
+def make_stage(stage: str, noun: str, steps: Sequence[Step], maker: Maker) -> Trainings:
+    """The same of another stage's steps, which the noun names."""
+    current().begin(stage, len(steps))
     missing = [step for step in steps if not step.is_done]
     for step in steps:
         if step not in missing:
-            current().step(STAGE, f"{step.label.removeprefix(f'{STAGE} ')}: reused")
-    reason = maker.make_all(STAGE, missing) if missing else None
+            current().step(stage, f"{step.label.removeprefix(f'{stage} ')}: reused")
+    reason = maker.make_all(stage, missing) if missing else None
     if reason is not None:
         n_absent = sum(not step.is_done for step in missing)
         raise ContractError(
-            f"experiment: expected {len(steps)} trainings, found {n_absent} missing; the first that failed: {reason} Those "
+            f"{stage}: expected {len(steps)} {noun}, found {n_absent} missing; the first that failed: {reason} Those "
             "that succeeded are kept. Mend the cause and run again: it goes on from them."
         )
     found = Trainings(len(missing), len(steps) - len(missing))
-    current().end(STAGE, f"{found.n_trained} trained, {found.n_found} reused")
+    current().end(stage, f"{found.n_trained} made, {found.n_found} reused")
     return found

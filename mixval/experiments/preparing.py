@@ -8,6 +8,7 @@ import numpy as np
 
 from mixval.config.source import SourceConfig
 from mixval.contracts.parts import REAL
+from mixval.contracts.plan import content_digest
 from mixval.errors import ConfigError, ContractError
 from mixval.evidence.truth import listed_of, read_rows
 from mixval.experiments.config import ExperimentConfig
@@ -16,6 +17,7 @@ from mixval.scaling.knowledge import Generator, Mixture
 from mixval.seeds import derive_seed
 from mixval.stages.steps import Step, one_call
 from mixval.storage.shards import named_classes
+from mixval.telemetry.facts import DataUsed
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,13 @@ class Experiment:
     def steps(self) -> list[Step]:
         """One a job. The largest come first: the last to finish are then short ones, and no worker idles at the end."""
         return [one_call(f"training {job.contributor}", job.store, drawn_ref(job), train_drawn, job) for job in self.jobs]
+
+    @property
+    def used(self) -> list[DataUsed]:
+        """Training rows and test rows."""
+        listed = listed_of(self.jobs[0])
+        used = [DataUsed(url, content_digest(listed[url]), "contributors") for url in self.config.urls]
+        return [*used, DataUsed(self.config.test, content_digest(listed[self.config.test]), "target")]
 
     def job(self, n_rows: int, replicate: int) -> DrawnJob:
         """The job of a size and replicate."""

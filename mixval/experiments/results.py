@@ -9,10 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from mixval.config.base import FrozenModel
-from mixval.contracts.schemas import SCHEMAS, table_schema
+from mixval.contracts.schemas import table_schema
 from mixval.experiments.curves import Curve, curve
 from mixval.experiments.drawn_training import drawn_ref
 from mixval.experiments.preparing import Experiment
+from mixval.experiments.running import Summary
 from mixval.publish.run_manifest import RunManifest
 from mixval.scaling.phases import breakpoints
 
@@ -96,15 +97,9 @@ class ExperimentFigures(FrozenModel):
     weightings: list[Weighting]
 
 
-class ExperimentSummary(FrozenModel):
-    """What a run did, and where it lies."""
+class ExperimentSummary(Summary):
+    """What a run did, and what it measured."""
 
-    run_id: str
-    url: str
-    """The run's folder, with `report.html`."""
-    n_trained: int
-    n_found: int
-    """Trainings that were there already."""
     figures: ExperimentFigures
 
 
@@ -112,7 +107,6 @@ class ExperimentManifest(RunManifest):
     """Lies in the run's folder as `manifest.json`. Holds no secrets."""
 
     flow: Literal["experiment"] = "experiment"
-    schema_version: int = SCHEMAS["experiment-manifest"].version
     summary: ExperimentSummary
 
 
@@ -123,6 +117,21 @@ class ExperimentResults:
     manifest: ExperimentManifest
     by_class: pa.Table
     """Schema `BY_CLASS`."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the trainings say."""
+
+    figures: ExperimentFigures
+    by_class: pa.Table
+    """Schema `BY_CLASS`."""
+
+
+def measured(experiment: Experiment) -> Measured:
+    """From the committed trainings. Raises StorageError where one is not committed."""
+    by_class = read_trainings(experiment)
+    return Measured(figures(experiment, by_class), by_class)
 
 
 def read_trainings(experiment: Experiment) -> pa.Table:

@@ -52,7 +52,7 @@ METRICS: dict[str, Metric] = {
     "mixval_table_version": Metric("Version of the table at the end of the last run."),
     "mixval_inbox_oldest_seconds": Metric("Age of the oldest delivery that nobody has settled; 0 where there is none."),
     "mixval_findings": Metric("What a gate's run found that somebody should look at."),
-    "mixval_trainings": Metric("Trainings of a calibration or an experiment: run, reused, failed.", ("state",)),
+    "mixval_trainings": Metric("Trainings of a calibration, an experiment or a study: run, reused, failed.", ("state",)),
     "mixval_synthesis_rows": Metric("Rows that a synthesis planned: kept, dropped, failed.", ("state",)),
     "mixval_synthesis_dropped_rows": Metric("Rows that a synthesis dropped, by the filter's reason.", ("reason",)),
     "mixval_synthesis_requests": Metric(

@@ -27,6 +27,7 @@ from mixval.config.valuation import PRESETS
 from mixval.contracts.results import COALITIONS, REDUNDANCY, ranking_schema
 from mixval.contracts.warnings import WARNING_KINDS
 from mixval.experiments.config import ExperimentConfig
+from mixval.experiments.study.config import StudyConfig
 from mixval.gate.checks import Check
 from mixval.gate.row_suite import Known, row_checks
 from mixval.gate.suite import contributor_checks, repeat_checks, shard_checks, shared_checks
@@ -39,6 +40,11 @@ every_page = pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: str(p
 BASE: dict[str, Any] = {
     "source": {"contributors": "c", "target": "t"},
     "output": "o",
+}
+STUDY: dict[str, Any] = {
+    **dict.fromkeys(("real", "output"), "x"),
+    "synthetic": {"web": "x"},
+    "held_out": {"web": "x"},
 }
 GATE: dict[str, Any] = {
     "task": "text-classification",
@@ -114,6 +120,10 @@ def test_settings_in_examples_are_valid(block: pages.Block) -> None:
     if "recipe" in fragment and "generator" in fragment:
         assert fragment.keys() <= parse_config_as(SynthesisConfig, fragment, where=block.name).model_fields_set
         return
+    if "ratios" in fragment:
+        study = pages.laid_over(STUDY, fragment)
+        assert fragment.keys() <= parse_config_as(StudyConfig, study, where=block.name).model_fields_set
+        return
     if "tail" in fragment:
         assert fragment.keys() <= parse_config_as(ExperimentConfig, fragment, where=block.name).model_fields_set
         return
@@ -143,6 +153,12 @@ def test_the_table_of_a_synthesis_is_current() -> None:
     text, made = generate_configuration.FILE.read_text(encoding="utf-8"), generate_configuration.synthesis_tables()
     assert text == replaced(text, "synthesis", made), "run: python -m docs.generate_configuration"
     assert all(f"| `{name}` |" in made for name in ("recipe", "max_chars", "batch_rows", "retries", "top_p", "leakage_words"))
+
+
+def test_the_table_of_a_study_is_current() -> None:
+    text, made = generate_configuration.FILE.read_text(encoding="utf-8"), generate_configuration.study_tables()
+    assert text == replaced(text, "study", made), "run: python -m docs.generate_configuration"
+    assert all(f"| `{name}` |" in made for name in ("ratios", "budgets", "most_epochs", "batch_tokens", "ffn_multiple"))
 
 
 def test_the_table_of_an_experiment_is_current() -> None:

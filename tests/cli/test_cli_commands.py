@@ -314,7 +314,9 @@ def test_help_of_run_lists_the_flows_and_every_other_name_is_refused_with_them(v
     assert again.stdout == invoke("value", valued.config, "--json").stdout
     refused = invoke("run", "evaluation", valued.config)
     assert refused.exit_code == 2
-    assert "expected one of valuation, calibration, ingestion, synthesis, experiment, found 'evaluation'" in refused.stderr
+    assert (
+        "expected one of valuation, calibration, ingestion, synthesis, experiment, study, found 'evaluation'" in refused.stderr
+    )
 
 
 def test_completion_can_be_shown() -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mixval.experiments.study.paper import TABLE_4
 from tests.cli.command_line import invoke
-from tests.scaling.paper_coefficients import TABLE_4
 
 HEAVY = ("torch", "prefect", "transformers", "pandas", "great_expectations", "mixval.storage", "mixval.stages", "scipy.stats")
 

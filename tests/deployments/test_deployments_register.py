@@ -80,12 +80,13 @@ def test_the_worker_finds_the_flow_by_its_module_and_the_flow_its_configuration(
     answers = EXAMPLE.parents[1] / "answers" / "synthesis.yaml"
     files = {"calibration": calibration_file, "ingestion": EXAMPLE.with_name("gate.yaml"), "synthesis": answers}
     files["experiment"] = EXAMPLE.parents[1] / "images" / "phases.yaml"
+    files["study"] = EXAMPLE.parents[1] / "mixtures" / "study.yaml"
     given = flow.load_config(files.get(flow.name, EXAMPLE))
     made = build_deployment(flow, given, "nightly")
     found = load_flow_from_entrypoint(str(made.entrypoint))
     assert found.name == made.flow_name == flow.name
     assert found.validate_parameters(made.parameters)["config"] == given
-    task = {"synthesis": [], "experiment": ["image-classification"]}.get(flow.name, ["text-classification"])
+    task = {"synthesis": [], "study": [], "experiment": ["image-classification"]}.get(flow.name, ["text-classification"])
     assert made.tags == ["mixval", *task]
 
 

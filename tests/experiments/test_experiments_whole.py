@@ -18,7 +18,8 @@ from mixval.experiments.grid import train_all
 from mixval.experiments.planning import plan
 from mixval.experiments.preparing import prepare
 from mixval.experiments.results import BY_CLASS, ExperimentSummary
-from mixval.experiments.whole import publish_experiment, run_experiment, up_to_date
+from mixval.experiments.running import publish, run_kind, up_to_date
+from mixval.experiments.whole import PHASES
 from mixval.stages.in_process import InProcess
 from mixval.stages.steps import Step
 from tests.experiments.labelled import WORDS, settings, write_rows
@@ -29,17 +30,17 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[ExperimentConfig, Exp
     """An experiment that begins with a size less, and goes on with all of them."""
     config = ExperimentConfig.model_validate(settings(tmp_path_factory.mktemp("experiment")))
     fewer = config.model_copy(update={"sizes": config.sizes[:-1]})
-    run_experiment(fewer, InProcess())
-    return config, publish_experiment(run_experiment(config, InProcess()))
+    PHASES.train(prepare(fewer), InProcess())
+    return config, publish(run_kind(PHASES, config, InProcess()))
 
 
 def test_only_what_is_new_is_trained(ran: tuple[ExperimentConfig, ExperimentSummary]) -> None:
     config, summary = ran
     assert (summary.n_trained, summary.n_found) == (2, 10)
-    again = up_to_date(config)
+    again = up_to_date(PHASES, config)
     assert again is not None
     assert (again.run_id, again.n_trained, again.n_found) == (summary.run_id, 0, 12)
-    assert up_to_date(config.model_copy(update={"seed": 1})) is None
+    assert up_to_date(PHASES, config.model_copy(update={"seed": 1})) is None
 
 
 def test_more_rows_teach_more_classes(ran: tuple[ExperimentConfig, ExperimentSummary]) -> None:

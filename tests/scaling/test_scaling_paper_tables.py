@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mixval.experiments.study.paper import TABLE_4
 from mixval.scaling.advice import crossings_of, curve, tokens_for
-from tests.scaling.paper_coefficients import DATA, SIZE, TABLE_4, TABLE_5
+from tests.scaling.paper_coefficients import DATA, SIZE, TABLE_5
 
 
 def loss(name: str, tokens: float) -> float:

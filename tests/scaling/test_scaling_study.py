@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mixval.errors import ConfigError, ContractError, NumericalError
+from mixval.experiments.study.paper import TABLE_4
 from mixval.scaling.advice import crossings, standings
 from mixval.scaling.choosing import choose, laws_for
 from mixval.scaling.fitting import fit_law
@@ -18,7 +19,6 @@ from mixval.scaling.resampling import conditions_of, residual_correlation, share
 from mixval.scaling.runs import Runs
 from mixval.scaling.studying import Study, spread, study
 from mixval.scaling.worth import worths
-from tests.scaling.paper_coefficients import TABLE_4
 
 TOKENS = np.array([1.0, 2, 5, 10, 20, 50, 100, 200])
 

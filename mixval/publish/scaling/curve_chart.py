@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 from markupsafe import Markup
@@ -18,35 +19,45 @@ PANEL_HEIGHT, TITLE_HEIGHT, AXIS_HEIGHT, LEFT, GAP = 210, 34, 50, 52, 16
 MOST_ACROSS = 2
 AXIS_WORDS = {"tokens": "training tokens", "params": "parameters"}
 MOST_CURVES = 12
-"""Model sizes of which each has a curve; of more, these are drawn, evenly spread."""
+"""Values of the other input of which each has a curve; of more, these are drawn, evenly spread."""
 
 
-def curve_chart(mixtures: tuple[Fitted, ...], most_factor: float, layout: Layout, description: str) -> Markup:
-    """The chart as inline SVG. Marks: `run-P-I` run I of panel P; `curve-P-J` and `band-P-J` of the size J; `beyond-P`."""
+def curve_chart(
+    mixtures: Sequence[Fitted],
+    most_factor: float,
+    layout: Layout,
+    description: str,
+    axis: Literal["tokens", "params"] | None = None,
+) -> Markup:
+    """The chart as inline SVG, along tokens where the law has them, or along the input that is named.
+
+    Marks: `run-P-I` run I of panel P; `curve-P-J` and `band-P-J` of the value J of the other input; `beyond-P`.
+    """
+    chart = "curves" if axis is None else f"curves-{axis}"
     across = min(len(mixtures), MOST_ACROSS, layout.panels_across // 2)
     block = TITLE_HEIGHT + PANEL_HEIGHT + AXIS_HEIGHT
     width = layout.width / across
     ends = [loss for one in mixtures for loss in (one.runs.losses.min(), one.runs.losses.max())]
     tooltips: dict[str, str] = {}
-    with drawing("curves", layout):
+    with drawing(chart, layout):
         figure = canvas(layout.width, block * -(-len(mixtures) // across))
         for panel, one in enumerate(mixtures):
             line, column = divmod(panel, across)
             inner = width - LEFT - GAP
             axes = axes_at(figure, column * width + LEFT, line * block + TITLE_HEIGHT, inner, PANEL_HEIGHT)
-            tooltips |= _panel(axes, one, panel, most_factor)
+            tooltips |= _panel(axes, one, panel, most_factor, axis)
             axes.set_ylim(min(ends) * 0.94, max(ends) * 1.03)
             axes.set_title(placeholder(panel), loc="left", pad=10, weight="bold", x=-LEFT / inner)
         ems = (width - GAP) / layout.font_size
         titles = [fitted(one.runs.mixture, ems) for one in mixtures]
-        return inline_svg(figure, "curves", layout, "Runs and fitted law", description, titles, tooltips)
+        return inline_svg(figure, chart, layout, "Runs and fitted law", description, titles, tooltips)
 
 
-def _panel(axes: Any, one: Fitted, panel: int, most_factor: float) -> dict[str, str]:
+def _panel(axes: Any, one: Fitted, panel: int, most_factor: float, wanted: str | None) -> dict[str, str]:
     """Draws one panel and returns its tooltips."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-    axis = "tokens" if "tokens" in one.fit.law.inputs else "params"
+    axis = wanted or ("tokens" if "tokens" in one.fit.law.inputs else "params")
     values = one.runs.columns[axis]
     last, limit = float(values.max()), float(values.max()) * most_factor
     axes.set_xscale("log")
@@ -76,15 +87,15 @@ def _panel(axes: Any, one: Fitted, panel: int, most_factor: float) -> dict[str, 
 
 
 def _fixed(one: Fitted, axis: str) -> list[dict[str, float]]:
-    """The other inputs of each curve: one a model size."""
-    others = [name for name in one.fit.law.inputs if name != axis]
+    """The other inputs of each curve: one a model size, or one an amount of data."""
+    others = [name for name in ("params", "tokens") if name in one.fit.law.inputs and name != axis]
     if not others:
         return [{}]
-    sizes = np.unique(one.runs.columns["params"])
-    kept = sizes[np.unique(np.linspace(0, len(sizes) - 1, min(len(sizes), MOST_CURVES)).round().astype(int))]
+    values = np.unique(one.runs.columns[others[0]])
+    kept = values[np.unique(np.linspace(0, len(values) - 1, min(len(values), MOST_CURVES)).round().astype(int))]
     unique = one.runs.columns.get("unique_tokens")
     rest = {} if unique is None else {"unique_tokens": float(np.median(unique))}
-    return [{"params": float(size), **rest} for size in kept]
+    return [{others[0]: float(value), **rest} for value in kept]
 
 
 def magnitude(value: float) -> str:

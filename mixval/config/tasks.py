@@ -127,6 +127,8 @@ _RESPONSE = ContractColumn("response", "string", is_input=True, kind="text", exa
 
 LABEL_DAMPING, TOKEN_DAMPING = 1.0, 0.01
 """Of classification, relative to the kernel's mean diagonal less its mean entry; of causal LMs, to its mean diagonal."""
+CHECKPOINT_DAMPING = 0.1
+"""Of a causal checkpoint or own module, under the preconditioned kernel that is its default."""
 NGRAM_DAMPING = 10.0
 """Of `random_init: {architecture: ngrams}` as a causal LM."""
 _CAUSAL_MODELS = ("gpt2", "llama", "qwen2")

@@ -88,7 +88,8 @@ class NtkConfig(FrozenModel):
     """Kinds of parameters whose gradients form the kernel. `linear` and `conv` are weights only; `bias` adds their biases."""
     preconditioner: Literal["none", "target"] = "none"
     """Geometry of the kernel. `none`: gradients as they are. `target`: divided by the root of their second moments on T,
-    factored over rows and columns of each weight."""
+    factored over rows and columns of each weight; the default of causal LMs from a checkpoint with `value.method:
+    ntk-regression`."""
     preconditioner_floor: float = Field(default=0.1, gt=0)
     """`preconditioner: target` only: what is added to the second moments, as a share of their mean."""
     damping: float = Field(default=1e-2, gt=0)

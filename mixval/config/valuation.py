@@ -10,7 +10,7 @@ from mixval.config.gate import GateConfig
 from mixval.config.runtime import RuntimeConfig
 from mixval.config.sample import SampleConfig
 from mixval.config.source import SourceConfig
-from mixval.config.tasks import NGRAM_DAMPING, TASKS, Task, TaskSpec, spec_of
+from mixval.config.tasks import CHECKPOINT_DAMPING, NGRAM_DAMPING, TASKS, Task, TaskSpec, spec_of
 from mixval.config.terms import STORES_ROWS, DiscrepancyConfig, LossConfig, NtkConfig
 from mixval.config.value import ValueConfig
 
@@ -117,18 +117,25 @@ class ValuationConfig(FrozenModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _default_damping_of_ngrams(cls, given: Any) -> Any:
-        """The n-gram language model is linear in contexts that two texts rarely share, so that only a value near the mean inner
-        product of S's and T's gradients tells texts apart (docs/laboratory.md)."""
-        if not isinstance(given, dict) or not isinstance(given.get("value", {}), dict):
+    def _defaults_of_language_models(cls, given: Any) -> Any:
+        """A checkpoint is trained further by steps in units of the gradients' roots of second moments, which is the geometry of
+        the preconditioned kernel. The n-gram language model is linear in contexts that two texts rarely share, so that only a
+        value near the mean inner product of S's and T's gradients tells texts apart (docs/laboratory.md)."""
+        task = given.get("task") if isinstance(given, dict) else None
+        spec = TASKS.get(task) if isinstance(task, str) else None
+        sections = [given.get(name, {}) for name in ("value", "ntk")] if spec is not None else []
+        if spec is None or not spec.is_causal or not all(isinstance(one, dict) for one in sections):
             return given
-        task = given.get("task")
+        value, ntk = sections
         backbone = given.get("backbone")
         init = backbone.get("random_init") if isinstance(backbone, dict) else getattr(backbone, "random_init", None)
         name = init.get("architecture") if isinstance(init, dict) else getattr(init, "architecture", None)
-        spec = TASKS.get(task) if isinstance(task, str) else None
-        is_language_model = name == "ngrams" and spec is not None and spec.is_causal
-        return merge({"value": {"damping": NGRAM_DAMPING}}, given) if is_language_model else given
+        if name == "ngrams":
+            return merge({"value": {"damping": NGRAM_DAMPING}}, given)
+        is_regression = value.get("method", DEFAULT_METHOD) == "ntk-regression"
+        if init is not None or not is_regression or ntk.get("preconditioner", "target") != "target":
+            return given
+        return merge({"value": {"damping": CHECKPOINT_DAMPING}, "ntk": {"preconditioner": "target"}}, given)
 
     @model_validator(mode="before")
     @classmethod

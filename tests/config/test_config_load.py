@@ -95,6 +95,21 @@ def test_each_task_has_its_own_damping_of_the_regression() -> None:
     assert parse_config(SMALLEST | {"value": {"damping": 0.1}}).value.damping_for("instruction") == 0.1
 
 
+def test_causal_checkpoints_are_valued_in_the_geometry_of_their_training() -> None:
+    causal = SMALLEST | {"task": "language-modelling", "backbone": {"path": "/models/small"}}
+
+    def chosen(**changes: Any) -> tuple[str, float]:
+        config = parse_config(merge(causal, changes))
+        return config.ntk.preconditioner, config.value.damping_for("language-modelling")
+
+    assert chosen() == chosen(value={"gain": "first-order"}) == ("target", 0.1)
+    assert chosen(value={"damping": 0.3}) == ("target", 0.3)
+    assert chosen(ntk={"preconditioner": "none"}) == chosen(value={"method": "eq8"}) == ("none", 0.01)
+    untrained = {"backbone": {"path": None, "random_init": {"architecture": "llama"}}}
+    assert chosen(**untrained) == chosen(**untrained, task="instruction") == ("none", 0.01)
+    assert parse_config(causal | {"task": "text-classification"}).ntk.preconditioner == "none"
+
+
 def test_values_speak_for_the_rows_read_where_labels_and_features_can_tell() -> None:
     exact = SMALLEST | {"ntk": {"method": "exact"}}
     assert parse_config(exact).values_rows_read

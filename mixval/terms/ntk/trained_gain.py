@@ -3,11 +3,11 @@
 Letters: K contributors; G the predicted gain, to first order, and d the displacement of the parameters (`gain.py`); a = G / d,
 the slope; a_bar its mean over contributors.
 
-    v = G - p d,      p = max(a_bar, 0) / 2
+    v = G - p d,      p = max(a_bar, 0) / 4
 
-G uses the slope at the start alone, while the loss is convex along the way. Where its curvature is constant, the best step
-gains half of what the slope predicts; the other half is the displacement penalty. One learning rate for all contributors fits
-the average one, so half the mean slope, p, is the penalty of a unit of displacement for all. Where the mean slope is not
+G uses the slope at the start alone, while the loss is convex along the way, so a displacement has a penalty. Where the curvature
+is constant, a step to the minimum gains half of what the slope predicts, and one of half that length three quarters: p is the
+penalty of a unit of displacement under the latter, at the one learning rate that all contributors share. Where the mean slope is not
 above 0, there is no penalty.
 
 v is a score on the scale of G, and no forecast of the loss after training: the slope is that of the first step, and the penalty
@@ -20,7 +20,7 @@ import numpy as np
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.arrays import ArrayLike, Floats, floats
 
-SHARE = 0.5
+SHARE = 0.25
 """p over the mean slope."""
 
 

@@ -8,19 +8,19 @@ from mixval.terms.ntk.trained_gain import slope, trained_gains
 
 
 def test_the_formula_by_hand() -> None:
-    # Mean slope 2, so that a unit of the way costs 1.
-    np.testing.assert_allclose(trained_gains(np.array([1.0, 3.0]), np.array([2.0, 4.0])), [0.0, 8.0], rtol=1e-12)
+    # Mean slope 2, so that a unit of the way costs 0.5.
+    np.testing.assert_allclose(trained_gains(np.array([1.0, 3.0]), np.array([2.0, 4.0])), [1.0, 10.0], rtol=1e-12)
     np.testing.assert_allclose(trained_gains(np.array([1.0, 3.0]), np.array([2.0, 4.0]), share=0.0), [2.0, 12.0])
 
 
-def test_the_average_contributor_gains_what_the_best_step_on_a_bent_loss_does() -> None:
+def test_the_average_contributor_gains_what_half_of_the_best_step_on_a_bent_loss_does() -> None:
     downhill, bend = 1.7, 0.4
     steps = np.linspace(0, 20, 200_001)
     gains = downhill * steps - bend / 2 * steps**2
-    best = steps[gains.argmax()]
-    [found] = trained_gains(np.array([downhill]), np.array([best]))
-    assert found == pytest.approx(gains.max(), rel=1e-6)
-    assert found == pytest.approx(downhill * best / 2, rel=1e-6)
+    half = steps[gains.argmax()] / 2
+    [found] = trained_gains(np.array([downhill]), np.array([half]))
+    assert found == pytest.approx(downhill * half - bend / 2 * half**2, rel=1e-6)
+    assert found == pytest.approx(0.75 * gains.max(), rel=1e-6)
 
 
 def test_steeper_is_better_and_more_of_what_hardly_leads_down_is_worse() -> None:

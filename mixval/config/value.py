@@ -20,9 +20,9 @@ class ValueConfig(FrozenModel):
     `eq8`: Eq. 8, minus the weighted sum of its terms. The terms are reported with both."""
     gain: Literal["trained", "first-order"] | None = None
     """Causal LMs with `method: ntk-regression`. `first-order`: the gain in log-probability as regression predicts it.
-    `trained`: less a displacement penalty, since the loss curves upwards: per unit of parameter displacement, a quarter
-    of the mean slope over the run's contributors. None: `trained` for a checkpoint or an own module, `first-order` for `random_init`, where
-    loss still falls in every direction."""
+    `trained`: less a displacement penalty, since the loss curves upwards: per unit of parameter displacement, a quarter of the
+    mean slope over the run's contributors. None: `trained` for a checkpoint or an own module, `first-order` for `random_init`,
+    where loss still falls in every direction."""
     damping: float | None = Field(default=None, gt=0)
     """lambda of `method: ntk-regression` (that of Eq. 8 is `ntk.damping`), dimensionless. Classification: multiple of the mean
     diagonal of Theta less its mean entry; None: 1. Causal LMs: multiple of the mean diagonal; None: 0.1 with

@@ -93,8 +93,8 @@ _KINDS = {
         "value (score)",
         "score of the penalised gain on the target (higher is better)",
         "It is a score, the gain in mean log-probability of the target's answer tokens predicted for a model that is trained "
-        "on the contributor's measured rows and linearised at its initial parameters, less a displacement penalty: a quarter of "
-        "what this run's average contributor gains by moving the parameters as far. No training gives 0." + _NO_FORECAST,
+        "on the contributor's measured rows and linearised at its initial parameters, less a displacement penalty: a quarter "
+        "of what this run's average contributor gains by moving the parameters as far. No training gives 0." + _NO_FORECAST,
         adds_terms=False,
         source=_REGRESSION,
         improves=_IMPROVES,

@@ -153,7 +153,7 @@ def test_deviations_say_that_the_value_is_not_eq_8():
     )
     assert "not Eq. 8, but the cross-entropy" in labelled
     assert "with lambda 1 times" in labelled
-    assert "with lambda 0.01 times" in causal
+    assert "with lambda 0.1 times" in causal
     assert "f is a random combination of all logits" in labelled
     assert "the mean log-probability of the answer tokens" in causal
     assert "f is log p, r = 1 - p" in causal

@@ -32,7 +32,7 @@ from mixval.terms.ntk.value import run_values
 
 COMMAND = "python -m benchmarks.evidence.distribution.switches"
 AS_MEASURED = "as measured"
-SHARE = 0.25
+SHARE = 0.5
 """Of the mean slope: another displacement penalty of causal LMs than the run's, which gains and displacements give."""
 OTHER_PENALTY = f"penalty-{SHARE:g}"
 

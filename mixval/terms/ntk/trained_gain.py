@@ -5,10 +5,10 @@ the slope; a_bar its mean over contributors.
 
     v = G - p d,      p = max(a_bar, 0) / 4
 
-G uses the slope at the start alone, while the loss is convex along the way, so a displacement has a penalty. Where the curvature
-is constant, a step to the minimum gains half of what the slope predicts, and one of half that length three quarters: p is the
-penalty of a unit of displacement under the latter, at the one learning rate that all contributors share. Where the mean slope is not
-above 0, there is no penalty.
+G uses the slope at the start alone, while the loss is convex along the way, so a displacement has a penalty. Where the
+curvature is constant, a step to the minimum gains half of what the slope predicts, and one of half that length three quarters:
+p is the penalty of a unit of displacement under the latter, at the one learning rate that all contributors share. Where the
+mean slope is not above 0, there is no penalty.
 
 v is a score on the scale of G, and no forecast of the loss after training: the slope is that of the first step, and the penalty
 orders contributors without measuring a curvature. It compares contributors of one run, whose mean slope it takes. Other

@@ -26,6 +26,7 @@ TITLES = {
     "regmix": "Mixtures ranked by their weights, fitted to runs of 1M parameters (RegMix)",
     "extrapolation": "Errors of held-out runs",
     "breakpoint": "Breakpoints of noise-free fits over k^beta and k^beta / pi",
+    "study": "A study of mixtures on two cores, at its largest size and budget",
     "coverage": "How often 90 % intervals hold what is true",
 }
 """By first word; another word is a title itself."""

@@ -43,13 +43,13 @@ def study_figures(summary: StudySummary) -> list[Figure]:
                 figure(f"study_good_ratio/{one.synthetic}", None if one.reason else span.value, "-", "% synthetic", COMMAND)
             )
             figures += [
-                figure(f"study_good_ratio/{one.synthetic}_{end}", value, "-", "% synthetic", COMMAND)
+                figure(f"study_good_ratio/{one.synthetic}/{end}", value, "-", "% synthetic", COMMAND)
                 for end, value in (("low", span.low), ("high", span.high))
             ]
     for place in found.places:
         if place.synthetic and (place.size, place.tokens) == (size, tokens):
             name = f"{place.synthetic}/{place.per_cent:g}"
-            ends = (("", place.gap.value), ("_low", place.gap.low), ("_high", place.gap.high))
+            ends = (("", place.gap.value), ("/low", place.gap.low), ("/high", place.gap.high))
             figures += [figure(f"study_gap/{name}{end}", value, "-", "nats a token", COMMAND) for end, value in ends]
     n_models = len(found.places) * found.replicates
     return [*figures, figure("study_models", n_models, "-", "models", COMMAND)]

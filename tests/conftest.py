@@ -57,6 +57,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+    apart = {file for item in items for file in _apart(item)}
+    if apart:
+        raise pytest.UsageError(f"{sorted(apart)} would start what another group has: see BUCKETS and PAGES in {__file__}")
     config.stash[MISSING] = sorted(missing)
     items.sort(key=lambda item: (*LONGEST, group_of(item.nodeid)).index(group_of(item.nodeid)))
 
@@ -71,6 +74,7 @@ LONGEST = (
     "tests/stages/test_stages_regression_value.py",
     "tests/stages/test_stages_ingesting.py",
     "architecture",
+    "pages",
     "benchmarks/tests/test_reduced.py",
     "benchmarks/tests/test_examples_planted.py",
     "benchmarks/tests/test_torture.py",
@@ -81,6 +85,12 @@ long after the others.
 xdist keeps that order under `--no-loadscope-reorder` alone: by itself it begins with the groups of most tests."""
 FAULTS = ("bad_input", "hostile", "killed", "limits", "s3")
 """Files of the flows whose contributors, processes or objects fail, half of what the flows take."""
+BUCKETS = ("_s3.py", "_result_tables.py")
+"""Ends of files that need the S3 server."""
+PAGES = ("_gate_pages.py", "_report_browser.py", "_scaling_page.py", "_section_browser.py")
+"""Ends of files that need a browser."""
+SHARED = {"s3_bucket": "faults", "browser": "pages"}
+"""Fixture -> the group that has what it starts: a server or a browser runs on until its process ends."""
 
 
 def group_of(nodeid: str) -> str:
@@ -92,7 +102,9 @@ def group_of(nodeid: str) -> str:
     folder = file.removeprefix("tests/").partition("/")[0]
     if file.endswith("_server.py"):  # starts servers of its own
         return file
-    if file.endswith("_s3.py") or (folder == "flows" and file.endswith(tuple(f"_flows_{name}.py" for name in FAULTS))):
+    if file.endswith(PAGES):
+        return "pages"
+    if file.endswith(BUCKETS) or (folder == "flows" and file.endswith(tuple(f"_flows_{name}.py" for name in FAULTS))):
         return "faults"
     if folder in {"flows", "cli", "deployments"}:
         return "flows"
@@ -144,6 +156,13 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         stack.enter_context(api.ready())
         stack.enter_context(_temporary_global_settings_context(get_settings_context()))
         yield
+
+
+def _apart(item: pytest.Item) -> list[str]:
+    """The file, once for each shared fixture of another group that the test asks for."""
+    file, group = item.nodeid.partition("::")[0], group_of(item.nodeid)
+    asked = getattr(item, "fixturenames", [])
+    return [file for name, home in SHARED.items() if file.startswith("tests/") and name in asked and group != home]
 
 
 def _builds_images() -> bool:

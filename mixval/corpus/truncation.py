@@ -47,6 +47,8 @@ REFINED = 60.0
 """Deviance by sums up to which a pair is looked at thing by thing."""
 BUDGET = float(chi2.ppf(LEVEL, 1))
 """Deviance within which a pair is not refused."""
+WHOLE_BUDGET = float(chi2.ppf(LEVEL, 2))
+"""The same of no cut-off, which has two parameters fewer."""
 WIDEST = 20.0
 """Ratio of the ends of the rank's interval from which on the rank cannot be told."""
 
@@ -129,7 +131,8 @@ class _Candidates:
 def _estimates(found: _Candidates) -> tuple[Estimate, Estimate, Estimate, str]:
     """Best ones and their intervals: ends are those of all candidates that are not refused."""
     cuts, softness, deviance = found.cuts, found.softness, found.deviance
-    left = np.sqrt(np.maximum(BUDGET - deviance, 0.0))
+    budget = np.append(np.full(len(cuts), BUDGET), WHOLE_BUDGET)
+    left = np.sqrt(np.maximum(budget - deviance, 0.0))
     best, inside = int(np.argmin(deviance)), left > 0
     wide = left * found.errors
     low, high = (found.lost - wide)[inside].min(), (found.lost + wide)[inside].max()
@@ -139,7 +142,7 @@ def _estimates(found: _Candidates) -> tuple[Estimate, Estimate, Estimate, str]:
         return unknown, unknown, of_lost, "no cut-off is shown"
     at = int(np.argmin(deviance[:-1]))
     # At a hard cut the counts themselves tell which things are kept; the softer it is, the less.
-    error = float(left.max() * found.rank_errors[at] * min(1.0, softness[at] / SOFT_ENOUGH))
+    error = float(left[at] * found.rank_errors[at] * min(1.0, softness[at] / SOFT_ENOUGH))
     first, last = _ends(np.log(cuts), deviance[:-1])
     middle = math.log(cuts[at])
     first, last = (math.exp(middle + sign * math.hypot(end - middle, error)) for sign, end in ((-1, first), (1, last)))

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from mixval.config.base import FrozenModel
 from mixval.contracts.truncation import Over, Reference
-from mixval.publish.numerals import compact, count, percent
+from mixval.publish.numerals import count, fixed, percent
 
 REFERENCES: dict[Reference, str] = {"target": "the target", "real": "its real rows"}
 THINGS: dict[Over, str] = {"labels": "labels", "clusters": "clusters of the target's rows", "tokens": "tokens"}
@@ -49,8 +49,8 @@ class Truncated(FrozenModel):
         if self.softness is None:
             return "cannot say"
         if self.softness_high is None:
-            return f"{compact(self.softness)} ({compact(self.softness_low)} or more)"
-        return f"{compact(self.softness)}{_span(self.softness_low, self.softness_high, compact)}"
+            return f"{fixed(self.softness, 2)} ({fixed(self.softness_low, 2)} or more)"
+        return f"{fixed(self.softness, 2)}{_span(self.softness_low, self.softness_high, _two_places)}"
 
     @property
     def lost_words(self) -> str:
@@ -98,6 +98,10 @@ def truncation_lines(found: Sequence[Truncated]) -> list[str]:
 
 def _rank(rank: float) -> str:
     return count(max(1, round(rank)))
+
+
+def _two_places(number: float) -> str:
+    return fixed(number, 2)
 
 
 def _span(low: float | None, high: float | None, shown: Callable[[float], str]) -> str:

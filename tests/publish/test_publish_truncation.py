@@ -20,7 +20,7 @@ def test_a_contributors_lines_say_rank_softness_and_what_is_lost() -> None:
     head, told, untold = truncation_lines(truncated("a", make_truncation(["a", "b"])))
     assert head == "Where its synthetic rows stop:"
     assert told.startswith(
-        "  By labels, its synthetic rows stop at rank 30 (27 to 34) of 100 in the target, with softness 0.2 (0.14 to 0.28); "
+        "  By labels, its synthetic rows stop at rank 30 (27 to 34) of 100 in the target, with softness 0.20 (0.14 to 0.28); "
         "23 % (20 % to 26 %) of the target is not covered."
     )
     assert "Of 12 they surely have less than a tenth of the share: 8 %" in told
@@ -30,7 +30,7 @@ def test_a_contributors_lines_say_rank_softness_and_what_is_lost() -> None:
 
 def test_an_open_softness_says_so() -> None:
     table = pa.Table.from_pylist([truncation_row("a", softness_high=None)], schema=TRUNCATION)
-    assert "softness 0.2 (0.14 or more)" in truncation_sentence(truncated("a", table)[0])
+    assert "softness 0.20 (0.14 or more)" in truncation_sentence(truncated("a", table)[0])
 
 
 def test_the_section_names_who_loses_most_and_is_bounded() -> None:

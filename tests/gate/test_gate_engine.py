@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from mixval.gate.checks import must_be_in, must_be_there, must_be_true, must_lie
-from mixval.gate.engine import great_expectations, inspect
+from mixval.gate.engine import KNOWN, great_expectations, inspect
 from mixval.gate.findings import row_findings
 from mixval.gate.tally import SuiteTally
 
@@ -87,6 +87,7 @@ def test_the_gate_imports_without_great_expectations():
 
 
 def test_an_expectation_is_described_once_and_others_as_before(monkeypatch):
+    KNOWN.forget()
     owner, described = great_expectations().expectations.Expectation, []
     anew = owner.configuration.fget
 

@@ -27,7 +27,7 @@ from PIL import Image
 from benchmarks.evidence.worlds.datasets import read_dataset
 from mixval.contracts.pixels import EncodedImage
 from mixval.gate.near import printed_set
-from mixval.gate.prints import image_print, text_print
+from mixval.gate.prints import image_print, text_prints
 from mixval.gate.spelling import plain_text
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -98,7 +98,7 @@ def _cropped(image: np.ndarray) -> np.ndarray:
 
 
 def _prints(rows: Rows) -> np.ndarray:
-    made = [image_print(row) if isinstance(row, np.ndarray) else text_print(plain_text(row)) for row in rows]
+    made = [image_print(row) if isinstance(row, np.ndarray) else text_prints([plain_text(row)])[0] for row in rows]
     return np.stack(made)
 
 

@@ -55,7 +55,7 @@ def contributor_facts(stream: RowStream, extent: Extent, is_whole: bool) -> tupl
         words = f"{share:.4g} ({count:,} of {counted(n, 'row')})" if is_whole else _at_least(share, count, n, n_all)
         values[column] = share if n_judged else None
         found[column] = (words + causes, count, n)
-    return pd.DataFrame({column: pd.Series([value], dtype="float64") for column, value in values.items()}), found
+    return pd.DataFrame([list(values.values())], columns=list(values), dtype="float64"), found
 
 
 def _shares(stream: RowStream) -> dict[str, tuple[int, str]]:

@@ -19,7 +19,7 @@ from mixval.config.tasks import Task, for_column, spec_of
 from mixval.contracts.digests import input_digest
 from mixval.errors import ShapeError
 from mixval.gate.images import Most, image_cells, image_facts
-from mixval.gate.prints import IMAGE_WIDTH, text_print
+from mixval.gate.prints import IMAGE_WIDTH, text_prints
 from mixval.gate.spelling import joined_text
 from mixval.gate.texts import text_facts
 from mixval.gate.words import SAMPLE_CHARS, shorten
@@ -109,7 +109,7 @@ def _prints(inputs: list[_Derived]) -> list[np.ndarray]:
     """One print a row: its image's, or that of its texts together. Zeros where a row has none."""
     if of_images := next((one.prints for one in inputs if one.prints is not None), None):
         return [np.zeros(IMAGE_WIDTH, np.float16) if one is None else one for one in of_images]
-    return [text_print(" ".join(map(joined_text, row))) for row in zip(*(one.values for one in inputs), strict=True)]
+    return text_prints([" ".join(map(joined_text, row)) for row in zip(*(one.values for one in inputs), strict=True)])
 
 
 def as_digests(names: list[bytes]) -> np.ndarray:

@@ -10,6 +10,8 @@ Letters: D = IMAGE_WIDTH or TEXT_WIDTH numbers of a print.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image
 
@@ -23,6 +25,7 @@ MOST_CHARS = 20_000
 """Characters of a text that count: its beginning."""
 FLATTEST = 0.5
 """Root mean square of grey levels (0 to 255) below which an image has nothing to compare."""
+_TOGETHER = 65_536
 _STEP = 0x9E3779B97F4A7C15
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
@@ -46,18 +49,31 @@ def mirrored(prints: np.ndarray) -> np.ndarray:  # (N, IMAGE_WIDTH) -> the same
     return np.asarray(np.flip(prints.reshape(-1, SIDE, SIDE, 3), axis=2).reshape(prints.shape))
 
 
-def text_print(plain: str) -> np.ndarray:  # (TEXT_WIDTH,) float16
-    """The print of a text in the spelling of `spelling.py`; zeros for an empty one."""
+def text_prints(plains: Sequence[str]) -> list[np.ndarray]:
+    """The prints of texts in the spelling of `spelling.py`, (TEXT_WIDTH,) float16 each; zeros for an empty one.
+
+    Memory: some hundred bytes for each of `_TOGETHER` trigrams, or of the longest text's.
+    """
+    named, found = [_trigrams(plain) for plain in plains], list[np.ndarray]()
+    while len(found) < len(named):
+        sizes = np.cumsum([len(names) for names in named[len(found) :]])
+        some = named[len(found) : len(found) + max(1, int((sizes <= _TOGETHER).sum()))]
+        names = np.concatenate(some)
+        words = np.stack([_mixed(names, at + 1) for at in range(TEXT_WIDTH // 64)], axis=1)
+        signs = np.unpackbits(words.astype("<u8").view(np.uint8).reshape(len(names), TEXT_WIDTH // 8), axis=1)
+        of_text = np.split(signs, np.cumsum([len(one) for one in some])[:-1])
+        found += [np.asarray(2.0 * one.sum(axis=0, dtype=np.uint32) - len(one), dtype=np.float16) for one in of_text]
+    return found
+
+
+def _trigrams(plain: str) -> np.ndarray:
+    """(K,) uint64 the text's trigrams, each once."""
     codes = np.frombuffer(f" {plain[:MOST_CHARS]} ".encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
     trigrams = np.zeros(max(len(codes) - TRIGRAM + 1, 0), dtype=np.uint64)
     for at in range(TRIGRAM):
         trigrams = (trigrams << np.uint64(21)) | codes[at : len(trigrams) + at]
-    names = np.unique(trigrams)
-    if not len(names):
-        return np.zeros(TEXT_WIDTH, np.float16)
-    words = np.stack([_mixed(names, at + 1) for at in range(TEXT_WIDTH // 64)], axis=1)
-    signs = np.unpackbits(words.astype("<u8").view(np.uint8).reshape(len(names), -1), axis=1)
-    return np.asarray(2.0 * signs.sum(axis=0) - len(names), dtype=np.float16)
+    trigrams.sort()
+    return np.asarray(trigrams[np.diff(trigrams, prepend=~trigrams[:1]) != 0])
 
 
 def _mixed(names: np.ndarray, stream: int) -> np.ndarray:

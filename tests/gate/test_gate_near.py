@@ -9,7 +9,7 @@ from PIL import Image
 
 from mixval.contracts.pixels import EncodedImage
 from mixval.gate.near import FEWEST, as_arrays, from_arrays, printed_set
-from mixval.gate.prints import image_print, mirrored, text_print
+from mixval.gate.prints import image_print, mirrored, text_prints
 from mixval.gate.shared import MOST_HELD, held_prints, near_copies
 from mixval.gate.spelling import plain_text
 
@@ -34,7 +34,7 @@ def reworded(texts: list[str], seed: int = 0) -> list[str]:
 
 
 def of_texts(texts: list[str]) -> np.ndarray:
-    return np.stack([text_print(plain_text(text)) for text in texts])
+    return np.stack(text_prints([plain_text(text) for text in texts]))
 
 
 def pictures(seed: int, n: int, side: int = 32) -> list[np.ndarray]:
@@ -107,7 +107,18 @@ def test_prints_are_the_same_for_grey_as_one_channel_or_three_and_mirror_twice()
     own = of_pictures([image])
     assert np.array_equal(mirrored(mirrored(own)), own)
     assert np.allclose(mirrored(own), of_pictures([image[:, ::-1]]), atol=1e-2)
-    assert text_print("a").any()
+
+
+def test_prints_of_texts_are_the_same_one_by_one_and_together():
+    draw = np.random.default_rng(0)
+    long = ["".join(map(chr, draw.integers(97, 50_000, 19_000))) for _ in range(4)]  # more trigrams than go together
+    texts = ["a", *long[:2], "", "a film", *long[2:], "a film a film"]
+    together = text_prints(texts)
+    assert np.array_equal(np.stack(together), np.stack([text_prints([text])[0] for text in texts]))
+    assert [bool(one.any()) for one in together] == [text != "" for text in texts]
+    trigrams = {f" {texts[-1]} "[at : at + 3] for at in range(len(texts[-1]))}
+    assert abs(together[-1]).max() <= len(trigrams)
+    assert (together[-1].astype(int) % 2 == len(trigrams) % 2).all()  # a sum of so many signs
 
 
 def test_a_stored_set_says_the_same():

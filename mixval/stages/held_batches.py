@@ -26,14 +26,14 @@ from mixval.stages.regression_value import responses_of
 from mixval.stages.routes import route_of
 from mixval.stages.row_names import content_of, row_names
 from mixval.stages.shared_sketch import shared_sketch_ref
-from mixval.stages.statistics import PartStatistics, most_kept, read_statistics, statistics_ref
+from mixval.stages.statistics import PartStatistics, most_kept, read_small_statistics, read_statistics, statistics_ref
 from mixval.stages.steps import MOST_LOST, Step, make_here
 from mixval.stages.target_gradients import read_target_gradients
 from mixval.terms.discrepancy.random_features import MeanEmbedding
 from mixval.terms.loss.sums import COLUMNS
 from mixval.terms.ntk.objective import TargetObjective
 from mixval.terms.replicates import Keys
-from mixval.terms.sufficient_statistics import SufficientStatistics
+from mixval.terms.sufficient_statistics import SmallStatistics, SufficientStatistics
 from mixval.valuation.held_rows import HeldRows
 from mixval.valuation.summed_rows import SampledSums
 
@@ -166,7 +166,7 @@ def batch_ref(target: MeasureJob, sample: SampleConfig, name: str) -> ArtifactRe
 
 def _read(target: MeasureJob, ref: ArtifactRef, told: StoredBatch) -> Batch:
     statistics = ArtifactRef(kind=told.statistics[0], fingerprint=told.statistics[1], root=ref.root)
-    by_part, names = _statistics(target, statistics), target.store.read_tensors(ref)
+    by_part, names = read_small_statistics(target, statistics), target.store.read_tensors(ref)
     embeddings = [one.embedding for one in by_part.values()]
     tokens = sum(_tokens(one) * told.n_by_part[part] / one.n for part, one in by_part.items())
     return Batch(
@@ -175,7 +175,7 @@ def _read(target: MeasureJob, ref: ArtifactRef, told: StoredBatch) -> Batch:
         n_by_part=told.n_by_part,
         parts=partial(_sums, target, statistics, told.n_by_part),
         rows=HeldRows.of(names["content"].astype(np.uint64)),
-        kept={part: content_of(names, one.kept.keys) for part, one in by_part.items()},
+        kept={part: content_of(names, one.keys) for part, one in by_part.items()},
         embedding=reduce(add, embeddings) if embeddings else None,
         n_tokens=tokens if target.classes is None else None,
     )
@@ -196,7 +196,7 @@ def _weighted(one: SufficientStatistics, n_admitted: int, objective: TargetObjec
     return SampledSums(
         admitted=n_admitted,
         measured=one.n,
-        gram=weight * one.gradients.gram,
+        gram=one.gradients.gram if weight == 1 else weight * one.gradients.gram,
         cross=weight * one.gradients.responses / objective.unit,
         limit=kept.limit,
         keys=kept.keys,
@@ -206,6 +206,6 @@ def _weighted(one: SufficientStatistics, n_admitted: int, objective: TargetObjec
     )
 
 
-def _tokens(one: SufficientStatistics) -> float:
+def _tokens(one: SmallStatistics) -> float:
     """Answer tokens of the measured rows."""
     return float(one.losses.groups[:, COLUMNS.index("count")].sum())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 
@@ -24,6 +24,7 @@ from mixval.contracts.plan import ShardRef
 from mixval.contracts.record import ArtifactRef
 from mixval.stages.group_pieces import commit_piece_groups, piece_groups_ref
 from mixval.stages.jobs import MeasureJob
+from mixval.stages.kept import LastMade
 from mixval.stages.measured import parts_with_rows
 from mixval.stages.one_pass import measured_rows
 from mixval.stages.rows import bad_rows, real_rows, threshold_rows
@@ -32,7 +33,7 @@ from mixval.stages.steps import Work
 from mixval.telemetry.peak import peak_bytes
 from mixval.terms.discrepancy.labelled import with_labels
 from mixval.terms.discrepancy.random_features import FourierFeatures, fourier_features
-from mixval.terms.sufficient_statistics import MeasuredRows, SufficientStatistics
+from mixval.terms.sufficient_statistics import MeasuredRows, SmallStatistics, SufficientStatistics
 
 VERSION = 6
 """Raised whenever the numbers change."""
@@ -55,6 +56,8 @@ class Piece(FrozenModel):
     part: int
     n_parts: int
 
+
+_FOURIER = LastMade[FourierFeatures]()
 
 PartStatistics = dict[str, SufficientStatistics]
 """By part; a part without rows is left out."""
@@ -159,9 +162,19 @@ def statistics_work(job: MeasureJob, target: MeasureJob) -> Work:
 
 def read_statistics(job: MeasureJob, ref: ArtifactRef) -> PartStatistics:
     """Committed statistics, of a piece or of a contributor."""
+    return {part: SufficientStatistics.from_arrays(named) for part, named in _stored(job, ref).items()}
+
+
+def read_small_statistics(job: MeasureJob, ref: ArtifactRef) -> dict[str, SmallStatistics]:
+    """What is small of committed statistics: no sum over gradients is made."""
+    return {part: SmallStatistics.from_arrays(named) for part, named in _stored(job, ref).items()}
+
+
+def _stored(job: MeasureJob, ref: ArtifactRef) -> dict[str, dict[str, np.ndarray]]:
+    """Arrays by part; a part without rows is left out."""
     arrays = job.store.read_tensors(ref)
     held = {part: {k.removeprefix(f"{part}/"): a for k, a in arrays.items() if k.startswith(f"{part}/")} for part in PARTS}
-    return {part: SufficientStatistics.from_arrays(named) for part, named in held.items() if named}
+    return {part: named for part, named in held.items() if named}
 
 
 def rows_represented(job: MeasureJob, by_part: PartStatistics) -> dict[str, float]:
@@ -172,9 +185,8 @@ def rows_represented(job: MeasureJob, by_part: PartStatistics) -> dict[str, floa
 def frequencies_of(target: MeasureJob, n_columns: int) -> FourierFeatures:
     """The feature map of the run's shared sketch for features of this many columns."""
     switches = target.discrepancy
-    return fourier_features(
-        read_shared_sketch(target).bandwidths, n_columns, switches.frequencies, target.seed, switches.combine
-    )
+    given = read_shared_sketch(target).bandwidths, n_columns, switches.frequencies, target.seed, switches.combine
+    return _FOURIER.get(repr(given), lambda: fourier_features(*given))
 
 
 def _shared(job: MeasureJob, target: MeasureJob) -> str:
@@ -238,23 +250,30 @@ def _make_statistics(
     measured = None if rows.num_rows == 0 else measured_rows(job, target, rows, read_shared_sketch(target).plan)
     if grouped is not None:
         commit_piece_groups(job, grouped, inputs, rows, measured, most_kept(job))
-    by_part = {} if measured is None else _of(job, target, rows, measured)
-    numbers = _as_numbers(by_part)
+    by_part = {} if measured is None else _by_part(target, rows, measured)
+    numbers = {f"n_{part}": len(own.keys) for part, own in by_part.items()}
+    tensors = _arrays_of(job, target, by_part) | {"rows": np.array(rows.num_rows)}
     seconds = time.perf_counter() - started
-    tensors = _as_arrays(by_part) | {"rows": np.array(rows.num_rows)}
     job.store.commit(ref, inputs=inputs, tensors=tensors, numbers=numbers, seconds=seconds, peak_bytes=peak_bytes())
     return ref
 
 
-def _of(job: MeasureJob, target: MeasureJob, rows: pa.Table, measured: MeasuredRows) -> PartStatistics:
+def _by_part(target: MeasureJob, rows: pa.Table, measured: MeasuredRows) -> dict[str, MeasuredRows]:
+    """What was measured of each part that has rows, features as T compares them."""
     shared = read_shared_sketch(target)
     if shared.labels is not None:
         labels = np.array(rows["label"].to_pylist(), dtype=np.int64)
         measured = replace(measured, features=with_labels(shared.labels, measured.features, labels))
-    fourier = frequencies_of(target, measured.features.shape[1])
-    is_real = real_rows(rows).astype(bool)
-    split = {part: measured.take(rows) for part, rows in parts_with_rows(is_real)}
-    return {part: SufficientStatistics.of(own, fourier, most_kept(job)) for part, own in split.items()}
+    return {part: measured.take(own) for part, own in parts_with_rows(real_rows(rows).astype(bool))}
+
+
+def _arrays_of(job: MeasureJob, target: MeasureJob, by_part: Mapping[str, MeasuredRows]) -> dict[str, np.ndarray]:
+    """The statistics of each part as they are stored."""
+    found = dict[str, np.ndarray]()
+    for part, own in by_part.items():
+        arrays = SufficientStatistics.arrays_of(own, frequencies_of(target, own.features.shape[1]), most_kept(job))
+        found |= {f"{part}/{name}": array for name, array in arrays.items()}
+    return found
 
 
 def _as_numbers(by_part: PartStatistics) -> dict[str, float]:

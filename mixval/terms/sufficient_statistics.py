@@ -23,8 +23,8 @@ from mixval.errors import ShapeError
 from mixval.terms.discrepancy.random_features import FourierFeatures, MeanEmbedding, embed
 from mixval.terms.loss.sums import LossSums
 from mixval.terms.ntk.kept_rows import KeptRows
-from mixval.terms.ntk.row_sums import RowSums, below
-from mixval.terms.ntk.statistics import GradientStatistics
+from mixval.terms.ntk.row_sums import RowSums, arrays_of_kept, below
+from mixval.terms.ntk.statistics import GradientStatistics, response_sums
 from mixval.terms.replicates import Keys
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -59,9 +59,37 @@ class MeasuredRows:
         """What regression needs of these rows, at most `most_kept` of them stored."""
         return RowSums.of(most_kept, self.keys, self.gradients, self.residual, self.responses, self.labels, self.counts)
 
+    def kept_arrays(self, most_kept: int) -> Arrays:
+        """`sums(most_kept).to_arrays()` where all rows are kept, without making sums that are not stored then."""
+        kept = KeptRows.of(most_kept, self.keys, self.gradients, self.residual, self.labels, self.counts)
+        return arrays_of_kept(kept, response_sums(self.gradients, self.responses))
+
     def take(self, chosen: npt.NDArray[np.bool_]) -> "MeasuredRows":
         """The rows that the mask (N,) marks."""
         return MeasuredRows(*(getattr(self, name)[chosen] for name in self.__dataclass_fields__))
+
+
+@dataclass(frozen=True)
+class SmallStatistics:
+    """What is small of a part's sums."""
+
+    losses: LossSums
+    embedding: MeanEmbedding
+    keys: Keys
+    """(M,) of the rows that are kept, in their order."""
+
+    @property
+    def n(self) -> int:
+        """Rows."""
+        return self.losses.n
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> "SmallStatistics":
+        """Of what `SufficientStatistics.to_arrays` wrote. Raises ShapeError when something is missing."""
+        if missing := sorted({"losses", "kept/keys"} - set(arrays)):
+            raise ShapeError(f"sufficient statistics need {missing}, found {sorted(arrays)[:5]}. Make it again.")
+        embedding = MeanEmbedding.from_arrays(below(arrays, "embedding/"))
+        return cls(LossSums(arrays["losses"]), embedding, arrays["kept/keys"].astype(np.uint64))
 
 
 @dataclass(frozen=True)
@@ -91,6 +119,16 @@ class SufficientStatistics:
             sums.gradients,
             sums.kept,
         )
+
+    @classmethod
+    def arrays_of(cls, rows: MeasuredRows, fourier: FourierFeatures, most_kept: int) -> Arrays:
+        """`of(...).to_arrays()`, without making sums that are not stored."""
+        if len(rows.keys) > most_kept:
+            return cls.of(rows, fourier, most_kept).to_arrays()
+        losses = LossSums.of(rows.losses, rows.counts, rows.keys, fourier.settings.seed)
+        embedding = embed(fourier, rows.features, rows.keys).to_arrays()
+        named = {f"embedding/{name}": array for name, array in embedding.items()}
+        return {"losses": losses.groups} | named | rows.kept_arrays(most_kept)
 
     @property
     def n(self) -> int:

@@ -19,7 +19,7 @@ from mixval.terms.loss.mean import estimate_loss
 from mixval.terms.loss.sums import LossSums
 from mixval.terms.ntk.kept_rows import KeptRows
 from mixval.terms.replicates import row_groups
-from mixval.terms.sufficient_statistics import MeasuredRows, SufficientStatistics
+from mixval.terms.sufficient_statistics import MeasuredRows, SmallStatistics, SufficientStatistics
 
 FOURIER = fourier_features([0.7, 2.0], n_columns=3, n_frequencies=8, seed=4)
 
@@ -61,6 +61,15 @@ def test_statistics_come_back_from_their_file(kept: int) -> None:
     assert ("gradients/gram" in arrays) == (kept < 30)
     assert_same(statistics, SufficientStatistics.from_arrays(arrays))
     np.testing.assert_allclose(SufficientStatistics.from_arrays(arrays).gradients.gram, statistics.gradients.gram, rtol=1e-12)
+    made = SufficientStatistics.arrays_of(rows(30), FOURIER, kept)
+    assert {name: array.dtype for name, array in made.items()} == {name: array.dtype for name, array in arrays.items()}
+    for name, array in made.items():
+        np.testing.assert_allclose(array, arrays[name], rtol=1e-14, err_msg=name)
+    small = SmallStatistics.from_arrays(arrays)
+    assert (small.n, small.keys.tolist()) == (30, statistics.kept.keys.tolist())
+    np.testing.assert_array_equal(small.embedding.sums, statistics.embedding.sums)
+    with pytest.raises(ShapeError, match="kept/keys"):
+        SmallStatistics.from_arrays({name: array for name, array in arrays.items() if name != "kept/keys"})
 
 
 def test_the_sums_give_the_loss_of_the_rows() -> None:

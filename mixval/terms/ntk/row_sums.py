@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mixval.errors import ShapeError
+from mixval.terms.arrays import floats
 from mixval.terms.ntk.kept_rows import KeptRows
 from mixval.terms.ntk.statistics import GradientStatistics
 from mixval.terms.replicates import Keys
@@ -66,20 +67,26 @@ class RowSums:
 
     def to_arrays(self) -> Arrays:
         """Contiguous arrays by name, e.g. for safetensors."""
-        gradients = self.gradients.to_arrays()
-        if len(self.kept.keys) == self.n:
-            gradients = {name: array for name, array in gradients.items() if name not in FROM_ROWS}
-        parts = {"gradients": gradients, "kept": self.kept.to_arrays()}
-        return {f"{part}/{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+        gradients = self.gradients.to_arrays(without=FROM_ROWS if len(self.kept.keys) == self.n else ())
+        return _named(gradients, self.kept)
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> RowSums:
         """What `to_arrays` wrote. Raises ShapeError when something is missing or does not fit."""
         kept, gradients = KeptRows.from_arrays(below(arrays, "kept/")), below(arrays, "gradients/")
-        if "gram" not in gradients:
-            again = GradientStatistics.of(kept.features, kept.residual)
-            gradients |= {name: getattr(again, name) for name in FROM_ROWS}
-        return cls(GradientStatistics.from_arrays(gradients), kept)
+        again = None if "gram" in gradients else GradientStatistics.of(kept.features, kept.residual)
+        return cls(GradientStatistics.from_arrays(gradients, again), kept)
+
+
+def arrays_of_kept(kept: KeptRows, responses: npt.NDArray[np.float64]) -> Arrays:
+    """`RowSums.to_arrays` of rows that are all kept, of which (q, C) are the sums Phi'Y. Raises NumericalError for NaN."""
+    r = floats("the residual r", kept.residual, 1)
+    return _named({"n": np.array(len(r), dtype=np.int64), "square": np.array(float(r @ r)), "responses": responses}, kept)
+
+
+def _named(gradients: Arrays, kept: KeptRows) -> Arrays:
+    parts = {"gradients": gradients, "kept": kept.to_arrays()}
+    return {f"{part}/{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
 
 
 def below(arrays: Mapping[str, npt.NDArray[Any]], prefix: str) -> Arrays:

@@ -7,7 +7,7 @@ Statistics of two parts add up to those of their union only if one sketch made b
 parameters in the same order. Another seed cannot be seen in the numbers, so it belongs to the fingerprint of a stored artifact.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,9 +83,13 @@ class GradientStatistics:
         for low in range(0, r.size, BLOCK_ROWS):
             rows = slice(low, low + BLOCK_ROWS)
             phi = floats(f"features Phi from row {low} on", features[rows], 2)
-            gram += phi.T @ phi
-            cross += phi.T @ r[rows]
-            products += phi.T @ y[rows]
+            own = phi.T @ phi, phi.T @ r[rows], phi.T @ y[rows]
+            if low == 0:  # as few rows are: nothing is there to add to
+                gram, cross, products = own
+                continue
+            gram += own[0]
+            cross += own[1]
+            products += own[2]
         return cls(r.size, gram, cross, float(r @ r), products)
 
     def __add__(self, other: "GradientStatistics") -> "GradientStatistics":
@@ -103,29 +107,49 @@ class GradientStatistics:
             self.responses + other.responses,
         )
 
-    def to_arrays(self) -> Arrays:
+    def to_arrays(self, without: Collection[str] = ()) -> Arrays:
         """Contiguous arrays by name, e.g. for safetensors. Of the Gram matrix, which is symmetric, the lower triangle."""
-        return {
-            "n": np.array(self.n, dtype=np.int64),
-            "gram": lower_triangle(self.gram),
-            "cross": np.ascontiguousarray(self.cross),
-            "square": np.array(self.square, dtype=np.float64),
-            "responses": np.ascontiguousarray(self.responses),
+        made: dict[str, Callable[[], npt.NDArray[Any]]] = {
+            "n": lambda: np.array(self.n, dtype=np.int64),
+            "gram": lambda: lower_triangle(self.gram),
+            "cross": lambda: np.ascontiguousarray(self.cross),
+            "square": lambda: np.array(self.square, dtype=np.float64),
+            "responses": lambda: np.ascontiguousarray(self.responses),
         }
+        return {name: make() for name, make in made.items() if name not in without}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> "GradientStatistics":
-        """What `to_arrays` wrote; the Gram matrix may be whole, too.
+    def from_arrays(
+        cls, arrays: Mapping[str, npt.NDArray[Any]], summed: "GradientStatistics | None" = None
+    ) -> "GradientStatistics":
+        """What `to_arrays` wrote; the Gram matrix may be whole, too. `summed` has the sums that were not written.
 
         Raises ShapeError when something is missing or of another shape, NumericalError for NaN.
         """
         is_whole = "gram" in arrays and arrays["gram"].ndim == 2
-        ranks = {"n": 0, "gram": 2 if is_whole else 1, "cross": 1, "square": 0, "responses": 2}
+        ranks = {"n": 0, "square": 0, "responses": 2} | ({} if summed else {"gram": 2 if is_whole else 1, "cross": 1})
         if missing := sorted(set(ranks) - set(arrays)):
             raise ShapeError(f"gradient statistics need {sorted(ranks)}, {missing} are missing. Make them again.")
         given = {name: floats(f"gradient statistics, '{name}'", arrays[name], rank) for name, rank in ranks.items()}
+        if summed is not None:
+            return cls(int(arrays["n"]), summed.gram, summed.cross, float(given["square"]), given["responses"])
         gram = given["gram"] if is_whole else symmetric(given["gram"], given["cross"].size)
         return cls(int(arrays["n"]), gram, given["cross"], float(given["square"]), given["responses"])
+
+
+def response_sums(features: ArrayLike, responses: ArrayLike) -> Floats:  # (n, q), (n, C)
+    """(q, C) Phi'Y alone, as in `GradientStatistics.of`, with its errors."""
+    y = floats("the responses Y", responses, 2)
+    if features.ndim != 2 or features.shape[0] != len(y):
+        raise ShapeError(
+            f"gradient statistics: expected features (n, q) and responses (n, C) of the same rows, found "
+            f"{tuple(features.shape)} and {y.shape}. Use the same rows for all."
+        )
+    products = np.zeros((features.shape[1], y.shape[1]))
+    for low in range(0, len(y), BLOCK_ROWS):
+        rows = slice(low, low + BLOCK_ROWS)
+        products += floats(f"features Phi from row {low} on", features[rows], 2).T @ y[rows]
+    return products
 
 
 def lower_triangle(whole: Floats) -> Floats:

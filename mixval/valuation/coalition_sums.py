@@ -12,7 +12,7 @@ made anew where the trace is small against that coalition's, or after many chang
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,8 +61,8 @@ class Statistics:
 class GramSums:
     """Sum of Gram matrices over a coalition, changed step by step."""
 
-    def __init__(self, grams: NDArray[Any], diagonals: Floats, *, lower: bool) -> None:
-        """Take (K, q, q) matrices and their diagonals (K, q); the coalition is empty.
+    def __init__(self, grams: Sequence[NDArray[Any]] | NDArray[Any], diagonals: Floats, *, lower: bool) -> None:
+        """Take K (q, q) matrices and their diagonals (K, q); the coalition is empty.
 
         With `lower`, only blocks that meet the lower triangle are read and summed.
         """
@@ -100,7 +100,7 @@ class GramSums:
     def _change(self, k: int, operation: np.ufunc) -> None:
         is_first = not self.members.any()
         for rows, columns in self._blocks:
-            held, own = self.gram[rows, columns], self._grams[k, rows, columns]
+            held, own = self.gram[rows, columns], self._grams[k][rows, columns]
             if is_first:
                 held[:] = own
             else:

@@ -108,7 +108,7 @@ def worth_of(union: SolvedCoalition, player: Player, target: TargetSide) -> Esti
     if places is None and union.regression.is_kernel:
         return None
     reach = None if places is None else union.reach.take(places)
-    spread = value_spread(union.regression, union.found, target.objective, own, target.multipliers, reach)
+    spread = value_spread(union.regression, union.found, target.objective, own, target.multipliers, reach, union.linear)
     return Estimated(union.found.value, spread.deviations)
 
 

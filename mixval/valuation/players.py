@@ -88,7 +88,7 @@ def game_of(
     Raises ShapeError where the players are not as many as said, or not of T's sketch.
     """
     q, c = target.features.shape[1], target.objective.n_classes
-    gram, cross = np.zeros((n_players, q, q), dtype=precision), np.zeros((n_players, q, c))
+    gram, cross = list[npt.NDArray[Any]](), np.zeros((n_players, q, c))
     counts, rows, place = np.zeros((2, n_players), dtype=np.int64), list[EffectRows](), 0
     for place, player in enumerate(players, start=1):
         if place > n_players or player.gram.shape != (q, q) or player.cross.shape != (q, c):
@@ -96,7 +96,8 @@ def game_of(
                 f"player {place} of {n_players}: expected sums ({q}, {q}) and ({q}, {c}), found {player.gram.shape} and "
                 f"{player.cross.shape}. Use T's sketch and classes for all."
             )
-        gram[place - 1], cross[place - 1] = player.gram, player.cross
+        gram.append(player.gram.astype(precision, copy=False))
+        cross[place - 1] = player.cross
         counts[:, place - 1] = player.admitted, player.measured
         rows += [] if player.rows is None else [player.rows]
     if place != n_players or len(rows) not in (0, n_players):

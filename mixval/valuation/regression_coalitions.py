@@ -29,6 +29,7 @@ import numpy.typing as npt
 
 from mixval.errors import NumericalError, ShapeError
 from mixval.terms.ntk.damped import effective_rank, solved
+from mixval.terms.ntk.linearised import Linearised
 from mixval.terms.ntk.objective import TargetObjective
 from mixval.terms.ntk.regression import KernelRegression, Reach
 from mixval.terms.ntk.value import RegressionValue, regression_value
@@ -48,19 +49,20 @@ class RegressionSums:
     """(K,) rows N, at least 1."""
     measured: npt.NDArray[np.int64]
     """(K,) rows n behind the sums."""
-    gram: npt.NDArray[Any]
-    """(K, q, q) float32 or float64: A, weighted by N / n. Referenced, not copied."""
+    gram: Sequence[npt.NDArray[Any]] | npt.NDArray[Any]
+    """K of (q, q) float32 or float64: A, weighted by N / n. Referenced, not copied."""
     cross: Floats
     """(K, q, C): c, weighted alike."""
 
     def __post_init__(self) -> None:
         """Refuse sums that do not fit together."""
-        k, q = self.gram.shape[:2]
-        shapes = (self.admitted.shape, self.measured.shape, self.gram.shape, self.cross.shape[:2])
-        if shapes != ((k,), (k,), (k, q, q), (k, q)) or self.cross.ndim != 3 or k == 0:
+        grams = sorted({one.shape for one in self.gram})
+        k, q = len(self.gram), 0 if self.cross.ndim != 3 else self.cross.shape[1]
+        shapes = (self.admitted.shape, self.measured.shape, grams, self.cross.shape[:2])
+        if shapes != ((k,), (k,), [(q, q)], (k, q)) or k == 0:
             raise ShapeError(
-                f"values of coalitions: expected rows (K,), A (K, q, q) and c (K, q, C), found {self.admitted.shape}, "
-                f"{self.measured.shape}, {self.gram.shape} and {self.cross.shape}. Use one sketch."
+                f"values of coalitions: expected rows (K,), K matrices A (q, q) and c (K, q, C), found {self.admitted.shape}, "
+                f"{self.measured.shape}, {k} of {grams} and {self.cross.shape}. Use one sketch."
             )
         if not (np.isfinite(self.cross).all() and all(np.isfinite(one).all() for one in self.gram)):
             raise NumericalError(
@@ -104,6 +106,8 @@ class SolvedCoalition:
     """Of each member."""
     reach: Reach
     """Of these rows, in their order."""
+    linear: Linearised
+    """The value about its outputs."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,7 @@ class RegressionGame:
             raise NumericalError(f"expected a positive damping, found {damping:g}. Set `value.damping`.")
         self._of, self._target = sums, of_target.astype(np.float64)
         self._objective, self._damping = objective, damping
-        diagonals = np.diagonal(sums.gram, axis1=1, axis2=2).astype(np.float64)
+        diagonals = np.array([np.diagonal(one) for one in sums.gram], dtype=np.float64)
         self._total = GramSums(sums.gram, diagonals, lower=False)
         self._known: dict[bytes, float] = {}
         self._spreads, self._deviations = spreads, dict[bytes, Floats]()
@@ -189,7 +193,7 @@ class RegressionGame:
         reach = value_reach(regression, found, sampled)
         spread = value_spread(regression, found, self._objective, sampled, self._spreads.target, reach)
         self._deviations[key] = spread.deviations
-        return SolvedCoalition(replace(regression, matrix=np.zeros((0, 0))), found, chosen, reach)
+        return SolvedCoalition(replace(regression, matrix=np.zeros((0, 0))), found, chosen, reach, spread.linear)
 
     def rows(self, members: Members) -> Floats:
         """(m,) v of these contributors, none or more, on each of T's rows; their mean is v, weighted by T's answer tokens."""

@@ -82,7 +82,7 @@ class Reach:
     leverages: Floats
     """(u,) 0 to 1: by how much the row's own response sets its prediction."""
     sizes: Floats
-    """(u,) |(Phi'Phi + lambda I)^-1 phi_i|^2: of the parameters, for a residual of 1."""
+    """(u,) |(Phi'Phi + lambda I)^-1 phi_i|^2: of the parameters, for a residual of 1. NaN where they were not asked for."""
 
     def take(self, rows: npt.NDArray[np.int64]) -> Reach:
         """Of these of the u rows, by their places."""
@@ -116,10 +116,11 @@ class KernelRegression:
         displacement = energy_norm(self.right, found) if self.is_kernel else float(np.linalg.norm(found.solution))
         return Change(self.left @ found.solution, displacement, found)
 
-    def reach(self, change: Change, rows: RowsOfS, further: Floats | None = None) -> Reach:
+    def reach(self, change: Change, rows: RowsOfS, further: Floats | None = None, *, has_sizes: bool = True) -> Reach:
         """How outputs on T depend on single rows of S, for u of them, at the change's lambda.
 
-        `further` (m', k) are further rows of `left`. Raises ShapeError for a change without its factor.
+        `further` (m', k) are further rows of `left`. Cost: k^2 times the right-hand sides, 2 u of them; without `has_sizes`
+        m + u where that is less. Raises ShapeError for a change without its factor.
         """
         found = self._factor(change)
         left = self.left if further is None else np.concatenate([self.left, further])
@@ -130,6 +131,10 @@ class KernelRegression:
             residuals, sizes = found.added * found.solution[rows], np.maximum(own - found.added * squares, 0.0)
             return Reach(left @ solution, residuals, 1 - found.added * own, sizes)
         features, responses = rows
+        if not has_sizes and len(left) < len(features):
+            half, side = (_forward(found.factor, one) for one in (features, left))
+            residuals, leverages = responses - features @ found.solution, (half**2).sum(axis=0)
+            return Reach(side.T @ half, residuals, leverages, np.full(len(features), np.nan))
         solution = linalg.cho_solve((found.factor, True), features.T, check_finite=False)
         residuals, leverages = responses - features @ found.solution, (solution * features.T).sum(axis=0)
         return Reach(left @ solution, residuals, leverages, (solution**2).sum(axis=0))
@@ -222,6 +227,11 @@ def regression_shift(
     if common is None:
         raise ShapeError("a centred lambda needs the rows' mean gradient, found sums without it. Give `total`.")
     return damping_shift(max(mean_diagonal - common, LEAST_CENTRED * mean_diagonal), n, damping, "relative", name)
+
+
+def _forward(factor: Floats, rows: Floats) -> Floats:
+    """(k, u) L^-1 of the rows (u, k), of which the products are those with the inverse of L L'."""
+    return np.asarray(linalg.solve_triangular(factor, rows.T, lower=True, check_finite=False))
 
 
 def _relative(rest: Floats, size: float | np.floating) -> float:

@@ -89,9 +89,10 @@ def value_spread(
     own: SampledRows,
     target: Floats,  # (R, m + 1): multipliers of T's rows, and of a row that is only guessed
     reach: Reach | None = None,  # of the rows looked at, where it is known
+    linear: Linearised | None = None,  # the value about its outputs, where it is known
 ) -> ValueSpread:
     """The spread of a value that `regression` gave. Raises ShapeError for a change without its factor."""
-    linear, m = objective.linearised(found.change.values), len(found.change.values)
+    linear, m = linear or objective.linearised(found.change.values), len(found.change.values)
     has_one = found.change.values.shape[1] == 1
     reach = reach or value_reach(regression, found, own)
     free = np.clip(1 - reach.leverages, 1e-12, None)
@@ -115,7 +116,8 @@ def value_spread(
 def value_reach(regression: KernelRegression, found: RegressionValue, own: SampledRows) -> Reach:
     """How T's outputs depend on the rows looked at; for one response the displacement, too, in a last row of `outputs`."""
     has_one = found.change.values.shape[1] == 1
-    return regression.reach(found.change, own.rows, regression.displacement_row(found.change) if has_one else None)
+    further = regression.displacement_row(found.change) if has_one else None
+    return regression.reach(found.change, own.rows, further, has_sizes=has_one)
 
 
 def shorter(reach: Reach, displacement: float) -> Floats:

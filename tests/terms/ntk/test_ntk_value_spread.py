@@ -60,6 +60,18 @@ def test_outputs_without_a_row_follow_from_reach_residual_and_leverage(form: str
         np.testing.assert_allclose(change.values + moved, without.values, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("m", [3, 20])  # fewer rows of T than of S, and more
+def test_reach_without_sizes_is_the_same(m: int) -> None:
+    phi, of_target, labels, _ = world(12, m)
+    right = one_hot(labels, C)
+    regression = feature_regression(phi.T @ phi, phi.T @ right, 12, of_target)
+    change = regression.change(3.0, "absolute")
+    whole, some = (regression.reach(change, (phi, right), has_sizes=has) for has in (True, False))
+    for name in ("outputs", "residuals", "leverages"):
+        np.testing.assert_allclose(getattr(some, name), getattr(whole, name), rtol=1e-12, atol=1e-13)
+    assert np.isfinite(whole.sizes).all()
+
+
 @pytest.mark.parametrize("form", ["kernel", "features"])
 def test_the_displacement_has_a_row_of_its_own(form: str) -> None:
     phi, of_target, _, _ = world(12, 7)

@@ -36,6 +36,9 @@ from mixval.storage.root import Location
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
+_PROPERTIES: dict[str, str | None] = {"delta.checkpointInterval": "20"}
+"""Of a table that is made here. A writer reads all of the log since the last checkpoint: of a hundred small appends with the
+usual checkpoint, the last cost several times what the first do."""
 _TRIES = 100
 """Of a change that does not depend on the version: each failure is another writer's success."""
 
@@ -76,7 +79,8 @@ class _DeltaLake:
         require_conditions(self._location)
         try:
             with self._guard("make a table"):
-                DeltaTable.create(self._path, schema, mode="error", storage_options=storage_options(self._location))
+                options = storage_options(self._location)
+                DeltaTable.create(self._path, schema, mode="error", configuration=_PROPERTIES, storage_options=options)
         except StorageError:
             if self._handle() is None:  # nobody else made it either
                 raise

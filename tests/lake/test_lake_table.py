@@ -186,6 +186,18 @@ def test_a_log_that_was_cleared_away_no_longer_says_what_changed(table: LakeTabl
         table.changes(2, 4)
 
 
+def test_a_log_that_a_checkpoint_sums_up_says_the_same(table: LakeTable) -> None:
+    """The table's own: it has one every twenty versions, so that appends do not read an ever longer log."""
+    keys = [CommitKey(f"{at:064}", 0) for at in range(20)]
+    for at, key in enumerate(keys, start=1):
+        assert not table.append_once(key, source(key=key), at).was_there
+    log = Path(path_of(table), "_delta_log")
+    assert len(list(log.glob("*.checkpoint.parquet"))) == 1
+    again = open_table(table.url)
+    assert [one.append_once(key, source(key=key), 21).was_there for one in (table, again) for key in (KEY, keys[0], keys[-1])]
+    assert table.rows_by_key(21) == again.rows_by_key(21) == dict.fromkeys([KEY, *keys], 3)
+
+
 def test_a_table_without_statistics_is_counted_and_read(tmp_path: Path) -> None:
     rows = pa.table({**{name: [] for name in LINEAGE.names}, "text": []}, schema=lineage_schema(ROWS.schema.remove(1)))
     write_deltalake(str(tmp_path / "t"), rows, configuration={"delta.dataSkippingNumIndexedCols": "0"})

@@ -38,7 +38,8 @@ TURNED = (0.2, 0.5, 1.0)
 """Shares of labels that are turned round."""
 COPIED = (0.3, 0.6, 0.9, 1.0)
 """Shares of rows that are the table's own."""
-RECIPE = TrainingRecipe(batch_rows=32, min_steps=150, max_steps=250)
+RECIPE = TrainingRecipe(batch_rows=32, min_steps=150, max_steps=250, trainable="head")
+"""The head is all that the model has; so its features are made once."""
 TEST = ROWS.parent / "test"
 RESAMPLES = 2_000
 ALL_WAIT = [{"name": "all wait", "quantity": "rows", "above": 0, "then": "quarantine"}]

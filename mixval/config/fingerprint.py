@@ -17,14 +17,14 @@ def fingerprint(kind: str, version: int, **inputs: Any) -> str:
 
 
 def _stable(value: Any, where: str) -> Any:
+    if value is None or isinstance(value, (str, bool, int)):  # first, since most are
+        return value
     if isinstance(value, BaseModel):
         return _stable(value.model_dump(mode="json"), where)
     if isinstance(value, dict):
         return {str(key): _stable(item, f"{where}.{key}") for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_stable(item, where) for item in value]
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
     if isinstance(value, float) and math.isfinite(value):
         return repr(value)
     raise ConfigError(

@@ -124,7 +124,7 @@ def gate_contributor(config: ValuationConfig, contributor: ContributorPlan, targ
     outcome = check.outcome.model_copy(update={"bad_rows": _commit_bad_rows(store, check)})
     documents = {
         "outcome.json": outcome.model_dump_json(indent=1).encode(),
-        "validations.json": json.dumps(check.validations, indent=1, sort_keys=True).encode(),
+        "validations.json": json.dumps(check.validations, sort_keys=True).encode(),
     }
     if config.gate.data_docs:
         documents[DOCS_PAGE] = render_page(contributor.name, check.validations)

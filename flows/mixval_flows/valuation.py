@@ -104,9 +104,9 @@ class OnCluster:
     def make_all(self, stage: str, steps: Sequence[Step]) -> str | None:
         """One task a step."""
         futures = _submitted(steps, {})
-        for step in steps:
-            futures[step.ref].wait()
-            current().step(stage, step.label.removeprefix(f"{stage} "))
+        labels = {futures[step.ref]: step.label.removeprefix(f"{stage} ") for step in steps}
+        for future in as_completed(list(labels)):  # in the order in which they end, so that progress is shown as it is made
+            current().step(stage, labels[future])
         return first_failure(list(futures.values()))
 
 

@@ -15,9 +15,10 @@ from mixval.errors import ConfigError, MixvalError
 from mixval.experiments.running import publish, run_kind, up_to_date
 from mixval.experiments.study.config import StudyConfig
 from mixval.experiments.study.evaluated import LOSSES
+from mixval.experiments.study.page.render import render_study
 from mixval.experiments.study.planning import plan
 from mixval.experiments.study.preparing import prepare
-from mixval.experiments.study.results import StudySummary
+from mixval.experiments.study.results import Found, StudySummary
 from mixval.experiments.study.whole import STUDY
 from mixval.experiments.study.words import cautions, findings
 from mixval.stages.in_process import InProcess
@@ -91,6 +92,15 @@ def test_the_page_has_every_chart_twice_and_no_script(ran: Ran) -> None:
     assert {name: charts.count(name) for name in names} == dict.fromkeys(names, 2)
     assert len(re.findall(r'id="ratios-wide-dot-\d+-\d+-\d+"', page)) == 2 * 3 * 3 * 2
     assert "By its Table 4, at 1B parameters" in page
+
+
+def test_laws_along_data_alone_have_no_chart_along_size(ran: Ran) -> None:
+    config, _ = ran
+    found = run_kind(STUDY, config.model_copy(update={"sizes": config.sizes[:1]}), InProcess()).found
+    assert isinstance(found, Found)
+    charts = re.findall(r'data-chart="([\w-]+)"', render_study(found, "run"))
+    assert {"curves-tokens", "asymptotes"} <= set(charts)
+    assert not {"curves-params", "contours"} & set(charts)
 
 
 def test_the_plan_counts_operations_tokens_and_passes(ran: Ran) -> None:

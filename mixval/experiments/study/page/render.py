@@ -62,7 +62,8 @@ def render_study(found: Found, run_id: str) -> str:
 def _charts(found: Found) -> dict[str, list[Markup]]:
     """Each chart at both widths; none where there is nothing to draw."""
     figures, fits = found.figures, found.laws.fits
-    charts = {
+    charts: dict[str, list[Markup]] = {f"{name}_charts": [] for name in ("tokens", "params", "asymptote", "contour")}
+    charts |= {
         "ratio_charts": [
             ratio_chart(figures, one, f"A panel a kind of synthetic text and size. {INTERVALS}") for one in LAYOUTS
         ],

@@ -47,9 +47,17 @@ class Prepared(Protocol):
         """What is read."""
 
 
+class Concluded(Protocol):
+    """What all trainings together say."""
+
+    @property
+    def figures(self) -> FrozenModel:
+        """What of it the summary has."""
+
+
 C = TypeVar("C", bound=GridConfig)
 P = TypeVar("P", bound=Prepared)
-F = TypeVar("F")
+F = TypeVar("F", bound=Concluded)
 S = TypeVar("S", bound=Summary)
 
 
@@ -67,8 +75,8 @@ class Kind(Generic[C, P, F, S]):
     """Makes the trainings that are missing. Raises where one failed."""
     conclude: Callable[[P], F]
     """What all trainings together say."""
-    summarise: Callable[[F, str, str, Trainings], S]
-    """From that, run id, URL and trainings."""
+    summary: type[Any]
+    """The class of its summary: a `Summary` with what was found as `figures`."""
     manifest: type[Any]
     """The class of its manifest: a `RunManifest` with a field `summary`."""
     results: Callable[[Any, F], Any]
@@ -118,11 +126,17 @@ def publish(run: Trained[C, P, F, S]) -> S:
     """
     kind, config, root = run.kind, run.config, _root(run.config)
     if isinstance(run.found, Summary):
-        return run.found  # type: ignore[return-value]  # of this kind
+        return run.found
     current().begin("publish", 1)
     name = _fingerprint(kind, config, run.prepared)
     run_id = run_name(run.started, name)
-    summary = kind.summarise(run.found, run_id, Layout(root).run(run_id).url, run.trainings)
+    summary: S = kind.summary(
+        run_id=run_id,
+        url=Layout(root).run(run_id).url,
+        n_trained=run.trainings.n_trained,
+        n_found=run.trainings.n_found,
+        figures=run.found.figures,
+    )
     manifest = kind.manifest(
         run_id=run_id,
         schema_version=SCHEMAS[_schema(kind)].version,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mixval.experiments.config import ExperimentConfig
-from mixval.experiments.grid import Trainings, train_all
+from mixval.experiments.grid import train_all
 from mixval.experiments.preparing import Experiment, prepare
 from mixval.experiments.results import (
     ExperimentManifest,
@@ -17,12 +17,6 @@ from mixval.experiments.words import headline
 from mixval.experiments.writers import WRITERS
 
 
-def _summary(found: Measured, run_id: str, url: str, trainings: Trainings) -> ExperimentSummary:
-    return ExperimentSummary(
-        run_id=run_id, url=url, n_trained=trainings.n_trained, n_found=trainings.n_found, figures=found.figures
-    )
-
-
 def _results(manifest: ExperimentManifest, found: Measured) -> ExperimentResults:
     return ExperimentResults(manifest, found.by_class)
 
@@ -33,7 +27,7 @@ PHASES: Kind[ExperimentConfig, Experiment, Measured, ExperimentSummary] = Kind(
     prepare=prepare,
     train=lambda experiment, maker: train_all(experiment.steps, maker),
     conclude=measured,
-    summarise=_summary,
+    summary=ExperimentSummary,
     manifest=ExperimentManifest,
     results=_results,
     writers=WRITERS,
